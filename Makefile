@@ -1,0 +1,152 @@
+# Every target that needs the environment (.venv) sets it up first, from the exact versions in requirements.txt.
+# The recipes are plain POSIX sh and quote what may hold a space, the checkout's own path included.
+
+PYTHON ?= python3
+WORKERS ?= 2
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+READY := .venv/.ready
+# A suite is a YAML file: a new table gets its target, and its line in the help, from its file alone.
+SUITES := $(filter-out presets,$(basename $(notdir $(wildcard rotnet_lib/suites/*.yaml))))
+REPRODUCE := $(SUITES:%=reproduce-%)
+
+# One shell word, whatever it holds.
+quote = '$(subst ','\'',$1)'
+option = $(if $($1),--$2 $(call quote,$($1)))
+WHAT = $(strip $(call option,PRESET,preset) $(call option,DATASET,dataset) $(call option,SEEDS,seeds) \
+	$(call option,SET,set) $(call option,RUNS,runs))
+HOW = $(strip $(call option,CORES,cores) $(call option,EXECUTOR,executor) $(if $(SNAKEMAKE_ARGS),-- $(SNAKEMAKE_ARGS)))
+
+.PHONY: help setup status lab test lint format doctor bench pins clean $(REPRODUCE)
+
+help: ## list the targets
+	@echo "make TARGET [VARIABLE=value ...]"
+	@echo
+	@for suite in $(SUITES); do \
+		title=$$(sed -n "s/^title: *//p" "rotnet_lib/suites/$$suite.yaml" | sed "s/^[\"']//; s/[\"']$$//; q"); \
+		printf '  %-18s %s\n' "reproduce-$$suite" "$${title:-the suite $$suite}"; \
+	done
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Variables of reproduce-* and status (make -n reproduce-... shows what would run, and runs nothing):"
+	@awk -F '## ' '/^#   [A-Z]+ *## / { sub(/^# /, "", $$1); printf "%s%s\n", $$1, $$2 }' Makefile
+#   PRESET    ## quick, paper or released; without it: paper where a GPU is found, else quick
+#   DATASET   ## the data to use in place of the preset's
+#   SEEDS     ## how many seeds a row is averaged over
+#   SET       ## other parameters, as in SET="epochs=20 task_options.angles=[0,180]"
+#   CORES     ## CPU cores, or cluster jobs, to use at a time (default: all cores)
+#   RUNS      ## where runs are kept (default: runs)
+#   EXECUTOR  ## slurm: hand the runs to a cluster; SNAKEMAKE_ARGS="--slurm-no-account": what it needs to know
+
+# --- Set-up ---
+
+# The stamp holds the checkout's path: an environment does not survive a move, nor the loss of the Python it is made of.
+NEW :=
+ifneq ($(shell test -x $(BIN)/python && cat $(READY) 2>/dev/null),$(CURDIR))
+NEW := yes
+.PHONY: $(READY)
+endif
+
+setup: $(READY) ## set .venv up; the others do so by themselves (PYTHON=python3.12: with this Python)
+
+# Without a stamp, set-up starts again in an empty .venv, since a package that was cut off half way may look installed;
+# what was downloaded is in uv's cache. With a stamp (the pins have changed), only what differs is installed, and
+# packages that the user has added stay; that is why this is not `uv pip sync`.
+# --compile-bytecode: each run starts a notebook kernel, 3 to 5 times faster so, and where PYTHONDONTWRITEBYTECODE is set
+# nothing else would ever compile the packages.
+$(READY): requirements.txt pyproject.toml
+	@rm -f $(READY)
+	@$(if $(NEW),$(create_venv),echo "Bringing .venv up to date: requirements.txt or pyproject.toml has changed ...")
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		"$$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements.txt)" \
+		|| { $(call failed,pip could not install uv); }
+	@$(pip_index) $(uv) $$([ -t 2 ] || echo --quiet) --compile-bytecode -r requirements.txt \
+		|| { $(call failed,uv could not install requirements.txt); }
+	@$(uv) --quiet --no-deps --no-build-isolation -e . || { $(call failed,rotnet-lib itself could not be installed); }
+	@echo $(call quote,$(CURDIR)) > $(READY)
+	@echo "The environment is ready."
+
+define create_venv
+for python in "$(PYTHON)" python3.13 python3.12 python3.11 ''; do \
+		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "error: no Python 3.11, 3.12 or 3.13 here (tried $(PYTHON), python3.13, python3.12, python3.11)." >&2; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; \
+	fi; \
+	echo "Setting up .venv with $$("$$python" --version): up to 3 GB to download (on Linux; most of it CUDA for torch;"; \
+	echo "kept in a cache for the next time), then about a minute to unpack and compile ..."; \
+	"$$python" -m venv --clear .venv || { $(call failed,$$python -m venv .venv failed (Debian and Ubuntu: apt install python3-venv)); }
+endef
+
+uv = $(BIN)/uv pip install --python $(BIN)/python
+# uv does not read pip's settings: an index that is set there is handed on.
+pip_index = index=$$($(BIN)/python -m pip config list | sed -n "s/.*[.]index-url='\(.*\)'$$/\1/p" | tail -n 1); \
+	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}";
+# A mirror may take its time over the large files.
+export UV_HTTP_TIMEOUT ?= 300
+failed = echo >&2; echo "error: $1; the cause is above." >&2; \
+	echo "Set-up needs a package index (is the network up?) and 8 GB of disk." >&2; \
+	echo "Then run make again: what was downloaded is kept." >&2; exit 1
+
+# --- Experiments ---
+
+# make -n: `rotnet` itself says what would run (the + makes make run it all the same), and nothing is installed.
+ifneq (,$(findstring n,$(firstword -$(MAKEFLAGS))))
+ifdef NEW
+MAKEFLAGS += --silent# no "nothing to be done" after the answer
+$(REPRODUCE): reproduce-%:
+	@$(info make reproduce-$* would first set the environment up (.venv), then: rotnet reproduce $* $(WHAT) $(HOW))
+else
+$(REPRODUCE): reproduce-%:
+	+@$(BIN)/rotnet reproduce $* --dry-run $(WHAT) $(HOW)
+endif
+else
+$(REPRODUCE): reproduce-%: $(READY)
+	@exec $(BIN)/rotnet reproduce $* $(WHAT) $(HOW)
+endif
+
+# A suite that does not exist.
+reproduce-%:
+	@echo "error: no suite is called '$*'. There are: $(REPRODUCE)" >&2; exit 1
+
+status: $(READY) ## what is finished, failed, running or still to do
+	@exec $(BIN)/rotnet status $(WHAT)
+
+lab: $(READY) ## open JupyterLab on notebooks/ (LAB_ARGS=--no-browser)
+	@exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
+
+doctor: $(READY) ## check the machine: Python, packages, device, data, disk
+	@exec $(BIN)/rotnet doctor
+
+bench: $(READY) ## measure the speed of training on this machine
+	@exec $(BIN)/rotnet bench
+
+# --- Development ---
+
+test: $(READY) ## run the tests (WORKERS=2 processes; PYTEST_ARGS="-k rotation")
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+
+lint: $(READY) ## check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY) ## put the code in the project's format
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+	$(BIN)/nbstripout --keep-id notebooks/*.ipynb
+
+pins: $(READY) ## make requirements.txt anew from requirements.in (PINS_ARGS=--upgrade: with newer versions)
+	@cp requirements.txt .venv/pins.txt
+	@$(pip_index) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+		$(PINS_ARGS) requirements.in -o .venv/pins.txt
+	@{ echo "# The exact versions of everything, for Python 3.11 to 3.13. Made by \`make pins\` from requirements.in."; \
+		cat .venv/pins.txt; } > .venv/requirements.txt
+	@if cmp -s .venv/requirements.txt requirements.txt; then echo "requirements.txt is as it was."; \
+		else cp .venv/requirements.txt requirements.txt; echo "requirements.txt is new; the next make installs it."; fi
+
+clean: ## remove caches and build leftovers; never runs/, data/ or .venv
+	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist
+	find $(wildcard rotnet_lib notebooks tests) \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
