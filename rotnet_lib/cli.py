@@ -1,0 +1,176 @@
+"""The `rotnet` command. The Makefile's targets are one call each."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rotnet_lib.errors import RotnetError
+
+# Heavy imports are inside the commands: `rotnet --help` should not load torch.
+
+
+class _Commands(click.Group):
+    """Commands whose RotnetErrors are printed for the user, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RotnetError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="rotnet-lib")
+def main() -> None:
+    """RotNet as a benchmark harness: notebooks that pretrain, probe and fine-tune, and the tables made of them."""
+
+
+def _suite_options(command: Any) -> Any:
+    for option in reversed(
+        (
+            click.option("--preset", help="paper, released or quick; by default paper where there is a GPU, else quick."),
+            click.option("--dataset", help="cifar10, fashion-mnist, shapes or imagefolder:/path."),
+            click.option("--seeds", default=1, show_default=True, help="Runs of every row, for mean and standard deviation."),
+            click.option("--set", "set_", default="", help='Overrides: "epochs=20 probe.lr=0.05 rotnet.width=0.5".'),
+            click.option("--runs", default="runs", show_default=True, help="Folder of the run directories."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("suite")
+@_suite_options
+@click.option("--cores", type=click.IntRange(1), help="CPU cores, or jobs at a time on a cluster; by default all here.")
+@click.option("--executor", help="A Snakemake executor plugin: slurm.")
+@click.option("--dry-run", is_flag=True, help="Only say what would run.")
+@click.argument("snakemake_arguments", nargs=-1, type=click.UNPROCESSED)
+def reproduce(
+    suite: str,
+    preset: str | None,
+    dataset: str | None,
+    seeds: int,
+    set_: str,
+    runs: str,
+    cores: int | None,
+    executor: str | None,
+    dry_run: bool,
+    snakemake_arguments: tuple[str, ...],
+) -> None:
+    """Make a table: every run of SUITE that is not finished, then its HTML report.
+
+    Arguments behind `--` go to Snakemake: `rotnet reproduce table3 --executor slurm -- --default-resources mem_mb=4000`.
+    """
+    from rotnet_lib.suites.plan import Options, make_plan
+
+    plan = make_plan(suite, Options(preset, dataset, seeds, set_, runs))
+    click.echo(f"preset {plan.preset}: {plan.preset_reason}.\n  {plan.preset_description}")
+    if dry_run:
+        for run in plan.runs:
+            state = run.directory.state
+            does = "is finished" if state == "finished" else f"would run ({state})"
+            click.echo(f"{run.key}, seed {run.config.seed}: {does}: {run.directory.path}")
+        return
+    from rotnet_lib.suites.engine import reproduce as make
+
+    report = make(plan, cores=cores, executor=executor, snakemake_arguments=snakemake_arguments)
+    click.echo(f"report: {report}")
+
+
+@main.command()
+@click.argument("suite", required=False)
+@_suite_options
+def status(suite: str | None, preset: str | None, dataset: str | None, seeds: int, set_: str, runs: str) -> None:
+    """What of SUITE (or of every suite) is finished, failed, missing."""
+    from rotnet_lib.suites.plan import Options, make_plan
+    from rotnet_lib.suites.suite import suite_names
+
+    for name in [suite] if suite else suite_names():
+        plan = make_plan(name, Options(preset, dataset, seeds, set_, runs))
+        states = [run.directory.state for run in plan.runs]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
+        click.echo(f"{name} (preset {plan.preset}): {counts}")
+        for run, state in zip(plan.runs, states, strict=True):
+            click.echo(f"  {state:12} {run.key}, seed {run.config.seed}: {run.directory.path}")
+
+
+@main.command(context_settings={"ignore_unknown_options": False})
+@click.argument("notebook")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, read as YAML.")
+@click.option("--preset", help="Start from a preset's parameters instead of the protocol's.")
+def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
+    """One run: NOTEBOOK (pretrain, probe, finetune) into its directory below `runs`, with its HTML report."""
+    import yaml
+
+    from rotnet_lib.report.index import write_index
+    from rotnet_lib.runs import REPORT
+    from rotnet_lib.stage import directory_of
+    from rotnet_lib.suites.execute import execute as execute_notebook
+    from rotnet_lib.suites.stages import STAGES
+    from rotnet_lib.suites.suite import SuiteRun, preset_named
+
+    schema = STAGES[notebook]
+    values = {name: yaml.safe_load(value) for name, value in parameters}
+    if preset:
+        fields = schema.model_fields
+        kind: dict[str, Any] = {n: values.get(n, fields[n].default) for n in ("task", "classifier") if n in fields}
+        values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind)) | values
+    config = schema.build(values)
+    directory = directory_of(config)
+    execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
+    write_index(directory.path.parent)
+    click.echo(f"report: {directory.path / REPORT}")
+
+
+@main.command(hidden=True)
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.argument("name")
+def execute(plan: Path, name: str) -> None:
+    """One run of a plan, as Snakemake calls it."""
+    from rotnet_lib.suites.execute import end_with_parent
+    from rotnet_lib.suites.execute import execute as execute_notebook
+
+    end_with_parent()
+    document = json.loads(plan.read_text())
+    position, entry = next((n, run) for n, run in enumerate(document["runs"], 1) if run["name"] == name)
+    label = f"[{position}/{len(document['runs'])}] {entry['key']} s{entry['parameters']['seed']}"
+    click.echo(f"{label} | starts")
+    execute_notebook(entry["notebook"], entry["parameters"], plan.parents[1] / name, label=label)
+    click.echo(f"{label} | finished")
+
+
+@main.command()
+@click.argument("dataset")
+def data(dataset: str) -> None:
+    """Bring DATASET here: download, decode or draw it once."""
+    from rotnet_lib.data import load_dataset
+
+    found = load_dataset(dataset)
+    click.echo(f"{found.title}: {len(found.train)} training and {len(found.test)} test images, {found.fingerprint}")
+
+
+@main.command()
+def doctor() -> None:
+    """What this machine has: Python, torch, GPU, data, optional tools, and how to get what is missing."""
+    from rotnet_lib.doctor import report
+
+    click.echo(report())
+
+
+@main.command()
+@click.option("--seconds", default=10.0, show_default=True, help="How long each measurement may take.")
+@click.option("--width", default=1.0, show_default=True, help="Factor on the backbone's channels.")
+@click.option("--compile", is_flag=True, help="Through torch.compile.")
+def bench(seconds: float, width: float, compile: bool) -> None:
+    """Images a second of pretext training, its share of the matmul rate measured here, the loader's share of a step."""
+    from rotnet_lib.bench import report
+
+    click.echo(report(seconds, width=width, compile=compile))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""What to say when data can be neither found nor downloaded."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.error import URLError
+
+from rotnet_lib.data.source import data_root
+from rotnet_lib.errors import RotnetError
+
+
+@contextmanager
+def downloading(name: str, layout: str) -> Iterator[None]:
+    """Turn a failed torchvision download into an error that says what to do.
+
+    Args:
+        name: the dataset.
+        layout: files that would serve as well.
+    """
+    try:
+        yield
+    except (URLError, OSError, RuntimeError) as error:
+        raise RotnetError(
+            f"no {name} in {data_root().resolve()} and it could not be downloaded ({error}). Run `rotnet data {name}` where "
+            f"there is a network and copy the folder here, or put the images at {layout}, or set ROTNET_DATA to a folder "
+            "that has them. DATASET=shapes needs no data."
+        ) from None

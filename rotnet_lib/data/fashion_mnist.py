@@ -1,0 +1,71 @@
+"""`fashion-mnist`: torchvision's files or download, or Debian's package."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+from rotnet_lib.data.download import downloading
+from rotnet_lib.data.source import DATASETS, SplitName, Statistics, data_root
+from rotnet_lib.errors import RotnetError
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package dataset-fashion-mnist puts the idx files: the official ones, byte for byte."""
+
+
+@DATASETS.register("fashion-mnist")
+class FashionMnist:
+    """60 000 training and 10 000 test images of 10 kinds of clothing, 28 x 28 grey (Xiao et al., 2017), as RGB."""
+
+    title = "Fashion-MNIST"
+    classes: tuple[str, ...] = (
+        "t-shirt",
+        "trouser",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle boot",
+    )
+    image_size = 28
+    statistics: Statistics | None = None
+    cached = False
+
+    def __init__(self, argument: str, image_size: int | None) -> None:
+        from torchvision.datasets import FashionMNIST  # takes seconds to import: only where it is needed
+
+        if image_size not in (None, 28):
+            raise RotnetError(f"image_size: fashion-mnist has 28 x 28 images, not {image_size}. Leave it out.")
+        self.fingerprint = "fashion-mnist-" + "-".join(md5[:8] for _, md5 in FashionMNIST.resources)
+
+    def location(self) -> str:
+        folder = data_root() / "FashionMNIST"
+        found = next((path for path in (folder, DEBIAN) if path.is_dir()), None)
+        return str(found) if found else "not here yet: `rotnet data fashion-mnist` downloads it"
+
+    def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
+        from torchvision.datasets import FashionMNIST
+
+        if (data_root() / "FashionMNIST").is_dir() or not DEBIAN.is_dir():
+            remedy = f"{DEBIAN} (Debian: apt install dataset-fashion-mnist)"
+            with downloading("fashion-mnist", remedy):
+                data = FashionMNIST(data_root(), train=split == "train", download=True)
+            grey, labels = data.data.numpy(), data.targets.numpy()
+        else:
+            prefix = "train" if split == "train" else "t10k"
+            grey = _read_idx(DEBIAN / f"{prefix}-images-idx3-ubyte.gz", header=16).reshape(-1, 28, 28)
+            labels = _read_idx(DEBIAN / f"{prefix}-labels-idx1-ubyte.gz", header=8)
+        return np.repeat(grey[..., None], 3, axis=3), labels.astype(np.int64)
+
+
+def _read_idx(path: Path, header: int) -> np.ndarray:
+    """The bytes behind an idx file's header, (N,) uint8, once its checksum is the official one."""
+    from torchvision.datasets import FashionMNIST
+    from torchvision.datasets.utils import check_integrity
+
+    if not check_integrity(str(path), dict(FashionMNIST.resources)[path.name]):
+        raise RotnetError(f"damaged file {path}: its checksum is not the official one. Reinstall dataset-fashion-mnist.")
+    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)

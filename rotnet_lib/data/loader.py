@@ -1,0 +1,116 @@
+"""Batches from a split that lives on the device, augmented there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from rotnet_lib.data.dataset import Split
+from rotnet_lib.seeds import generator
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A step's images.
+
+    Attributes:
+        images: (B, 3, S, S) uint8 RGB, in channels-last memory.
+        labels: (B,) int64 class labels.
+        copies: (B,) int64 in [0, copies of the loader): which of an image's entries in the epoch this is.
+        rng: the source of anything random a task does with the batch, on the images' device.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    copies: torch.Tensor
+    rng: torch.Generator
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class Loader:
+    """Training batches: every epoch a new order, crop and flip, all of them a function of (seed, epoch).
+
+    Args:
+        split: the images and labels, on the device.
+        batch_size: entries a batch; a split with fewer gives batches of its own size.
+        seed: the run's.
+        augment: draw a random crop (after padding by an eighth of the side with black: 4 pixels at 32, PROTOCOL.md) and
+            a random horizontal flip, once for each entry.
+        copies: entries each image has in an epoch, shuffled among the others'. Their augmentation is drawn apart.
+        epoch_images: images an epoch draws; None: each image once. With more, the split is gone through again in a
+            new order (the semi-supervised protocol: 50 000 samples whatever the number of labels).
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        seed: int,
+        augment: bool,
+        copies: int = 1,
+        epoch_images: int | None = None,
+    ) -> None:
+        self.split = split
+        self.seed = seed
+        self.augment = augment
+        self.copies = copies
+        self.entries = (epoch_images or len(split)) * copies
+        self.batch_size = min(batch_size, self.entries)
+
+    def __len__(self) -> int:
+        """Batches an epoch. What is left over at its end is dropped: other images each time, since the order is new."""
+        return self.entries // self.batch_size
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of epoch `number` (from 0)."""
+        device = self.split.images.device
+        rng = generator(device, self.seed, "epoch", number)
+        order = self._order(rng)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            entries = order[start : start + self.batch_size]
+            index, copies = entries // self.copies, entries % self.copies
+            images = self.split.images[index].permute(0, 3, 1, 2)
+            if self.augment:
+                images = crop_and_flip(images, padding=images.shape[-1] // 8, rng=rng)
+            yield Batch(images, self.split.labels[index], copies, rng)
+
+    def _order(self, rng: torch.Generator) -> torch.Tensor:
+        per_pass = len(self.split) * self.copies
+        passes = -(-self.entries // per_pass)
+        device = self.split.images.device
+        return torch.cat([torch.randperm(per_pass, generator=rng, device=device) for _ in range(passes)])[: self.entries]
+
+
+def ordered_batches(split: Split, batch_size: int) -> Iterator[Batch]:
+    """All images of a split in their order, not augmented; the last batch may be smaller."""
+    device = split.images.device
+    rng = generator(device, 0, "test")
+    for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
+        yield Batch(images.permute(0, 3, 1, 2), labels, torch.zeros_like(labels), rng)
+
+
+def crop_and_flip(images: torch.Tensor, padding: int, rng: torch.Generator) -> torch.Tensor:
+    """Random crop after padding with zeros, and random horizontal flip, drawn for each image.
+
+    Args:
+        images: (B, C, H, W), any dtype, on the device of `rng`.
+        padding: pixels on each side.
+        rng: source of the draws.
+
+    Returns:
+        (B, C, H, W) of the same dtype, in channels-last memory.
+    """
+    count, _, height, width = images.shape
+    device = images.device
+    # One gather does crop and flip: pixel (y, x) of the result comes from (row[y], column[x]) of the padded image.
+    padded = torch.nn.functional.pad(images, (padding,) * 4).permute(0, 2, 3, 1)
+    shift = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=rng, device=device)
+    flip = torch.randint(0, 2, (count, 1), generator=rng, device=device, dtype=torch.bool)
+    rows = torch.arange(height, device=device) + shift[0]
+    columns = torch.arange(width, device=device).expand(count, width)
+    columns = torch.where(flip, width - 1 - columns, columns) + shift[1]
+    which = torch.arange(count, device=device)[:, None, None]
+    return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

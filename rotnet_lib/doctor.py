@@ -1,0 +1,75 @@
+"""What a machine has, and how to get what it lacks."""
+
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import psutil
+import torch
+
+from rotnet_lib import __version__, provenance
+from rotnet_lib.data import open_source
+from rotnet_lib.data.source import DATASETS, cache_root, data_root
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.paths import NOTEBOOKS
+
+_OPTIONAL = {
+    "detectron2": (
+        "VOC detection",
+        "pip install --no-build-isolation git+https://github.com/facebookresearch/detectron2",
+    ),
+    "onedl-mmsegmentation": ("VOC segmentation", "pip install onedl-mmsegmentation onedl-mmengine mmcv-lite ftfy regex"),
+}
+"""Distribution -> what it is for, how to install it."""
+
+
+def report() -> str:
+    """A line a finding: Python, torch, GPU, notebooks, data, optional tools."""
+    lines = [
+        ("rotnet-lib", f"{__version__} at {provenance.commit() or 'no commit'}"),
+        ("python", f"{platform.python_version()} ({sys.executable})"),
+        ("machine", f"{provenance.cpu_name()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB"),
+        ("torch", f"{torch.__version__}, torchvision {provenance.installed('torchvision') or 'missing'}"),
+        *_gpus(),
+        (
+            "notebooks",
+            str(NOTEBOOKS) if NOTEBOOKS.is_dir() else f"missing: {NOTEBOOKS}. Install from a checkout: pip install -e .",
+        ),
+        ("data in", f"{data_root()} (ROTNET_DATA), decoded copies in {cache_root()} (ROTNET_CACHE)"),
+        *((f"  {name}", _dataset(name)) for name in DATASETS),
+        *((f"  {name}", _optional(name)) for name in _OPTIONAL),
+        ("slurm", shutil.which("sbatch") or "not here; EXECUTOR=slurm needs sbatch"),
+    ]
+    return "\n".join(f"{name:24} {text}" for name, text in lines)
+
+
+def _gpus() -> list[tuple[str, str]]:
+    if not torch.cuda.is_available():
+        built = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch is built without CUDA"
+        driver = (
+            "there is a driver: is it too old for that?" if Path("/proc/driver/nvidia/version").exists() else "no driver here"
+        )
+        return [("gpu", f"none seen ({built}; {driver}): PRESET=quick is the default")]
+    lines = []
+    for index in range(torch.cuda.device_count()):
+        memory = torch.cuda.get_device_properties(index).total_memory / 2**30
+        lines.append((f"gpu {index}", f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB, CUDA {torch.version.cuda}"))
+    return lines
+
+
+def _dataset(name: str) -> str:
+    if name == "imagefolder":
+        return "imagefolder:/path with {train,test}/<class>/*.jpg"
+    try:
+        source = open_source(name)
+    except RotnetError as error:
+        return str(error)
+    return f"{source.title}: {source.location()}"
+
+
+def _optional(name: str) -> str:
+    purpose, command = _OPTIONAL[name]
+    version = provenance.installed(name)
+    return f"{version} ({purpose})" if version else f"not installed ({purpose}): {command}"

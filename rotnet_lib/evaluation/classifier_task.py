@@ -1,0 +1,98 @@
+"""Classifiers on a backbone's layers, as a task for the trainer."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import torch
+from torch import nn
+
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.loader import Batch
+from rotnet_lib.evaluation.classifier_config import ClassifierConfig
+from rotnet_lib.models import Backbone, make_classifier
+from rotnet_lib.seeds import seeded
+from rotnet_lib.stage import Outcome, train_stage
+from rotnet_lib.training.task import Step, Task
+
+
+class ClassifierStack(nn.Module):
+    """A backbone, frozen or not, with a classifier on each of some of its layers.
+
+    A frozen backbone stays in evaluation mode: its batch norm keeps the statistics it was trained with.
+    """
+
+    def __init__(self, backbone: Backbone, heads: dict[str, nn.Module], *, freeze: bool) -> None:
+        super().__init__()
+        self.backbone = backbone.requires_grad_(not freeze)
+        self.heads = nn.ModuleDict(heads)
+        self.freeze = freeze
+
+    def train(self, mode: bool = True) -> "ClassifierStack":
+        super().train(mode)
+        self.backbone.train(mode and not self.freeze)
+        return self
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Images (N, 3, S, S) to logits (N, classes) by layer, in one pass over the backbone."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
+            features = self.backbone.features(images, self.heads)
+        return {layer: head(features[layer]) for layer, head in self.heads.items()}
+
+
+class ClassifierTask(Task):
+    """Train classifiers on a backbone's layers with labels. Metrics `<layer>_top1`, percent of test images right.
+
+    With a frozen backbone the classifiers are independent: each starts from its own seed and the losses are added, so
+    every one ends as it would alone.
+    """
+
+    chance: Mapping[str, float] = MappingProxyType({})
+    """None: a layer may truly hold nothing about the classes."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        layers: Sequence[str],
+        classifier: str,
+        *,
+        classes: int,
+        image_size: int,
+        freeze: bool,
+        seed: int,
+    ) -> None:
+        heads = {}
+        for layer in layers:
+            shape = backbone.shape(layer, image_size)
+            with seeded(seed, "classifier", layer):
+                heads[layer] = make_classifier(classifier, shape, classes, backbone.width)
+        deepest = max(layers, key=backbone.taps.index)
+        backbone.cut_after(deepest)
+        self.module = ClassifierStack(backbone, heads, freeze=freeze)
+
+    def step(self, batch: Batch) -> Step:
+        logits = self.module(batch.images)
+        losses = [torch.nn.functional.cross_entropy(scores, batch.labels) for scores in logits.values()]
+        correct = {f"{layer}_top1": (scores.argmax(1) == batch.labels).sum() for layer, scores in logits.items()}
+        return Step(torch.stack(losses).sum(), correct, len(batch))
+
+    def evaluate(self, batch: Batch) -> Step:
+        return self.step(batch)
+
+
+def train_classifiers(config: ClassifierConfig, *, freeze: bool, labels_per_class: int | None = None) -> Outcome:
+    """Train classifiers on the config's backbone and layers; see `train_stage`."""
+
+    def make(data: Dataset) -> tuple[Task, Backbone]:
+        backbone = config.make_backbone(data)
+        task = ClassifierTask(
+            backbone,
+            config.layers,
+            config.classifier,
+            classes=len(data.classes),
+            image_size=data.image_size,
+            freeze=freeze,
+            seed=config.seed,
+        )
+        return task, backbone
+
+    return train_stage(config, make, labels_per_class=labels_per_class)

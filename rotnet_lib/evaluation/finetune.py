@@ -1,0 +1,45 @@
+"""The finetune stage: a classifier and its backbone, trained on all labels or a few."""
+
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from rotnet_lib.config import EXPERIMENT
+from rotnet_lib.evaluation.classifier_config import RANDOM, ClassifierConfig
+from rotnet_lib.evaluation.classifier_task import train_classifiers
+from rotnet_lib.stage import Outcome
+
+
+class FinetuneConfig(ClassifierConfig):
+    """A classifier on one layer, the blocks below it trained as well (PROTOCOL "CIFAR-10": fine-tuned, semi-supervised).
+
+    Schedules, batch and augmentation as `ProbeConfig`; blocks above the layer are dropped. `labels_per_class`: the first
+    K images of each class, an epoch still draws as many samples as the whole split has. Reported: the last epoch on the
+    test split.
+    """
+
+    stage: ClassVar[str] = "finetune"
+
+    classifier: str = Field("conv", description="linear, nonlinear or conv", json_schema_extra=EXPERIMENT)
+    freeze: bool = Field(False, description="leave the backbone as it is", json_schema_extra=EXPERIMENT)
+    labels_per_class: int | None = Field(
+        None, ge=1, description="train on the first K images of each class; None: all", json_schema_extra=EXPERIMENT
+    )
+
+    @model_validator(mode="after")
+    def _one_layer(self) -> Self:
+        if len(self.layers) != 1:
+            raise ValueError(f"layer: finetune takes one layer, not {', '.join(self.layers)}; probe takes several")
+        return self
+
+    @property
+    def slug(self) -> str:
+        origin = "random" if self.backbone == RANDOM else "finetune"
+        labels = f"-{self.labels_per_class}-labels" if self.labels_per_class else ""
+        frozen = "-frozen" if self.freeze else ""
+        return f"{origin}-{self.arch}-{self.layers[0]}-{self.classifier}{frozen}{labels}"
+
+
+def finetune(config: FinetuneConfig) -> Outcome:
+    """Train classifier and backbone; see `train_stage`. Metric: `<layer>_top1`, percent."""
+    return train_classifiers(config, freeze=config.freeze, labels_per_class=config.labels_per_class)

@@ -1,0 +1,110 @@
+"""What every arch is: a stack of named blocks whose outputs (taps) the probes read."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import nn
+
+from rotnet_lib.errors import unknown
+from rotnet_lib.registry import Registry
+
+
+class Normalize(nn.Module):
+    """uint8 or float images in [0, 255], (N, 3, H, W), to zero mean and unit variance of each channel.
+
+    Part of the backbone, so the weights carry the statistics they were trained with.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images.float() - self.mean) / self.std
+
+
+class Backbone(nn.Module):
+    """Images to feature maps, with a name for every block's output.
+
+    Args:
+        blocks: name -> module, in order; the names are the taps (`conv1`, ...).
+        mean, std: channel statistics of the training images, of 255.
+    """
+
+    arch: str
+    """The registered name it was made under."""
+    width: float
+
+    def __init__(self, blocks: dict[str, nn.Module], mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.normalize = Normalize(mean, std)
+        self.blocks = nn.ModuleDict(blocks)
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The layers a probe can read, from the image upwards."""
+        return tuple(self.blocks)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (N, 3, H, W), uint8 or float in [0, 255], to the last block's output."""
+        return self.features(images, self.taps[-1:])[self.taps[-1]]
+
+    def features(self, images: torch.Tensor, layers: Iterable[str]) -> dict[str, torch.Tensor]:
+        """The outputs (N, C, H', W') of the layers named, in one pass that ends at the deepest of them.
+
+        Raises RotnetError if a layer is none of the taps.
+        """
+        wanted = set(layers)
+        for layer in wanted:
+            self.check_layer(layer)
+        found: dict[str, torch.Tensor] = {}
+        x = self.normalize(images)
+        for name, block in self.blocks.items():
+            x = block(x)
+            if name in wanted:
+                found[name] = x
+            if len(found) == len(wanted):
+                break
+        return found
+
+    def check_layer(self, layer: str) -> None:
+        """Raises RotnetError, with the taps there are, if `layer` is none of them."""
+        if layer not in self.blocks:
+            raise unknown(f"layer of {self.arch}", layer, self.taps)
+
+    def cut_after(self, layer: str) -> None:
+        """Drop the blocks above `layer`, which a fine-tuned network does not use. Raises RotnetError if unknown."""
+        self.check_layer(layer)
+        for name in self.taps[self.taps.index(layer) + 1 :]:
+            del self.blocks[name]
+
+    @torch.no_grad()
+    def shape(self, layer: str, image_size: int) -> tuple[int, int, int]:
+        """(C, H, W) of a layer's output for square images of `image_size` pixels."""
+        device = self.normalize.mean.device
+        mode = self.training
+        self.eval()
+        features = self.features(torch.zeros(1, 3, image_size, image_size, device=device), [layer])[layer]
+        self.train(mode)
+        _, channels, height, width = features.shape
+        return channels, height, width
+
+
+BackboneMaker = Callable[[float, Sequence[float], Sequence[float]], Backbone]
+"""(width factor, channel means, channel standard deviations) -> a freshly initialised backbone."""
+
+ARCHS = Registry[BackboneMaker]("arch")
+
+
+def make_backbone(arch: str, *, width: float, mean: Sequence[float], std: Sequence[float]) -> Backbone:
+    """A freshly initialised backbone (from torch's global generator: see `seeds.seeded`).
+
+    Raises RotnetError for an unknown arch.
+    """
+    backbone = ARCHS[arch](width, mean, std)
+    backbone.arch, backbone.width = arch, width
+    return backbone

@@ -1,0 +1,31 @@
+"""Supervised training, the upper baseline, through the same trainer."""
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.loader import Batch
+from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.models.network import Network
+from rotnet_lib.pretext.task import TASKS, PretextTask
+from rotnet_lib.training.task import Step
+
+
+@TASKS.register("labels")
+class Labels(PretextTask):
+    """Predict the class label. Metric `top1`: percent of test images right (table 3, "Supervised NIN")."""
+
+    class Options(BaseModel):
+        model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
+        self.module = Network(backbone, len(data.classes), data.image_size)
+        self.chance = {"top1": 100 / len(data.classes)}
+
+    def step(self, batch: Batch) -> Step:
+        logits = self.module(batch.images)
+        loss = torch.nn.functional.cross_entropy(logits, batch.labels)
+        return Step(loss, {"top1": (logits.argmax(1) == batch.labels).sum()}, len(batch))
+
+    def evaluate(self, batch: Batch) -> Step:
+        return self.step(batch)

@@ -1,0 +1,50 @@
+"""The register of pretext tasks, and what one is made from."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ValidationError
+
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.errors import RotnetError, nearest
+from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.registry import Registry
+from rotnet_lib.training.task import Task
+
+
+class PretextTask(Task):
+    """A `Task` made from a backbone, whose `module` is a `Network` on it.
+
+    `Options` is the typed form of the notebook's `task_options`.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+
+    @abstractmethod
+    def __init__(self, backbone: Backbone, data: Dataset, options: Any) -> None: ...
+
+
+TASKS = Registry[type[PretextTask]]("pretext task")
+
+
+def task_options(name: str, options: dict[str, Any]) -> BaseModel:
+    """The options of the task of that name, typed and complete.
+
+    Raises RotnetError for an unknown task, option or value: named, with what is allowed and the nearest match.
+    """
+    schema = TASKS[name].Options
+    try:
+        return schema(**options)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        word = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            allowed = ", ".join(schema.model_fields) or "none"
+            hint = nearest(word, schema.model_fields)
+            raise RotnetError(f"unknown task option '{word}' of {name}{hint} Allowed: {allowed}.") from None
+        raise RotnetError(f"task_options.{word}: {problem['msg'].removeprefix('Value error, ')}") from None
+
+
+def make_task(name: str, backbone: Backbone, data: Dataset, options: dict[str, Any]) -> PretextTask:
+    """The task of that name on a backbone. Raises RotnetError as `task_options` does."""
+    return TASKS[name](backbone, data, task_options(name, options))

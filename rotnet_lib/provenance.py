@@ -1,0 +1,68 @@
+"""Where a figure comes from: machine, versions, commit."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import rotnet_lib
+
+_PACKAGES = ("torch", "torchvision", "numpy", "papermill", "nbconvert", "snakemake", "safetensors")
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a result was measured with: plain JSON values, for `metrics.json` and the report's header."""
+    return {
+        "rotnet_lib": rotnet_lib.__version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": device_name(device),
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "packages": {name: version for name in _PACKAGES if (version := installed(name)) is not None},
+    }
+
+
+def installed(package: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def device_name(device: torch.device) -> str:
+    """`"NVIDIA H200"`, or the processor's name for the CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+
+
+def cpu_name() -> str:
+    """The processor's marketing name where the system tells it, else its architecture."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """Short hash of the code's git commit, with `+changes` if the tree differs from it; None outside a checkout."""
+    root = Path(rotnet_lib.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):  # git is missing, or a checkout without a commit
+        return None

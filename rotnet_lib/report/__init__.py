@@ -1,0 +1,1 @@
+"""Published figures, tables, plots and the HTML they are shown in."""

@@ -1,0 +1,95 @@
+"""Executed notebooks as stand-alone HTML: result first, code folded, nothing from any other host."""
+
+import re
+from html import unescape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from nbconvert import HTMLExporter
+from nbconvert.preprocessors import Preprocessor
+from pygments.formatters import HtmlFormatter
+
+from rotnet_lib.files import write_text
+
+_TEMPLATES = resources.files("rotnet_lib.report") / "templates"
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class ResultFirst(Preprocessor):
+    """Put the cells tagged `result` right behind the title, and an error before everything.
+
+    papermill marks a failed notebook with cells of its own, which link to the failing cell; they stay on top.
+    """
+
+    def preprocess(self, nb: nbformat.NotebookNode, resources: Any) -> tuple[nbformat.NotebookNode, Any]:
+        cells = [cell for cell in nb.cells if cell.source.strip()]
+        first = [cell for cell in cells if "papermill-error-cell-tag" in _tags(cell)]
+        headings = [cell for cell in cells if cell.cell_type == "markdown" and cell.source.startswith("# ")][:1]
+        results = [cell for cell in cells if "result" in _tags(cell)]
+        own_title = any("<h1>" in html for html in _html_outputs(results))
+        early = [*([] if own_title else headings), *first, *results]
+        nb.cells = early + [cell for cell in cells if not any(cell is other for other in (*early, *headings))]
+        for cell in nb.cells:
+            for output in cell.get("outputs", []):
+                if output.output_type == "stream":
+                    output.text = _last_frames(_ANSI.sub("", output.text))
+        return nb, resources
+
+
+def render(notebook: Path, target: Path) -> None:
+    """Write an executed notebook as one HTML file."""
+    node = nbformat.read(notebook, as_version=4)
+    exporter = HTMLExporter(
+        template_name="rotnet", extra_template_basedirs=[str(_TEMPLATES)], embed_images=True, exclude_anchor_links=True
+    )
+    exporter.register_preprocessor(ResultFirst(), enabled=True)
+    body, _ = exporter.from_notebook_node(
+        node, resources={"rotnet": {"title": _title(node), "style": style(), "highlight": _highlight()}}
+    )
+    write_text(target, body)
+
+
+def style() -> str:
+    """The style sheet of every page."""
+    return (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+def fragment(template: str, **values: Any) -> str:
+    """HTML from one of the templates, values escaped."""
+    environment = Environment(
+        loader=PackageLoader("rotnet_lib.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def _html_outputs(cells: list[nbformat.NotebookNode]) -> list[str]:
+    outputs = (output for cell in cells for output in cell.get("outputs", []))
+    return ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
+
+
+def _tags(cell: nbformat.NotebookNode) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def _title(node: nbformat.NotebookNode) -> str:
+    """The page's title: that of the first HTML heading in an output, else the notebook's."""
+    for html in _html_outputs(node.cells):
+        heading = re.search(r"<h1>(.*?)</h1>", html)
+        if heading:
+            return unescape(heading[1])
+    return next((c.source.splitlines()[0].lstrip("# ") for c in node.cells if c.cell_type == "markdown"), "report")
+
+
+def _highlight() -> str:
+    return str(HtmlFormatter(style="friendly").get_style_defs(".highlight"))
+
+
+def _last_frames(text: str) -> str:
+    """Lines with only the last frame of each progress bar."""
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))

@@ -1,0 +1,52 @@
+"""`runs/index.html`: one page that links every report."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rotnet_lib.files import write_text
+from rotnet_lib.report.html import fragment, style
+from rotnet_lib.runs import REPORT, RunDirectory, all_runs, now
+
+
+def write_index(root: Path) -> Path:
+    """Write `index.html` below `root` from the plans and runs there; returns its path."""
+    plans = sorted(root.glob("*/plan.json"), key=lambda path: -path.stat().st_mtime)
+    page = fragment(
+        "index.html.j2",
+        style=style(),
+        root=root.name,
+        time=now(),
+        suites=[_suite_line(root, path) for path in plans],
+        runs=[_run_line(run) for run in all_runs(root)],
+    )
+    write_text(root / "index.html", page)
+    return root / "index.html"
+
+
+def _suite_line(root: Path, path: Path) -> dict[str, Any]:
+    plan = json.loads(path.read_text())
+    options = plan["options"]
+    asked = [f"{name.upper()}={options[name]}" for name in ("dataset", "seeds", "set") if options[name] not in (None, "", 1)]
+    return {
+        "name": path.parent.name,
+        "title": plan["suite"]["title"],
+        "preset": plan["preset"],
+        "options": " ".join(asked),
+        "runs": len(plan["runs"]),
+        "finished": sum(RunDirectory(root / run["name"]).finished for run in plan["runs"]),
+        "link": _link(path.parent),
+    }
+
+
+def _run_line(run: RunDirectory) -> dict[str, Any]:
+    line: dict[str, Any] = {"name": run.name, "state": run.state, "link": _link(run.path)}
+    if not run.finished:
+        return line | {"metrics": "", "data": "", "finished_at": ""}
+    result = run.result()
+    metrics = ", ".join(f"{name} {metric.last:.2f}" for name, metric in result.metrics.items())
+    return line | {"metrics": metrics, "data": result.data.title, "finished_at": result.finished_at}
+
+
+def _link(directory: Path) -> str | None:
+    return f"{directory.name}/{REPORT}" if (directory / REPORT).exists() else None

@@ -1,0 +1,63 @@
+"""What a run's notebook shows of its result."""
+
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from IPython.display import HTML
+from matplotlib.figure import Figure
+
+from rotnet_lib.report.html import fragment
+from rotnet_lib.runs import RunResult
+
+
+def run_summary(result: RunResult) -> HTML:
+    """Headline, data, time, versions and protocol differences of a run, for a notebook cell."""
+    return HTML(fragment("run.html.j2", result=result, differences=describe_differences(result.protocol_differences)))
+
+
+def describe_differences(differences: dict[str, list[Any]]) -> list[str]:
+    """`["epochs 4 (protocol: 100)", ...]` from `RunResult.protocol_differences`."""
+    return [f"{name} {plain(value)} (protocol: {plain(asked)})" for name, (asked, value) in differences.items()]
+
+
+def training_curves(history: pd.DataFrame) -> Figure:
+    """Loss and accuracy against epochs, training and test.
+
+    Args:
+        history: a row an epoch, as `Trainer.fit` returns it.
+    """
+    measured = [name for name in map(str, history) if name.startswith(("train_", "test_"))]
+    long = history.melt("epoch", measured)
+    long[["split", "metric"]] = long["variable"].str.extract(r"(train|test)_(.*)")
+    long["panel"] = long["metric"].where(long["metric"] == "loss", "accuracy (%)")
+    many = long.loc[long["panel"] != "loss", "metric"].nunique() > 1
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+        grid = sns.relplot(
+            long,
+            kind="line",
+            x="epoch",
+            y="value",
+            hue="metric" if many else "split",
+            style="split",
+            style_order=["test", "train"],
+            col="panel",
+            col_order=["loss", "accuracy (%)"],
+            marker="o" if len(history) < 30 else None,
+            height=3.2,
+            aspect=1.35,
+            facet_kws={"sharey": False},
+        )
+    grid.set_titles("{col_name}").set_ylabels("")
+    for axis in grid.axes.flat:
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    return grid.figure
+
+
+def plain(value: Any) -> str:
+    """A parameter's value as a reader expects it: None is a size not limited."""
+    if value is None:
+        return "all"
+    if isinstance(value, list):
+        return ", ".join(plain(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,129 @@
+"""What every training stage does around its training: directory, data, device, result."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from rotnet_lib import provenance
+from rotnet_lib.config import TrainingConfig
+from rotnet_lib.data.dataset import Dataset, load_dataset, open_source
+from rotnet_lib.data.loader import Loader
+from rotnet_lib.files import replacing
+from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.paths import from_project
+from rotnet_lib.runs import HISTORY, MODEL, RESUME, DataRecord, Metric, RunDirectory, RunResult, now, run_name
+from rotnet_lib.training.checkpoints import ResumeState, save_backbone
+from rotnet_lib.training.devices import select_device
+from rotnet_lib.training.task import Task
+from rotnet_lib.training.trainer import History, Trainer
+
+
+@dataclass
+class Outcome:
+    """A stage's result, in memory.
+
+    Attributes:
+        directory: the run's directory; locked until `save`.
+        result: what `metrics.json` holds or will hold.
+        history: a row an epoch (see `Trainer.fit`).
+    """
+
+    directory: RunDirectory
+    result: RunResult
+    history: pd.DataFrame
+
+    def save(self) -> None:
+        """Write `metrics.json`, which marks the run finished. A notebook's last line."""
+        if not self.directory.finished:
+            self.directory.save(self.result)
+        self.directory.close()
+        print(f"result: {self.directory.path}")
+
+
+def directory_of(config: TrainingConfig) -> RunDirectory:
+    """Where a config's run lives. Raises RotnetError if its dataset is unknown or not here."""
+    fingerprint = open_source(config.dataset, config.image_size).fingerprint
+    data = Path(config.dataset.partition(":")[2]).name or config.dataset
+    return RunDirectory(from_project(config.runs) / run_name(config, f"{config.slug}-{data}", fingerprint))
+
+
+def train_stage(
+    config: TrainingConfig,
+    make_task: Callable[[Dataset], tuple[Task, Backbone]],
+    *,
+    labels_per_class: int | None = None,
+) -> Outcome:
+    """Train a task as its config says, or go on with an interrupted run, or read a finished one.
+
+    Args:
+        config: the stage's.
+        make_task: dataset -> the task, and the backbone its module holds.
+        labels_per_class: train on the first so many images of each class; an epoch still draws as many as the whole
+            split has.
+
+    Raises:
+        RotnetError: see `load_dataset`, `Trainer.fit`, `RunDirectory.open`.
+    """
+    begin = time.perf_counter()
+    directory = directory_of(config)
+    if directory.finished:
+        print(f"{directory.path} is finished already: its result is shown. Delete that folder to make the run again.")
+        return Outcome(directory, directory.result(), pd.read_csv(directory.path / HISTORY))
+    directory.open(config)
+    device = select_device(config)
+    data = load_dataset(config.dataset, image_size=config.image_size, train_size=config.train_size, test_size=config.test_size)
+    train = data.train if labels_per_class is None else data.train.first_per_class(labels_per_class, data.classes)
+    task, backbone = make_task(data)
+    task.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loader = Loader(
+        train.to(device),
+        config.batch_size * task.copies,
+        seed=config.seed,
+        augment=config.augment,
+        copies=task.copies,
+        epoch_images=len(data.train),
+    )
+    trainer = Trainer(task, loader, data.test.to(device), config, ResumeState(directory.path / RESUME), device)
+    history = trainer.fit()
+    with replacing(directory.path / HISTORY) as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+    save_backbone(directory.path / MODEL, task.module, backbone)
+    result = RunResult(
+        run=directory.name,
+        stage=config.stage,
+        parameters=config.model_dump(mode="json"),
+        protocol_differences=config.protocol_differences(),
+        data=DataRecord(
+            name=data.name,
+            title=data.title,
+            fingerprint=data.fingerprint,
+            classes=list(data.classes),
+            image_size=data.image_size,
+            train_images=len(train),
+            test_images=len(data.test),
+        ),
+        metrics=_metrics(history),
+        epochs=len(history),
+        inputs=int(sum(row["inputs"] for row in history)),
+        train_seconds=sum(row["seconds"] for row in history),
+        inputs_per_second=float(pd.Series([row["inputs_per_second"] for row in history]).median()),
+        wall_seconds=time.perf_counter() - begin,
+        parameters_trained=sum(p.numel() for p in trainer.parameters),
+        environment=provenance.environment(device),
+        finished_at=now(),
+    )
+    return Outcome(directory, result, pd.DataFrame(history))
+
+
+def _metrics(history: History) -> dict[str, Metric]:
+    """The headline (last epoch) and the best epoch of every test metric that is an accuracy."""
+    names = [name.removeprefix("test_") for name in history[-1] if name.startswith("test_") and name != "test_loss"]
+    metrics = {}
+    for name in names:
+        best = max(history, key=lambda row: row[f"test_{name}"])
+        metrics[name] = Metric(last=history[-1][f"test_{name}"], best=best[f"test_{name}"], best_epoch=int(best["epoch"]))
+    return metrics

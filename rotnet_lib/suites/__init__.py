@@ -1,0 +1,1 @@
+"""Suites: a YAML a table, turned into runs, handed to Snakemake."""

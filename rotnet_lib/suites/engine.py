@@ -1,0 +1,124 @@
+"""A plan handed to Snakemake: order, parallelism, failures, clusters are its business."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import TextIO
+
+import torch
+
+from rotnet_lib.data import load_dataset
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.paths import from_project
+from rotnet_lib.report.index import write_index
+from rotnet_lib.runs import REPORT
+from rotnet_lib.suites.execute import execute
+from rotnet_lib.suites.plan import PLAN, Plan, PlannedRun
+
+
+def reproduce(plan: Plan, *, cores: int | None, executor: str | None, snakemake_arguments: tuple[str, ...] = ()) -> Path:
+    """Make every run of a plan that is not finished, then the suite's report.
+
+    Args:
+        plan: see `make_plan`.
+        cores: CPU cores, or cluster jobs at a time; None: all cores of this machine.
+        executor: a Snakemake executor plugin (`slurm`); None: this machine.
+        snakemake_arguments: passed on as they are.
+
+    Returns:
+        The report's path. It is written whether or not all runs worked, and says which did not.
+
+    Raises:
+        RotnetError: some run failed; the message names each and ends with the report's path.
+    """
+    root = from_project(plan.options.runs)
+    root.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(root) as lock:
+        path = plan.write()
+        missing = [run for run in plan.runs if not run.directory.finished]
+        if missing:
+            prepare_data(plan)
+            _snakemake(plan, missing, lock, cores, executor, snakemake_arguments)
+        report = plan.directory / REPORT
+        execute("report", {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}, plan.directory)
+        write_index(root)
+    failed = [run for run in plan.runs if not run.directory.finished]
+    if failed:
+        lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {run.directory.path / REPORT}" for run in failed]
+        raise RotnetError(
+            f"{len(failed)} of {len(plan.runs)} runs did not finish:\n" + "\n".join(lines) + f"\nreport: {report}"
+        )
+    return report
+
+
+def prepare_data(plan: Plan) -> None:
+    """Download, decode or draw each set of data once, before runs that would all do it at the same time."""
+    done = set()
+    for run in plan.runs:
+        config = run.config
+        wanted = (config.dataset, config.image_size, config.train_size, config.test_size)
+        if wanted not in done:
+            done.add(wanted)
+            load_dataset(config.dataset, image_size=config.image_size, train_size=config.train_size, test_size=config.test_size)
+
+
+@contextmanager
+def one_at_a_time(root: Path) -> Iterator[TextIO]:
+    """Hold the lock of a runs folder; a second comer waits, and is told for whom.
+
+    The system drops the lock with the last process that holds it, however that ends: nothing is left to clean up.
+    """
+    with (root / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            print(f"{root} is in use by process {lock.read().strip() or '(unknown)'}: waiting for it to end (Ctrl-C gives up).")
+            sys.stdout.flush()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield lock
+
+
+def _snakemake(
+    plan: Plan,
+    missing: list[PlannedRun],
+    lock: TextIO,
+    cores: int | None,
+    executor: str | None,
+    arguments: tuple[str, ...],
+) -> None:
+    on_gpu = torch.cuda.is_available()
+    machine = os.cpu_count() or 1
+    # One run at a time on a GPU. On a CPU side by side, each with the threads its config says; none said: all of them.
+    threads = max(run.config.threads or (1 if on_gpu else machine) for run in plan.runs)
+    count = str(cores or machine)
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(resources.files("rotnet_lib.suites") / "Snakefile")),
+        *(
+            "--config",
+            f"plan={plan.directory / PLAN}",
+            f"runs={from_project(plan.options.runs)}",
+            f"threads={threads}",
+            f"gpu={int(on_gpu)}",
+        ),
+        *(("--executor", executor, "--jobs", count) if executor else ("--cores", count)),
+        *("--resources", "gpu=1"),
+        *("--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime", "--nolock"),  # the lock above is wider
+        *("--quiet", "rules", "host"),
+        *arguments,
+    ]
+    log = plan.directory / "snakemake.log"
+    print(f"{len(missing)} of {len(plan.runs)} runs to make ({log} has the engine's own words)", flush=True)
+    with log.open("w") as stream:
+        # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.
+        done = subprocess.run(command, check=False, pass_fds=(lock.fileno(),), stderr=stream)
+    if done.returncode and all(run.directory.state == "missing" for run in missing):
+        raise RotnetError(f"Snakemake could not start:\n{log.read_text()[-2000:]}")

@@ -1,0 +1,81 @@
+"""`SET="epochs=20 probe.lr=0.05"`: the user's word over presets and suites."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.suites.stages import STAGES
+from rotnet_lib.suites.suite import Suite, SuiteRun
+
+_DECIDED = frozenset({"seed", "runs", "backbone"})
+"""Parameters that the plan itself decides (SEEDS, RUNS, the suite's YAML)."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """One `name=value`, for every run that has the parameter, the runs of one notebook, or one run.
+
+    Attributes:
+        target: a notebook's or a run's name, or None for all.
+        path: the parameter, or the parameter and a key in it (`task_options`, `angles`).
+        value: read as YAML, so `true`, `0.1` and `[0, 180]` mean what they look like.
+    """
+
+    target: str | None
+    path: tuple[str, ...]
+    value: Any
+
+    def apply(self, key: str, run: SuiteRun, values: dict[str, Any]) -> None:
+        """Put the value into a run's parameters, if it is meant for that run and the run has the parameter."""
+        if self.target not in (None, key, run.notebook):
+            return
+        name, *rest = self.path
+        if self.target is None and name not in STAGES[run.notebook].model_fields:
+            return
+        values[name] = dict(values.get(name) or {}) | {rest[0]: self.value} if rest else self.value
+
+
+def parse_overrides(text: str, suite: Suite) -> list[Override]:
+    """The overrides in a space-separated text; a value may hold spaces only inside brackets.
+
+    Raises RotnetError for a word that is no `name=value`, and for a name that no run of the suite has.
+    """
+    return [_parse(word, suite) for word in _words(text)]
+
+
+def _words(text: str) -> Iterable[str]:
+    depth, word = 0, ""
+    for character in text + " ":
+        depth += (character in "[{") - (character in "]}")
+        if character.isspace() and depth <= 0:
+            if word:
+                yield word
+            word = ""
+        else:
+            word += character
+    if word:
+        raise RotnetError(f"SET: a bracket is not closed in '{word.strip()}'.")
+
+
+def _parse(word: str, suite: Suite) -> Override:
+    name, equals, value = word.partition("=")
+    if not equals or not name:
+        raise RotnetError(f"SET: '{word}' is no name=value. Example: SET=\"epochs=20 probe.lr=0.05\".")
+    target, path = None, tuple(name.split("."))
+    if path[0] in suite.runs or path[0] in STAGES:
+        target, path = path[0], path[1:]
+    notebooks = {run.notebook for key, run in suite.runs.items() if target in (None, key, run.notebook)}
+    fields = sorted({field for notebook in notebooks for field in STAGES[notebook].model_fields} - _DECIDED)
+    if not path or path[0] not in fields:
+        where = f" of {target}" if target else f" of {suite.name}"
+        raise unknown(f"parameter{where} in SET", ".".join(path) or name, fields)
+    if len(path) > 2:
+        raise RotnetError(f"SET: '{name}' goes too deep; at most parameter.key=value.")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RotnetError(f"SET: the value of '{word}' cannot be read: {error}") from None
+    return Override(target, path, parsed)

@@ -1,0 +1,116 @@
+"""Weights and resume states as safetensors: no pickle, strict, atomic."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import replacing
+from rotnet_lib.models.backbone import Backbone, make_backbone
+
+_FORMAT = "rotnet-1"
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors with a JSON header, atomically."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(plain, temporary, metadata={"format": _FORMAT, "header": json.dumps(header)})
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors and the header of a file written by `save_tensors`.
+
+    Raises RotnetError if the file is missing, damaged, or of another origin.
+    """
+    if not path.is_file():
+        raise RotnetError(f"no checkpoint {path}: no such file.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise RotnetError(f"damaged checkpoint {path}: {error}. Delete it and make its run again.") from None
+    if metadata.get("format") != _FORMAT:
+        found = metadata.get("format", "none")
+        raise RotnetError(f"foreign checkpoint {path}: its format is '{found}', not '{_FORMAT}' (written by this library).")
+    return tensors, json.loads(metadata["header"])
+
+
+def save_backbone(path: Path, module: nn.Module, backbone: Backbone) -> None:
+    """Write a trained module whose backbone others will build on; its keys begin with `backbone.`."""
+    header = {"arch": backbone.arch, "width": backbone.width, "taps": backbone.taps}
+    save_tensors(path, module.state_dict(), header)
+
+
+def load_backbone(path: Path) -> Backbone:
+    """The backbone in a file written by `save_backbone`, strictly: every weight there and none over.
+
+    Raises RotnetError saying what is wrong with which file.
+    """
+    tensors, header = load_tensors(path)
+    if "arch" not in header:
+        raise RotnetError(f"foreign checkpoint {path}: it holds no backbone (its header has no arch).")
+    backbone = make_backbone(header["arch"], width=header["width"], mean=(0,) * 3, std=(1,) * 3)
+    if tuple(header["taps"]) != backbone.taps:
+        backbone.cut_after(header["taps"][-1])
+    prefix = "backbone."
+    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    load_strictly(backbone, own, path)
+    return backbone
+
+
+def load_strictly(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Copy tensors into a module. Raises RotnetError naming the first missing, unexpected or misshapen one."""
+    expected = module.state_dict()
+    missing = [name for name in expected if name not in tensors]
+    surplus = [name for name in tensors if name not in expected]
+    odd = [name for name in expected if name in tensors and expected[name].shape != tensors[name].shape]
+    if missing or surplus or odd:
+        problems = [
+            *(f"missing {name}" for name in missing[:1]),
+            *(f"unexpected {name}" for name in surplus[:1]),
+            *(f"{name} is {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}" for name in odd[:1]),
+        ]
+        count = len(missing) + len(surplus) + len(odd)
+        raise RotnetError(f"checkpoint {path} does not fit the model: {'; '.join(problems)} ({count} mismatches in all).")
+    module.load_state_dict(dict(tensors), strict=True)
+
+
+class ResumeState:
+    """What a run goes on from: module, momentum, history. Written after every epoch.
+
+    The batch order and augmentation of an epoch are functions of (seed, epoch), so no generator state is kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, float]]) -> None:
+        """Write the state after the last epoch in `history`."""
+        tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+        for position, parameter in enumerate(optimizer.param_groups[0]["params"]):
+            momentum = optimizer.state[parameter].get("momentum_buffer")
+            if momentum is not None:
+                tensors[f"momentum.{position}"] = momentum
+        save_tensors(self.path, tensors, {"history": history})
+
+    def load(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
+        """Restore module and momentum; returns the history so far, empty if there is nothing to go on from."""
+        if not self.path.exists():
+            return []
+        tensors, header = load_tensors(self.path)
+        weights = {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
+        load_strictly(module, weights, self.path)
+        for position, parameter in enumerate(optimizer.param_groups[0]["params"]):
+            momentum = tensors.get(f"momentum.{position}")
+            if momentum is not None:
+                optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
+        history: list[dict[str, float]] = header["history"]
+        return history

@@ -1,0 +1,24 @@
+"""Where a run computes."""
+
+import torch
+
+from rotnet_lib.config import TrainingConfig
+from rotnet_lib.errors import RotnetError
+
+
+def select_device(config: TrainingConfig) -> torch.device:
+    """The device a config asks for, with its number of threads and matmul precision set.
+
+    Raises RotnetError if a GPU is asked for and there is none.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise RotnetError(
+            "device: 'cuda' asked for, but torch sees no GPU (`rotnet doctor` tells more). Allowed here: cpu, auto."
+        )
+    if config.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.backends.cudnn.benchmark = True  # shapes do not change, so the search for the fastest kernels pays
+    torch.set_float32_matmul_precision("high")
+    return torch.device("cuda", torch.cuda.current_device())
