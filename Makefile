@@ -31,7 +31,7 @@ help: ## list the targets
 	@echo
 	@echo "Variables of reproduce-* and status (make -n reproduce-... shows what would run, and runs nothing):"
 	@awk -F '## ' '/^#   [A-Z]+ *## / { sub(/^# /, "", $$1); printf "%s%s\n", $$1, $$2 }' Makefile
-#   PRESET    ## quick, paper or released; without it: paper where a GPU is found, else quick
+#   PRESET    ## quick, short, paper or released; without it: paper where a GPU is found, else quick
 #   DATASET   ## the data to use in place of the preset's
 #   SEEDS     ## how many seeds a row is averaged over
 #   SET       ## other parameters, as in SET="epochs=20 task_options.angles=[0,180]"

@@ -31,7 +31,9 @@ def main() -> None:
 def _suite_options(command: Any) -> Any:
     for option in reversed(
         (
-            click.option("--preset", help="paper, released or quick; by default paper where there is a GPU, else quick."),
+            click.option(
+                "--preset", help="paper, released, quick or short; by default paper where there is a GPU, else quick."
+            ),
             click.option("--dataset", help="cifar10, fashion-mnist, shapes or imagefolder:/path."),
             click.option("--seeds", default=1, show_default=True, help="Runs of every row, for mean and standard deviation."),
             click.option("--set", "set_", default="", help='Overrides: "epochs=20 probe.lr=0.05 rotnet.width=0.5".'),
@@ -139,7 +141,11 @@ def execute(plan: Path, name: str) -> None:
     position, entry = next((n, run) for n, run in enumerate(document["runs"], 1) if run["name"] == name)
     label = f"[{position}/{len(document['runs'])}] {entry['key']} s{entry['parameters']['seed']}"
     click.echo(f"{label} | starts")
-    execute_notebook(entry["notebook"], entry["parameters"], plan.parents[1] / name, label=label)
+    try:
+        execute_notebook(entry["notebook"], entry["parameters"], plan.parents[1] / name, label=label)
+    except RotnetError as error:  # said here, beside what the other runs say: stderr is Snakemake's log
+        click.echo(f"{label} | failed: {error}")
+        sys.exit(1)
     click.echo(f"{label} | finished")
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import to_jsonable_python
 
-from rotnet_lib.errors import RotnetError, nearest
+from rotnet_lib.errors import RotnetError, unknown
 
 EXECUTION: dict[str, JsonValue] = {"role": "execution"}
 EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
@@ -40,10 +40,18 @@ class StageConfig(BaseModel):
     @classmethod
     def build(cls, parameters: Mapping[str, Any]) -> Self:
         """A config from plain values. Raises RotnetError naming every wrong parameter, its remedy and nearest match."""
+        cls.check_names(parameters)
         try:
             return cls(**parameters)
         except ValidationError as error:
             raise RotnetError(cls._explain(error)) from None
+
+    @classmethod
+    def check_names(cls, parameters: Mapping[str, Any]) -> None:
+        """Raises RotnetError for the first name that is no parameter of this stage, with the nearest match."""
+        for name in parameters:
+            if name not in cls.model_fields:
+                raise unknown(f"parameter of {cls.stage}", name, cls.model_fields)
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
@@ -86,14 +94,10 @@ class StageConfig(BaseModel):
         lines = []
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"]) or "parameters"
-            if problem["type"] == "extra_forbidden":
-                hint = nearest(name, cls.model_fields)
-                lines.append(f"unknown parameter '{name}'{hint} Allowed: {', '.join(cls.model_fields)}.")
-            else:
-                message = problem["msg"].removeprefix("Value error, ")
-                given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
-                described = cls.model_fields[name].description if name in cls.model_fields else None
-                lines.append(f"{name}: {message}{given}" + (f" ({described})" if described else ""))
+            message = problem["msg"].removeprefix("Value error, ")
+            given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
+            described = cls.model_fields[name].description if name in cls.model_fields else None
+            lines.append(f"{name}: {message}{given}" + (f" ({described})" if described else ""))
         return f"{cls.stage}: " + "\n".join(lines)
 
 

@@ -2,7 +2,9 @@
 
 import os
 import platform
+import resource
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,12 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda if device.type == "cuda" else None,
         "packages": {name: version for name in _PACKAGES if (version := installed(name)) is not None},
     }
+
+
+def peak_memory_mib() -> int:
+    """This process's largest resident size so far, shared libraries included."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, but bytes on macOS
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def installed(package: str) -> str | None:

@@ -82,6 +82,8 @@ class RunResult(BaseModel):
     wall_seconds: float
     """From the start of the stage to its end, of the process that finished it."""
     parameters_trained: int
+    peak_memory_mib: int
+    """The process's largest resident size; the GPU's memory is not in it."""
     environment: dict[str, Any]
     finished_at: str
 
@@ -96,6 +98,10 @@ def run_name(config: TrainingConfig, slug: str, fingerprint: str) -> str:
     return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', slug).strip('-').lower()}-s{config.seed}-{digest}"
 
 
+_LOCKS: dict[Path, TextIO] = {}
+"""Locks this process holds: a notebook's cell that is run again takes the one it has."""
+
+
 class RunDirectory:
     """One run's directory, and the lock that keeps it to one writer.
 
@@ -104,7 +110,6 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: TextIO | None = None
 
     @property
     def name(self) -> str:
@@ -118,6 +123,11 @@ class RunDirectory:
                 parent within seconds, hence the patience).
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        if self.path not in _LOCKS:
+            _LOCKS[self.path] = self._take_lock(wait_seconds)
+        write_text(self.path / PARAMETERS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+    def _take_lock(self, wait_seconds: float) -> TextIO:
         lock = (self.path / ".lock").open("a+")
         deadline = time.monotonic() + wait_seconds
         while True:
@@ -136,14 +146,12 @@ class RunDirectory:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        self._lock = lock
-        write_text(self.path / PARAMETERS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        return lock
 
     def close(self) -> None:
         """Give the lock back."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        if self.path in _LOCKS:
+            _LOCKS.pop(self.path).close()
 
     @property
     def finished(self) -> bool:
@@ -224,5 +232,5 @@ def all_runs(root: Path) -> list[RunDirectory]:
 
 
 def now() -> str:
-    """The time in UTC, to the second, as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The time, to the second: `2026-11-22 13:19:44 UTC`."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

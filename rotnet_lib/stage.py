@@ -41,7 +41,8 @@ class Outcome:
         if not self.directory.finished:
             self.directory.save(self.result)
         self.directory.close()
-        print(f"result: {self.directory.path}")
+        headline = ", ".join(f"{name} {metric.last:.2f} %" for name, metric in self.result.metrics.items())
+        print(f"{headline}: {self.directory.path}")
 
 
 def directory_of(config: TrainingConfig) -> RunDirectory:
@@ -113,6 +114,7 @@ def train_stage(
         inputs_per_second=float(pd.Series([row["inputs_per_second"] for row in history]).median()),
         wall_seconds=time.perf_counter() - begin,
         parameters_trained=sum(p.numel() for p in trainer.parameters),
+        peak_memory_mib=provenance.peak_memory_mib(),
         environment=provenance.environment(device),
         finished_at=now(),
     )

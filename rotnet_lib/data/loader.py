@@ -36,7 +36,7 @@ class Loader:
         split: the images and labels, on the device.
         batch_size: entries a batch; a split with fewer gives batches of its own size.
         seed: the run's.
-        augment: draw a random crop (after padding by an eighth of the side with black: 4 pixels at 32, PROTOCOL.md) and
+        augment: draw a random crop (after padding by an eighth of the side with black: 4 pixels at 32, docs/protocol.md) and
             a random horizontal flip, once for each entry.
         copies: entries each image has in an epoch, shuffled among the others'. Their augmentation is drawn apart.
         epoch_images: images an epoch draws; None: each image once. With more, the split is gone through again in a

@@ -4,6 +4,7 @@ import numpy as np
 
 from rotnet_lib.data import shapes
 from rotnet_lib.data.source import DATASETS, SplitName, Statistics
+from rotnet_lib.errors import RotnetError
 
 _COUNTS = {"train": 5000, "test": 1000}
 
@@ -22,6 +23,8 @@ class Shapes:
 
     def __init__(self, argument: str, image_size: int | None) -> None:
         self.image_size = image_size or 32
+        if self.image_size < shapes.MIN_IMAGE_SIZE:
+            raise RotnetError(f"image_size: shapes need at least {shapes.MIN_IMAGE_SIZE} pixels, not {image_size}.")
         self.fingerprint = f"shapes-version-{shapes.VERSION}-size-{self.image_size}"
 
     def location(self) -> str:

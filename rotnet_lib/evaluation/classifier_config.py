@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,7 +22,7 @@ _SCHEDULES: dict[str, dict[str, Any]] = {
     "nonlinear": {"epochs": 50, "lr_milestones": (0.4, 0.8, 0.9)},
     "conv": {"epochs": 100, "lr_milestones": (0.35, 0.7, 0.85)},
 }
-"""PROTOCOL "CIFAR-10": x0.2 after 20, 40, 45 of 50 epochs, or after 35, 70, 85 of 100. It has no linear probe on NIN;
+"""docs/protocol.md, "CIFAR-10": x0.2 after 20, 40, 45 of 50 epochs, or after 35, 70, 85 of 100. It has no linear probe on NIN;
 that one takes the non-linear probe's schedule."""
 
 
@@ -31,8 +31,6 @@ class ClassifierConfig(TrainingConfig):
 
     Built by `build` (or `from_notebook`), which fills them in: the effective config has no None of that kind left.
     """
-
-    needs_layer_for: ClassVar[str]
 
     # None in a notebook, filled by `build`: a config that exists holds the value, hence the types.
     dataset: str = Field(None, description="None: that of the backbone's run")  # type: ignore[assignment]
@@ -60,8 +58,9 @@ class ClassifierConfig(TrainingConfig):
 
     @classmethod
     def build(cls, parameters: Mapping[str, Any]) -> Self:
+        cls.check_names(parameters)
         values = {name: value for name, value in parameters.items() if value is not None}
-        values = _follow_backbone(values, cls) | {}
+        values = _follow_backbone(values, cls)
         schedule = _SCHEDULES.get(values.get("classifier", "nonlinear"), {})
         return super().build(schedule | values)
 

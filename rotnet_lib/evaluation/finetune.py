@@ -11,7 +11,8 @@ from rotnet_lib.stage import Outcome
 
 
 class FinetuneConfig(ClassifierConfig):
-    """A classifier on one layer, the blocks below it trained as well (PROTOCOL "CIFAR-10": fine-tuned, semi-supervised).
+    """A classifier on one layer, the blocks below it trained as well (docs/protocol.md, "CIFAR-10":
+    fine-tuned, semi-supervised).
 
     Schedules, batch and augmentation as `ProbeConfig`; blocks above the layer are dropped. `labels_per_class`: the first
     K images of each class, an epoch still draws as many samples as the whole split has. Reported: the last epoch on the

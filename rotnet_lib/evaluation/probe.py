@@ -8,7 +8,7 @@ from rotnet_lib.stage import Outcome
 
 
 class ProbeConfig(ClassifierConfig):
-    """Classifiers on frozen features (PROTOCOL "CIFAR-10": non-linear probe, conv probe; tables 1 and 3).
+    """Classifiers on frozen features (docs/protocol.md, "CIFAR-10": non-linear probe, conv probe; tables 1 and 3).
 
     The backbone is frozen, in evaluation mode, and is run once a batch for all layers probed. Non-linear: three fully
     connected layers of 200-200-10, 50 epochs, lr 0.1 x0.2 after 20, 40, 45. Conv: a third NIN block, 100 epochs, lr

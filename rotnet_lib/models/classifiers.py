@@ -1,4 +1,4 @@
-"""Classifiers on a layer's feature maps (PROTOCOL "CIFAR-10": the probes)."""
+"""Classifiers on a layer's feature maps (docs/protocol.md, "CIFAR-10": the probes)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Network-in-Network for CIFAR-size images (PROTOCOL "CIFAR-10"; Gidaris et al. 2018, section 4.1)."""
+"""Network-in-Network for CIFAR-size images (docs/protocol.md, "CIFAR-10"; Gidaris et al. 2018, section 4.1)."""
 
 import functools
 import math

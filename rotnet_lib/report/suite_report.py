@@ -258,6 +258,7 @@ class SuiteReport:
             "data": "; ".join(sorted(data)),
             "machine": "; ".join(sorted(machines)),
             "versions": "; ".join(sorted(versions)),
+            "memory": f"at most {max(r.peak_memory_mib for r in self.results)} MiB a run",
             "time": f"{sum(r.wall_seconds for r in self.results):,.0f} s in all runs together, "
             f"{sum(r.train_seconds for r in self.results):,.0f} s of it training steps",
             "finished": min(stamps) if min(stamps) == max(stamps) else f"{min(stamps)} to {max(stamps)}",

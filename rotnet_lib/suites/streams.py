@@ -22,10 +22,12 @@ class LinePrinter:
         self.target = target
         self.interval = interval
         self._pending = ""
-        self._shown = time.monotonic()
+        self._shown: float | None = None
 
     def write(self, text: str) -> int:
         """Take text with `\\r` before or after the frames of a bar and `\\n` after lines."""
+        if self._shown is None:  # the first frame, at zero, says nothing
+            self._shown = time.monotonic()
         self._pending += text
         while "\n" in self._pending:
             line, self._pending = self._pending.split("\n", 1)

@@ -15,7 +15,7 @@ from rotnet_lib.training.task import Task
 
 
 class PretrainConfig(TrainingConfig):
-    """Pretraining on CIFAR-10 (PROTOCOL "CIFAR-10": the pretext run and the supervised NIN).
+    """Pretraining on CIFAR-10 (docs/protocol.md, "CIFAR-10": the pretext run and the supervised NIN).
 
     SGD, batch 128 images (x4 rotated copies), Nesterov momentum 0.9, weight decay 5e-4, lr 0.1, x0.2 after epochs 30,
     60, 80 of 100; random crop 32 after padding by 4, flip. Reported: the last epoch on the test split.
