@@ -110,7 +110,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
 
     from rotnet_lib.report.index import write_index
     from rotnet_lib.runs import REPORT
-    from rotnet_lib.stage import directory_of
+    from rotnet_lib.stage import directory_of, fingerprint_of
     from rotnet_lib.suites.execute import execute as execute_notebook
     from rotnet_lib.suites.stages import STAGES
     from rotnet_lib.suites.suite import SuiteRun, preset_named
@@ -122,7 +122,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
         kind: dict[str, Any] = {n: values.get(n, fields[n].default) for n in ("task", "classifier") if n in fields}
         values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind)) | values
     config = schema.build(values)
-    directory = directory_of(config)
+    directory = directory_of(config, fingerprint_of(config))
     execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
     write_index(directory.path.parent)
     click.echo(f"report: {directory.path / REPORT}")

@@ -184,9 +184,10 @@ class RunDirectory:
     def _has_error(self) -> bool:
         """Whether papermill noted an exception in the kept notebook."""
         path = self.path / NOTEBOOK
-        if not path.exists():
+        try:
+            notebook = json.loads(path.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):  # no kernel has started, or it was killed while this was written
             return False
-        notebook = json.loads(path.read_text())
         return bool(notebook["metadata"].get("papermill", {}).get("exception"))
 
     def parameters(self) -> dict[str, Any]:

@@ -45,9 +45,13 @@ class Outcome:
         print(f"{headline}: {self.directory.path}")
 
 
-def directory_of(config: TrainingConfig) -> RunDirectory:
-    """Where a config's run lives. Raises RotnetError if its dataset is unknown or not here."""
-    fingerprint = open_source(config.dataset, config.image_size).fingerprint
+def fingerprint_of(config: TrainingConfig) -> str:
+    """The fingerprint of a config's data. Raises RotnetError if its dataset is unknown or not here."""
+    return open_source(config.dataset, config.image_size).fingerprint
+
+
+def directory_of(config: TrainingConfig, fingerprint: str) -> RunDirectory:
+    """Where the run of a config on the data of that fingerprint lives."""
     data = Path(config.dataset.partition(":")[2]).name or config.dataset
     return RunDirectory(from_project(config.runs) / run_name(config, f"{config.slug}-{data}", fingerprint))
 
@@ -70,7 +74,7 @@ def train_stage(
         RotnetError: see `load_dataset`, `Trainer.fit`, `RunDirectory.open`.
     """
     begin = time.perf_counter()
-    directory = directory_of(config)
+    directory = directory_of(config, fingerprint_of(config))
     if directory.finished:
         print(f"{directory.path} is finished already: its result is shown. Delete that folder to make the run again.")
         return Outcome(directory, directory.result(), pd.read_csv(directory.path / HISTORY))

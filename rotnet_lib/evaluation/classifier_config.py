@@ -61,7 +61,7 @@ class ClassifierConfig(TrainingConfig):
         cls.check_names(parameters)
         values = {name: value for name, value in parameters.items() if value is not None}
         values = _follow_backbone(values, cls)
-        schedule = _SCHEDULES.get(values.get("classifier", "nonlinear"), {})
+        schedule = _SCHEDULES.get(values.get("classifier", cls.model_fields["classifier"].default), {})
         return super().build(schedule | values)
 
     def protocol(self) -> dict[str, Any]:

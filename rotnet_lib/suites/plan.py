@@ -13,7 +13,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs import RunDirectory
-from rotnet_lib.stage import directory_of
+from rotnet_lib.stage import directory_of, fingerprint_of
 from rotnet_lib.suites.overrides import Override, parse_overrides
 from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.suite import Preset, Suite, SuiteRun, load_suite, preset_named
@@ -110,12 +110,16 @@ def make_plan(suite_name: str, options: Options) -> Plan:
         raise RotnetError(f"seeds: at least 1, not {options.seeds}.")
     overrides = parse_overrides(options.set, suite)
     planned: list[PlannedRun] = []
+    fingerprints: dict[tuple[str, int | None], str] = {}
     for seed in range(options.seeds):
         of_seed: dict[str, PlannedRun] = {}
         for key in _upstream_first(suite):
             upstream = of_seed.get(suite.runs[key].backbone or "")
             config = _configure(key, suite.runs[key], preset, upstream, seed, options, overrides)
-            of_seed[key] = PlannedRun(key, config, directory_of(config), upstream)
+            data = (config.dataset, config.image_size)
+            if data not in fingerprints:  # taking one lists every file of an image folder
+                fingerprints[data] = fingerprint_of(config)
+            of_seed[key] = PlannedRun(key, config, directory_of(config, fingerprints[data]), upstream)
         planned += of_seed.values()
     return Plan(suite, preset_name, reason, preset.description, options, tuple(planned))
 
