@@ -26,7 +26,7 @@ def report(seconds: float, *, width: float, compile: bool) -> str:
     """Measure pretext training of the 4-block NIN, batch 128 x 4 rotations, on random 32 x 32 images.
 
     Args:
-        seconds: how long each of the three measurements lasts, after its warm-up.
+        seconds: how long training is measured, after its warm-up; loader and matmul get a quarter of that each.
         width: factor on the backbone's channels.
         compile: through torch.compile.
 

@@ -100,7 +100,7 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
             click.echo(f"  {state:12} {run.key}, seed {run.config.seed}: {run.directory.path}")
 
 
-@main.command(context_settings={"ignore_unknown_options": False})
+@main.command()
 @click.argument("notebook")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, read as YAML.")
 @click.option("--preset", help="Start from a preset's parameters instead of the protocol's.")
@@ -116,13 +116,19 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     from rotnet_lib.suites.suite import SuiteRun, preset_named
 
     schema = STAGES[notebook]
-    values = {name: yaml.safe_load(value) for name, value in parameters}
+    try:
+        values = {name: yaml.safe_load(value) for name, value in parameters}
+    except yaml.YAMLError as error:
+        raise RotnetError(f"a value behind -p cannot be read as YAML: {error}") from None
     if preset:
         fields = schema.model_fields
         kind: dict[str, Any] = {n: values.get(n, fields[n].default) for n in ("task", "classifier") if n in fields}
         values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind)) | values
     config = schema.build(values)
     directory = directory_of(config, fingerprint_of(config))
+    if directory.state in ("finished", "running"):
+        click.echo(f"{directory.path} is {directory.state} already; delete it to make the run again.")
+        return
     execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
     write_index(directory.path.parent)
     click.echo(f"report: {directory.path / REPORT}")
@@ -131,12 +137,13 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
 @main.command(hidden=True)
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.argument("name")
-def execute(plan: Path, name: str) -> None:
-    """One run of a plan, as Snakemake calls it."""
+@click.argument("parent", type=int)
+def execute(plan: Path, name: str, parent: int) -> None:
+    """One run of a plan, as the process PARENT, Snakemake, calls it; it does not outlive that."""
     from rotnet_lib.suites.execute import end_with_parent
     from rotnet_lib.suites.execute import execute as execute_notebook
 
-    end_with_parent()
+    end_with_parent(parent)
     document = json.loads(plan.read_text())
     position, entry = next((n, run) for n, run in enumerate(document["runs"], 1) if run["name"] == name)
     label = f"[{position}/{len(document['runs'])}] {entry['key']} s{entry['parameters']['seed']}"

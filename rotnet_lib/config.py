@@ -5,7 +5,7 @@ defaults are the published CIFAR-10 protocol of the stage; what a run changes of
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import to_jsonable_python
@@ -15,6 +15,8 @@ from rotnet_lib.errors import RotnetError, unknown
 EXECUTION: dict[str, JsonValue] = {"role": "execution"}
 EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
 """Marks of fields, for `json_schema_extra`."""
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 # What IPython itself leaves in a kernel's namespace; everything else that is plain data came from a parameters cell.
 _KERNEL_NAMES = frozenset({"In", "Out"})
@@ -96,7 +98,8 @@ class StageConfig(BaseModel):
             name = ".".join(str(part) for part in problem["loc"]) or "parameters"
             message = problem["msg"].removeprefix("Value error, ")
             given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
-            described = cls.model_fields[name].description if name in cls.model_fields else None
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            described = cls.model_fields[field].description if field in cls.model_fields else None
             lines.append(f"{name}: {message}{given}" + (f" ({described})" if described else ""))
         return f"{cls.stage}: " + "\n".join(lines)
 
@@ -106,9 +109,15 @@ class TrainingConfig(StageConfig):
 
     seed: int = Field(0, ge=0, description="of the weights, the batch order and the augmentation", json_schema_extra=EXPERIMENT)
     dataset: str = Field("cifar10", description="cifar10, fashion-mnist, shapes or imagefolder:/path")
-    image_size: int | None = Field(None, ge=8, description="side of the square images in pixels; None: the dataset's own")
-    train_size: int | None = Field(None, ge=1, description="training images, balanced over classes; None: all")
-    test_size: int | None = Field(None, ge=1, description="test images, balanced over classes; None: all")
+    image_size: int | None = Field(
+        None, ge=8, description="side of the square images in pixels; None: the dataset's own, or as the backbone's run"
+    )
+    train_size: int | None = Field(
+        None, ge=1, description="training images, balanced over classes; None: all, or as the backbone's run"
+    )
+    test_size: int | None = Field(
+        None, ge=1, description="test images, balanced over classes; None: all, or as the backbone's run"
+    )
 
     epochs: int = Field(100, ge=1, description="passes over the training images")
     batch_size: int = Field(128, ge=2, description="images a step, before rotated copies")
@@ -116,7 +125,9 @@ class TrainingConfig(StageConfig):
     schedule: Literal["step", "one-cycle"] = Field(
         "step", description="step: lr x lr_decay after each milestone; one-cycle: linear up over a quarter, linear down"
     )
-    lr_milestones: tuple[float, ...] = Field((0.3, 0.6, 0.8), description="fractions of the epochs after which the rate falls")
+    lr_milestones: tuple[Fraction, ...] = Field(
+        (0.3, 0.6, 0.8), description="fractions of the epochs after which the rate falls"
+    )
     lr_decay: float = Field(0.2, gt=0, le=1, description="factor at each milestone")
     momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on every trained parameter")

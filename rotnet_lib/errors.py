@@ -9,10 +9,10 @@ class RotnetError(Exception):
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """`"; did you mean 'conv4'?"` for the allowed word closest to `word`, or the empty string."""
+    """`"; did you mean 'conv4'?"` for the allowed word closest to `word`; a full stop where none is close."""
     # Numbered names (conv4, nin5) are all alike to difflib: a strict cutoff would miss "con4", a loose one finds noise.
     match = difflib.get_close_matches(word, [str(choice) for choice in allowed], n=1, cutoff=0.6)
-    return f"; did you mean '{match[0]}'?" if match else ""
+    return f"; did you mean '{match[0]}'?" if match else "."
 
 
 def unknown(kind: str, word: str, allowed: Iterable[str]) -> RotnetError:

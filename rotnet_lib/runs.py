@@ -74,11 +74,13 @@ class RunResult(BaseModel):
     data: DataRecord
     metrics: dict[str, Metric]
     epochs: int
+    """Epochs trained, interrupted processes' included."""
     inputs: int
     """Network inputs trained on, rotated copies counted."""
     train_seconds: float
     """Training steps only: set-up and evaluation are excluded, and so is what an interrupted epoch had done."""
     inputs_per_second: float
+    """Of the median epoch, so that a slow first one does not count."""
     wall_seconds: float
     """From the start of the stage to its end, of the process that finished it."""
     parameters_trained: int

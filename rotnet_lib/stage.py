@@ -75,10 +75,12 @@ def train_stage(
     """
     begin = time.perf_counter()
     directory = directory_of(config, fingerprint_of(config))
-    if directory.finished:
+    if not directory.finished:
+        directory.open(config)
+    if directory.finished:  # asked again: whoever held the lock may have finished it
+        directory.close()
         print(f"{directory.path} is finished already: its result is shown. Delete that folder to make the run again.")
         return Outcome(directory, directory.result(), pd.read_csv(directory.path / HISTORY))
-    directory.open(config)
     device = select_device(config)
     data = load_dataset(config.dataset, image_size=config.image_size, train_size=config.train_size, test_size=config.test_size)
     train = data.train if labels_per_class is None else data.train.first_per_class(labels_per_class, data.classes)

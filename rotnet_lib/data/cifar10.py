@@ -5,7 +5,7 @@ import numpy as np
 from rotnet_lib.data.download import downloading
 from rotnet_lib.data.images import decode_all, fingerprint, list_images
 from rotnet_lib.data.source import DATASETS, SplitName, Statistics, data_root
-from rotnet_lib.errors import RotnetError
+from rotnet_lib.errors import RotnetError, nearest
 
 # Table 9's order, which is that of the official labels.
 _CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -21,6 +21,7 @@ class Cifar10:
 
     classes: tuple[str, ...] = _CLASSES
     image_size = 32
+    generated = False
     statistics: Statistics | None = ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7))
     """Stated by the protocol (of 255)."""
 
@@ -38,13 +39,18 @@ class Cifar10:
             return
         self.cached = True
         self._listings = {"train": list_images(folder / "train"), "test": list_images(folder / "test")}
+        for split, listing in self._listings.items():
+            wrong = sorted({kind for _, kind in listing} ^ set(_CLASSES))
+            if wrong:
+                what = "missing" if wrong[0] in _CLASSES else "unknown"
+                hint = nearest(wrong[0], _CLASSES) if what == "unknown" else "."
+                raise RotnetError(
+                    f"{folder / split} is not CIFAR-10: {what} class {wrong[0]}{hint} Allowed: {', '.join(_CLASSES)}."
+                )
         listing = self._listings["train"] + self._listings["test"]
-        wrong = sorted({kind for _, kind in listing} ^ set(_CLASSES))
-        if wrong:
-            raise RotnetError(f"{folder} is not CIFAR-10: unknown or missing class {wrong[0]}. Allowed: {', '.join(_CLASSES)}.")
         kinds = {path.suffix.lower() for path, _ in listing}
         self.title = "CIFAR-10 (JPEG copy)" if kinds & {".jpg", ".jpeg"} else "CIFAR-10 (image folder)"
-        self.fingerprint = fingerprint(listing)
+        self.fingerprint = fingerprint(self._listings, self.image_size)
 
     def location(self) -> str:
         if self._listings:
@@ -57,6 +63,7 @@ class Cifar10:
             return decode_all(self._listings[split], self.classes, self.image_size)
         from torchvision.datasets import CIFAR10
 
-        with downloading("cifar10", f"{data_root()}/cifar10/{{train,test}}/<class>/*.png"):
+        official = data_root() / CIFAR10.base_folder
+        with downloading("cifar10", official, f"{data_root()}/cifar10/{{train,test}}/<class>/*.png"):
             data = CIFAR10(data_root(), train=split == "train", download=True)
         return np.ascontiguousarray(data.data), np.asarray(data.targets, np.int64)

@@ -1,5 +1,6 @@
 """A dataset in memory: opened by name, decoded once, cut to size."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device))
 
     def first_per_class(self, per_class: int, classes: tuple[str, ...]) -> "Split":
-        """The first `per_class` images of each class, interleaved by class.
+        """The first `per_class` images of each class, interleaved by class: images (K*C, S, S, 3), labels (K*C,).
 
         Raises RotnetError naming the class that has fewer.
         """
@@ -63,8 +64,8 @@ def open_source(name: str, image_size: int | None = None) -> Source:
     kind, colon, argument = name.partition(":")
     if kind not in DATASETS:
         raise unknown("dataset", name, (f"{n}:/path" if n == "imagefolder" else n for n in DATASETS))
-    if bool(colon) != (kind == "imagefolder"):
-        remedy = "give its folder: imagefolder:/path" if not colon else f"write just {kind}"
+    if bool(argument) != (kind == "imagefolder") or (colon and not argument):
+        remedy = "give its folder: imagefolder:/path" if not argument and kind == "imagefolder" else f"write just {kind}"
         raise RotnetError(f"dataset '{name}' is not complete or too long: {remedy}.")
     return DATASETS[kind](argument, image_size)
 
@@ -106,9 +107,9 @@ def load_dataset(
 def _decode(name: str, source: Source, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
     if not source.cached:
         return source.decode(split, count)
-    # A generated dataset has as many images as one asks for, so the number is part of what is kept.
-    extent = f"-{count}" if count is not None and name == "shapes" else ""
-    path = cache_root() / f"{name.partition(':')[0]}-{source.fingerprint[:16]}-{source.image_size}-{split}{extent}.safetensors"
+    extent = count if source.generated else None  # as many as one asks for, so the number is part of what is kept
+    key = hashlib.sha256(repr((name, source.fingerprint, split, extent)).encode()).hexdigest()[:16]
+    path = cache_root() / f"{name.partition(':')[0]}-{source.image_size}-{split}-{key}.safetensors"
     if not path.exists():
         images, labels = source.decode(split, count)
         try:

@@ -31,6 +31,7 @@ class FashionMnist:
         "ankle boot",
     )
     image_size = 28
+    generated = False
     statistics: Statistics | None = None
     cached = False
 
@@ -49,9 +50,10 @@ class FashionMnist:
     def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
         from torchvision.datasets import FashionMNIST
 
-        if (data_root() / "FashionMNIST").is_dir() or not DEBIAN.is_dir():
+        unpacked = data_root() / "FashionMNIST" / "raw"
+        if not DEBIAN.is_dir() or (unpacked.is_dir() and any(unpacked.iterdir())):
             remedy = f"{DEBIAN} (Debian: apt install dataset-fashion-mnist)"
-            with downloading("fashion-mnist", remedy):
+            with downloading("fashion-mnist", unpacked, remedy):
                 data = FashionMNIST(data_root(), train=split == "train", download=True)
             grey, labels = data.data.numpy(), data.targets.numpy()
         else:

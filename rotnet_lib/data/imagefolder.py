@@ -15,6 +15,7 @@ class ImageFolder:
     Images are resized so that the shorter side is `image_size` (32 unless given) and cut to their centre.
     """
 
+    generated = False
     statistics: Statistics | None = None
     cached = True
 
@@ -30,7 +31,7 @@ class ImageFolder:
             odd = sorted(set(kinds["train"]) ^ set(kinds["test"]))
             raise RotnetError(f"the splits of {root} differ in their classes: {', '.join(odd[:5])} in only one of them.")
         self.classes = tuple(kinds["train"])
-        self.fingerprint = fingerprint(self._listings["train"] + self._listings["test"], self.image_size)
+        self.fingerprint = fingerprint(self._listings, self.image_size)
 
     def location(self) -> str:
         return str(self._root)

@@ -1,14 +1,18 @@
 """Decoding folders of image files."""
 
 import hashlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from rotnet_lib.errors import RotnetError
+
+_DECODING = 1
+"""Part of the fingerprint: raise it when `decode_square` comes to give other pixels."""
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -25,7 +29,7 @@ def list_images(folder: Path) -> list[tuple[Path, str]]:
         for kind in sorted(folder.iterdir())
         if kind.is_dir() and not kind.name.startswith(".")
         for path in sorted(kind.iterdir())
-        if path.suffix.lower() in EXTENSIONS
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
     ]
     if not listing:
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
@@ -33,11 +37,13 @@ def list_images(folder: Path) -> list[tuple[Path, str]]:
     return listing
 
 
-def fingerprint(listing: list[tuple[Path, str]], *decoding: object) -> str:
-    """Hex digest over class, name and size in bytes of every file, and over how the files are decoded."""
-    digest = hashlib.sha256(repr(decoding).encode())
-    for path, kind in listing:
-        digest.update(f"{kind}/{path.name} {path.stat().st_size}\n".encode())
+def fingerprint(listings: Mapping[str, list[tuple[Path, str]]], image_size: int) -> str:
+    """Hex digest over split, class, name and content of every file, and over how the files are decoded."""
+    digest = hashlib.sha256(f"{_DECODING} {image_size}".encode())
+    for split, listing in listings.items():
+        for path, kind in listing:
+            digest.update(f"{split}/{kind}/{path.name}\n".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
@@ -48,8 +54,8 @@ def decode_square(path: Path, size: int) -> np.ndarray:
     """
     try:
         with Image.open(path) as file:
-            image = file.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+            image = ImageOps.exif_transpose(file).convert("RGB")  # a phone's photograph may be stored on its side
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise RotnetError(f"damaged image {path}: {error}. Replace or remove that file.") from None
     if image.size != (size, size):
         scale = size / min(image.size)

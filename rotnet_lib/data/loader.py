@@ -34,7 +34,7 @@ class Loader:
 
     Args:
         split: the images and labels, on the device.
-        batch_size: entries a batch; a split with fewer gives batches of its own size.
+        batch_size: entries a batch; an epoch with fewer is one batch.
         seed: the run's.
         augment: draw a random crop (after padding by an eighth of the side with black: 4 pixels at 32, docs/protocol.md) and
             a random horizontal flip, once for each entry.

@@ -18,6 +18,7 @@ class Shapes:
 
     title = "shapes (drawn, not photographs)"
     classes: tuple[str, ...] = shapes.CLASSES
+    generated = True
     statistics: Statistics | None = None
     cached = True
 

@@ -31,6 +31,7 @@ class Source(Protocol):
         fingerprint: changes when the images, their labels or their decoding change. Known without decoding.
         statistics: mean and standard deviation of the RGB channels, of 255, where the protocol states them; None: they
             are computed from the training images.
+        generated: whether there are as many images as one asks for.
         cached: whether decoding takes long enough to be worth doing once for all runs.
     """
 
@@ -39,6 +40,7 @@ class Source(Protocol):
     image_size: int
     fingerprint: str
     statistics: Statistics | None
+    generated: bool
     cached: bool
 
     def __init__(self, argument: str, image_size: int | None) -> None:

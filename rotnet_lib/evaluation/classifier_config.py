@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rotnet_lib.config import EXPERIMENT, TrainingConfig
+from rotnet_lib.config import EXPERIMENT, Fraction, TrainingConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models import ARCHS, CLASSIFIERS, Backbone, make_backbone
@@ -35,9 +35,9 @@ class ClassifierConfig(TrainingConfig):
     # None in a notebook, filled by `build`: a config that exists holds the value, hence the types.
     dataset: str = Field(None, description="None: that of the backbone's run")  # type: ignore[assignment]
     epochs: int = Field(None, ge=1, description="None: the protocol's for the classifier")  # type: ignore[assignment]
-    lr_milestones: tuple[float, ...] = Field(
+    lr_milestones: tuple[Fraction, ...] = Field(
         None,  # type: ignore[arg-type]
-        description="fractions of the epochs after which the rate falls; None: the protocol's for the classifier",
+        description="fractions of the run after which the rate falls; None: the protocol's for the classifier",
     )
 
     backbone: str = Field(
@@ -52,7 +52,7 @@ class ClassifierConfig(TrainingConfig):
         None, gt=0, le=4, description="factor on the backbone's channels; None: that of the backbone's run, 1 if random"
     )
     layer: tuple[str, ...] = Field(
-        ("conv2",), description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
+        ("conv2",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
     )
     classifier: str = Field("nonlinear", description="linear, nonlinear or conv", json_schema_extra=EXPERIMENT)
 
@@ -61,8 +61,8 @@ class ClassifierConfig(TrainingConfig):
         cls.check_names(parameters)
         values = {name: value for name, value in parameters.items() if value is not None}
         values = _follow_backbone(values, cls)
-        schedule = _SCHEDULES.get(values.get("classifier", cls.model_fields["classifier"].default), {})
-        return super().build(schedule | values)
+        classifier = str(values.get("classifier", cls.model_fields["classifier"].default))
+        return super().build(_SCHEDULES.get(classifier, {}) | values)
 
     def protocol(self) -> dict[str, Any]:
         asked = super().protocol() | {"dataset": "cifar10", "width": 1.0}
@@ -71,7 +71,7 @@ class ClassifierConfig(TrainingConfig):
     @field_validator("layer", mode="before")
     @classmethod
     def _listed(cls, layer: Any) -> Any:
-        return tuple(part.strip() for part in layer.split(",")) if isinstance(layer, str) else layer
+        return _split(layer)
 
     @field_validator("classifier")
     @classmethod
@@ -83,7 +83,7 @@ class ClassifierConfig(TrainingConfig):
     def _layers_of_arch(self) -> Self:
         backbone = _sample(self.arch)
         for layer in self.layer:
-            if layer != "all":
+            if self.layer != ("all",):
                 backbone.check_layer(layer)
         if len(set(self.layer)) != len(self.layer):
             raise ValueError(f"layer: one of {', '.join(self.layer)} stands twice")
@@ -92,7 +92,7 @@ class ClassifierConfig(TrainingConfig):
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers named, `all` spelled out."""
-        return _sample(self.arch).taps if "all" in self.layer else self.layer
+        return _sample(self.arch).taps if self.layer == ("all",) else self.layer
 
     def make_backbone(self, data: Dataset) -> Backbone:
         """The backbone: loaded, or freshly initialised.
@@ -120,6 +120,10 @@ def checkpoint_of(backbone: str, runs: str) -> Path:
     return path / MODEL if path.is_dir() else path
 
 
+def _split(layer: Any) -> Any:
+    return tuple(part.strip() for part in layer.split(",")) if isinstance(layer, str) else layer
+
+
 def _sample(arch: str) -> Backbone:
     """A tiny backbone of that arch, to ask it for its taps."""
     return make_backbone(arch, width=0.01, mean=(0,) * 3, std=(1,) * 3)
@@ -127,10 +131,14 @@ def _sample(arch: str) -> Backbone:
 
 def _follow_backbone(values: dict[str, Any], cls: type[ClassifierConfig]) -> dict[str, Any]:
     """Fill what the parameters leave to the backbone's run; a random backbone has none to follow."""
-    if "arch" in values and values["arch"] not in ARCHS:
-        raise unknown("arch", values["arch"], ARCHS)
-    backbone = values.get("backbone", NEWEST)
+    # Names first: a wrong one must not be answered with what the folder of runs lacks.
+    for name, allowed in (("arch", ARCHS), ("classifier", CLASSIFIERS)):
+        if name in values and values[name] not in allowed:
+            raise unknown(name, str(values[name]), allowed)
     runs = values.get("runs", "runs")
+    backbone = str(values.get("backbone", NEWEST))
+    if from_project(backbone).parent == from_project(runs):
+        values = values | {"backbone": from_project(backbone).name}  # one run, one spelling
     if backbone == RANDOM:
         missing = [name for name in ("arch", "dataset") if name not in values]
         if missing:
@@ -143,8 +151,10 @@ def _follow_backbone(values: dict[str, Any], cls: type[ClassifierConfig]) -> dic
         values = values | {"backbone": _newest(values, runs, cls).name}
     elif all(name in values for name in ("arch", "width", "dataset")):
         return values  # nothing to ask it: a suite names runs that do not exist yet
-    directory = checkpoint_of(values["backbone"], runs).parent
-    upstream = RunDirectory(directory).parameters()
+    checkpoint = checkpoint_of(values["backbone"], runs)
+    if not checkpoint.parent.is_dir() or checkpoint.parent == from_project("."):
+        raise unknown("backbone", backbone, (NEWEST, RANDOM, *(run.name for run in all_runs(from_project(runs)))))
+    upstream = RunDirectory(checkpoint.parent).parameters()
     followed = {name: upstream[name] for name in ("arch", "width") if name not in values}
     if "dataset" not in values:
         # The sizes belong to the dataset: with another one the upstream's would mean nothing.
@@ -156,11 +166,18 @@ def _follow_backbone(values: dict[str, Any], cls: type[ClassifierConfig]) -> dic
 
 def _newest(values: dict[str, Any], runs: str, cls: type[ClassifierConfig]) -> RunDirectory:
     """The newest finished pretrain run, of a pretext task, whose arch has the layers asked for."""
-    layers = values.get("layer", ("conv2",))
-    layers = layers.split(",") if isinstance(layers, str) else layers
+    layers = _split(values.get("layer", ("conv2",)))
+    taps = {tap: None for arch in ARCHS for tap in _sample(arch).taps}  # in order, each once
+    for layer in layers:
+        if layer != "all" and layer not in taps:
+            raise unknown("layer", layer, (*taps, "all"))
     finished = [run for run in all_runs(from_project(runs)) if run.finished]
     for run in finished:
-        parameters = run.parameters()
+        try:
+            parameters = run.parameters()
+        except RotnetError as error:
+            print(f"passed over: {error}")
+            continue
         if parameters.get("task", "labels") == "labels":  # neither supervised runs nor other stages are pretext runs
             continue
         if any(parameters[name] != values[name] for name in ("arch", "width", "dataset") if name in values):

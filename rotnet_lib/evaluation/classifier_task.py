@@ -33,7 +33,7 @@ class ClassifierStack(nn.Module):
         return self
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Images (N, 3, S, S) to logits (N, classes) by layer, in one pass over the backbone."""
+        """Images (N, 3, S, S), uint8 or float in [0, 255], to logits (N, classes) by layer, in one pass."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
             features = self.backbone.features(images, self.heads)
         return {layer: head(features[layer]) for layer, head in self.heads.items()}

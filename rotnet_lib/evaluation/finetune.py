@@ -21,6 +21,7 @@ class FinetuneConfig(ClassifierConfig):
 
     stage: ClassVar[str] = "finetune"
 
+    layer: tuple[str, ...] = Field(("conv2",), min_length=1, description="one layer", json_schema_extra=EXPERIMENT)
     classifier: str = Field("conv", description="linear, nonlinear or conv", json_schema_extra=EXPERIMENT)
     freeze: bool = Field(False, description="leave the backbone as it is", json_schema_extra=EXPERIMENT)
     labels_per_class: int | None = Field(

@@ -50,7 +50,7 @@ class Backbone(nn.Module):
         return tuple(self.blocks)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (N, 3, H, W), uint8 or float in [0, 255], to the last block's output."""
+        """Images (N, 3, H, W), uint8 or float in [0, 255], to the last block's output (N, C, H', W')."""
         return self.features(images, self.taps[-1:])[self.taps[-1]]
 
     def features(self, images: torch.Tensor, layers: Iterable[str]) -> dict[str, torch.Tensor]:

@@ -1,4 +1,7 @@
-"""Classifiers on a layer's feature maps (docs/protocol.md, "CIFAR-10": the probes)."""
+"""Classifiers on a layer's feature maps (docs/protocol.md, "CIFAR-10": the probes).
+
+Each is a module from feature maps (N, C, H, W) to logits (N, classes).
+"""
 
 from collections.abc import Callable
 

@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.pretext.task import TASKS, PretextTask
@@ -19,6 +20,8 @@ class Labels(PretextTask):
         model_config = ConfigDict(extra="forbid", frozen=True)
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
+        if len(data.classes) < 2:
+            raise RotnetError(f"task 'labels' needs at least two classes; {data.title} has {len(data.classes)}.")
         self.module = Network(backbone, len(data.classes), data.image_size)
         self.chance = {"top1": 100 / len(data.classes)}
 

@@ -126,7 +126,7 @@ class Rotation(PretextTask):
     class Options(BaseModel):
         """Which rotations, and how an image's copies are spread over batches."""
 
-        model_config = ConfigDict(extra="forbid", frozen=True)
+        model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         angles: tuple[float, ...] = Field((0, 90, 180, 270), description="degrees, counter-clockwise; label k is angles[k]")
         copies: Literal["all", "one", "shuffled"] = Field(

@@ -21,7 +21,8 @@ class PretextTask(Task):
     Options: ClassVar[type[BaseModel]]
 
     @abstractmethod
-    def __init__(self, backbone: Backbone, data: Dataset, options: Any) -> None: ...
+    def __init__(self, backbone: Backbone, data: Dataset, options: Any) -> None:
+        """Put the task's head on a backbone. `options` is an instance of this class's `Options`."""
 
 
 TASKS = Registry[type[PretextTask]]("pretext task")

@@ -15,18 +15,20 @@ from pygments.formatters import HtmlFormatter
 from rotnet_lib.files import write_text
 
 _TEMPLATES = resources.files("rotnet_lib.report") / "templates"
+_SCRIPTED = ("application/vnd.jupyter.widget-view+json", "application/javascript")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class ResultFirst(Preprocessor):
     """Put the cells tagged `result` right behind the title, and an error before everything.
 
-    papermill marks a failed notebook with cells of its own, which link to the failing cell; they stay on top.
+    papermill marks a failed notebook with a cell of its own, which links to the failing one; it stays on top. Of a widget
+    its text is shown: the rest would need a script from another host.
     """
 
     def preprocess(self, nb: nbformat.NotebookNode, resources: Any) -> tuple[nbformat.NotebookNode, Any]:
         cells = [cell for cell in nb.cells if cell.source.strip()]
-        first = [cell for cell in cells if "papermill-error-cell-tag" in _tags(cell)]
+        first = [cell for cell in cells if "papermill-error-cell-tag" in _tags(cell)][:1]
         headings = [cell for cell in cells if cell.cell_type == "markdown" and cell.source.startswith("# ")][:1]
         results = [cell for cell in cells if "result" in _tags(cell)]
         own_title = any("<h1>" in html for html in _html_outputs(results))
@@ -36,6 +38,9 @@ class ResultFirst(Preprocessor):
             for output in cell.get("outputs", []):
                 if output.output_type == "stream":
                     output.text = _last_frames(_ANSI.sub("", output.text))
+                for kind in _SCRIPTED:
+                    output.get("data", {}).pop(kind, None)
+        nb.metadata.pop("widgets", None)
         return nb, resources
 
 

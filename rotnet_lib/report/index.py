@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.report.html import fragment, style
 from rotnet_lib.runs import REPORT, RunDirectory, all_runs, now
@@ -25,7 +26,11 @@ def write_index(root: Path) -> Path:
 
 
 def _suite_line(root: Path, path: Path) -> dict[str, Any]:
-    plan = json.loads(path.read_text())
+    try:
+        plan = json.loads(path.read_text())
+    except ValueError as error:
+        damaged = {"title": f"damaged {path.name}: {error}", "preset": "", "options": "", "runs": 0, "finished": 0}
+        return damaged | {"name": path.parent.name, "link": _link(path.parent)}
     options = plan["options"]
     asked = [f"{name.upper()}={options[name]}" for name in ("dataset", "seeds", "set") if options[name] not in (None, "", 1)]
     return {
@@ -43,7 +48,10 @@ def _run_line(run: RunDirectory) -> dict[str, Any]:
     line: dict[str, Any] = {"name": run.name, "state": run.state, "link": _link(run.path)}
     if not run.finished:
         return line | {"metrics": "", "data": "", "finished_at": ""}
-    result = run.result()
+    try:
+        result = run.result()
+    except RotnetError as error:
+        return line | {"state": "damaged", "metrics": str(error), "data": "", "finished_at": ""}
     metrics = ", ".join(f"{name} {metric.last:.2f}" for name, metric in result.metrics.items())
     return line | {"metrics": metrics, "data": result.data.title, "finished_at": result.finished_at}
 

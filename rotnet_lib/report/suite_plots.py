@@ -33,8 +33,10 @@ def compare_rows(rows: list[Row]) -> Figure:
     return grid.figure
 
 
-def learning_curves(histories: pd.DataFrame) -> Figure:
-    """Test accuracy against epochs, a panel a run, a line a seed."""
+def learning_curves(histories: pd.DataFrame) -> Figure | None:
+    """Test accuracy against epochs, a panel a run, a line a seed; None if no run has any."""
+    if histories.empty:
+        return None
     with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.8):
         grid = sns.relplot(
             histories,

@@ -21,8 +21,6 @@ from rotnet_lib.report.published import published_rows, source
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.runs import HISTORY, REPORT, RunDirectory, RunResult
 
-PUBLISHED_DATASET = "cifar10"
-
 
 class ReportConfig(StageConfig):
     """Which suite to report on."""
@@ -91,6 +89,7 @@ class ReportedRun:
     key: str
     seed: int
     directory: RunDirectory
+    departures: dict[str, list[Any]]
 
     @cached_property
     def state(self) -> str:
@@ -115,7 +114,7 @@ class SuiteReport:
             self.plan: dict[str, Any] = json.loads(self.path.read_text())
             self.suite: dict[str, Any] = self.plan["suite"]
             self.runs = [
-                ReportedRun(run["key"], run["parameters"]["seed"], RunDirectory(root / run["name"]))
+                ReportedRun(run["key"], run["parameters"]["seed"], RunDirectory(root / run["name"]), run["departures"])
                 for run in self.plan["runs"]
             ]
         except (OSError, ValueError, KeyError) as error:
@@ -144,7 +143,12 @@ class SuiteReport:
         """Parameter, protocol, here, and which runs, for every way the runs depart from the protocol."""
         found: dict[tuple[str, str, str], list[str]] = {}
         for run in self.runs:
-            for name, (asked, value) in (run.result.protocol_differences if run.result else {}).items():
+            if run.result is None:
+                continue
+            changed = run.departures | run.result.protocol_differences
+            if run.result.data.title != self.suite["data"] and "dataset" not in changed:
+                changed["data"] = [self.suite["data"], run.result.data.title]
+            for name, (asked, value) in changed.items():
                 keys = found.setdefault((name, plain(asked), plain(value)), [])
                 if run.key not in keys:
                     keys.append(run.key)
@@ -174,7 +178,6 @@ class SuiteReport:
     def summary(self) -> HTML:
         """The table with what it was measured on and how, for a notebook cell."""
         titles = list(dict.fromkeys(result.data.title for result in self.results)) or ["no data yet"]
-        datasets = {result.data.name for result in self.results}
         return HTML(
             fragment(
                 "suite.html.j2",
@@ -182,7 +185,8 @@ class SuiteReport:
                 verdict=self.verdict,
                 data_title=", ".join(titles),
                 plan=self.plan,
-                comparable=datasets == {PUBLISHED_DATASET} and not self.differences,
+                measured=bool(self.results),
+                comparable=bool(self.results) and not self.differences,
                 metric="top1",
                 rows=self.rows,
                 seeds=len({run.seed for run in self.runs}),
@@ -259,8 +263,8 @@ class SuiteReport:
             "machine": "; ".join(sorted(machines)),
             "versions": "; ".join(sorted(versions)),
             "memory": f"at most {max(r.peak_memory_mib for r in self.results)} MiB a run",
-            "time": f"{sum(r.wall_seconds for r in self.results):,.0f} s in all runs together, "
-            f"{sum(r.train_seconds for r in self.results):,.0f} s of it training steps",
+            "time": f"{sum(r.train_seconds for r in self.results):,.0f} s of training steps in all runs together; with "
+            f"loading and evaluation {sum(r.wall_seconds for r in self.results):,.0f} s, not counting interrupted attempts",
             "finished": min(stamps) if min(stamps) == max(stamps) else f"{min(stamps)} to {max(stamps)}",
         }
 

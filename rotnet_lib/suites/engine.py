@@ -20,6 +20,9 @@ from rotnet_lib.runs import REPORT
 from rotnet_lib.suites.execute import execute
 from rotnet_lib.suites.plan import PLAN, Plan, PlannedRun
 
+_JOB_THREADS = 4
+"""CPU cores that a cluster job asks for where its config names no threads."""
+
 
 def reproduce(plan: Plan, *, cores: int | None, executor: str | None, snakemake_arguments: tuple[str, ...] = ()) -> Path:
     """Make every run of a plan that is not finished, then the suite's report.
@@ -45,8 +48,10 @@ def reproduce(plan: Plan, *, cores: int | None, executor: str | None, snakemake_
             prepare_data(plan)
             _snakemake(plan, missing, lock, cores, executor, snakemake_arguments)
         report = plan.directory / REPORT
-        execute("report", {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}, plan.directory)
-        write_index(root)
+        try:
+            execute("report", {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}, plan.directory)
+        finally:
+            write_index(root)
     failed = [run for run in plan.runs if not run.directory.finished]
     if failed:
         lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {run.directory.path / REPORT}" for run in failed]
@@ -81,10 +86,15 @@ def one_at_a_time(root: Path) -> Iterator[TextIO]:
             print(f"{root} is in use by process {lock.read().strip() or '(unknown)'}: waiting for it to end (Ctrl-C gives up).")
             sys.stdout.flush()
             fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        _sign(lock, os.getpid())
         yield lock
+
+
+def _sign(lock: TextIO, pid: int) -> None:
+    """Write who holds a lock, for whoever waits for it."""
+    lock.truncate(0)
+    lock.write(str(pid))
+    lock.flush()
 
 
 def _snakemake(
@@ -95,11 +105,17 @@ def _snakemake(
     executor: str | None,
     arguments: tuple[str, ...],
 ) -> None:
-    on_gpu = torch.cuda.is_available()
-    machine = os.cpu_count() or 1
-    # One run at a time on a GPU. On a CPU side by side, each with the threads its config says; none said: all of them.
-    threads = max(run.config.threads or (1 if on_gpu else machine) for run in plan.runs)
-    count = str(cores or machine)
+    count = str(cores or os.cpu_count() or 1)
+    if executor:
+        # Elsewhere this machine's GPU and cores say nothing: a job asks for a GPU unless it is told to do without.
+        gpu = any(run.config.device != "cpu" for run in missing)
+        threads = max(run.config.threads or _JOB_THREADS for run in missing)
+        where = ("--executor", executor, "--jobs", count)
+    else:
+        # One run at a time on a GPU. On a CPU side by side, each with the threads its config says; none said: all.
+        gpu = torch.cuda.is_available()
+        threads = max(run.config.threads or (1 if gpu else int(count)) for run in missing)
+        where = ("--cores", count, "--resources", "gpu=1")
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(resources.files("rotnet_lib.suites") / "Snakefile")),
         *(
@@ -107,18 +123,20 @@ def _snakemake(
             f"plan={plan.directory / PLAN}",
             f"runs={from_project(plan.options.runs)}",
             f"threads={threads}",
-            f"gpu={int(on_gpu)}",
+            f"gpu={int(gpu)}",
         ),
-        *(("--executor", executor, "--jobs", count) if executor else ("--cores", count)),
-        *("--resources", "gpu=1"),
+        *where,
         *("--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime", "--nolock"),  # the lock above is wider
         *("--quiet", "rules", "host"),
         *arguments,
     ]
     log = plan.directory / "snakemake.log"
     print(f"{len(missing)} of {len(plan.runs)} runs to make ({log} has the engine's own words)", flush=True)
-    with log.open("w") as stream:
+    with (
+        log.open("w") as stream,
         # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.
-        done = subprocess.run(command, check=False, pass_fds=(lock.fileno(),), stderr=stream)
-    if done.returncode and all(run.directory.state == "missing" for run in missing):
-        raise RotnetError(f"Snakemake could not start:\n{log.read_text()[-2000:]}")
+        subprocess.Popen(command, pass_fds=(lock.fileno(),), stderr=stream) as snakemake,
+    ):
+        _sign(lock, snakemake.pid)
+    if snakemake.returncode:
+        print(f"Snakemake ended with exit code {snakemake.returncode}: {log}", flush=True)

@@ -58,7 +58,10 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
             # The library's own errors are written for the user; of others the type says what they are.
             kind = "" if error.ename == RotnetError.__name__ else f"{error.ename}: "
             failure = RotnetError(f"{kind}{error.evalue}\n  {directory / REPORT} shows where.")
-    render(target, directory / REPORT)
+        except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
+            failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")
+    if target.exists():
+        render(target, directory / REPORT)
     if failure:
         raise failure
 
@@ -76,13 +79,12 @@ def _kernel_environment() -> Iterator[Config]:
         yield Config({"KernelManager": {"transport": "ipc", "connection_file": f"{runtime}/kernel.json"}})
 
 
-def end_with_parent() -> None:
-    """End this process, and with it the kernel, soon after its parent is gone.
+def end_with_parent(parent: int) -> None:
+    """End this process, and with it the kernel, soon after its parent, the process of that id, is gone.
 
     A killed Snakemake leaves its jobs running, and they would go on writing beside those of the next one. ipykernel
     watches its own parent in the same way.
     """
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

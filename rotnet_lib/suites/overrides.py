@@ -10,8 +10,8 @@ from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.suite import Suite, SuiteRun
 
-_DECIDED = frozenset({"seed", "runs", "backbone"})
-"""Parameters that the plan itself decides (SEEDS, RUNS, the suite's YAML)."""
+DECIDED = frozenset({"seed", "runs", "backbone", "layer"})
+"""Parameters that SEEDS, RUNS and the suite's rows decide."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,12 @@ def _parse(word: str, suite: Suite) -> Override:
     target, path = None, tuple(name.split("."))
     if path[0] in suite.runs or path[0] in STAGES:
         target, path = path[0], path[1:]
+    elif len(path) > 1 and all(path[0] not in STAGES[run.notebook].model_fields for run in suite.runs.values()):
+        raise unknown(f"target of '{word}' in SET,", path[0], (*STAGES, *suite.runs))
     notebooks = {run.notebook for key, run in suite.runs.items() if target in (None, key, run.notebook)}
-    fields = sorted({field for notebook in notebooks for field in STAGES[notebook].model_fields} - _DECIDED)
+    fields = sorted({field for notebook in notebooks for field in STAGES[notebook].model_fields} - DECIDED)
+    if path and path[0] in DECIDED:
+        raise RotnetError(f"SET: {path[0]} is not to be set: SEEDS, RUNS or the suite decides it. Try it by `rotnet run`.")
     if not path or path[0] not in fields:
         where = f" of {target}" if target else f" of {suite.name}"
         raise unknown(f"parameter{where} in SET", ".".join(path) or name, fields)

@@ -14,7 +14,7 @@ from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs import RunDirectory
 from rotnet_lib.stage import directory_of, fingerprint_of
-from rotnet_lib.suites.overrides import Override, parse_overrides
+from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
 from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.suite import Preset, Suite, SuiteRun, load_suite, preset_named
 
@@ -41,12 +41,14 @@ class PlannedRun:
         config: complete.
         directory: where it lives.
         upstream: the run it builds on.
+        departures: parameter -> [the suite's value, the user's], where an override made it another experiment.
     """
 
     key: str
     config: TrainingConfig
     directory: RunDirectory
     upstream: "PlannedRun | None"
+    departures: dict[str, list[Any]]
 
     @property
     def name(self) -> str:
@@ -86,6 +88,7 @@ class Plan:
                     "notebook": run.config.stage,
                     "upstream": run.upstream.name if run.upstream else None,
                     "parameters": run.config.model_dump(mode="json"),
+                    "departures": run.departures,
                 }
                 for run in self.runs
             ],
@@ -115,11 +118,13 @@ def make_plan(suite_name: str, options: Options) -> Plan:
         of_seed: dict[str, PlannedRun] = {}
         for key in _upstream_first(suite):
             upstream = of_seed.get(suite.runs[key].backbone or "")
-            config = _configure(key, suite.runs[key], preset, upstream, seed, options, overrides)
+            settings = (key, suite.runs[key], preset, upstream, seed, options)
+            config = _configure(*settings, overrides)
+            departures = _departures(_configure(*settings, []), config) if overrides else {}
             data = (config.dataset, config.image_size)
             if data not in fingerprints:  # taking one lists every file of an image folder
                 fingerprints[data] = fingerprint_of(config)
-            of_seed[key] = PlannedRun(key, config, directory_of(config, fingerprints[data]), upstream)
+            of_seed[key] = PlannedRun(key, config, directory_of(config, fingerprints[data]), upstream, departures)
         planned += of_seed.values()
     return Plan(suite, preset_name, reason, preset.description, options, tuple(planned))
 
@@ -154,7 +159,19 @@ def _configure(
         values |= {"arch": made["arch"], "width": made["width"]}
     for override in overrides:
         override.apply(key, run, values)
+    if upstream and (values["arch"], values["width"]) != (made["arch"], made["width"]):
+        raise RotnetError(
+            f"SET: {key} builds on {upstream.key}, so its arch and width are those: {made['arch']}, {made['width']:g}. "
+            f"To change them, set {upstream.key}.arch or {upstream.key}.width."
+        )
     return schema.build(values)
+
+
+def _departures(asked: TrainingConfig, config: TrainingConfig) -> dict[str, list[Any]]:
+    """Where a run's experiment is no longer the suite's. What it builds on is told of that run."""
+    suite, user = asked.model_dump(mode="json"), config.model_dump(mode="json")
+    experiment = (name for name in user if config.role(name) == "experiment" and name not in DECIDED)
+    return {name: [suite[name], user[name]] for name in experiment if suite[name] != user[name]}
 
 
 def _upstream_first(suite: Suite) -> list[str]:

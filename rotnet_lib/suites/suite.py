@@ -43,6 +43,8 @@ class Suite(BaseModel):
 
     name: str
     title: str
+    data: str
+    """Title of the data that the published figures were measured on."""
     published: str
     source: str
     runs: dict[str, SuiteRun]

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from rotnet_lib.errors import RotnetError
+from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.files import replacing
-from rotnet_lib.models.backbone import Backbone, make_backbone
+from rotnet_lib.models.backbone import ARCHS, Backbone, make_backbone
 
 _FORMAT = "rotnet-1"
 
@@ -57,6 +57,8 @@ def load_backbone(path: Path) -> Backbone:
     tensors, header = load_tensors(path)
     if "arch" not in header:
         raise RotnetError(f"foreign checkpoint {path}: it holds no backbone (its header has no arch).")
+    if header["arch"] not in ARCHS:
+        raise RotnetError(f"foreign checkpoint {path}: {unknown('arch', header['arch'], ARCHS)}")
     backbone = make_backbone(header["arch"], width=header["width"], mean=(0,) * 3, std=(1,) * 3)
     if tuple(header["taps"]) != backbone.taps:
         backbone.cut_after(header["taps"][-1])

@@ -48,10 +48,10 @@ class PretrainConfig(TrainingConfig):
     @classmethod
     def _complete_options(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The effective config holds every option, so that two spellings of one run have one name."""
-        task = values.get("task", "rotation")
-        if task not in TASKS:
-            return values
-        options = task_options(task, values.get("task_options") or {})
+        task, given = values.get("task", "rotation"), values.get("task_options") or {}
+        if task not in TASKS or not isinstance(given, dict):
+            return values  # the fields' own checks say what is wrong
+        options = task_options(task, given)
         return values | {"task_options": options.model_dump(mode="json")}
 
     @property

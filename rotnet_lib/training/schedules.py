@@ -10,7 +10,7 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> fl
     """The rate for step `step` (from 0) of a run.
 
     `step`: `lr`, times `lr_decay` for each milestone passed; a milestone is a fraction of the epochs, rounded to whole
-    epochs (0.3 of 100: the rate falls after epoch 30), so that a shorter run keeps the schedule's shape.
+    epochs (0.3 of 100: the rate falls after epoch 30), at least one, so that a shorter run keeps the schedule's shape.
     `one-cycle`: linearly up to `lr` over the first quarter of the steps, linearly down to 0 over the rest.
     """
     if config.schedule == "one-cycle":
@@ -18,5 +18,5 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> fl
         progress = (step + 0.5) / (config.epochs * steps_per_epoch)
         return config.lr * min(progress / _RISE, (1 - progress) / (1 - _RISE))
     epoch = step // steps_per_epoch
-    passed = sum(epoch >= round(milestone * config.epochs) for milestone in config.lr_milestones)
+    passed = sum(epoch >= max(1, round(milestone * config.epochs)) for milestone in config.lr_milestones)
     return float(config.lr * config.lr_decay**passed)
