@@ -1,0 +1,342 @@
+"""Rotation: right angles against plain array flips, other angles against pictures whose turned form is known."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from rotnet_lib.data.dataset import Dataset, Split
+from rotnet_lib.data.loader import Loader, ordered_batches
+from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.pretext import Rotation
+from rotnet_lib.pretext.rotation import inscribed_side, rotate, rotate_all, rotate_each
+from rotnet_lib.runs import RunDirectory
+from rotnet_lib.seeds import seeded
+
+RIGHT_ANGLES = (0, 90, 180, 270)
+EIGHT = (0, 45, 90, 135, 180, 225, 270, 315)
+
+
+def random_images(*shape: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+
+
+def turned(image: np.ndarray, quarters: int) -> np.ndarray:
+    """(..., H, W) counter-clockwise by quarter turns, with transposes and flips alone."""
+    for _ in range(quarters % 4):
+        image = np.swapaxes(image, -1, -2)[..., ::-1, :]
+    return image
+
+
+# --- One angle ---
+
+
+@pytest.mark.parametrize(
+    ("angle", "expected"),
+    [
+        (0, [[1, 2, 3], [4, 5, 6]]),
+        (90, [[3, 6], [2, 5], [1, 4]]),
+        (180, [[6, 5, 4], [3, 2, 1]]),
+        (270, [[4, 1], [5, 2], [6, 3]]),
+    ],
+)
+def test_right_angles_turn_counter_clockwise(angle: float, expected: list[list[int]]) -> None:
+    image = torch.tensor([[[[1, 2, 3], [4, 5, 6]]]], dtype=torch.uint8)
+    result = rotate(image, angle)
+    assert result.dtype == torch.uint8
+    assert result[0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("angle", [0, 90, 180, 270, 360, 450, -90, -180, 90.0])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_right_angles_are_exact_on_images_that_are_not_square(angle: float, dtype: torch.dtype) -> None:
+    images = random_images(2, 3, 5, 8).to(dtype)
+    result = rotate(images, angle)
+    assert result.dtype == dtype
+    np.testing.assert_array_equal(result.numpy(), turned(images.numpy(), round(angle / 90)))
+
+
+def ramp(side: int, direction: float) -> np.ndarray:
+    """(side, side) grey values that rise by 4 a pixel towards `direction`, in degrees counter-clockwise from the right."""
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    turn = math.radians(direction)
+    return (128 + 4 * (x * math.cos(turn) - y * math.sin(turn))).astype(np.float32)  # row numbers grow downwards
+
+
+@pytest.mark.parametrize("angle", [45, 135, 225, 315, -45, 30, 10.5])
+@pytest.mark.parametrize("side", [32, 31])
+def test_a_ramp_turns_by_the_angle(angle: float, side: int) -> None:
+    """Bilinear interpolation of a linear picture is exact, so every pixel is known."""
+    result = rotate(torch.from_numpy(ramp(side, 20))[None, None], angle)[0, 0].numpy()
+    np.testing.assert_allclose(result, ramp(len(result), 20 + angle), atol=1e-3)
+
+
+@pytest.mark.parametrize("angle", [45, 135, 225, 315])
+def test_a_spot_moves_counter_clockwise(angle: float) -> None:
+    """A blob right of the centre ends where the circle through it says."""
+    y, x = np.mgrid[:33, :33] - 16.0
+    blob = 255 * np.exp(-((x - 8) ** 2 + y**2) / 8)
+    result = rotate(torch.from_numpy(blob.astype(np.float32))[None, None], angle)[0, 0].numpy()
+    y, x = np.mgrid[: len(result), : len(result)] - (len(result) - 1) / 2
+    turn = math.radians(angle)
+    expected = 255 * np.exp(-((x - 8 * math.cos(turn)) ** 2 + (y + 8 * math.sin(turn)) ** 2) / 8)
+    # What linear interpolation cuts off a peak: an eighth of the second derivative (255 / 4) in each direction.
+    np.testing.assert_allclose(result, expected, atol=2 * 255 / 4 / 8 + 0.1)
+
+
+def test_interpolated_bytes_are_rounded_not_cut() -> None:
+    picture = torch.from_numpy(ramp(32, 0))[None, None]
+    exact = rotate(picture.round(), 45).numpy()
+    assert np.abs(rotate(picture.round().to(torch.uint8), 45).numpy() - exact).max() <= 0.501
+
+
+@pytest.mark.parametrize("side", [16, 28, 31, 32, 96])
+def test_no_empty_area_shows(side: int) -> None:
+    white = torch.full((1, 3, side, side), 255, dtype=torch.uint8)
+    for angle in range(0, 360, 5):
+        assert (rotate(white, angle) == 255).all(), angle
+
+
+def test_two_eighths_are_a_quarter_in_the_centre() -> None:
+    y, x = np.mgrid[:32, :32] / 32
+    smooth = torch.from_numpy(128 + 60 * np.sin(5 * x + 2 * y) + 60 * np.cos(4 * y - 3 * x))[None, None].float()
+    twice = rotate(rotate(smooth, 45), 45)
+    margin = (32 - twice.shape[-1]) // 2
+    quarter = turned(smooth.numpy(), 1)[..., margin:-margin, margin:-margin]
+    assert twice.shape[-1] >= 14
+    assert np.abs(twice.numpy() - quarter).max() < 2
+    assert np.abs(twice.numpy() - turned(quarter, 2)).max() > 50  # so the tolerance tells directions apart
+
+
+# --- The view that all rotations fill ---
+
+
+@pytest.mark.parametrize(
+    ("side", "angles", "expected"), [(32, (45,), 22), (32, RIGHT_ANGLES, 32), (32, EIGHT, 22), (31, (), 31)]
+)
+def test_known_sides(side: int, angles: tuple[float, ...], expected: int) -> None:
+    assert inscribed_side(side, angles) == expected
+
+
+@pytest.mark.parametrize("side", [16, 28, 31, 32, 96, 224])
+@pytest.mark.parametrize("angle", [1, 10.5, 30, 45, 60, 135, 200, 315, -20])
+def test_the_view_is_the_largest_that_is_filled(side: int, angle: float) -> None:
+    def filled(view: int) -> bool:
+        """Whether the corners' pixel centres stay between the outermost pixel centres of the image when turned."""
+        corners = (view - 1) / 2 * np.array([1 + 1j, 1 - 1j, -1 + 1j, -1 - 1j]) * np.exp(1j * math.radians(angle))
+        return bool(max(np.abs(corners.real).max(), np.abs(corners.imag).max()) <= (side - 1) / 2 + 1e-6)
+
+    view = inscribed_side(side, [angle])
+    assert (side - view) % 2 == 0  # the same on both sides
+    assert filled(view)
+    assert not filled(view + 2)
+
+
+def test_the_narrowest_of_several_angles_decides() -> None:
+    assert inscribed_side(64, [10, 45, 90]) == inscribed_side(64, [45]) < inscribed_side(64, [10])
+
+
+# --- All copies of a batch ---
+
+
+@pytest.mark.parametrize("angles", [RIGHT_ANGLES, (180, 0), (270, 90, 0)])
+def test_copies_come_angle_by_angle(angles: tuple[int, ...]) -> None:
+    images = random_images(3, 3, 8, 8)
+    copies = rotate_all(images, angles)
+    assert copies.dtype == torch.uint8
+    expected = np.concatenate([turned(images.numpy(), angle // 90) for angle in angles])
+    np.testing.assert_array_equal(copies.numpy(), expected)
+
+
+@pytest.mark.parametrize("angles", [RIGHT_ANGLES, EIGHT])
+def test_copies_lie_channels_last(angles: tuple[int, ...]) -> None:
+    images = random_images(3, 3, 32, 32)
+    labels = torch.tensor([1, 0, 1])
+    assert rotate_all(images, angles).is_contiguous(memory_format=torch.channels_last)
+    assert rotate_each(images, angles, labels).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_with_eighths_all_copies_show_the_same_crop() -> None:
+    images = random_images(2, 3, 32, 32)
+    copies = rotate_all(images, EIGHT).numpy().reshape(8, 2, 3, 22, 22)
+    centre = images.numpy()[..., 5:27, 5:27]
+    for position, angle in enumerate(EIGHT):
+        if angle % 90 == 0:
+            np.testing.assert_array_equal(copies[position], turned(centre, angle // 90))
+        else:
+            np.testing.assert_array_equal(copies[position], rotate(images, angle).numpy())
+
+
+@pytest.mark.parametrize("angles", [RIGHT_ANGLES, EIGHT])
+def test_copies_need_square_images(angles: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"must be square, not \(6, 8\)"):
+        rotate_all(random_images(2, 3, 6, 8), angles)
+
+
+@pytest.mark.parametrize("angles", [RIGHT_ANGLES, EIGHT, (90, 45)])
+def test_rotate_each_turns_by_the_label(angles: tuple[int, ...]) -> None:
+    images = random_images(9, 3, 16, 16)
+    labels = torch.from_numpy(np.random.default_rng(1).integers(0, len(angles), 9))
+    result = rotate_each(images, angles, labels)
+    assert result.dtype == torch.uint8
+    every = rotate_all(images, angles).unflatten(0, (len(angles), 9))
+    for position, label in enumerate(labels.tolist()):
+        assert torch.equal(result[position], every[label, position])
+
+
+# --- The task ---
+
+
+def network(data: Dataset) -> Backbone:
+    with seeded(0):
+        return make_backbone("nin3", width=0.05, mean=data.mean, std=data.std)
+
+
+def task(data: Dataset, **options: Any) -> Rotation:
+    return Rotation(network(data), data, Rotation.Options(**options))
+
+
+def test_the_loss_is_the_papers(shapes_data: Dataset) -> None:
+    """-1/N sum_i 1/K sum_y log F^y(g(X_i|y)), one copy at a time."""
+    rotation = task(shapes_data)
+    rotation.module.eval()  # batch norm would tie the copies of a batch together
+    batch = next(ordered_batches(shapes_data.train, 6))
+    total, correct = 0.0, 0
+    with torch.no_grad():
+        for image in batch.images:
+            over_copies = 0.0
+            for y in range(4):
+                copy = torch.from_numpy(turned(image.numpy(), y).copy())
+                probabilities = rotation.module(copy[None])[0].softmax(0)
+                over_copies += math.log(probabilities[y])
+                correct += int(probabilities.argmax() == y)
+            total += over_copies / 4
+        for step in (rotation.step(batch), rotation.evaluate(batch)):
+            assert step.loss.item() == pytest.approx(-total / 6, rel=1e-5)
+            assert step.correct["rotation_top1"].item() == correct
+            assert step.inputs == 24
+
+
+def test_guessing_is_one_in_k(shapes_data: Dataset) -> None:
+    assert task(shapes_data).chance == {"rotation_top1": 25.0}
+    assert task(shapes_data, angles=EIGHT).chance == {"rotation_top1": 12.5}
+
+
+class Reader(torch.nn.Module):
+    """In place of the network: keeps what it is shown, and reads the rotation off the corner that is lit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append(images)
+        # A quarter turn counter-clockwise takes the top left corner to the bottom left, then bottom right, top right.
+        corners = images[:, 0, [0, -1, -1, 0], [0, 0, -1, -1]]
+        return 20 * (corners > 0).float()
+
+    def copies_seen(self) -> Counter[tuple[int, int]]:
+        """(image, rotation) -> how often it was shown."""
+        images = torch.cat(self.seen)
+        names = images.amax(dim=(1, 2, 3)).tolist()
+        return Counter(zip(names, self.forward(images).argmax(1).tolist(), strict=True))
+
+
+def corner_split(count: int) -> Split:
+    """Black images of 8 x 8 whose top left pixel is the image's number, from 1."""
+    images = torch.zeros(count, 8, 8, 3, dtype=torch.uint8)
+    images[:, 0, 0] = torch.arange(1, count + 1, dtype=torch.uint8)[:, None]
+    return Split(images, torch.zeros(count, dtype=torch.int64))
+
+
+def run_epoch(rotation: Rotation, number: int = 0, images: int = 24, batch_size: int = 8) -> tuple[Reader, list[Any]]:
+    reader = Reader()
+    rotation.module = reader
+    loader = Loader(corner_split(images), batch_size * rotation.copies, seed=0, augment=False, copies=rotation.copies)
+    return reader, [rotation.step(batch) for batch in loader.epoch(number)]
+
+
+@pytest.mark.parametrize("mode", ["all", "shuffled"])
+def test_an_epoch_shows_every_image_in_every_rotation_once(mode: str, shapes_data: Dataset) -> None:
+    reader, steps = run_epoch(task(shapes_data, copies=mode))
+    assert reader.copies_seen() == {(image, y): 1 for image in range(1, 25) for y in range(4)}
+    assert [step.inputs for step in steps] == [32, 32, 32]
+
+
+@pytest.mark.parametrize("mode", ["all", "one", "shuffled"])
+def test_labels_name_the_rotation_shown(mode: str, shapes_data: Dataset) -> None:
+    _, steps = run_epoch(task(shapes_data, copies=mode))
+    assert all(step.correct["rotation_top1"].item() == step.inputs for step in steps)
+    assert all(step.loss.item() < 1e-6 for step in steps)
+
+
+def test_shuffled_spreads_an_images_copies_over_batches(shapes_data: Dataset) -> None:
+    reader, _ = run_epoch(task(shapes_data, copies="shuffled"))
+    together, _ = run_epoch(task(shapes_data, copies="all"))
+
+    def images_in(batch: torch.Tensor) -> int:
+        return len(batch.amax(dim=(1, 2, 3)).unique())
+
+    assert [images_in(batch) for batch in together.seen] == [8, 8, 8]
+    assert all(images_in(batch) > 8 for batch in reader.seen)
+
+
+def test_one_shows_every_image_in_one_random_rotation(shapes_data: Dataset) -> None:
+    shown = []
+    for epoch in (0, 1, 0):
+        reader, steps = run_epoch(task(shapes_data, copies="one"), epoch)
+        seen = reader.copies_seen()
+        assert sorted(image for image, _ in seen) == list(range(1, 25))
+        assert {y for _, y in seen} == {0, 1, 2, 3}
+        assert [step.inputs for step in steps] == [8, 8, 8]
+        shown.append(seen)
+    assert shown[0] != shown[1]
+    assert shown[0] == shown[2]
+
+
+@pytest.mark.parametrize("mode", ["all", "one", "shuffled"])
+def test_testing_takes_all_copies_however_training_spreads_them(mode: str, shapes_data: Dataset) -> None:
+    rotation = task(shapes_data, copies=mode)
+    rotation.module = Reader()
+    step = rotation.evaluate(next(ordered_batches(corner_split(5), 5)))
+    assert (step.inputs, step.correct["rotation_top1"].item()) == (20, 20)
+    assert rotation.module.copies_seen() == {(image, y): 1 for image in range(1, 6) for y in range(4)}
+
+
+def test_the_copies_of_an_image_share_its_crop_and_flip(shapes_data: Dataset) -> None:
+    rotation = task(shapes_data)
+    reader = Reader()
+    rotation.module = reader
+    batch = next(Loader(shapes_data.train, 16, seed=0, augment=True).epoch(0))
+    rotation.step(batch)
+    copies = reader.seen[0].numpy().reshape(4, 16, 3, 32, 32)
+    for y in range(4):
+        np.testing.assert_array_equal(turned(copies[y], -y), batch.images.numpy())
+
+
+def test_all_and_shuffled_train_on_equally_many_inputs(pretrained: Callable[..., RunDirectory]) -> None:
+    inputs = {mode: pretrained(task_options={"copies": mode}).result().inputs for mode in ("all", "one", "shuffled")}
+    assert inputs == {"all": 2 * 16 * 4, "one": 2 * 16, "shuffled": 2 * 16 * 4}  # 40 images make two batches of 16
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"angles": [0, 90, 0]}, "0 degrees stands twice"),
+        ({"angles": [90, 180, 450]}, r"450 degrees stands twice \(modulo 360\)"),
+        ({"angles": [0, -90, 270]}, "270 degrees stands twice"),
+        ({"angles": [90]}, "at least two rotations"),
+        ({"angles": []}, "at least two rotations"),
+        ({"copies": "some"}, "'all', 'one' or 'shuffled'"),
+        ({"angles": [0, math.nan]}, "finite"),
+        ({"angles": [0, math.inf]}, "finite"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Rotation.Options(**options)

@@ -1,0 +1,41 @@
+"""The register of pretext tasks and their options."""
+
+from typing import Any
+
+import pytest
+
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.models import make_backbone
+from rotnet_lib.pretext import Labels, Rotation, make_task
+from rotnet_lib.pretext.task import task_options
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parts"),
+    [
+        ("rotaton", {}, ["unknown pretext task 'rotaton'", "did you mean 'rotation'?", "Allowed: labels, rotation"]),
+        ("rotation", {"angels": [0, 90]}, ["task option 'angels' of rotation", "did you mean 'angles'?", "angles, copies"]),
+        ("rotation", {"angles": [0, 360]}, ["task_options.angles", "360 degrees stands twice"]),
+        ("rotation", {"angles": "upright"}, ["task_options.angles"]),
+        ("rotation", {"angles": [0, "left"]}, ["task_options.angles.1"]),
+        ("labels", {"angles": [0, 90]}, ["task option 'angles' of labels", "Allowed: none"]),
+    ],
+)
+def test_what_is_wrong_is_named(name: str, options: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(RotnetError) as error:
+        task_options(name, options)
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_options_left_out_are_the_papers() -> None:
+    assert task_options("rotation", {}).model_dump() == {"angles": (0, 90, 180, 270), "copies": "all"}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("rotation", Rotation), ("labels", Labels)])
+def test_a_task_is_made_by_name(name: str, kind: type, shapes_data: Dataset) -> None:
+    backbone = make_backbone("nin3", width=0.05, mean=shapes_data.mean, std=shapes_data.std)
+    task = make_task(name, backbone, shapes_data, {})
+    assert isinstance(task, kind)
+    assert task.module.backbone is backbone

@@ -1,0 +1,267 @@
+"""Weights on disk: whole, strict, and named when something is wrong."""
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.models import Backbone, Network, make_backbone
+from rotnet_lib.seeds import seeded
+from rotnet_lib.training.checkpoints import ResumeState, load_backbone, load_tensors, save_backbone, save_tensors
+
+IMAGES = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def make(arch: str = "nin4", width: float = 0.1) -> Backbone:
+    with seeded(0, "test"):
+        return make_backbone(arch, width=width, mean=(100, 110, 120), std=(50, 60, 70)).eval()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A checkpoint of a whole network."""
+    backbone = make()
+    save_backbone(tmp_path / "model.safetensors", Network(backbone, 4, 32), backbone)
+    return tmp_path / "model.safetensors"
+
+
+def rewrite(path: Path, change: Callable[[dict[str, torch.Tensor], dict[str, Any]], object]) -> None:
+    """Change a checkpoint's tensors and header."""
+    tensors, header = load_tensors(path)
+    change(tensors, header)
+    save_tensors(path, tensors, header)
+
+
+def test_a_backbone_comes_back_as_it_was(path: Path) -> None:
+    before, after = make(), load_backbone(path).eval()
+    assert (after.arch, after.width, after.taps) == ("nin4", 0.1, ("conv1", "conv2", "conv3", "conv4"))
+    state = after.state_dict()
+    for name, value in before.state_dict().items():
+        assert torch.equal(state[name], value)
+        assert state[name].dtype == value.dtype
+    assert torch.equal(after(IMAGES), before(IMAGES))  # with the statistics it normalises by
+
+
+def test_a_backbone_that_was_cut_comes_back_cut(tmp_path: Path) -> None:
+    backbone = make()
+    backbone.cut_after("conv2")
+    save_backbone(tmp_path / "model.safetensors", Network(backbone, 4, 32), backbone)
+    after = load_backbone(tmp_path / "model.safetensors").eval()
+    assert after.taps == ("conv1", "conv2")
+    assert torch.equal(after(IMAGES), backbone(IMAGES))
+
+
+def test_the_memory_format_does_not_matter(tmp_path: Path) -> None:
+    backbone = make()
+    backbone.to(memory_format=torch.channels_last)
+    save_backbone(tmp_path / "model.safetensors", Network(backbone, 4, 32), backbone)
+    assert torch.allclose(load_backbone(tmp_path / "model.safetensors").eval()(IMAGES), make()(IMAGES), atol=1e-5)
+
+
+def test_other_tools_can_read_the_file(path: Path) -> None:
+    assert safetensors.torch.load_file(path).keys() == Network(make(), 4, 32).state_dict().keys()
+    with safetensors.safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["header"])["arch"] == "nin4"
+
+
+# --- What can be wrong ---
+
+
+def drop_weight(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+    del tensors["backbone.blocks.conv2.0.weight"]
+
+
+def add_weight(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+    tensors["backbone.blocks.conv9.0.weight"] = torch.zeros(1)
+
+
+def reshape_weight(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+    tensors["backbone.blocks.conv1.0.weight"] = torch.zeros(19, 3, 3, 3)
+
+
+def rename_weights(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+    for name in list(tensors):
+        tensors[name.replace("backbone.", "module.")] = tensors.pop(name)
+
+
+def claim_more_blocks(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+    header.update(arch="nin5", taps=["conv1", "conv2", "conv3", "conv4", "conv5"])
+
+
+def claim_another_width(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+    header.update(width=0.2)
+
+
+def claim_an_unknown_arch(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+    header.update(arch="nin7")
+
+
+def leave_out_the_arch(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+    header.clear()
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (drop_weight, ["missing blocks.conv2.0.weight", "1 mismatches"]),
+        (add_weight, ["unexpected blocks.conv9.0.weight", "1 mismatches"]),
+        (reshape_weight, ["blocks.conv1.0.weight is (19, 3, 3, 3), expected (19, 3, 5, 5)", "1 mismatches"]),
+        (rename_weights, ["missing normalize.mean"]),
+        (claim_more_blocks, ["missing blocks.conv5"]),
+        (claim_another_width, ["expected (38, 3, 5, 5)"]),
+        (claim_an_unknown_arch, ["nin7"]),
+        (leave_out_the_arch, ["no arch"]),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_named_with_its_fault(path: Path, change: Any, parts: list[str]) -> None:
+    rewrite(path, change)
+    with pytest.raises(RotnetError) as error:
+        load_backbone(path)
+    for part in [str(path), *parts]:
+        assert part in str(error.value)
+
+
+class Trap:
+    """A pickle that would make a folder when it is opened."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.mkdir, (Path("sprung"),)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def cut_in_the_header(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def text(path: Path) -> None:
+    path.write_text("<html>404 Not Found</html>")
+
+
+def pickled(path: Path) -> None:
+    path.write_bytes(pickle.dumps(Trap()))
+
+
+def torch_saved(path: Path) -> None:
+    torch.save({"state_dict": {"conv1": torch.zeros(3)}}, path)
+
+
+def foreign(path: Path) -> None:
+    safetensors.torch.save_file({"conv1": torch.zeros(3)}, path)
+
+
+def foreign_with_a_format(path: Path) -> None:
+    safetensors.torch.save_file({"conv1": torch.zeros(3)}, path, metadata={"format": "pt"})
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"),
+    [
+        (cut_short, "damaged"),
+        (cut_in_the_header, "damaged"),
+        (empty, "damaged"),
+        (text, "damaged"),
+        (pickled, "damaged"),
+        (torch_saved, "damaged"),
+        (foreign, "format is 'none'"),
+        (foreign_with_a_format, "format is 'pt'"),
+        (removed, "no such file"),
+        (a_folder, "no checkpoint"),
+    ],
+)
+@pytest.mark.parametrize("load", [load_tensors, load_backbone])
+def test_a_file_that_is_no_checkpoint_is_named(path: Path, damage: Any, word: str, load: Any) -> None:
+    damage(path)
+    with pytest.raises(RotnetError) as error:
+        load(path)
+    assert str(path) in str(error.value)
+    assert word in str(error.value)
+    assert not Path("sprung").exists()
+
+
+def test_a_resume_state_is_no_backbone(tmp_path: Path) -> None:
+    module = nn.Linear(2, 2)
+    ResumeState(tmp_path / "resume.safetensors").save(module, torch.optim.SGD(module.parameters(), lr=0.1), [])
+    with pytest.raises(RotnetError, match="holds no backbone"):
+        load_backbone(tmp_path / "resume.safetensors")
+
+
+# --- Resume states ---
+
+
+def trained(momentum: float) -> tuple[nn.Module, torch.optim.SGD]:
+    """A module with a batch norm after a few steps."""
+    with seeded(0):
+        module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=momentum)
+        for _ in range(3):
+            module(torch.randn(5, 3)).square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    return module, optimizer
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_a_resume_state_holds_all_that_training_goes_on_from(tmp_path: Path, momentum: float) -> None:
+    state = ResumeState(tmp_path / "resume.safetensors")
+    module, optimizer = trained(momentum)
+    history = [{"epoch": 1, "train_loss": 0.1 + 0.2}, {"epoch": 2, "train_loss": 1e-17}]
+    state.save(module, optimizer, history)
+    fresh = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    other = torch.optim.SGD(fresh.parameters(), lr=0.1, momentum=momentum)
+    assert state.load(fresh, other) == history  # to the last bit
+    for name, value in module.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], value)
+    for first, second in zip(module.parameters(), fresh.parameters(), strict=True):
+        buffers = [o.state[p].get("momentum_buffer") for o, p in ((optimizer, first), (other, second))]
+        if momentum:
+            assert torch.equal(*buffers)
+        else:
+            assert buffers == [None, None]
+
+
+def test_without_a_state_there_is_no_history(tmp_path: Path) -> None:
+    module, optimizer = trained(0.9)
+    before = [p.clone() for p in module.parameters()]
+    assert ResumeState(tmp_path / "none.safetensors").load(module, optimizer) == []
+    assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    state = ResumeState(tmp_path / "resume.safetensors")
+    module, optimizer = trained(0.9)
+    state.save(module, optimizer, [])
+    cut_short(state.path)
+    with pytest.raises(RotnetError, match=r"damaged checkpoint .*resume\.safetensors.*Delete it"):
+        state.load(module, optimizer)
+
+
+def test_a_state_of_another_module_is_refused(tmp_path: Path) -> None:
+    state = ResumeState(tmp_path / "resume.safetensors")
+    state.save(*trained(0.9), [])
+    other = nn.Linear(3, 4)
+    with pytest.raises(RotnetError, match=r"resume\.safetensors does not fit"):
+        state.load(other, torch.optim.SGD(other.parameters(), lr=0.1))

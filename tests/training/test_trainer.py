@@ -1,0 +1,294 @@
+"""The training loop on a toy task, which it has never heard of."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from rotnet_lib.config import TrainingConfig
+from rotnet_lib.data.dataset import Split
+from rotnet_lib.data.loader import Batch, Loader
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.training import trainer as trainer_module
+from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.task import Step, Task
+from rotnet_lib.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+
+
+class Brightness(Task):
+    """Tell light images from dark ones by their mean: logistic regression."""
+
+    module: nn.Linear
+    chance: Mapping[str, float] = {"right": 50.0}
+
+    def __init__(self) -> None:
+        self.module = nn.Linear(1, 2)
+        nn.init.zeros_(self.module.weight)
+        nn.init.zeros_(self.module.bias)
+        self.calls: list[tuple[bool, bool, int]] = []
+        """(module in training mode, gradients kept, images) of every call."""
+
+    def step(self, batch: Batch) -> Step:
+        self.calls.append((self.module.training, torch.is_grad_enabled(), len(batch)))
+        logits = self.module(batch.images.float().mean(dim=(1, 2, 3), keepdim=False)[:, None] / 128 - 1)
+        return Step(F.cross_entropy(logits, batch.labels), {"right": (logits.argmax(1) == batch.labels).sum()}, len(batch))
+
+    def evaluate(self, batch: Batch) -> Step:
+        return self.step(batch)
+
+
+class Guessing(Brightness):
+    """Never better than chance: the one logit does not depend on the image."""
+
+    def step(self, batch: Batch) -> Step:
+        step = super().step(batch)
+        return Step(step.loss, {"right": torch.tensor(len(batch) / 2)}, len(batch))
+
+
+class Diverging(Brightness):
+    """The loss of the fourth training step is no number."""
+
+    bad = math.nan
+
+    def step(self, batch: Batch) -> Step:
+        step = super().step(batch)
+        training = [call for call in self.calls if call[0]]
+        return Step(step.loss * self.bad, step.correct, step.inputs) if self.module.training and len(training) == 4 else step
+
+
+def light_and_dark(count: int, seed: int = 0) -> Split:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    images = rng.integers(0, 128, (count, 8, 8, 3)) + 127 * labels[:, None, None, None]
+    return Split(torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels))
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Trainer]:
+    def trainer(task: Task, batch_size: int = 8, images: int = 32, tests: int = 20, **parameters: Any) -> Trainer:
+        config = TrainingConfig.build({"epochs": 3, "dataset": "shapes", "device": "cpu"} | parameters)
+        loader = Loader(light_and_dark(images), batch_size, seed=config.seed, augment=config.augment)
+        state = ResumeState(tmp_path / "resume.safetensors")
+        return Trainer(task, loader, light_and_dark(tests, seed=1), config, state, CPU)
+
+    return trainer
+
+
+def test_any_task_can_be_learnt(make: Callable[..., Trainer]) -> None:
+    history = make(Brightness(), epochs=10).fit()
+    assert history[0]["train_loss"] > history[-1]["train_loss"]
+    assert history[-1]["train_right"] > 90
+    assert history[-1]["test_right"] == 100
+
+
+def test_the_history_is_a_row_an_epoch(make: Callable[..., Trainer]) -> None:
+    history = make(Brightness(), epochs=10).fit()
+    timing = {"seconds", "inputs_per_second"}
+    columns = {"epoch", "lr", "train_loss", "train_right", "test_loss", "test_right", "inputs"}
+    assert all(row.keys() == columns | timing for row in history)
+    assert [row["epoch"] for row in history] == list(range(1, 11))
+    assert [row["inputs"] for row in history] == [32] * 10
+    np.testing.assert_allclose([row["lr"] for row in history], [0.1] * 3 + [0.02] * 3 + [0.004] * 2 + [0.0008] * 2)
+    for row in history:
+        assert row["inputs_per_second"] == pytest.approx(32 / row["seconds"])
+        assert 0 <= row["train_right"] <= 100
+
+
+def test_the_update_is_sgd_with_nesterov_momentum_and_weight_decay(make: Callable[..., Trainer]) -> None:
+    """Written out: v = m v + g + wd w, w -= lr (g + wd w + m v), at the rate of each epoch."""
+    task = Brightness()
+    trainer = make(task, epochs=2, lr=0.3, lr_milestones=[0.5], lr_decay=0.1, momentum=0.8, weight_decay=0.05)
+    weights = [p.detach().clone() for p in task.module.parameters()]
+    velocity = [torch.zeros_like(w) for w in weights]
+    losses = []
+    for epoch, rate in ((0, 0.3), (1, 0.03)):
+        for batch in trainer.loader.epoch(epoch):
+            means = batch.images.float().mean(dim=(1, 2, 3)) / 128 - 1
+            for w in weights:
+                w.requires_grad_(True)
+            loss = F.cross_entropy(means[:, None] @ weights[0].T + weights[1], batch.labels)
+            losses.append(loss.item())
+            gradients = torch.autograd.grad(loss, weights)
+            for position, (w, g) in enumerate(zip(weights, gradients, strict=True)):
+                decayed = g + 0.05 * w.detach()
+                velocity[position] = 0.8 * velocity[position] + decayed
+                weights[position] = w.detach() - rate * (decayed + 0.8 * velocity[position])
+    history = trainer.fit()
+    for found, expected in zip(task.module.parameters(), weights, strict=True):
+        np.testing.assert_allclose(found.detach(), expected, rtol=1e-5)
+    found_losses = [row["train_loss"] for row in history]
+    np.testing.assert_allclose(found_losses, [np.mean(losses[:4]), np.mean(losses[4:])], rtol=1e-5)
+
+
+def test_without_momentum_it_is_plain_sgd(make: Callable[..., Trainer]) -> None:
+    task = Brightness()
+    trainer = make(task, epochs=1, momentum=0, weight_decay=0, batch_size=32, lr=0.5, lr_milestones=[])
+    batch = next(trainer.loader.epoch(0))
+    means = batch.images.float().mean(dim=(1, 2, 3)) / 128 - 1
+    trainer.fit()
+    # From zero weights both classes have probability 1/2; the bias moves by -lr times the mean of (1/2 - label).
+    target = F.one_hot(batch.labels, 2).float()
+    np.testing.assert_allclose(task.module.bias.detach(), -0.5 * (0.5 - target).mean(0), atol=1e-6)
+    expected = -0.5 * ((0.5 - target) * means[:, None]).mean(0)
+    np.testing.assert_allclose(task.module.weight.detach()[:, 0], expected, atol=1e-6)
+
+
+def test_what_asks_for_no_gradient_stays(make: Callable[..., Trainer]) -> None:
+    task = Brightness()
+    task.module.bias.requires_grad_(False)
+    trainer = make(task, weight_decay=0.1)
+    assert [tuple(p.shape) for p in trainer.parameters] == [(2, 1)]
+    trainer.fit()
+    assert task.module.bias.eq(0).all()
+    assert task.module.weight.ne(0).all()
+
+
+def test_training_and_testing_each_have_their_mode(make: Callable[..., Trainer]) -> None:
+    task = Brightness()
+    make(task, epochs=2).fit()
+    epoch = [(True, True, 8)] * 4 + [(False, False, 20)]
+    assert task.calls == epoch * 2
+
+
+def test_test_figures_are_means_over_all_images(make: Callable[..., Trainer]) -> None:
+    task = Brightness()
+    trainer = make(task, epochs=1, tests=301)
+    row = trainer.fit()[-1]
+    sizes = [size for training, _, size in task.calls if not training]
+    assert sum(sizes) == 301
+    assert len(set(sizes)) == 2  # the last batch is smaller, and weighs less
+    images, labels = trainer.test.images.float(), trainer.test.labels
+    with torch.no_grad():
+        logits = task.module(images.mean(dim=(1, 2, 3))[:, None] / 128 - 1)
+    assert row["test_loss"] == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
+    assert row["test_right"] == pytest.approx(100 * (logits.argmax(1) == labels).float().mean().item())
+
+
+def test_one_cycle_changes_the_rate_at_every_step(make: Callable[..., Trainer]) -> None:
+    history = make(Brightness(), epochs=2, schedule="one-cycle", lr=0.4).fit()
+    # 8 steps; an epoch's rate is that of its last step, whose middle is at 7/16 and 15/16 of the run.
+    np.testing.assert_allclose([row["lr"] for row in history], [0.4 * (9 / 16) / 0.75, 0.4 * (1 / 16) / 0.75])
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_module_is_compiled_in_place_if_asked_for(
+    make: Callable[..., Trainer], asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[nn.Module] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    task = Brightness()
+    make(task, compile=asked)
+    assert compiled == ([task.module] if asked else [])
+    assert set(task.module.state_dict()) == {"weight", "bias"}  # the names on disk are those of the plain module
+
+
+# --- Training that fails ---
+
+
+@pytest.mark.parametrize(("bad", "word"), [(math.nan, "nan"), (math.inf, "inf")])
+def test_a_loss_that_is_no_number_stops_the_run(make: Callable[..., Trainer], bad: float, word: str) -> None:
+    task = Diverging()
+    task.bad = bad
+    trainer = make(task, batch_size=16)
+    with pytest.raises(RotnetError, match=rf"the loss is {word} at epoch 2, step \d: training diverged\. Lower lr"):
+        trainer.fit()
+    fresh = make(Brightness())
+    history = fresh.resume.load(fresh.task.module, fresh.optimizer)
+    assert [row["epoch"] for row in history] == [1]  # what was good is kept
+    assert all(p.isfinite().all() for p in fresh.parameters)
+
+
+class Breaking(Brightness):
+    """The last training step's loss is a number, but its gradient is not: the slope of a root at zero."""
+
+    def step(self, batch: Batch) -> Step:
+        step = super().step(batch)
+        if not self.module.training or len([call for call in self.calls if call[0]]) < 4:
+            return step
+        broken = sum((0 * p).abs().sqrt().sum() for p in self.module.parameters())
+        return Step(step.loss + broken, step.correct, step.inputs)
+
+
+def test_weights_that_break_in_the_very_last_step_are_noticed(make: Callable[..., Trainer]) -> None:
+    with pytest.raises(RotnetError, match="diverged"):
+        make(Breaking(), epochs=1).fit()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judges after 2 epochs and 50 inputs, so that a test need not train for long."""
+    monkeypatch.setattr(trainer_module, "_STUCK_EPOCHS", 2)
+    monkeypatch.setattr(trainer_module, "_STUCK_INPUTS", 50)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_training_that_stays_at_chance_is_stopped(make: Callable[..., Trainer]) -> None:
+    task = Guessing()
+    with pytest.raises(RotnetError) as error:
+        make(task, epochs=9, lr=0.25).fit()
+    for part in ("right is stuck at chance", "50.00 % after 2 epochs", "guessing gives 50.00 %", "now 0.25"):
+        assert part in str(error.value)
+    assert len(task.calls) == 2 * (4 + 1)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_it_is_not_judged_before_it_has_seen_enough(
+    make: Callable[..., Trainer], epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module, "_STUCK_INPUTS", 65)  # 2 epochs have 64
+    assert len(make(Guessing(), epochs=epochs).fit()) == epochs
+
+
+@pytest.mark.usefixtures("impatient")
+def test_training_that_learns_goes_on(make: Callable[..., Trainer]) -> None:
+    assert len(make(Brightness(), epochs=5).fit()) == 5
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_task_that_promises_nothing_is_never_stopped(make: Callable[..., Trainer]) -> None:
+    task = Guessing()
+    task.chance = {}
+    assert len(make(task, epochs=5).fit()) == 5
+
+
+def test_by_default_a_few_epochs_on_little_data_prove_nothing(make: Callable[..., Trainer]) -> None:
+    assert len(make(Guessing(), epochs=20).fit()) == 20
+
+
+# --- Going on ---
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_run_goes_on_where_it_was(make: Callable[..., Trainer], epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Brightness()
+    expected = make(whole).fit()
+    (Path.cwd() / "resume.safetensors").unlink()
+
+    save = ResumeState.save
+
+    def save_and_stop(self: ResumeState, module: Any, optimizer: Any, history: Any) -> None:
+        save(self, module, optimizer, history)
+        if len(history) == epochs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumeState, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            make(Brightness()).fit()
+    second = Brightness()
+    history = make(second).fit()
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert len([call for call in second.calls if call[0]]) == 4 * (3 - epochs)  # only what was left
+    for column in ("lr", "train_loss", "train_right", "test_loss", "test_right"):
+        assert [row[column] for row in history] == [row[column] for row in expected]
+    for p, q in zip(second.module.parameters(), whole.module.parameters(), strict=True):
+        assert torch.equal(p, q)
