@@ -1,0 +1,112 @@
+"""Probes: the backbone stays as it is, and the layers do not disturb each other."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.evaluation.classifier_task import ClassifierTask
+from rotnet_lib.evaluation.probe import ProbeConfig, probe
+from rotnet_lib.models import make_backbone
+from rotnet_lib.runs import MODEL, RunDirectory
+from rotnet_lib.seeds import seeded
+from rotnet_lib.stage import Outcome
+from rotnet_lib.training.checkpoints import load_tensors
+
+Tensors = dict[str, torch.Tensor]
+
+
+def run_probe(tiny: dict[str, Any], **parameters: Any) -> Outcome:
+    outcome = probe(ProbeConfig.build(tiny | parameters))
+    outcome.save()
+    return outcome
+
+
+def weights(run: RunDirectory, prefix: str) -> Tensors:
+    return {name: tensor for name, tensor in load_tensors(run.path / MODEL)[0].items() if name.startswith(prefix)}
+
+
+def same(ours: Tensors, theirs: Tensors) -> bool:
+    return ours.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+@pytest.mark.parametrize("classifier", ["linear", "nonlinear", "conv"])
+def test_all_layers_in_one_pass_end_as_each_would_alone(classifier: str, pretrained: Any, tiny: dict[str, Any]) -> None:
+    tiny |= {"backbone": pretrained().name, "classifier": classifier, "epochs": 2}
+    together = run_probe(tiny, layer="all")
+    assert list(together.result.metrics) == ["conv1_top1", "conv2_top1", "conv3_top1"]
+    for layer in ("conv1", "conv2", "conv3"):
+        alone = run_probe(tiny, layer=layer)
+        assert alone.result.metrics == {f"{layer}_top1": together.result.metrics[f"{layer}_top1"]}
+        figures = [f"train_{layer}_top1", f"test_{layer}_top1"]
+        pd.testing.assert_frame_equal(alone.history[figures], together.history[figures], check_exact=True)
+        head = weights(alone.directory, f"heads.{layer}.")
+        assert head
+        assert same(head, weights(together.directory, f"heads.{layer}."))
+
+
+def test_the_order_of_layers_does_not_matter(pretrained: Any, tiny: dict[str, Any]) -> None:
+    tiny |= {"backbone": pretrained().name}
+    forth, back = run_probe(tiny, layer="conv1,conv3"), run_probe(tiny, layer="conv3,conv1")
+    assert forth.result.metrics == back.result.metrics
+    assert same(weights(forth.directory, ""), weights(back.directory, ""))
+
+
+def test_the_frozen_backbone_keeps_its_weights_and_statistics(pretrained: Any, tiny: dict[str, Any]) -> None:
+    run = pretrained()
+    result = run_probe(tiny, backbone=run.name, layer="conv3", epochs=2)
+    before, after = weights(run, "backbone."), weights(result.directory, "backbone.")
+    assert sum("running_mean" in name for name in before) == 9  # three blocks of three batch norms
+    assert same(before, after)
+    heads = weights(result.directory, "heads.")
+    assert result.result.parameters_trained == sum(
+        tensor.numel() for name, tensor in heads.items() if name.endswith(("weight", "bias"))
+    )
+
+
+def test_the_frozen_backbone_is_run_in_evaluation_mode() -> None:
+    """In training mode the batch, not only the image, decides the features."""
+    with seeded(0):
+        backbone = make_backbone("nin3", width=0.05, mean=(127.0,) * 3, std=(60.0,) * 3)
+    task = ClassifierTask(backbone, ["conv2"], "conv", classes=10, image_size=32, freeze=True, seed=0)
+    task.module.train()
+    assert [name for name, module in task.module.named_children() if module.training] == ["heads"]
+    assert not any(module.training for module in backbone.modules())
+    images = torch.from_numpy(load_dataset("shapes", train_size=10, test_size=10).train.images.numpy()).permute(0, 3, 1, 2)
+    alone = backbone.features(images[:1], ["conv2"])["conv2"]
+    assert torch.allclose(alone, backbone.features(images, ["conv2"])["conv2"][:1], atol=1e-5)
+
+
+def test_blocks_above_the_deepest_layer_are_dropped(pretrained: Any, tiny: dict[str, Any]) -> None:
+    result = run_probe(tiny, backbone=pretrained().name, layer="conv2,conv1")
+    blocks = {name.split(".")[2] for name in weights(result.directory, "backbone.blocks.")}
+    assert blocks == {"conv1", "conv2"}
+    assert load_tensors(result.directory.path / MODEL)[1]["taps"] == ["conv1", "conv2"]
+
+
+def test_the_same_seed_gives_the_same_figures(pretrained: Any, tiny: dict[str, Any]) -> None:
+    tiny |= {"backbone": pretrained().name, "layer": "all"}
+    first = run_probe(tiny)
+    second = run_probe(tiny, runs="elsewhere", backbone=str(first.directory.path.parent / tiny["backbone"]))
+    assert first.directory.path != second.directory.path
+    assert first.result.metrics == second.result.metrics
+    assert same(weights(first.directory, "heads."), weights(second.directory, "heads."))
+    other = run_probe(tiny, seed=1)
+    assert not same(weights(first.directory, "heads."), weights(other.directory, "heads."))
+
+
+def test_a_random_backbone_is_untrained_and_of_its_seed(tiny: dict[str, Any]) -> None:
+    tiny |= {"backbone": "random", "arch": "nin3"}
+    first, again, other = (run_probe(tiny, seed=seed, lr=lr) for seed, lr in ((0, 0.1), (0, 0.2), (1, 0.1)))
+    backbones = [weights(outcome.directory, "backbone.blocks.") for outcome in (first, again, other)]
+    assert same(backbones[0], backbones[1])  # whatever is trained on it
+    assert not same(backbones[0], backbones[2])
+    assert all(tensor.eq(0).all() for name, tensor in backbones[0].items() if name.endswith("running_mean"))
+
+
+def test_names_say_what_was_probed(tiny: dict[str, Any]) -> None:
+    tiny |= {"arch": "nin4", "backbone": "random"}
+    assert ProbeConfig.build(tiny).slug == "probe-random-nin4-conv2-nonlinear"
+    assert ProbeConfig.build(tiny | {"backbone": "run", "layer": "conv1,conv4"}).slug == "probe-nin4-conv1-conv4-nonlinear"

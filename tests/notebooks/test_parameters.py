@@ -1,0 +1,177 @@
+"""The notebooks as committed: thin, without outputs, and with exactly the parameters of their config."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import papermill
+import pytest
+from pydantic_core import to_jsonable_python
+
+from rotnet_lib.config import StageConfig, TrainingConfig
+from rotnet_lib.evaluation.classifier_config import ClassifierConfig
+from rotnet_lib.evaluation.finetune import FinetuneConfig
+from rotnet_lib.evaluation.probe import ProbeConfig
+from rotnet_lib.paths import NOTEBOOKS
+from rotnet_lib.report.suite_report import ReportConfig
+from rotnet_lib.suites.stages import STAGES
+from rotnet_lib.training.pretrain import PretrainConfig
+
+CONFIGS: dict[str, type[StageConfig]] = {
+    schema.stage: schema for schema in (PretrainConfig, ProbeConfig, FinetuneConfig, ReportConfig)
+}
+
+
+def cells(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())["cells"]
+    return found
+
+
+def tagged(name: str, tag: str) -> list[dict[str, Any]]:
+    return [cell for cell in cells(name) if tag in cell["metadata"].get("tags", [])]
+
+
+def source(name: str) -> str:
+    """All code of a notebook."""
+    return "\n".join("".join(cell["source"]) for cell in cells(name) if cell["cell_type"] == "code")
+
+
+@pytest.fixture(params=CONFIGS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_notebook_has_a_config_and_every_stage_a_notebook() -> None:
+    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == set(CONFIGS)
+    assert set(STAGES) <= set(CONFIGS)
+
+
+# --- Parameters ---
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """What the parameters cell assigns, read without running it."""
+    [cell] = tagged(name, "parameters")
+    found = {}
+    for statement in ast.parse("".join(cell["source"])).body:
+        target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]  # type: ignore[attr-defined]
+        assert isinstance(target, ast.Name)
+        assert target.id not in found, "assigned twice"
+        found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+    return found
+
+
+def test_the_parameters_are_the_configs_fields(name: str) -> None:
+    assert set(defaults(name)) == set(CONFIGS[name].model_fields)
+
+
+def test_the_defaults_are_the_configs(name: str) -> None:
+    """As the config reads them: `"conv2"` is the layers `("conv2",)`, and no task options are the task's own defaults."""
+    schema, found = CONFIGS[name], defaults(name)
+    for field, value in found.items():
+        expected = schema.model_fields[field].get_default(call_default_factory=True, validated_data={})
+        if field == "layer":
+            value = [value]
+        assert to_jsonable_python(value) == to_jsonable_python(expected), field
+
+
+def test_the_defaults_make_the_defaults_config(name: str) -> None:
+    schema, found = CONFIGS[name], defaults(name)
+    random = {"backbone": "random", "arch": "nin4", "dataset": "shapes"} if issubclass(schema, ClassifierConfig) else {}
+    assert schema.build(found | random) == schema.build(random)
+
+
+def test_papermill_reads_names_types_and_help_from_the_cell(name: str) -> None:
+    inspected = papermill.inspect_notebook(NOTEBOOKS / f"{name}.ipynb")
+    schema = CONFIGS[name]
+    assert list(inspected) == list(defaults(name))
+    for field, entry in inspected.items():
+        info = schema.model_fields[field]
+        assert info.description in entry["help"], field
+        optional = entry["default"] == "None"
+        kind = entry["inferred_type_name"].removesuffix("|None") if optional else entry["inferred_type_name"]
+        assert entry["inferred_type_name"] == (f"{kind}|None" if optional else kind), field
+        types = {"int": int, "float": (int, float), "str": (str, tuple), "bool": bool, "list": (list, tuple), "dict": dict}
+        value = schema.model_fields[field].get_default(call_default_factory=True, validated_data={})
+        assert kind in types
+        assert value is None or isinstance(value, types[kind]), f"{field}: {kind}"  # type: ignore[arg-type]
+        assert optional == (value is None), field
+
+
+def test_common_parameters_stand_in_one_order() -> None:
+    common = set(TrainingConfig.model_fields)
+    orders = [[field for field in defaults(stage) if field in common] for stage in STAGES]
+    assert orders[0] == orders[1] == orders[2]
+
+
+# --- Thin, and without outputs ---
+
+
+def test_no_outputs_are_committed(name: str) -> None:
+    for cell in cells(name):
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+        assert set(cell["metadata"]) <= {"tags"}
+        assert "attachments" not in cell
+
+
+def test_the_file_names_no_machine(name: str) -> None:
+    metadata = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text())["metadata"]
+    assert metadata["kernelspec"]["name"] == "python3"
+    assert set(metadata) == {"kernelspec", "language_info"}
+    assert metadata["language_info"] == {"name": "python"}  # not the version of whoever saved it last
+
+
+def test_cells_have_names_of_their_own(name: str) -> None:
+    ids = [cell["id"] for cell in cells(name)]
+    assert len(set(ids)) == len(ids)
+    assert ids[:2] == ["title", "parameters"]
+
+
+def test_a_notebook_is_parameters_one_call_a_result_and_a_line_that_saves(name: str) -> None:
+    statements = [statement for cell in cells(name)[2:] for statement in ast.parse("".join(cell["source"])).body]
+    kinds = {type(statement) for statement in statements}
+    assert kinds <= {ast.ImportFrom, ast.Import, ast.Assign, ast.Expr}  # no function, no loop, no condition
+    assert len([s for s in statements if not isinstance(s, ast.ImportFrom | ast.Import)]) <= 6
+    assert ".from_notebook(globals())" in source(name)
+    assert ast.unparse(statements[-1]).endswith(".save()")
+    assert tagged(name, "result")
+
+
+def test_the_config_is_read_right_behind_the_parameters(name: str) -> None:
+    """Or a variable of the notebook's own would be taken for a parameter."""
+    position = [cell["id"] for cell in cells(name)].index("parameters")
+    following = ast.parse("".join(cells(name)[position + 1]["source"])).body
+    first = next(statement for statement in following if not isinstance(statement, ast.ImportFrom | ast.Import))
+    assert "from_notebook(globals())" in ast.unparse(first)
+
+
+def runs_of(folder: Path) -> Iterator[Path]:
+    yield from folder.glob("*/metrics.json")
+
+
+# --- The code, in this process ---
+
+
+def run_cells(name: str, **parameters: Any) -> dict[str, Any]:
+    """Run a notebook's cells one after the other, as a kernel without papermill would."""
+    namespace: dict[str, Any] = {"__name__": "__main__", "In": [""], "Out": {}, "_i": "", "exit": object()}
+    for cell in cells(name):
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), namespace)
+            if "parameters" in cell["metadata"].get("tags", []):
+                namespace |= parameters
+    return namespace
+
+
+def test_a_notebook_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
+    run_cells("pretrain", **tiny)
+    small = {"epochs": 1, "device": "cpu"}
+    probed = run_cells("probe", layer="all", **small)["outcome"]
+    tuned = run_cells("finetune", labels_per_class=2, **small)["outcome"]
+    assert set(probed.result.metrics) == {"conv1_top1", "conv2_top1", "conv3_top1", "conv4_top1"}
+    assert tuned.result.data.train_images == 20
+    assert len(list(runs_of(Path("runs")))) == 3

@@ -1,0 +1,250 @@
+"""Reports as one HTML file: result first, code folded, nothing from any other host."""
+
+import base64
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+
+from rotnet_lib.report.html import fragment, render, style
+from rotnet_lib.report.index import write_index
+from rotnet_lib.report.run_report import run_summary
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+FETCHING = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
+
+
+def picture() -> str:
+    file = io.BytesIO()
+    Image.effect_noise((300, 200), 50).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def html_output(html: str) -> Any:
+    return new_output("display_data", {"text/html": html})
+
+
+def stream(text: str) -> Any:
+    return new_output("stream", name="stdout", text=text)
+
+
+def code(source: str, *outputs: Any, tags: tuple[str, ...] = ()) -> Any:
+    return new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)}, execution_count=1)
+
+
+def stage_notebook(*more: Any) -> Any:
+    """An executed notebook with what a stage's has."""
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# Probing frozen layers\n\nTrains classifiers on $f(x)$."),
+            code("seed: int = 0", tags=("parameters",)),
+            code("seed = 3", tags=("injected-parameters",)),
+            code("outcome = probe(config)", stream("\r1%\r50%\r\x1b[32m100%\x1b[0m\nsaved\n")),
+            code("run_summary(outcome)", html_output("<p class='headline'>top1 <b>80.00 %</b></p>"), tags=("result",)),
+            code("curves()", new_output("display_data", {"image/png": picture(), "text/plain": "<Figure>"}), tags=("result",)),
+            code("outcome.save()", stream("result: runs/probe\n")),
+            *more,
+        ]
+    )
+
+
+def rendered(notebook: Any, tmp_path: Path) -> str:
+    nbformat.write(notebook, tmp_path / "notebook.ipynb")
+    render(tmp_path / "notebook.ipynb", tmp_path / "report.html")
+    return (tmp_path / "report.html").read_text()
+
+
+def soup(notebook: Any, tmp_path: Path) -> BeautifulSoup:
+    return BeautifulSoup(rendered(notebook, tmp_path), "html.parser")
+
+
+def outside(html: str) -> list[str]:
+    """Everything in a page that makes a browser ask somebody else, or run something."""
+    page = BeautifulSoup(html, "html.parser")
+    found = [
+        f"{name}={value}"
+        for element in page.find_all(True)
+        for name, value in element.attrs.items()
+        if name in FETCHING and not str(value).startswith(("data:", "#")) and re.match(r"\s*([a-z]+:|//)", str(value))
+    ]
+    found += [str(element)[:200] for element in page.find_all(["script", "link", "iframe", "object", "embed", "base"])]
+    found += re.findall(r"@import[^;]*|url\(\s*[\"']?(?!data:)[^)]*\)", html)
+    found += re.findall(r"(?:https?|wss?)://\S{0,60}", html)
+    return found
+
+
+def test_the_search_for_outside_addresses_finds_them() -> None:
+    for html in (
+        '<img src="https://example.org/a.png">',
+        "<img src=//example.org/a.png>",
+        "<script>alert(1)</script>",
+        "<style>@import 'x.css';</style>",
+        "<style>p { background: url(x.png) }</style>",
+        '<link rel="stylesheet" href="style.css">',
+    ):
+        assert outside(html), html
+    assert outside('<a href="../run/report.html">run</a><img src="data:image/png;base64,AAAA"><a href="#x">x</a>') == []
+
+
+# --- Stands alone ---
+
+
+def test_a_report_asks_nothing_of_any_other_host(tmp_path: Path) -> None:
+    mathematics = new_markdown_cell("$$\\sum_i x_i$$\n\n```mermaid\ngraph TD; A-->B;\n```")
+    html = rendered(stage_notebook(mathematics), tmp_path)
+    assert outside(html) == []
+    assert len(html) < 3e6
+
+
+def test_a_widget_is_its_text(tmp_path: Path) -> None:
+    """A widget would need a script, and the script another host."""
+    widget = new_output("display_data", {WIDGET: {"model_id": "1", "version_major": 2}, "text/plain": "Bar(value=7)"})
+    notebook = stage_notebook(code("bar", widget))
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {"1": {"model_name": "Bar"}}}}
+    html = rendered(notebook, tmp_path)
+    assert outside(html) == []
+    assert "Bar(value=7)" in html
+
+
+def test_pictures_are_in_the_file(tmp_path: Path) -> None:
+    images = soup(stage_notebook(), tmp_path).find_all("img")
+    assert [str(image["src"])[:22] for image in images] == ["data:image/png;base64,"]
+
+
+def test_the_index_and_a_run_summary_ask_nothing_of_any_other_host(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish_all()
+    (suite.path.parent / "report.html").touch()
+    assert outside(write_index(Path("runs")).read_text()) == []
+    assert outside(suite.report().summary.data) == []
+    assert outside(run_summary(suite.finish("rotnet", 50.0)).data) == []
+
+
+def test_a_page_fits_a_phone_and_print(tmp_path: Path) -> None:
+    head = soup(stage_notebook(), tmp_path).find("head")
+    assert head is not None
+    viewport = head.find("meta", attrs={"name": "viewport"})
+    assert viewport is not None
+    assert "width=device-width" in viewport["content"]
+    assert "@media print" in style()
+    assert style().strip() in str(head)
+
+
+# --- Result first ---
+
+
+def test_the_result_stands_before_everything_but_the_title(tmp_path: Path) -> None:
+    page = soup(stage_notebook(), tmp_path)
+    order = [page.find("h1"), page.find(class_="headline"), page.find("img"), page.find("details")]
+    assert None not in order
+    html = str(page)
+    positions = [html.index(str(element)[:60]) for element in order]
+    assert positions == sorted(positions)
+    assert len(page.find_all("h1")) == 1
+
+
+def test_code_is_folded(tmp_path: Path) -> None:
+    page = soup(stage_notebook(), tmp_path)
+    folds = page.find_all("details")
+    assert [fold.has_attr("open") for fold in folds] == [False] * len(folds)
+    sources = [" ".join(fold.get_text().split()) for fold in folds]
+    assert sources == [
+        "code: parameters, protocol defaults seed: int = 0",
+        "code: parameters of this run seed = 3",
+        "code outcome = probe(config)",
+        "code outcome.save()",
+    ]
+    for fold in folds:
+        fold.decompose()
+    rest = page.get_text()
+    for hidden in ("outcome = probe", "run_summary(outcome)", "curves()", "seed = 3"):
+        assert hidden not in rest
+    for shown in ("80.00 %", "result: runs/probe", "saved"):
+        assert shown in rest
+
+
+def test_a_progress_bar_is_its_last_frame_without_colours(tmp_path: Path) -> None:
+    text = soup(stage_notebook(), tmp_path).get_text()
+    assert "100%\nsaved" in text
+    assert "50%" not in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("notebook", "title"),
+    [
+        (stage_notebook(), "Probing frozen layers"),
+        (stage_notebook(code("r", html_output("<h1>Table 3 &amp; more</h1>"))), "Table 3 & more"),
+        (new_notebook(cells=[new_markdown_cell("# a <b> c")]), "a <b> c"),
+        (new_notebook(cells=[code("1")]), "report"),
+    ],
+    ids=["heading", "of-a-result", "escaped", "none"],
+)
+def test_the_title(notebook: Any, title: str, tmp_path: Path) -> None:
+    page = soup(notebook, tmp_path)
+    assert page.title is not None
+    assert page.title.get_text() == title
+
+
+def test_a_result_with_a_title_of_its_own_takes_the_notebooks_place(tmp_path: Path) -> None:
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell("# Report of a suite\n\nPublished beside measured."),
+            code("report.summary", html_output("<h1>Table 3</h1><p>verdict</p>"), tags=("result",)),
+        ]
+    )
+    assert [heading.get_text() for heading in soup(notebook, tmp_path).find_all("h1")] == ["Table 3"]
+
+
+# --- Failed notebooks ---
+
+
+def failed_notebook() -> Any:
+    """What papermill leaves of a notebook whose training cell raised: its marks, the error, the cells not reached."""
+    traceback = ["\x1b[31mRotnetError\x1b[0m: the loss is nan"]
+    error = new_output("error", ename="RotnetError", evalue="the loss is nan", traceback=traceback)
+    first = '<span style="color:red">An Exception was encountered at \'<a href="#papermill-error-cell">In [3]</a>\'.</span>'
+    mark = '<span id="papermill-error-cell" style="color:red">Execution using papermill encountered an exception here:</span>'
+    notebook = stage_notebook()
+    notebook.cells[3].outputs = [error]
+    for cell in notebook.cells[4:]:
+        cell.outputs = []
+    notebook.cells.insert(3, new_markdown_cell(mark, metadata={"tags": ["papermill-error-cell-tag"]}))
+    notebook.cells.insert(0, new_markdown_cell(first, metadata={"tags": ["papermill-error-cell-tag"]}))
+    return notebook
+
+
+def test_a_failed_notebook_shows_its_error_and_says_so_on_top(tmp_path: Path) -> None:
+    page = soup(failed_notebook(), tmp_path)
+    text = page.get_text()
+    assert "RotnetError: the loss is nan" in text
+    assert "\x1b" not in text
+    assert text.index("An Exception was encountered") < text.index("the loss is nan")
+    heading = page.find("h1")
+    assert heading is not None
+    assert heading.get_text() == "Probing frozen layers"
+
+
+def test_the_link_on_top_of_a_failed_notebook_leads_to_the_error(tmp_path: Path) -> None:
+    page = soup(failed_notebook(), tmp_path)
+    assert page.find("a", href="#papermill-error-cell") is not None
+    assert len(page.find_all(id="papermill-error-cell")) == 1
+    text = page.get_text()
+    top, mark, error = map(text.index, ("An Exception was encountered", "encountered an exception here", "the loss is nan"))
+    assert top < text.index("seed: int = 0") < mark < error  # the mark stands at the failing cell
+
+
+# --- Fragments ---
+
+
+def test_values_in_fragments_are_escaped_and_missing_ones_are_errors() -> None:
+    page = fragment("index.html.j2", style="", root="<runs>", time="now", suites=[], runs=[])
+    assert "&lt;runs&gt;" in page
+    with pytest.raises(Exception, match="'time' is undefined"):
+        fragment("index.html.j2", style="", root="runs", suites=[], runs=[])

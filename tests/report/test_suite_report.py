@@ -1,0 +1,319 @@
+"""The table: published beside measured, what is missing, and on what it was measured."""
+
+import json
+import os
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.report.published import published_rows
+from rotnet_lib.report.suite_report import ReportConfig, Row, SuiteReport
+
+LABELS = {
+    "supervised": "Supervised NIN",
+    "random-conv": "Random Init. + conv",
+    "rotnet-nonlinear": "RotNet + non-linear",
+    "rotnet-conv": "RotNet + conv",
+    "finetuned-nonlinear": "RotNet + non-linear (fine-tuned)",
+    "finetuned-conv": "RotNet + conv (fine-tuned)",
+}
+
+
+def row_of(report: SuiteReport, key: str) -> Row:
+    return next(row for row in report.rows if row.label == LABELS[key])
+
+
+def page(report: SuiteReport) -> BeautifulSoup:
+    return BeautifulSoup(report.summary.data, "html.parser")
+
+
+def text(report: SuiteReport) -> str:
+    return " ".join(page(report).get_text().split())
+
+
+def cells(report: SuiteReport, table: int = 0) -> dict[str, dict[str, str]]:
+    """First column -> heading -> text, of a table of the page."""
+    element = page(report).select("table")[table]
+    headings = [cell.get_text() for cell in element.select("thead th")]
+    lines = [[cell.get_text().strip() for cell in line.select("td")] for line in element.select("tbody tr")]
+    return {line[0]: dict(zip(headings, line, strict=True)) for line in lines}
+
+
+# --- Rows ---
+
+
+def test_all_published_rows_stand_there_in_their_order(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish_all()
+    rows = suite.report().rows
+    assert [row.label for row in rows] == list(published_rows("table3"))
+    assert {row.label: row.published for row in rows} == published_rows("table3")
+    others = [row for row in rows if row.label not in LABELS.values()]
+    assert len(others) == 4
+    assert all((row.planned, row.mean, row.difference) == (0, None, None) for row in others)
+
+
+def test_mean_and_deviation_over_seeds(made_up: Any) -> None:
+    suite = made_up(seeds=3)
+    for seed, (last, best) in enumerate([(80.0, 85.0), (82.0, 86.0), (87.0, 87.0)]):
+        suite.finish("rotnet-conv", last, best=best, seed=seed)
+    row = row_of(suite.report(), "rotnet-conv")
+    assert row.values == [80.0, 82.0, 87.0]
+    assert row.mean == 83.0
+    assert row.std == pytest.approx(statistics.stdev([80, 82, 87]))
+    assert row.best == 86.0
+    assert row.difference == pytest.approx(83.0 - 91.16)
+    assert (row.n, row.planned) == (3, 3)
+    line = cells(suite.report())["RotNet + conv"]
+    assert line["published"] == "91.16"
+    assert line["measured"] == "83.00 ± 3.61"
+    assert line["difference"] == "-8.16"
+    assert line["n"] == "3"
+    assert line["best epoch on test"] == "86.00"
+
+
+def test_one_seed_has_no_deviation(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("supervised", 95.5, best=97.25)
+    report = suite.report()
+    assert row_of(report, "supervised").std is None
+    line = cells(report)["Supervised NIN"]
+    assert (line["measured"], line["difference"], line["n"], line["best epoch on test"]) == ("95.50", "+2.70", "1", "97.25")
+
+
+def test_the_headline_is_the_last_epoch_not_the_best(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("rotnet-conv", 60.0, best=90.0)
+    assert row_of(suite.report(), "rotnet-conv").mean == 60.0
+
+
+def test_what_is_not_finished_says_why_in_its_row(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("supervised", 90.0)
+    suite.fail("rotnet-conv")
+    lines = cells(suite.report())
+    assert (lines["RotNet + conv"]["measured"], lines["RotNet + conv"]["difference"]) == ("failed", "")
+    assert lines["RotNet + conv"]["n"] == "0 of 1"
+    assert lines["Random Init. + conv"]["measured"] == "missing"
+    assert lines["DCGAN (Radford et al., 2015)"]["measured"] == lines["DCGAN (Radford et al., 2015)"]["n"] == ""
+    assert lines["DCGAN (Radford et al., 2015)"]["published"] == "82.8"
+
+
+def test_seeds_that_are_missing_are_counted(made_up: Any) -> None:
+    suite = made_up(seeds=3)
+    suite.finish("rotnet-conv", 80.0, seed=1)
+    suite.fail("rotnet-conv", seed=0)
+    suite.fail("random-conv", seed=0)
+    report = suite.report()
+    row = row_of(report, "rotnet-conv")
+    assert (row.n, row.planned, row.mean, row.std) == (1, 3, 80.0, None)
+    assert row.unfinished == "1 failed, 1 missing"
+    assert cells(report)["RotNet + conv"]["n"] == "1 of 3"
+    assert cells(report)["Random Init. + conv"]["measured"] == "1 failed, 2 missing"
+
+
+def test_every_run_is_listed_with_its_state_and_a_link(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("supervised", 90.0)
+    suite.fail("rotnet")
+    report = suite.report()
+    runs = page(report).select("table")[-1]
+    lines = [[cell.get_text() for cell in line.select("td")] for line in runs.select("tbody tr")]
+    states = {line[0]: line[2] for line in lines}
+    assert states == dict.fromkeys(suite.plan.suite.runs, "missing") | {"supervised": "finished", "rotnet": "failed"}
+    links = [str(link["href"]) for link in runs.select("a")]
+    assert len(links) == 2
+    assert all((report.path.parent / link).is_file() for link in links)
+
+
+# --- What the figures are, and are not ---
+
+
+def test_a_small_run_does_not_look_like_the_published_one(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish_all()
+    report = suite.report()
+    notice = page(report).find(class_="notice")
+    assert notice is not None
+    assert "made up" in notice.get_text()
+    assert "not the published experiment" in notice.get_text()
+    # Before any figure.
+    assert report.summary.data.index("not the published experiment") < report.summary.data.index("<table")
+
+
+@pytest.mark.parametrize(
+    "text_",
+    [
+        "rotnet.epochs=99",
+        "train_size=10000",
+        "random-conv.lr=0.05",
+        "width=0.5",
+        "rotnet.arch=nin5",
+        "finetuned-conv.labels_per_class=20",
+    ],
+)
+def test_the_published_data_with_anything_changed_is_not_the_published_experiment(text_: str, made_up: Any) -> None:
+    suite = made_up(preset="paper", set=text_)
+    suite.finish_all(title="CIFAR-10")
+    assert "not the published experiment" in text(suite.report())
+
+
+def test_the_published_experiment_itself_has_no_such_notice(made_up: Any) -> None:
+    suite = made_up(preset="paper")
+    suite.finish_all(title="CIFAR-10")
+    report = suite.report()
+    assert "not the published experiment" not in text(report)
+    assert "No parameter differs from the protocol." in text(report)
+    assert report.differences == []
+
+
+def test_before_anything_is_finished_nothing_is_claimed(made_up: Any) -> None:
+    report = made_up(preset="paper").report()
+    assert "no data yet" in text(report)
+    assert "0 of 6 rows measured" in report.verdict
+    assert "No parameter differs" not in text(report)
+
+
+def test_what_differs_from_the_protocol_is_listed_with_the_runs(made_up: Any) -> None:
+    suite = made_up(preset="paper", set="train_size=10000 rotnet.epochs=20 probe.lr_milestones=[0.5, 0.75]")
+    suite.finish_all(title="CIFAR-10")
+    report = suite.report()
+    found = {entry["name"]: entry for entry in report.differences if entry["name"] != "lr_milestones"}
+    assert found == {
+        "train_size": {"name": "train_size", "protocol": "all", "here": "10000", "runs": "all"},
+        "epochs": {"name": "epochs", "protocol": "100", "here": "20", "runs": "rotnet"},
+    }
+    milestones = {(e["protocol"], e["here"]): e["runs"] for e in report.differences if e["name"] == "lr_milestones"}
+    assert milestones == {
+        ("0.35, 0.7, 0.85", "0.5, 0.75"): "random-conv, rotnet-conv",
+        ("0.4, 0.8, 0.9", "0.5, 0.75"): "rotnet-nonlinear",
+    }
+    lines = cells(report, table=1)
+    assert lines["train_size"] == {"parameter": "train_size", "protocol": "all", "here": "10000", "runs": "all"}
+
+
+def test_a_copy_of_the_data_with_other_pixels_is_not_the_published_data(made_up: Any) -> None:
+    suite = made_up(preset="paper")
+    suite.finish_all(title="CIFAR-10 (JPEG copy)")
+    report = suite.report()
+    assert "not the published experiment" in text(report)
+    assert report.differences == [{"name": "data", "protocol": "CIFAR-10", "here": "CIFAR-10 (JPEG copy)", "runs": "all"}]
+
+
+def test_another_experiment_in_a_row_is_listed(made_up: Any) -> None:
+    suite = made_up(preset="paper", set="rotnet.arch=nin5 finetuned-conv.labels_per_class=20")
+    suite.finish_all(title="CIFAR-10")
+    assert suite.report().differences == [
+        {"name": "arch", "protocol": "nin4", "here": "nin5", "runs": "rotnet"},
+        {"name": "labels_per_class", "protocol": "all", "here": "20", "runs": "finetuned-conv"},
+    ]
+
+
+def test_the_verdict_counts_pairs_in_the_published_order(made_up: Any) -> None:
+    suite = made_up()
+    # Published: 92.80, 72.50, 91.16. Measured: the first pair is turned round.
+    suite.finish("supervised", 60.0)
+    suite.finish("random-conv", 70.0)
+    suite.finish("rotnet-conv", 80.0)
+    verdict = suite.report().verdict
+    assert "3 of 6 trained rows measured" in verdict
+    assert "highest RotNet + conv (80.0), lowest Supervised NIN (60.0)" in verdict
+    assert "Of 3 pairs of rows, 1 stand" in verdict  # random-conv < rotnet-conv
+
+
+def test_equal_figures_are_no_order(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("supervised", 70.0)
+    suite.finish("random-conv", 70.0)
+    assert "Of 1 pairs of rows, 0 stand" in suite.report().verdict
+
+
+def test_the_page_names_data_machine_versions_and_the_citation(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish_all()
+    shown = text(suite.report())
+    for part in ("4000 training and 1000 test images", "Some processor", "abcdef012345", "torch 2.15.0", "ICLR 2018", "quick"):
+        assert part in shown
+
+
+def test_names_are_escaped(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("supervised", 90.0, title="<b>my</b> photos & more")
+    html = suite.report().summary.data
+    assert "&lt;b&gt;my&lt;/b&gt; photos &amp; more" in html
+    assert "<b>my</b>" not in html
+
+
+# --- As data ---
+
+
+def test_the_table_is_written_beside_the_plan(made_up: Any) -> None:
+    suite = made_up(seeds=2)
+    suite.finish("supervised", 90.0, best=91.0)
+    suite.finish("supervised", 91.0, best=92.0, seed=1)
+    report = suite.report()
+    report.save()
+    table = pd.read_csv(report.path.parent / "table.csv").set_index("row")
+    assert list(table.index) == list(published_rows("table3"))
+    line = table.loc["Supervised NIN"]
+    assert line.to_dict() == pytest.approx(
+        {"published": 92.8, "measured": 90.5, "std": 0.5**0.5, "n": 2, "difference": -2.3, "best_epoch": 91.5}
+    )
+    assert table["measured"].notna().sum() == 1
+
+
+def test_histories_hold_every_epoch_of_every_finished_run(made_up: Any) -> None:
+    suite = made_up(seeds=2)
+    suite.finish("supervised", 90.0, best=95.0)
+    suite.finish("rotnet", 80.0, seed=1)
+    suite.fail("rotnet-conv")
+    histories = suite.report().histories
+    assert histories.to_dict("list") == {
+        "run": ["supervised"] * 3 + ["rotnet"] * 3,
+        "seed": [0] * 3 + [1] * 3,
+        "metric": ["top1"] * 3 + ["rotation_top1"] * 3,
+        "epoch": [1, 2, 3] * 2,
+        "top1": [45.0, 95.0, 90.0, 40.0, 80.0, 80.0],
+    }
+
+
+# --- Which plan ---
+
+
+def test_without_a_plan_the_newest_of_the_suite_is_taken(made_up: Any) -> None:
+    older, newer = made_up(), made_up(set="epochs=7")
+    os.utime(older.path, (1000, 1000))
+    assert SuiteReport(ReportConfig()).path.samefile(newer.path)
+    os.utime(newer.path, (500, 500))
+    assert SuiteReport(ReportConfig()).path.samefile(older.path)
+
+
+def test_no_plan_says_what_makes_one() -> None:
+    with pytest.raises(RotnetError, match=r"no plan of suite 'table3'.*make reproduce-table3"):
+        SuiteReport(ReportConfig())
+
+
+@pytest.mark.parametrize("damage", ["", "{", json.dumps({"suite": {}}), None], ids=["empty", "cut", "no-runs", "missing"])
+def test_a_damaged_plan_is_named(damage: str | None, made_up: Any) -> None:
+    path = Path(made_up().path)
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_text(damage)
+    with pytest.raises(RotnetError, match=re.escape(str(path))):
+        SuiteReport(ReportConfig(plan=str(path)))
+
+
+def test_a_damaged_result_is_named(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish_all()
+    path = suite.run("rotnet-conv").directory.path / "metrics.json"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(RotnetError, match=re.escape(str(path))):
+        _ = suite.report().rows

@@ -1,0 +1,387 @@
+"""The engine end to end, through the command a user types: a failure, a kill, two at once, and nothing made twice.
+
+A folder is worked through once (`failed`, then `killed`), and many tests look at what is left in it.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import psutil
+import pytest
+import torch
+from bs4 import BeautifulSoup
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.probe import ProbeConfig, probe
+from rotnet_lib.report.published import published_rows
+from rotnet_lib.runs import HISTORY, METRICS, MODEL, NOTEBOOK, REPORT, RESUME, RunDirectory
+from rotnet_lib.suites.engine import one_at_a_time, prepare_data
+from rotnet_lib.suites.plan import Options, Plan, make_plan
+from rotnet_lib.training.checkpoints import load_tensors
+from rotnet_lib.training.pretrain import PretrainConfig, pretrain
+
+TINY = "width=0.05 train_size=100 test_size=50 epochs=1 batch_size=32 pretrain.batch_size=16 device=cpu"
+DIVERGING = f"{TINY} rotnet-conv.lr=1e30"
+LONG = f"{TINY} supervised.epochs=40"
+
+pytestmark = pytest.mark.timeout(900)  # the first test of each folder waits for all of its runs
+slow = pytest.mark.slow
+
+
+@dataclass
+class Folder:
+    """A folder in which `rotnet reproduce` is run as a process of its own."""
+
+    path: Path
+
+    def environment(self) -> dict[str, str]:
+        own = {"ROTNET_DATA": str(self.path / "data"), "ROTNET_CACHE": str(self.path / "cache")}
+        return os.environ | own | {"PYTHONUNBUFFERED": "1"}
+
+    def start(self, text: str, log: str) -> subprocess.Popen[bytes]:
+        words = ["reproduce", "table3", "--preset", "quick", "--cores", "2", "--set", text]
+        with (self.path / log).open("w") as stream:
+            return subprocess.Popen(
+                [sys.executable, "-m", "rotnet_lib.cli", *words],
+                cwd=self.path,
+                env=self.environment(),
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+
+    def reproduce(self, text: str, log: str) -> "Made":
+        with ended_after(self.start(text, log)) as process:
+            code = process.wait(timeout=240)
+        return Made(self.plan(text), code, (self.path / log).read_text())
+
+    def plan(self, text: str) -> Plan:
+        return make_plan("table3", Options(preset="quick", set=text, runs=str(self.path / "runs")))
+
+
+@dataclass
+class Made:
+    """What one call of `rotnet reproduce` left."""
+
+    plan: Plan
+    code: int
+    output: str
+
+    def run(self, key: str) -> RunDirectory:
+        return next(run.directory for run in self.plan.runs if run.key == key)
+
+    @property
+    def report(self) -> Path:
+        return self.plan.directory / REPORT
+
+
+@contextmanager
+def ended_after(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Whatever happens in the block, neither the process nor anything it started is there after it."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.wait()
+
+
+def wait_for(condition: Callable[[], Any], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    """Until a condition holds; the process must not end before."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the process ended first"
+        assert time.monotonic() < deadline, f"nothing of the kind in {seconds} s"
+        time.sleep(0.02)
+
+
+def stamps(plan: Plan) -> dict[str, int]:
+    """Run -> when its result was written."""
+    files = {run.key: run.directory.path / METRICS for run in plan.runs}
+    return {key: file.stat().st_mtime_ns for key, file in files.items() if file.exists()}
+
+
+def rows(report: Path) -> dict[str, list[str]]:
+    """Label -> the cells behind it: published, measured, difference, n, best."""
+    table = BeautifulSoup(report.read_text(), "html.parser").select("table")[0]
+    lines = [[cell.get_text().strip() for cell in line.select("td")] for line in table.select("tbody tr")]
+    return {line[0]: line[1:] for line in lines}
+
+
+# --- A suite in which a run fails ---
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = Folder(tmp_path_factory.mktemp("suite"))
+    return folder.reproduce(DIVERGING, "first.log")
+
+
+@slow
+def test_the_other_rows_are_finished(failed: Made) -> None:
+    states = {run.key: run.directory.state for run in failed.plan.runs}
+    assert states == dict.fromkeys(failed.plan.suite.runs, "finished") | {"rotnet-conv": "failed"}
+
+
+@slow
+def test_the_failure_is_the_commands_and_is_explained(failed: Made) -> None:
+    run = failed.run("rotnet-conv")
+    assert failed.code == 1
+    assert "1 of 7 runs did not finish" in failed.output
+    assert f"rotnet-conv, seed 0: failed, {run.path / REPORT}" in failed.output
+    assert failed.output.splitlines()[-1] == f"report: {failed.report}"
+    assert "training diverged. Lower lr." in failed.output
+    assert "Traceback" not in failed.output
+
+
+@slow
+def test_the_failed_run_keeps_its_notebook_and_page_with_the_error(failed: Made) -> None:
+    run = failed.run("rotnet-conv")
+    assert not (run.path / METRICS).exists()
+    notebook = nbformat.read(run.path / NOTEBOOK, as_version=4)
+    errors = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    assert [error.ename for error in errors] == ["RotnetError"]
+    assert "the loss is nan" in errors[0].evalue
+    page = BeautifulSoup((run.path / REPORT).read_text(), "html.parser").get_text()
+    assert "An Exception was encountered" in page
+    assert "training diverged. Lower lr." in page
+
+
+@slow
+def test_the_report_says_failed_in_that_row_and_measures_the_others(failed: Made) -> None:
+    table = rows(failed.report)
+    assert list(table) == list(published_rows("table3"))
+    assert table["RotNet + conv"][:4] == ["91.16", "failed", "", "0 of 1"]
+    for row in failed.plan.suite.rows:
+        if row.run != "rotnet-conv":
+            last = failed.run(row.run).result().metrics[row.metric].last
+            assert table[row.label][1] == f"{last:.2f}"
+            assert table[row.label][2] == f"{last - published_rows('table3')[row.label]:+.2f}"
+    assert "not the published experiment" in failed.report.read_text()
+
+
+@slow
+def test_pages_of_real_runs_stand_alone(failed: Made) -> None:
+    pages = [*(run.directory.path / REPORT for run in failed.plan.runs), failed.report, failed.report.parents[1] / "index.html"]
+    for path in pages:
+        html = path.read_text()
+        assert len(html) < 3e6
+        assert not re.findall(r"<script|<link\b|<iframe|@import|https?://|url\((?!data:)", html), path
+        assert "widget" not in html
+        assert set(re.findall(r'<img[^>]*src="(.{10})', html)) <= {"data:image"}
+    assert len(re.findall(r"<img", failed.report.read_text())) == 2
+
+
+@slow
+def test_a_runs_page_shows_its_figure_first_and_its_code_folded(failed: Made) -> None:
+    run = failed.run("finetuned-conv")
+    page = BeautifulSoup((run.path / REPORT).read_text(), "html.parser")
+    headline = page.find(class_="headline")
+    assert headline is not None
+    assert f"{run.result().metrics['conv2_top1'].last:.2f}" in headline.get_text()
+    html = str(page)
+    assert html.index('class="headline"') < html.index("<img") < html.index("<details")
+    assert not [
+        cell for cell in page.find_all("pre") if "FinetuneConfig" in cell.get_text() and not cell.find_parent("details")
+    ]
+
+
+@slow
+def test_what_was_printed_is_a_line_a_thing_with_the_runs_name(failed: Made) -> None:
+    lines = failed.output.splitlines()
+    assert lines[0] == "preset quick: as asked."
+    for key in failed.plan.suite.runs:
+        own = [line for line in lines if re.match(rf"\[\d/7\] {key} s0 \| ", line)]
+        assert own[0].endswith("| starts")
+        if key == "rotnet-conv":
+            assert any("| failed: the loss is nan" in line for line in own)
+        else:
+            assert own[-1].endswith("| finished")
+    assert len(lines) < 60
+    assert "\r" not in failed.output
+
+
+# --- A kill in the middle of a run, then the same line twice at once ---
+
+
+@dataclass
+class Killed:
+    survivors: list[psutil.Process]
+    """Of the processes that were not killed, those that still live some seconds later."""
+    resumed_from: list[dict[str, float]]
+    """The history in the resume state that the kill left."""
+    state: str
+    """Of the run that was killed, after the kill."""
+    before: dict[str, int]
+    """When the other runs' results were written."""
+    first: Made
+    second: Made
+    named: bool
+    """Whether the second call named a process of the first as the one it waits for."""
+    whole: RunDirectory
+    """The run that was killed, made in one go in another folder."""
+
+
+@pytest.fixture(scope="module")
+def killed(failed: Made, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    folder = Folder(failed.report.parents[2])
+    plan = folder.plan(LONG)
+    configs = {run.key: run.config for run in plan.runs}
+    run = next(run.directory for run in plan.runs if run.key == "supervised")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ROTNET_DATA", "ROTNET_CACHE"):
+            patch.setenv(name, folder.environment()[name])
+        probe(ProbeConfig.build(configs["rotnet-conv"].model_dump())).save()  # what failed above, so that one run is left
+        elsewhere = {"runs": str(tmp_path_factory.mktemp("whole"))}
+        whole = pretrain(PretrainConfig.build(configs["supervised"].model_dump() | elsewhere))
+        whole.save()
+    before = stamps(plan)
+
+    resume = run.path / RESUME
+    with ended_after(folder.start(LONG, "killed.log")) as process:
+        wait_for(lambda: resume.exists() and len(load_tensors(resume)[1]["history"]) >= 2, process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        engines = [child for child in children if "snakemake" in " ".join(child.cmdline()) and "execute" not in child.cmdline()]
+        orphans = [child for child in children if child not in engines]
+        assert engines
+        assert any("ipykernel_launcher" in " ".join(child.cmdline()) for child in orphans)
+        for victim in (psutil.Process(process.pid), *engines):
+            victim.send_signal(signal.SIGKILL)
+        process.wait()
+    _, survivors = psutil.wait_procs(orphans, timeout=10)
+    for survivor in survivors:
+        survivor.kill()
+    history, state = load_tensors(resume)[1]["history"], run.state
+
+    logs = folder.path / "again.log", folder.path / "waiting.log"
+    with ended_after(folder.start(LONG, logs[0].name)) as one:
+        wait_for(lambda: "runs to make" in logs[0].read_text(), one)
+        with ended_after(folder.start(LONG, logs[1].name)) as two:
+            waiting = re.compile(r"runs is in use by process (\d+): waiting for it to end")
+            wait_for(lambda: waiting.search(logs[1].read_text()), two)
+            owner = psutil.Process(int(waiting.findall(logs[1].read_text())[0]))
+            named = one.pid in [process.pid for process in (owner, *owner.parents())]
+            codes = one.wait(timeout=240), two.wait(timeout=240)
+    first, second = (Made(plan, code, log.read_text()) for code, log in zip(codes, logs, strict=True))
+    return Killed(survivors, history, state, before, first, second, named, whole.directory)
+
+
+@slow
+def test_orphans_of_a_killed_suite_end_by_themselves(killed: Killed) -> None:
+    assert killed.survivors == []
+    assert killed.state == "interrupted"
+
+
+@slow
+def test_the_same_line_then_makes_what_is_missing_and_no_more(killed: Killed) -> None:
+    assert killed.first.code == 0, killed.first.output
+    assert "1 of 7 runs to make" in killed.first.output
+    assert [run.directory.state for run in killed.first.plan.runs] == ["finished"] * 7
+    after = stamps(killed.first.plan)
+    assert {key: after[key] for key in killed.before} == killed.before
+    assert set(after) - set(killed.before) == {"supervised"}
+
+
+@slow
+def test_the_killed_run_went_on_where_it_was(killed: Killed) -> None:
+    directory = killed.first.run("supervised")
+    done = len(killed.resumed_from)
+    assert 2 <= done < 40
+    history = pd.read_csv(directory.path / HISTORY)
+    assert len(history) == 40
+    # The seconds of an epoch never repeat: these epochs are those of the killed process.
+    assert history["seconds"][:done].tolist() == [row["seconds"] for row in killed.resumed_from]
+    assert not (directory.path / RESUME).exists()
+
+
+@slow
+def test_it_ended_bit_for_bit_as_one_that_was_not_killed(killed: Killed) -> None:
+    directory = killed.first.run("supervised")
+    assert directory.path != killed.whole.path
+    assert directory.result().metrics == killed.whole.result().metrics
+    seconds = ["seconds", "inputs_per_second"]
+    ours, theirs = (pd.read_csv(run.path / HISTORY).drop(columns=seconds) for run in (directory, killed.whole))
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+    weights, expected = (load_tensors(run.path / MODEL)[0] for run in (directory, killed.whole))
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights.items())
+
+
+@slow
+def test_the_report_is_of_all_rows(killed: Killed) -> None:
+    assert killed.first.output.splitlines()[-1] == f"report: {killed.first.report}"
+    measured = [cells[1] for cells in rows(killed.first.report).values()]
+    assert sum(bool(re.fullmatch(r"\d+\.\d\d", cell)) for cell in measured) == 6
+
+
+@slow
+def test_a_second_call_waits_and_says_for_whom(killed: Killed) -> None:
+    assert killed.named
+    assert killed.second.code == 0, killed.second.output
+    assert killed.second.output.splitlines()[-1] == f"report: {killed.second.report}"
+
+
+@slow
+def test_what_is_finished_is_not_made_again(killed: Killed) -> None:
+    """The second call found everything finished by the time it had the folder to itself."""
+    assert "to make" not in killed.second.output
+    assert " | starts" not in killed.second.output
+    assert stamps(killed.second.plan).items() > killed.before.items()
+
+
+@slow
+def test_all_reports_are_in_the_index(failed: Made, killed: Killed) -> None:
+    root = failed.report.parents[1]
+    links = {str(link["href"]) for link in BeautifulSoup((root / "index.html").read_text(), "html.parser").find_all("a")}
+    runs = {run.name for made in (failed, killed.first) for run in made.plan.runs}
+    assert len(runs) == 9
+    runs.remove(killed.first.run("rotnet-conv").name)  # made without its notebook
+    assert links == {f"{name}/{REPORT}" for name in runs | {failed.report.parent.name, killed.first.report.parent.name}}
+    assert all((root / link).is_file() for link in links)
+
+
+# --- The pieces ---
+
+
+def test_the_lock_of_a_folder_is_given_back_and_names_its_owner(tmp_path: Path) -> None:
+    for _ in range(2):
+        with one_at_a_time(tmp_path):
+            assert (tmp_path / ".lock").read_text() == str(os.getpid())
+
+
+def test_data_are_prepared_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("rotnet_lib.suites.engine.load_dataset", lambda name, **sizes: asked.append((name, sizes)))
+    prepare_data(make_plan("table3", Options(preset="quick", set=f"{TINY} supervised.train_size=200", seeds=2)))
+    sizes = {"image_size": None, "test_size": 50}
+    assert asked == [("shapes", sizes | {"train_size": count}) for count in (200, 100)]  # in the order of the runs
+
+
+def test_data_that_cannot_be_brought_stop_a_suite_before_any_run(tmp_path: Path) -> None:
+    """Images that are there but damaged: found while decoding, which is done once and first."""
+    for split in ("train", "test"):
+        (tmp_path / "photos" / split / "cat").mkdir(parents=True)
+        (tmp_path / "photos" / split / "cat" / "a.png").write_bytes(b"no picture")
+    text = "train_size=null test_size=null image_size=32"
+    plan = make_plan("table3", Options(preset="quick", dataset=f"imagefolder:{tmp_path}/photos", set=text))
+    with pytest.raises(RotnetError, match=r"damaged image .*a\.png"):
+        prepare_data(plan)
+
+
+def test_plans_on_disk_are_what_jobs_read() -> None:
+    plan = make_plan("table3", Options(preset="quick", set=TINY))
+    entries = json.loads(plan.write().read_text())["runs"]
+    assert [entry["name"] for entry in entries] == [run.name for run in plan.runs]

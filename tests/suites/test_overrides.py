@@ -1,0 +1,126 @@
+"""The grammar of SET: `name=value`, `target.name=value`, `name.key=value`, separated by spaces."""
+
+from typing import Any
+
+import pytest
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.suites.overrides import parse_overrides
+from rotnet_lib.suites.suite import Suite, load_suite
+
+
+@pytest.fixture(scope="module")
+def suite() -> Suite:
+    return load_suite("table3")
+
+
+def applied(text: str, suite: Suite) -> dict[str, dict[str, Any]]:
+    """Run -> what the overrides make of no parameters at all, where they make anything."""
+    found: dict[str, dict[str, Any]] = {}
+    for key, run in suite.runs.items():
+        values: dict[str, Any] = {}
+        for override in parse_overrides(text, suite):
+            override.apply(key, run, values)
+        if values:
+            found[key] = values
+    return found
+
+
+PRETRAIN = {"supervised", "rotnet"}
+PROBES = {"random-conv", "rotnet-nonlinear", "rotnet-conv"}
+FINETUNED = {"finetuned-nonlinear", "finetuned-conv"}
+
+
+@pytest.mark.parametrize(
+    ("text", "targets"),
+    [
+        ("epochs=20", PRETRAIN | PROBES | FINETUNED),
+        ("classifier=linear", PROBES | FINETUNED),
+        ("labels_per_class=20", FINETUNED),
+        ("probe.epochs=20", PROBES),
+        ("pretrain.epochs=20", PRETRAIN),
+        ("rotnet.epochs=20", {"rotnet"}),
+        ("rotnet-conv.epochs=20", {"rotnet-conv"}),
+    ],
+)
+def test_an_override_is_for_every_run_that_has_the_parameter_or_for_its_target(
+    text: str, targets: set[str], suite: Suite
+) -> None:
+    assert set(applied(text, suite)) == targets
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"),
+    [
+        ("20", 20),
+        ("0.05", 0.05),
+        ("true", True),
+        ("null", None),
+        ("one-cycle", "one-cycle"),
+        ("imagefolder:/my/photos", "imagefolder:/my/photos"),
+        ("[0.5,0.75]", [0.5, 0.75]),
+        ("[0.5, 0.75]", [0.5, 0.75]),
+        ("[ [1, 2],  [3] ]", [[1, 2], [3]]),
+        ("{a: 1, b: [2, 3]}", {"a": 1, "b": [2, 3]}),
+        ("'a=b'", "a=b"),
+        ("", None),
+    ],
+)
+def test_a_value_is_read_as_yaml(value: str, parsed: Any, suite: Suite) -> None:
+    assert applied(f"epochs=1 rotnet.dataset={value} lr=0.5", suite)["rotnet"] == {"epochs": 1, "dataset": parsed, "lr": 0.5}
+
+
+def test_a_key_within_a_parameter(suite: Suite) -> None:
+    text = "rotnet.task_options.angles=[0, 180] rotnet.task_options.copies=one"
+    assert applied(text, suite) == {"rotnet": {"task_options": {"angles": [0, 180], "copies": "one"}}}
+
+
+def test_a_key_leaves_the_others_as_they_are(suite: Suite) -> None:
+    values: dict[str, Any] = {"task_options": {"angles": [0, 90], "copies": "one"}}
+    before = values["task_options"]
+    for override in parse_overrides("task_options.angles=[0,180]", suite):
+        override.apply("rotnet", suite.runs["rotnet"], values)
+    assert values == {"task_options": {"angles": [0, 180], "copies": "one"}}
+    assert before == {"angles": [0, 90], "copies": "one"}  # the preset's own values are not written into
+
+
+def test_the_last_word_wins(suite: Suite) -> None:
+    assert applied("epochs=20 probe.epochs=5", suite)["rotnet-conv"] == {"epochs": 5}
+    assert applied("probe.epochs=5 epochs=20", suite)["rotnet-conv"] == {"epochs": 20}
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_nothing_is_nothing(text: str, suite: Suite) -> None:
+    assert parse_overrides(text, suite) == []
+
+
+def test_any_white_space_separates(suite: Suite) -> None:
+    assert applied("  rotnet.lr=1\n\trotnet.epochs=2  ", suite) == {"rotnet": {"lr": 1, "epochs": 2}}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("epochs", ["'epochs' is no name=value", "Example"]),
+        ("epochs = 20", ["'epochs' is no name=value"]),
+        ("=20", ["'=20' is no name=value"]),
+        ("epohcs=20", ["'epohcs'", "did you mean 'epochs'?"]),
+        ("probe.epohcs=20", ["of probe", "'epohcs'", "did you mean 'epochs'?"]),
+        ("rotnet-conv.clasifier=conv", ["of rotnet-conv", "did you mean 'classifier'?"]),
+        ("rotnet.classifier=conv", ["of rotnet", "'classifier'"]),
+        ("rotnet=3", ["rotnet"]),
+        ("prob.lr=0.1", ["prob.lr", "did you mean 'probe'?"]),
+        ("seed=3", ["seed is not to be set", "SEEDS"]),
+        ("runs=elsewhere", ["runs is not to be set", "RUNS"]),
+        ("probe.backbone=random", ["backbone is not to be set"]),
+        ("rotnet-conv.layer=conv1", ["layer is not to be set"]),
+        ("rotnet.task_options.angles.first=0", ["too deep"]),
+        ("lr_milestones=[0.5, 0.75", ["bracket is not closed", "lr_milestones=[0.5, 0.75"]),
+        ("dataset='shapes", ["dataset='shapes", "cannot be read"]),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, parts: list[str], suite: Suite) -> None:
+    with pytest.raises(RotnetError) as error:
+        parse_overrides(f"lr=0.1 {text}", suite)
+    for part in parts:
+        assert part in str(error.value)

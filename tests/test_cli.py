@@ -1,0 +1,277 @@
+"""The `rotnet` command: what it says, and what it does not do when something is wrong."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from rotnet_lib.cli import main
+from rotnet_lib.runs import METRICS, PARAMETERS
+from rotnet_lib.suites.plan import Options, make_plan
+from rotnet_lib.suites.suite import suite_names
+
+COMMANDS = ["reproduce", "status", "run", "data", "doctor", "bench"]
+TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
+
+
+def rotnet(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may start a notebook or Snakemake."""
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise AssertionError(f"started: {arguments} {options}")
+
+    monkeypatch.setattr("rotnet_lib.suites.execute.execute", refuse)
+    monkeypatch.setattr("rotnet_lib.suites.engine.reproduce", refuse)
+
+
+# --- Help ---
+
+
+def test_help_lists_the_commands_in_a_line_each() -> None:
+    result = rotnet("--help")
+    assert result.exit_code == 0
+    listed = re.findall(r"^  (\w+)  +\S", result.output.partition("Commands:")[2], re.MULTILINE)
+    assert sorted(listed) == sorted(COMMANDS)  # `execute` is for Snakemake, not for people
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_every_command_has_help(command: str, flag: str) -> None:
+    result = rotnet(command, flag)
+    assert result.exit_code == 0
+    assert f"Usage: main {command}" in result.output
+    described = main.commands[command]
+    assert isinstance(described, click.Command)
+    for parameter in described.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.opts[0] in result.output
+            assert parameter.help, parameter.name
+
+
+def test_help_of_reproduce_shows_defaults() -> None:
+    output = rotnet("reproduce", "-h").output
+    for part in ("[default: 1]", "[default: runs]", "SUITE"):
+        assert part in output
+
+
+# --- Errors ---
+
+
+@pytest.mark.usefixtures("no_kernel")
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["run", "probe", "-p", "laier", "conv4"], ["'laier'", "did you mean 'layer'?"]),
+        (["run", "pretrain", "-p", "epohcs", "4"], ["'epohcs'", "did you mean 'epochs'?"]),
+        (["run", "pretrain", "-p", "epochs", "many"], ["epochs", "'many'"]),
+        (["run", "pretrain", "-p", "epochs", "[1"], ["cannot be read as YAML"]),
+        (["run", "pretrain", "-p", "dataset", "shape"], ["unknown dataset 'shape'", "did you mean 'shapes'?"]),
+        (["run", "pretrain", "--preset", "quik"], ["unknown preset 'quik'", "did you mean 'quick'?"]),
+        (["run", "prob"], ["unknown notebook 'prob'", "did you mean 'probe'?", "pretrain, probe, finetune"]),
+        (["run", "probe"], ["no finished pretext run", "rotnet run pretrain"]),
+        (["run", "probe", "-p", "backbone", "random"], ["arch and dataset must be given"]),
+        (["reproduce", "tabel3"], ["unknown suite 'tabel3'", "did you mean 'table3'?"]),
+        (["reproduce", "table3", "--preset", "quik"], ["unknown preset 'quik'", "did you mean 'quick'?"]),
+        (["reproduce", "table3", "--preset", "quick", "--set", "epohcs=1"], ["'epohcs'", "did you mean 'epochs'?"]),
+        (["reproduce", "table3", "--preset", "quick", "--dataset", "imagefolder:/no/photos"], ["no folder /no/photos/train"]),
+        (["reproduce", "table3", "--seeds", "0"], ["seeds: at least 1"]),
+        (["status", "tabel3"], ["unknown suite 'tabel3'"]),
+        (["data", "shape"], ["unknown dataset 'shape'", "did you mean 'shapes'?"]),
+        (["data", "imagefolder:/no/photos"], ["no folder /no/photos/train", "<class>"]),
+    ],
+    ids=" ".join,
+)
+def test_errors_are_for_people_and_come_before_anything_starts(arguments: list[str], parts: list[str], tmp_path: Path) -> None:
+    result = rotnet(*arguments)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)  # not the exception itself, which would be a traceback
+    assert result.output.startswith("Error: ")
+    for part in parts:
+        assert part in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["reproduce"], ["Missing argument 'SUITE'"]),
+        (["reproduce", "table3", "--cores", "0"], ["--cores", "0"]),
+        (["reproduce", "table3", "--sead", "1"], ["--sead", "--seed"]),
+        (["run", "probe", "-p", "layer"], ["-p", "2 arguments"]),
+        (["reporduce"], ["reporduce"]),
+    ],
+)
+def test_a_wrong_use_of_the_command_line_is_named(arguments: list[str], parts: list[str]) -> None:
+    result = rotnet(*arguments)
+    assert result.exit_code == 2
+    for part in parts:
+        assert part in result.output
+
+
+# --- What would run, what has run ---
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_a_dry_run_says_what_would_run_and_creates_nothing(tmp_path: Path) -> None:
+    result = rotnet("reproduce", "table3", "--preset", "quick", "--seeds", "2", "--dry-run")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0] == "preset quick: as asked."
+    plan = make_plan("table3", Options(preset="quick", seeds=2))
+    expected = [f"{run.key}, seed {run.config.seed}: would run (missing): {run.directory.path}" for run in plan.runs]
+    assert lines[-14:] == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_says_what_is_finished() -> None:
+    run = make_plan("table3", Options(preset="quick")).runs[0]
+    run.directory.path.mkdir(parents=True)
+    (run.directory.path / METRICS).touch()
+    lines = rotnet("reproduce", "table3", "--preset", "quick", "--dry-run").output.splitlines()
+    assert f"{run.key}, seed 0: is finished: {run.directory.path}" in lines
+    assert sum("would run" in line for line in lines) == 6
+
+
+def test_the_preset_taken_and_why_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    output = rotnet("reproduce", "table3", "--dry-run").output
+    assert output.startswith("preset quick: torch sees no GPU here; PRESET=paper asks for the published schedule")
+    assert "drawn shapes" in output.splitlines()[1]
+
+
+def test_status_counts_and_lists_runs() -> None:
+    runs = make_plan("table3", Options(preset="quick", set=TINY)).runs
+    for run, file in zip(runs, (METRICS, PARAMETERS), strict=False):
+        run.directory.path.mkdir(parents=True)
+        (run.directory.path / file).touch()
+    result = rotnet("status", "table3", "--preset", "quick", "--set", TINY)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0] == "table3 (preset quick): 1 finished, 1 interrupted, 5 missing"
+    assert lines[1].split() == ["finished", f"{runs[0].key},", "seed", "0:", str(runs[0].directory.path)]
+    assert [line.split()[0] for line in lines[1:]] == ["finished", "interrupted", *["missing"] * 5]
+
+
+def test_status_without_a_suite_is_of_all() -> None:
+    output = rotnet("status", "--preset", "quick").output
+    assert [line.split()[0] for line in output.splitlines() if not line.startswith(" ")] == suite_names()
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_arguments_behind_the_dashes_go_to_snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("rotnet_lib.suites.engine.reproduce", lambda plan, **options: given.update(options) or Path("report"))
+    arguments = ["--preset", "quick", "--executor", "slurm", "--cores", "8", "--", "--default-resources", "mem_mb=4000"]
+    result = rotnet("reproduce", "table3", *arguments)
+    assert (result.exit_code, given) == (
+        0,
+        {"cores": 8, "executor": "slurm", "snakemake_arguments": ("--default-resources", "mem_mb=4000")},
+    )
+    assert result.output.splitlines()[-1] == "report: report"
+
+
+def test_run_hands_the_whole_config_to_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr("rotnet_lib.suites.execute.execute", lambda *arguments: given.extend(arguments))
+    result = rotnet("run", "pretrain", "--preset", "quick", "-p", "epochs", "2", "-p", "task_options", "{angles: [0, 180]}")
+    assert result.exit_code == 0, result.output
+    notebook, parameters, directory = given
+    assert notebook == "pretrain"
+    assert parameters["dataset"] == "shapes"  # the preset's
+    assert parameters["batch_size"] == 8  # the preset's for rotation
+    assert parameters["epochs"] == 2
+    assert parameters["task_options"] == {"angles": [0, 180], "copies": "all"}
+    assert directory.name.startswith("rotation-nin4-shapes-s0-")
+    assert f"report: {directory}/report.html" in result.output
+
+
+def test_run_takes_the_presets_values_for_the_task_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr("rotnet_lib.suites.execute.execute", lambda *arguments: given.append(arguments[1]))
+    rotnet("run", "pretrain", "--preset", "quick", "-p", "task", "labels")
+    suite = {run.key: run.config for run in make_plan("table3", Options(preset="quick")).runs}
+    assert given[0]["epochs"] == suite["supervised"].epochs
+    assert given[0]["batch_size"] == suite["supervised"].batch_size
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_a_finished_run_is_not_run_again() -> None:
+    run = make_plan("table3", Options(preset="quick")).runs[0]
+    run.directory.path.mkdir(parents=True)
+    (run.directory.path / METRICS).touch()
+    result = rotnet("run", "pretrain", "--preset", "quick", "-p", "task", "labels", "-p", "arch", "nin3")
+    assert result.exit_code == 0, result.output
+    assert f"{run.directory.path} is finished already" in result.output
+
+
+# --- Data, machine ---
+
+
+def test_data_are_brought_and_counted(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for split, count in (("train", 3), ("test", 1)):
+        for kind in ("cat", "dog"):
+            (tmp_path / "photos" / split / kind).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (40, 32), "red").save(tmp_path / "photos" / split / kind / f"{number}.png")
+    result = rotnet("data", f"imagefolder:{tmp_path}/photos")
+    assert result.exit_code == 0, result.output
+    assert "6 training and 2 test images" in result.output
+    assert list((tmp_path / "cache").glob("*.safetensors"))
+
+
+def test_doctor_says_what_there_is_and_how_to_get_what_is_not(tmp_path: Path) -> None:
+    result = rotnet("doctor")
+    assert result.exit_code == 0, result.output
+    lines = {line[:24].strip(): line[24:].strip() for line in result.output.splitlines()}
+    assert re.match(r"3\.\d+\.\d+", lines["python"])
+    assert lines["torch"].startswith(torch.__version__)
+    assert str(tmp_path / "data") in lines["data in"]
+    datasets, tools = ("cifar10", "fashion-mnist", "shapes", "imagefolder"), ("detectron2", "onedl-mmsegmentation", "slurm")
+    for name in (*datasets, *tools, "notebooks"):
+        assert lines[name]
+    if "not installed" in lines["detectron2"]:
+        assert "pip install" in lines["detectron2"]
+    if not torch.cuda.is_available():
+        assert "PRESET=quick is the default" in lines["gpu"]
+
+
+def test_doctor_shows_what_is_wrong_with_the_data_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "data" / "cifar10" / "train" / "lion").mkdir(parents=True)
+    result = rotnet("doctor")
+    assert result.exit_code == 0
+    assert "no images in" in result.output
+    assert "slurm" in result.output
+
+
+@pytest.mark.slow
+def test_bench_measures_training_matmul_and_loader() -> None:
+    result = rotnet("bench", "--seconds", "0.01", "--width", "0.05")
+    assert result.exit_code == 0, result.output
+    number = r"([\d,.]+)"
+    rate = re.search(rf"width 0\.05, batch 128 x 4: {number} rotated images/s \({number} ms a step\)", result.output)
+    assert rate is not None
+    per_second, milliseconds = (float(group.replace(",", "")) for group in rate.groups())
+    assert per_second * milliseconds / 1000 == pytest.approx(4 * 128, rel=0.05)
+    assert re.search(rf"{number} % of the \w+ matmul rate", result.output)
+    assert re.search(rf"{number} % of a step", result.output)
+
+
+def test_the_version_is_the_packages() -> None:
+    from importlib import metadata
+
+    try:
+        version = metadata.version("rotnet-lib")
+    except metadata.PackageNotFoundError:
+        pytest.skip("rotnet-lib is on the path here, but not installed")
+    assert version in rotnet("--version").output

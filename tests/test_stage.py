@@ -1,0 +1,190 @@
+"""What every training stage leaves behind, and what it does when it is run again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from rotnet_lib.config import TrainingConfig
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.probe import ProbeConfig, probe
+from rotnet_lib.runs import HISTORY, METRICS, MODEL, PARAMETERS, RESUME, RunDirectory
+from rotnet_lib.stage import directory_of, fingerprint_of
+from rotnet_lib.training.checkpoints import ResumeState, load_tensors
+from rotnet_lib.training.pretrain import PretrainConfig, pretrain
+
+Pretrained = Callable[..., RunDirectory]
+
+
+def where(config: TrainingConfig) -> RunDirectory:
+    return directory_of(config, fingerprint_of(config))
+
+
+def contents(directory: Path) -> dict[str, tuple[int, bytes]]:
+    """File name -> time of the last change and content."""
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in directory.iterdir() if path.name != ".lock"}
+
+
+def test_a_finished_run_holds_what_the_readme_of_runs_says(pretrained: Pretrained) -> None:
+    run = pretrained()
+    assert set(contents(run.path)) == {PARAMETERS, METRICS, HISTORY, MODEL}
+    assert run.path.parent == Path("runs").resolve()
+    assert run.result().run == run.name
+
+
+def test_a_run_is_finished_only_once_its_result_is_saved(tiny: dict[str, Any]) -> None:
+    outcome = pretrain(PretrainConfig.build(tiny))
+    directory = outcome.directory
+    assert directory.state == "running"
+    assert (directory.path / RESUME).exists()
+    outcome.save()
+    assert directory.state == "finished"
+    assert not directory.running
+    assert not (directory.path / RESUME).exists()
+
+
+def test_the_headline_is_the_last_epoch_and_the_best_stands_beside_it(pretrained: Pretrained) -> None:
+    run = pretrained(epochs=4, lr=0.5)
+    history = pd.read_csv(run.path / HISTORY)
+    metric = run.result().metrics["rotation_top1"]
+    accuracy = history["test_rotation_top1"]
+    assert metric.last == accuracy.iloc[-1]
+    assert metric.best == accuracy.max()
+    assert metric.best_epoch == accuracy.tolist().index(accuracy.max()) + 1
+    assert history["epoch"].tolist() == [1, 2, 3, 4]
+
+
+def test_the_result_says_with_what_on_which_data_and_how_it_was_measured(pretrained: Pretrained) -> None:
+    result = pretrained(epochs=2, threads=1).result()
+    history = pd.read_csv(Path("runs", result.run, HISTORY))
+    assert result.stage == "pretrain"
+    assert result.parameters["epochs"] == result.epochs == 2
+    assert result.protocol_differences["epochs"] == [100, 2]
+    assert result.protocol_differences["dataset"] == ["cifar10", "shapes"]
+    assert "seed" not in result.protocol_differences
+    assert (result.data.name, result.data.train_images, result.data.test_images) == ("shapes", 40, 20)
+    assert (result.data.image_size, len(result.data.classes)) == (32, 10)
+    assert result.inputs == history["inputs"].sum() == 2 * 32 * 4
+    assert result.train_seconds == pytest.approx(history["seconds"].sum())
+    assert result.wall_seconds > result.train_seconds
+    assert torch.__version__.startswith(result.environment["packages"]["torch"])
+    assert result.environment["threads"] == 1
+    tensors, _ = load_tensors(Path("runs", result.run, MODEL))
+    assert result.parameters_trained == sum(t.numel() for name, t in tensors.items() if name.endswith(("weight", "bias")))
+
+
+# --- Again ---
+
+
+def test_a_finished_run_is_read_and_not_made_again(
+    pretrained: Pretrained, tiny: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = pretrained()
+    before = contents(run.path)
+    capsys.readouterr()
+    outcome = pretrain(PretrainConfig.build(tiny | {"arch": "nin3", "threads": 2}))
+    outcome.save()
+    assert outcome.directory.path == run.path
+    assert outcome.result == run.result()
+    assert len(outcome.history) == 1
+    assert contents(run.path) == before
+    assert "finished already" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_one_that_was_not(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = PretrainConfig.build(tiny | {"epochs": 4})
+    epochs_saved: list[int] = []
+    save = ResumeState.save
+
+    def save_twice(self: ResumeState, module: Any, optimizer: Any, history: Any) -> None:
+        save(self, module, optimizer, history)
+        epochs_saved.append(len(history))
+        if len(epochs_saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ResumeState, "save", save_twice)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config)
+    directory = where(config)
+    directory.close()
+    assert directory.state == "interrupted"
+
+    resumed = pretrain(config)
+    resumed.save()
+    whole = pretrain(PretrainConfig.build(tiny | {"epochs": 4, "runs": "elsewhere"}))
+    whole.save()
+    assert epochs_saved == [1, 2, 3, 4, 1, 2, 3, 4]
+    assert resumed.directory.path != whole.directory.path
+    assert resumed.result.metrics == whole.result.metrics
+    timing = ["seconds", "inputs_per_second"]
+    one, other = (pd.read_csv(outcome.directory.path / HISTORY).drop(columns=timing) for outcome in (resumed, whole))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+    ours, theirs = (load_tensors(outcome.directory.path / MODEL)[0] for outcome in (resumed, whole))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_read(
+    pretrained: Pretrained, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two notebooks of one run started at once: the second waits for the lock and must not begin again."""
+    run = pretrained()
+    hidden = run.path / METRICS
+    text = hidden.read_text()
+    hidden.unlink()
+
+    def finish_and_open(self: RunDirectory, config: Any, **options: Any) -> None:
+        hidden.write_text(text)  # what the other process does before it gives the lock back
+        open_run(self, config, **options)
+
+    open_run = RunDirectory.open
+    monkeypatch.setattr(RunDirectory, "open", finish_and_open)
+    before = (run.path / MODEL).stat().st_mtime_ns
+    outcome = pretrain(PretrainConfig.build(tiny | {"arch": "nin3"}))
+    outcome.save()
+    assert (run.path / MODEL).stat().st_mtime_ns == before
+    assert outcome.result == run.result()
+
+
+# --- Where ---
+
+
+def test_data_that_are_not_there_stop_a_run_before_it_has_a_directory(tiny: dict[str, Any], tmp_path: Path) -> None:
+    config = PretrainConfig.build(tiny | {"dataset": f"imagefolder:{tmp_path}/photos"})
+    with pytest.raises(RotnetError, match=f"no folder {tmp_path}/photos"):
+        pretrain(config)
+    with pytest.raises(RotnetError, match=r"did you mean 'shapes'\?"):
+        pretrain(PretrainConfig.build(tiny | {"dataset": "shape"}))
+    assert not Path("runs").exists()
+
+
+def test_a_directory_is_named_from_what_runs_and_on_what(tiny: dict[str, Any], tmp_path: Path) -> None:
+    path = where(PretrainConfig.build(tiny)).path
+    assert path.parent == tmp_path / "runs"
+    assert path.name.startswith("rotation-nin4-shapes-s0-")
+    absolute = where(PretrainConfig.build(tiny | {"runs": str(tmp_path / "elsewhere")})).path
+    assert absolute == tmp_path / "elsewhere" / path.name
+
+
+def test_other_data_under_the_same_name_are_another_run(tiny: dict[str, Any], tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        folder = tmp_path / "photos" / split / "cat"
+        folder.mkdir(parents=True)
+        (folder / "a.png").write_bytes(b"one")
+    config = PretrainConfig.build(tiny | {"dataset": f"imagefolder:{tmp_path}/photos"})
+    before = where(config).name
+    assert "-photos-" in before
+    (tmp_path / "photos" / "train" / "cat" / "b.png").write_bytes(b"two")
+    assert where(config).name != before
+
+
+def test_a_probe_reads_its_backbone_from_where_runs_are(pretrained: Pretrained, tiny: dict[str, Any]) -> None:
+    run = pretrained(runs="elsewhere")
+    with pytest.raises(RotnetError, match="no finished pretext run in 'runs'"):
+        ProbeConfig.build(tiny)
+    outcome = probe(ProbeConfig.build(tiny | {"runs": "elsewhere"}))
+    outcome.save()
+    assert outcome.result.parameters["backbone"] == run.name
