@@ -170,10 +170,12 @@ def test_code_is_folded(tmp_path: Path) -> None:
 
 
 def test_a_progress_bar_is_its_last_frame_without_colours(tmp_path: Path) -> None:
-    text = soup(stage_notebook(), tmp_path).get_text()
+    page = soup(stage_notebook(), tmp_path)
+    text = page.get_text()
     assert "100%\nsaved" in text
     assert "50%" not in text
     assert "\x1b" not in text
+    assert page.select(".output_stream [class*=ansi], .jp-RenderedText [class*=ansi], span[class^=ansi]") == []
 
 
 @pytest.mark.parametrize(
