@@ -73,6 +73,7 @@ def _kernel_environment() -> Iterator[Config]:
     # issue 511). The sockets lie beside the connection file, in a folder of this process, whose path is short because a
     # socket's name may not pass about 100 characters.
     with tempfile.TemporaryDirectory(prefix="rotnet-", dir="/tmp" if Path("/tmp").is_dir() else None) as runtime:
+        os.environ.pop("MPLBACKEND", None)  # a backend the user set for programs without a screen: pictures would be gone
         os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not one in the user's home
         os.environ.setdefault("TQDM_NCOLS", "100")  # in a kernel there is no terminal to ask
         os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # silences a debugger's warning in every report

@@ -1,20 +1,19 @@
 """A suite whose runs finished with figures of one's choice, without any of them being run."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
+import matplotlib
 import nbformat
 import pandas as pd
 import pytest
-
-os.environ.setdefault("MPLBACKEND", "agg")
-
 from matplotlib import pyplot
 
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.runs import HISTORY, METRICS, NOTEBOOK, DataRecord, Metric, RunResult
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, make_plan
+
+matplotlib.use("agg")  # not by the environment, which kernels inherit: their pictures would be gone
 
 
 class MadeUp:
