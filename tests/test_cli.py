@@ -132,6 +132,7 @@ def test_a_dry_run_says_what_would_run_and_creates_nothing(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("no_kernel")
 def test_a_dry_run_says_what_is_finished() -> None:
     run = make_plan("table3", Options(preset="quick")).runs[0]
     run.directory.path.mkdir(parents=True)
@@ -141,6 +142,7 @@ def test_a_dry_run_says_what_is_finished() -> None:
     assert sum("would run" in line for line in lines) == 6
 
 
+@pytest.mark.usefixtures("no_kernel")
 def test_the_preset_taken_and_why_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     output = rotnet("reproduce", "table3", "--dry-run").output

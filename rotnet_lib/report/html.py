@@ -2,19 +2,17 @@
 
 import re
 from html import unescape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import Preprocessor
 from pygments.formatters import HtmlFormatter
 
 from rotnet_lib.files import write_text
+from rotnet_lib.report.fragments import TEMPLATES, style
 
-_TEMPLATES = resources.files("rotnet_lib.report") / "templates"
 _SCRIPTED = ("application/vnd.jupyter.widget-view+json", "application/javascript")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -48,29 +46,13 @@ def render(notebook: Path, target: Path) -> None:
     """Write an executed notebook as one HTML file."""
     node = nbformat.read(notebook, as_version=4)
     exporter = HTMLExporter(
-        template_name="rotnet", extra_template_basedirs=[str(_TEMPLATES)], embed_images=True, exclude_anchor_links=True
+        template_name="rotnet", extra_template_basedirs=[str(TEMPLATES)], embed_images=True, exclude_anchor_links=True
     )
     exporter.register_preprocessor(ResultFirst(), enabled=True)
     body, _ = exporter.from_notebook_node(
         node, resources={"rotnet": {"title": _title(node), "style": style(), "highlight": _highlight()}}
     )
     write_text(target, body)
-
-
-def style() -> str:
-    """The style sheet of every page."""
-    return (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-
-
-def fragment(template: str, **values: Any) -> str:
-    """HTML from one of the templates, values escaped."""
-    environment = Environment(
-        loader=PackageLoader("rotnet_lib.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template(template).render(**values)
 
 
 def _html_outputs(cells: list[nbformat.NotebookNode]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
-from rotnet_lib.report.html import fragment, style
+from rotnet_lib.report.fragments import fragment, style
 from rotnet_lib.runs import REPORT, RunDirectory, all_runs, now
 
 

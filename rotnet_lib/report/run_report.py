@@ -7,7 +7,7 @@ import seaborn as sns
 from IPython.display import HTML
 from matplotlib.figure import Figure
 
-from rotnet_lib.report.html import fragment
+from rotnet_lib.report.fragments import fragment
 from rotnet_lib.runs import RunResult
 
 

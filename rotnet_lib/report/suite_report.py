@@ -16,7 +16,7 @@ from rotnet_lib.config import EXECUTION, StageConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
-from rotnet_lib.report.html import fragment
+from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.published import published_rows, source
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.runs import HISTORY, REPORT, RunDirectory, RunResult

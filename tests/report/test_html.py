@@ -12,7 +12,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from rotnet_lib.report.html import fragment, render, style
+from rotnet_lib.report.fragments import fragment, style
+from rotnet_lib.report.html import render
 from rotnet_lib.report.index import write_index
 from rotnet_lib.report.run_report import run_summary
 

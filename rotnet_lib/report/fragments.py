@@ -1,0 +1,27 @@
+"""Pieces of HTML from templates.
+
+Apart from `html.py`, because every notebook's kernel shows some and should not wait for nbconvert to be imported.
+"""
+
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+TEMPLATES = resources.files("rotnet_lib.report") / "templates"
+
+
+def style() -> str:
+    """The style sheet of every page."""
+    return (TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+def fragment(template: str, **values: Any) -> str:
+    """HTML from one of the templates, values escaped."""
+    environment = Environment(
+        loader=PackageLoader("rotnet_lib.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
