@@ -20,6 +20,9 @@ from rotnet_lib.runs import REPORT
 from rotnet_lib.suites.execute import execute
 from rotnet_lib.suites.plan import PLAN, Plan, PlannedRun
 
+_MARKER = ".made"
+"""The empty file by which Snakemake knows a run as made; what counts is the run's `metrics.json`."""
+
 _JOB_THREADS = 4
 """CPU cores that a cluster job asks for where its config names no threads."""
 
@@ -124,12 +127,15 @@ def _snakemake(
             f"runs={from_project(plan.options.runs)}",
             f"threads={threads}",
             f"gpu={int(gpu)}",
+            f"marker={_MARKER}",
         ),
         *where,
         *("--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime", "--nolock"),  # the lock above is wider
         *("--quiet", "rules", "host"),
         *arguments,
     ]
+    for run in missing:  # a result may have been deleted without its marker
+        (run.directory.path / _MARKER).unlink(missing_ok=True)
     log = plan.directory / "snakemake.log"
     print(f"{len(missing)} of {len(plan.runs)} runs to make ({log} has the engine's own words)", flush=True)
     with (
