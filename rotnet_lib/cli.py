@@ -105,7 +105,7 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, read as YAML.")
 @click.option("--preset", help="Start from a preset's parameters instead of the protocol's.")
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
-    """One run: NOTEBOOK (pretrain, probe, finetune) into its directory below `runs`, with its HTML report."""
+    """One run: NOTEBOOK (pretrain, probe, finetune, inspect) into its directory below `runs`, with its HTML report."""
     import yaml
 
     from rotnet_lib.report.index import write_index
@@ -123,7 +123,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     if preset:
         fields = schema.model_fields
         kind: dict[str, Any] = {n: values.get(n, fields[n].default) for n in ("task", "classifier") if n in fields}
-        values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind)) | values
+        values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind), values.get("dataset")) | values
     config = schema.build(values)
     directory = directory_of(config, fingerprint_of(config))
     if directory.state in ("finished", "running"):

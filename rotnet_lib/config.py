@@ -104,8 +104,8 @@ class StageConfig(BaseModel):
         return f"{cls.stage}: " + "\n".join(lines)
 
 
-class TrainingConfig(StageConfig):
-    """Fields of the stages that train: the data, the optimiser and its schedule, the augmentation."""
+class RunConfig(StageConfig):
+    """Fields of the stages that make runs: the seed, the data, the device."""
 
     seed: int = Field(0, ge=0, description="of the weights, the batch order and the augmentation", json_schema_extra=EXPERIMENT)
     dataset: str = Field("cifar10", description="cifar10, fashion-mnist, shapes or imagefolder:/path")
@@ -118,7 +118,28 @@ class TrainingConfig(StageConfig):
     test_size: int | None = Field(
         None, ge=1, description="test images, balanced over classes; None: all, or as the backbone's run"
     )
+    grey: bool = Field(False, description="take the colour out of the images", json_schema_extra=EXPERIMENT)
 
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: a GPU where there is one", json_schema_extra=EXECUTION
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads; None: all cores", json_schema_extra=EXECUTION)
+
+    @property
+    def slug(self) -> str:
+        """Readable start of the run's name."""
+        raise NotImplementedError
+
+
+class TrainingConfig(RunConfig):
+    """Fields of the stages that train: the labels, the optimiser and its schedule, the augmentation."""
+
+    labels_per_class: int | None = Field(
+        None,
+        ge=1,
+        description="train on the first K images of each class, drawing as many an epoch as there are in all; None: all",
+        json_schema_extra=EXPERIMENT,
+    )
     epochs: int = Field(100, ge=1, description="passes over the training images")
     batch_size: int = Field(128, ge=2, description="images a step, before rotated copies")
     lr: float = Field(0.1, ge=0, description="peak learning rate, for the batch size given")
@@ -132,14 +153,12 @@ class TrainingConfig(StageConfig):
     momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on every trained parameter")
     augment: bool = Field(True, description="random crop after padding by an eighth of the side, random horizontal flip")
-
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="auto: a GPU where there is one", json_schema_extra=EXECUTION
+    colour_jitter: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="random change of brightness, contrast, saturation by up to this share, of hue by up to a quarter",
+        json_schema_extra=EXPERIMENT,
     )
-    compile: bool = Field(False, description="through torch.compile; costs a minute at the start", json_schema_extra=EXECUTION)
-    threads: int | None = Field(None, ge=1, description="CPU threads; None: all cores", json_schema_extra=EXECUTION)
 
-    @property
-    def slug(self) -> str:
-        """Readable start of the run's name."""
-        raise NotImplementedError
+    compile: bool = Field(False, description="through torch.compile; costs a minute at the start", json_schema_extra=EXECUTION)

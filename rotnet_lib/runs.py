@@ -9,6 +9,7 @@ is found again by everyone who needs it and a changed parameter is a new run. It
 | `notebook.ipynb`, `report.html` | the executed notebook and its rendering; a failed run keeps both, with the error |
 | `history.csv` | a row an epoch |
 | `model.safetensors` | the weights, where the run trains some |
+| `model-epoch20.safetensors`, ... | the weights as they were after some epochs of a pretrain run |
 | `resume.safetensors` | while it runs: the state to go on from |
 | `metrics.json` | the result (`RunResult`); written last, atomically: it means "finished" |
 """
@@ -26,13 +27,16 @@ from typing import Any, TextIO
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rotnet_lib.config import StageConfig, TrainingConfig
+from rotnet_lib.config import RunConfig, StageConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
+from rotnet_lib.paths import from_project
 
 PARAMETERS, METRICS, HISTORY = "parameters.yaml", "metrics.json", "history.csv"
 MODEL, RESUME = "model.safetensors", "resume.safetensors"
 NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
+PLAN = "plan.json"
+"""In a suite's directory: its runs."""
 
 
 class Metric(BaseModel):
@@ -59,12 +63,27 @@ class DataRecord(BaseModel):
     test_images: int
 
 
+class TrainingRecord(BaseModel):
+    """What a run trained, and how fast."""
+
+    epochs: int
+    """Epochs trained, interrupted processes' included."""
+    inputs: int
+    """Network inputs trained on, rotated copies counted."""
+    seconds: float
+    """Training steps only: set-up and evaluation are excluded, and so is what an interrupted epoch had done."""
+    inputs_per_second: float
+    """Of the median epoch, so that a slow first one does not count."""
+    parameters: int
+    """Numbers trained."""
+
+
 class RunResult(BaseModel):
     """The schema of `metrics.json`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: int = 1
+    schema_version: int = 2
     run: str
     stage: str
     parameters: dict[str, Any]
@@ -73,24 +92,19 @@ class RunResult(BaseModel):
     """Field -> [the protocol's value, this run's value], for every field that differs."""
     data: DataRecord
     metrics: dict[str, Metric]
-    epochs: int
-    """Epochs trained, interrupted processes' included."""
-    inputs: int
-    """Network inputs trained on, rotated copies counted."""
-    train_seconds: float
-    """Training steps only: set-up and evaluation are excluded, and so is what an interrupted epoch had done."""
-    inputs_per_second: float
-    """Of the median epoch, so that a slow first one does not count."""
+    by_target: dict[str, dict[str, float]]
+    """Metric -> name of the right answer (a class, a rotation) -> percent, at the last epoch on the test split."""
+    training: TrainingRecord | None
+    """None for a run that trains nothing."""
     wall_seconds: float
     """From the start of the stage to its end, of the process that finished it."""
-    parameters_trained: int
     peak_memory_mib: int
     """The process's largest resident size; the GPU's memory is not in it."""
     environment: dict[str, Any]
     finished_at: str
 
 
-def run_name(config: TrainingConfig, slug: str, fingerprint: str) -> str:
+def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
     """`probe-shapes-conv2-conv-s0-1a2b3c4d5e`: the directory of the run with this config on data of that fingerprint.
 
     The upstream run is a parameter under its own directory name, so a change anywhere up the line changes this name.
@@ -232,6 +246,25 @@ def all_runs(root: Path) -> list[RunDirectory]:
         return -newest.stat().st_mtime
 
     return sorted(found, key=age)
+
+
+def own_name(run: str, runs: str) -> str:
+    """A run given by name or by the path of its directory below `runs`, as its name: one run, one spelling."""
+    path = from_project(run)
+    return path.name if path.parent == from_project(runs) else run
+
+
+def checkpoint_of(run: str, runs: str) -> Path:
+    """The weights' file of a run given by directory name, path of the directory, or path of the file itself."""
+    path = from_project(runs) / run
+    if not path.exists():
+        path = from_project(run)
+    return path / MODEL if path.is_dir() else path
+
+
+def checkpoint_name(epoch: int) -> str:
+    """The file of the weights after an epoch (from 1) that was not the last."""
+    return f"model-epoch{epoch}.safetensors"
 
 
 def now() -> str:

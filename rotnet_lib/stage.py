@@ -1,21 +1,33 @@
 """What every training stage does around its training: directory, data, device, result."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from rotnet_lib import provenance
-from rotnet_lib.config import TrainingConfig
+from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.data.dataset import Dataset, load_dataset, open_source
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs import HISTORY, MODEL, RESUME, DataRecord, Metric, RunDirectory, RunResult, now, run_name
+from rotnet_lib.runs import (
+    HISTORY,
+    MODEL,
+    RESUME,
+    DataRecord,
+    Metric,
+    RunDirectory,
+    RunResult,
+    TrainingRecord,
+    checkpoint_name,
+    now,
+    run_name,
+)
 from rotnet_lib.training.checkpoints import ResumeState, save_backbone
 from rotnet_lib.training.devices import select_device
 from rotnet_lib.training.task import Task
@@ -45,56 +57,84 @@ class Outcome:
         print(f"{headline}: {self.directory.path}")
 
 
-def fingerprint_of(config: TrainingConfig) -> str:
+def fingerprint_of(config: RunConfig) -> str:
     """The fingerprint of a config's data. Raises RotnetError if its dataset is unknown or not here."""
     return open_source(config.dataset, config.image_size).fingerprint
 
 
-def directory_of(config: TrainingConfig, fingerprint: str) -> RunDirectory:
+def directory_of(config: RunConfig, fingerprint: str) -> RunDirectory:
     """Where the run of a config on the data of that fingerprint lives."""
     data = Path(config.dataset.partition(":")[2]).name or config.dataset
     return RunDirectory(from_project(config.runs) / run_name(config, f"{config.slug}-{data}", fingerprint))
 
 
-def train_stage(
-    config: TrainingConfig,
-    make_task: Callable[[Dataset], tuple[Task, Backbone]],
-    *,
-    labels_per_class: int | None = None,
-) -> Outcome:
-    """Train a task as its config says, or go on with an interrupted run, or read a finished one.
+def load_data(config: RunConfig) -> Dataset:
+    """The data a config asks for; see `load_dataset`."""
+    return load_dataset(
+        config.dataset,
+        image_size=config.image_size,
+        train_size=config.train_size,
+        test_size=config.test_size,
+        grey=config.grey,
+    )
 
-    Args:
-        config: the stage's.
-        make_task: dataset -> the task, and the backbone its module holds.
-        labels_per_class: train on the first so many images of each class; an epoch still draws as many as the whole
-            split has.
 
-    Raises:
-        RotnetError: see `load_dataset`, `Trainer.fit`, `RunDirectory.open`.
+def open_run(config: RunConfig) -> RunDirectory:
+    """The run's directory: locked, its parameters written; or, if the run is finished already, as it is.
+
+    Raises RotnetError as `fingerprint_of` and `RunDirectory.open` do.
     """
-    begin = time.perf_counter()
     directory = directory_of(config, fingerprint_of(config))
     if not directory.finished:
         directory.open(config)
     if directory.finished:  # asked again: whoever held the lock may have finished it
         directory.close()
         print(f"{directory.path} is finished already: its result is shown. Delete that folder to make the run again.")
+    return directory
+
+
+def train_stage(
+    config: TrainingConfig,
+    make_task: Callable[[Dataset], tuple[Task, Backbone]],
+    *,
+    checkpoint_epochs: Collection[int] = (),
+) -> Outcome:
+    """Train a task as its config says, or go on with an interrupted run, or read a finished one.
+
+    Args:
+        config: the stage's.
+        make_task: dataset, its training split what is trained on -> the task, and the backbone its module holds.
+        checkpoint_epochs: keep the weights after these epochs (from 1) too, in `runs.checkpoint_name(epoch)`.
+
+    Raises:
+        RotnetError: see `load_dataset`, `Trainer.fit`, `RunDirectory.open`.
+    """
+    begin = time.perf_counter()
+    directory = open_run(config)
+    if directory.finished:
         return Outcome(directory, directory.result(), pd.read_csv(directory.path / HISTORY))
     device = select_device(config)
-    data = load_dataset(config.dataset, image_size=config.image_size, train_size=config.train_size, test_size=config.test_size)
-    train = data.train if labels_per_class is None else data.train.first_per_class(labels_per_class, data.classes)
-    task, backbone = make_task(data)
-    task.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    data = load_data(config)
+    train = data.train if config.labels_per_class is None else data.train.first_per_class(config.labels_per_class, data.classes)
+    task, backbone = make_task(replace(data, train=train))
+    for module in (task.module, *task.references):
+        module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader = Loader(
         train.to(device),
-        config.batch_size * task.copies,
+        config.batch_size * task.batch_copies,
         seed=config.seed,
         augment=config.augment,
+        colour_jitter=config.colour_jitter,
         copies=task.copies,
         epoch_images=len(data.train),
     )
-    trainer = Trainer(task, loader, data.test.to(device), config, ResumeState(directory.path / RESUME), device)
+
+    def keep(epoch: int) -> None:
+        if epoch in checkpoint_epochs:
+            save_backbone(directory.path / checkpoint_name(epoch), task.module, backbone)
+
+    resume = ResumeState(directory.path / RESUME)
+    trainer = Trainer(task, loader, data.test.to(device), config, resume, device, after_epoch=keep)
     history = trainer.fit()
     with replacing(directory.path / HISTORY) as temporary:
         pd.DataFrame(history).to_csv(temporary, index=False)
@@ -104,27 +144,35 @@ def train_stage(
         stage=config.stage,
         parameters=config.model_dump(mode="json"),
         protocol_differences=config.protocol_differences(),
-        data=DataRecord(
-            name=data.name,
-            title=data.title,
-            fingerprint=data.fingerprint,
-            classes=list(data.classes),
-            image_size=data.image_size,
-            train_images=len(train),
-            test_images=len(data.test),
-        ),
+        data=data_record(data, len(train)),
         metrics=_metrics(history),
-        epochs=len(history),
-        inputs=int(sum(row["inputs"] for row in history)),
-        train_seconds=sum(row["seconds"] for row in history),
-        inputs_per_second=float(pd.Series([row["inputs_per_second"] for row in history]).median()),
+        by_target=trainer.accuracy_by_target(),
+        training=TrainingRecord(
+            epochs=len(history),
+            inputs=int(sum(row["inputs"] for row in history)),
+            seconds=sum(row["seconds"] for row in history),
+            inputs_per_second=float(pd.Series([row["inputs_per_second"] for row in history]).median()),
+            parameters=sum(p.numel() for p in trainer.parameters),
+        ),
         wall_seconds=time.perf_counter() - begin,
-        parameters_trained=sum(p.numel() for p in trainer.parameters),
         peak_memory_mib=provenance.peak_memory_mib(),
         environment=provenance.environment(device),
         finished_at=now(),
     )
     return Outcome(directory, result, pd.DataFrame(history))
+
+
+def data_record(data: Dataset, train_images: int) -> DataRecord:
+    """What a result says of its data."""
+    return DataRecord(
+        name=data.name,
+        title=data.title,
+        fingerprint=data.fingerprint,
+        classes=list(data.classes),
+        image_size=data.image_size,
+        train_images=train_images,
+        test_images=len(data.test),
+    )
 
 
 def _metrics(history: History) -> dict[str, Metric]:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from rotnet_lib.cli import main
 from rotnet_lib.runs import METRICS, PARAMETERS
 from rotnet_lib.suites.plan import Options, make_plan
-from rotnet_lib.suites.suite import suite_names
+from rotnet_lib.suites.suite import preset_named, suite_names
 
 COMMANDS = ["reproduce", "status", "run", "data", "doctor", "bench"]
 TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
@@ -76,7 +76,7 @@ def test_help_of_reproduce_shows_defaults() -> None:
         (["run", "pretrain", "-p", "epochs", "[1"], ["cannot be read as YAML"]),
         (["run", "pretrain", "-p", "dataset", "shape"], ["unknown dataset 'shape'", "did you mean 'shapes'?"]),
         (["run", "pretrain", "--preset", "quik"], ["unknown preset 'quik'", "did you mean 'quick'?"]),
-        (["run", "prob"], ["unknown notebook 'prob'", "did you mean 'probe'?", "pretrain, probe, finetune"]),
+        (["run", "prob"], ["unknown notebook 'prob'", "did you mean 'probe'?", "pretrain, probe, finetune, inspect"]),
         (["run", "probe"], ["no finished pretext run", "rotnet run pretrain"]),
         (["run", "probe", "-p", "backbone", "random"], ["arch and dataset must be given"]),
         (["reproduce", "tabel3"], ["unknown suite 'tabel3'", "did you mean 'table3'?"]),
@@ -84,6 +84,8 @@ def test_help_of_reproduce_shows_defaults() -> None:
         (["reproduce", "table3", "--preset", "quick", "--set", "epohcs=1"], ["'epohcs'", "did you mean 'epochs'?"]),
         (["reproduce", "table3", "--preset", "quick", "--dataset", "imagefolder:/no/photos"], ["no folder /no/photos/train"]),
         (["reproduce", "table3", "--seeds", "0"], ["seeds: at least 1"]),
+        (["reproduce", "cifar1"], ["unknown suite 'cifar1'", "did you mean 'cifar10'?"]),
+        (["reproduce", "cifar10", "--preset", "quick", "--set", "rotnt.lr=1"], ["'rotnt'", "did you mean 'rotnet'?"]),
         (["status", "tabel3"], ["unknown suite 'tabel3'"]),
         (["data", "shape"], ["unknown dataset 'shape'", "did you mean 'shapes'?"]),
         (["data", "imagefolder:/no/photos"], ["no folder /no/photos/train", "<class>"]),
@@ -163,6 +165,23 @@ def test_status_counts_and_lists_runs() -> None:
     assert [line.split()[0] for line in lines[1:]] == ["finished", "interrupted", *["missing"] * 5]
 
 
+@pytest.mark.usefixtures("no_kernel")
+def test_a_dry_run_of_a_collection_names_every_run_of_its_suites_once() -> None:
+    lines = rotnet("reproduce", "cifar10", "--preset", "quick", "--dry-run").output.splitlines()
+    plan = make_plan("cifar10", Options(preset="quick"))
+    expected = [f"{run.key}, seed {run.config.seed}: would run (missing): {run.directory.path}" for run in plan.runs]
+    assert lines[2:] == expected
+
+
+def test_status_of_a_collection_counts_its_runs_once() -> None:
+    plan = make_plan("cifar10", Options(preset="quick"))
+    run = next(run for run in plan.runs if run.key == "supervised")
+    run.directory.path.mkdir(parents=True)
+    (run.directory.path / METRICS).touch()
+    output = rotnet("status", "cifar10", "--preset", "quick").output
+    assert output.splitlines()[0] == f"cifar10 (preset quick): 1 finished, {len(plan.runs) - 1} missing"
+
+
 def test_status_without_a_suite_is_of_all() -> None:
     output = rotnet("status", "--preset", "quick").output
     assert [line.split()[0] for line in output.splitlines() if not line.startswith(" ")] == suite_names()
@@ -189,10 +208,10 @@ def test_run_hands_the_whole_config_to_the_notebook(monkeypatch: pytest.MonkeyPa
     notebook, parameters, directory = given
     assert notebook == "pretrain"
     assert parameters["dataset"] == "shapes"  # the preset's
-    assert parameters["batch_size"] == 8  # the preset's for rotation
+    assert parameters["batch_size"] == preset_named("quick").set["pretrain"]["batch_size"]
     assert parameters["epochs"] == 2
-    assert parameters["task_options"] == {"angles": [0, 180], "copies": "all"}
-    assert directory.name.startswith("rotation-nin4-shapes-s0-")
+    assert parameters["task_options"]["angles"] == [0, 180]
+    assert directory.name.startswith("rotation-nin4-")
     assert f"report: {directory}/report.html" in result.output
 
 
@@ -200,9 +219,9 @@ def test_run_takes_the_presets_values_for_the_task_asked_for(monkeypatch: pytest
     given: list[Any] = []
     monkeypatch.setattr("rotnet_lib.suites.execute.execute", lambda *arguments: given.append(arguments[1]))
     rotnet("run", "pretrain", "--preset", "quick", "-p", "task", "labels")
-    suite = {run.key: run.config for run in make_plan("table3", Options(preset="quick")).runs}
-    assert given[0]["epochs"] == suite["supervised"].epochs
-    assert given[0]["batch_size"] == suite["supervised"].batch_size
+    suite = {run.key: run.config.model_dump() for run in make_plan("table3", Options(preset="quick")).runs}
+    assert given[0]["epochs"] == suite["supervised"]["epochs"]
+    assert given[0]["batch_size"] == suite["supervised"]["batch_size"]
 
 
 @pytest.mark.usefixtures("no_kernel")

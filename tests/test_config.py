@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training.pretrain import PretrainConfig
 
 EXECUTION = {"runs", "device", "threads", "compile"}
-EXPERIMENT = {"seed", "task", "task_options", "arch"}
+EXPERIMENT = {"seed", "task", "task_options", "arch", "grey", "labels_per_class", "colour_jitter", "teacher"}
 
 
 def message(parameters: dict[str, Any]) -> str:
@@ -59,6 +60,12 @@ def test_an_unknown_parameter_is_named_with_the_nearest(name: str, match: str | 
         ("lr_milestones", 0.5, "tuple, not 0.5"),
         ("threads", 0, "greater than or equal to 1"),
         ("dataset", 7, "string, not 7"),
+        ("grey", "a little", "boolean"),
+        ("labels_per_class", 0, "greater than or equal to 1, not 0"),
+        ("colour_jitter", 1.5, "less than or equal to 1, not 1.5"),
+        ("colour_jitter", -0.1, "greater than or equal to 0, not -0.1"),
+        ("teacher", 7, "string, not 7"),
+        ("checkpoints", 0.5, "tuple, not 0.5"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_field(field: str, value: object, reason: str) -> None:
@@ -73,10 +80,11 @@ def test_task_options_that_are_no_dictionary(options: object) -> None:
     assert "task_options" in message({"task_options": options})
 
 
-@pytest.mark.parametrize("milestones", [[30, 60, 80], [0.3, 1.5], [-0.1]])
-def test_milestones_are_fractions_and_not_epochs(milestones: list[float]) -> None:
+@pytest.mark.parametrize("field", ["lr_milestones", "checkpoints"])
+@pytest.mark.parametrize("shares", [[30, 60, 80], [0.3, 1.5], [-0.1]])
+def test_milestones_and_checkpoints_are_fractions_and_not_epochs(field: str, shares: list[float]) -> None:
     """A milestone beyond the end would never come, and the rate would stay at its peak."""
-    assert "lr_milestones" in message({"lr_milestones": milestones})
+    assert field in message({field: shares})
 
 
 def test_every_wrong_value_is_told_at_once() -> None:
@@ -112,7 +120,7 @@ def test_the_effective_config_holds_every_option_of_the_task() -> None:
         for options in ({}, {"angles": [0, 90, 180, 270]}, {"angles": (0.0, 90.0, 180.0, 270.0), "copies": "all"})
     ]
     for config in configs:
-        assert config.task_options == {"angles": [0, 90, 180, 270], "copies": "all"}
+        assert config.task_options == {"angles": [0, 90, 180, 270], "copies": "all", "crop_for": [], "gamma": 2}
         assert config.identity() == configs[0].identity()
 
 
@@ -185,6 +193,11 @@ OTHER: dict[str, Any] = {
     "weight_decay": 0.0,
     "augment": False,
     "width": 0.5,
+    "grey": True,
+    "labels_per_class": 20,
+    "colour_jitter": 0.4,
+    "teacher": "rotation-nin4-s0-0123456789",
+    "checkpoints": [0.5],
 }
 
 
@@ -211,6 +224,17 @@ def test_the_defaults_are_the_published_schedule() -> None:
     assert (config.dataset, config.arch, config.epochs, config.batch_size) == ("cifar10", "nin4", 100, 128)
     assert (config.lr, config.lr_decay, config.momentum, config.weight_decay) == (0.1, 0.2, 0.9, 5e-4)
     assert [round(milestone * config.epochs) for milestone in config.lr_milestones] == [30, 60, 80]
+
+
+def test_a_stage_that_does_not_train_has_no_schedule() -> None:
+    """What every run has: a seed, data, a device; what only training has is a `TrainingConfig`'s."""
+    of_runs, of_training = set(RunConfig.model_fields), set(TrainingConfig.model_fields)
+    assert {"seed", "dataset", "image_size", "train_size", "test_size", "grey", "device", "threads"} <= of_runs
+    assert of_runs < of_training
+    assert of_training - of_runs == {
+        *("labels_per_class", "epochs", "batch_size", "lr", "schedule", "lr_milestones", "lr_decay", "momentum"),
+        *("weight_decay", "augment", "colour_jitter", "compile"),
+    }
 
 
 def test_the_same_values_spelled_otherwise_are_the_same_run() -> None:

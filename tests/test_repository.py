@@ -19,7 +19,7 @@ import rotnet_lib
 from rotnet_lib.cli import main
 from rotnet_lib.suites.overrides import parse_overrides
 from rotnet_lib.suites.stages import STAGES
-from rotnet_lib.suites.suite import load_presets, load_suite, suite_names
+from rotnet_lib.suites.suite import collection_names, load_collection, load_presets, load_suite, suite_names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -73,10 +73,11 @@ def make(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_make_alone_lists_targets_suites_and_variables(checkout: Path) -> None:
     output = make(checkout).stdout
     listed = dict(re.findall(r"^  (\S+) {2,}(.+)$", output, re.MULTILINE))
-    expected = {f"reproduce-{name}" for name in suite_names()} | TARGETS - {"help"}
-    assert expected <= set(listed)
-    for name in suite_names():
-        assert listed[f"reproduce-{name}"] == load_suite(name).title
+    titles = {name: load_suite(name).title for name in suite_names()}
+    titles |= {name: load_collection(name).title for name in collection_names()}
+    assert {f"reproduce-{name}" for name in titles} | TARGETS - {"help"} <= set(listed)
+    for name, title in titles.items():
+        assert listed[f"reproduce-{name}"] == title
     assert "reproduce-presets" not in output
     for variable in ("PRESET", "DATASET", "SEEDS", "SET", "CORES", "RUNS", "EXECUTOR"):
         assert re.search(rf"^  {variable} ", output, re.MULTILINE), variable
@@ -238,7 +239,7 @@ def test_make_lines_of_the_readme_are_targets_with_variables_the_makefile_knows(
     for _, *words in commands("make"):
         target = [word for word in words if "=" not in word and not word.startswith("-")]
         assert len(target) <= 1
-        assert set(target) <= TARGETS | {f"reproduce-{name}" for name in suite_names()}, words
+        assert set(target) <= TARGETS | {f"reproduce-{name}" for name in (*suite_names(), *collection_names())}, words
         for word in words:
             if "=" in word:
                 assert re.search(rf"\$[({{]?{word.split('=')[0]}\b|option,{word.split('=')[0]},", makefile), word
@@ -248,12 +249,23 @@ def test_make_lines_of_the_readme_are_targets_with_variables_the_makefile_knows(
             assert done.stdout.split()[:2] == ["rotnet", "reproduce"] or "-n" in words
 
 
-def test_set_lines_of_the_readme_are_valid() -> None:
+def test_set_lines_of_the_readme_are_valid_for_their_suite() -> None:
+    texts = []
+    for _, *words in commands("make"):
+        suite = next((word.removeprefix("reproduce-") for word in words if word.startswith("reproduce-")), "table3")
+        for word in words:
+            if word.startswith("SET="):
+                texts.append(word)
+                parse_overrides(word.removeprefix("SET="), suite, load_suite(suite).runs)
+    assert texts
+
+
+def test_set_lines_of_the_readme_are_valid_for_all_suites_together() -> None:
+    runs = {key: run for name in suite_names() for key, run in load_suite(name).runs.items()}
     texts = re.findall(r'SET="([^"]*)"', README)
     assert texts
     for text in texts:
-        for name in suite_names():
-            parse_overrides(text, load_suite(name))
+        parse_overrides(text, "cifar10", runs)
 
 
 def test_rotnet_lines_of_the_readme_are_commands() -> None:

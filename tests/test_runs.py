@@ -22,12 +22,15 @@ from rotnet_lib.evaluation.finetune import FinetuneConfig
 from rotnet_lib.evaluation.probe import ProbeConfig
 from rotnet_lib.runs import (
     METRICS,
+    MODEL,
     NOTEBOOK,
     PARAMETERS,
     RESUME,
     RunDirectory,
     RunResult,
     all_runs,
+    checkpoint_name,
+    checkpoint_of,
     run_name,
 )
 from rotnet_lib.training.pretrain import PretrainConfig
@@ -63,6 +66,13 @@ OTHER: dict[str, Any] = {
     "classifier": "linear",
     "freeze": True,
     "labels_per_class": 20,
+    "grey": True,
+    "colour_jitter": 0.4,
+    "teacher": "rotation-nin4-s0-0123456789",
+    "checkpoints": [0.5],
+    "checkpoint": 0.5,
+    "views": "rotated",
+    "combine": "concatenate",
 }
 """For every parameter that decides the figures, a value that is not its default."""
 EXECUTION = {"runs": "elsewhere", "device": "cpu", "compile": True, "threads": 3}
@@ -71,8 +81,10 @@ EXECUTION = {"runs": "elsewhere", "device": "cpu", "compile": True, "threads": 3
 
 def name_of(stage: str, **changes: Any) -> str:
     schema, base = STAGES[stage]
-    if "backbone" in changes:
-        changes["width"] = 1.0  # so that nothing is left to ask that run, which does not exist
+    if "checkpoint" in changes:
+        base = base | {"backbone": OTHER["backbone"]}  # a random backbone has none
+    if "backbone" in base | changes:
+        base = base | {"width": 1.0}  # so that nothing is left to ask that run, which does not exist
     config = schema.build(base | changes)
     return run_name(config, "slug", "fingerprint")
 
@@ -82,7 +94,8 @@ def name_of(stage: str, **changes: Any) -> str:
     [(stage, field) for stage, (schema, _) in STAGES.items() for field in schema.model_fields if field not in EXECUTION],
 )
 def test_every_parameter_that_decides_the_figures_is_in_the_name(stage: str, field: str) -> None:
-    assert name_of(stage, **{field: OTHER[field]}) != name_of(stage)
+    base = {"backbone": OTHER["backbone"]} if field == "checkpoint" else {}
+    assert name_of(stage, **base, **{field: OTHER[field]}) != name_of(stage, **base)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -105,7 +118,7 @@ def test_two_spellings_of_a_run_have_one_name(one: dict[str, Any], other: dict[s
 
 
 def test_task_options_spelled_out_or_left_out_have_one_name() -> None:
-    options = {"angles": [0, 90, 180, 270], "copies": "all"}
+    options = {"angles": [0, 90, 180, 270], "copies": "all", "crop_for": [], "gamma": 2}
     assert name_of("pretrain", task_options=options) == name_of("pretrain", task_options={}) == name_of("pretrain")
     assert name_of("pretrain", task_options={"copies": "one"}) != name_of("pretrain")
 
@@ -146,12 +159,9 @@ def result(**changes: Any) -> RunResult:
             "test_images": 20,
         },
         "metrics": {"top1": {"last": 50.0, "best": 60.0, "best_epoch": 1}},
-        "epochs": 1,
-        "inputs": 40,
-        "train_seconds": 1.0,
-        "inputs_per_second": 40.0,
+        "by_target": {"top1": {"a": 25.0, "b": 75.0}},
+        "training": {"epochs": 1, "inputs": 40, "seconds": 1.0, "inputs_per_second": 40.0, "parameters": 7},
         "wall_seconds": 2.0,
-        "parameters_trained": 7,
         "peak_memory_mib": 1,
         "environment": {},
         "finished_at": "now",
@@ -277,13 +287,21 @@ def test_a_result_comes_back_as_it_was_and_ends_the_resume_state(tmp_path: Path)
     directory.save(result())
     directory.close()
     assert directory.result() == result()
+    assert directory.result().by_target["top1"] == {"a": 25.0, "b": 75.0}
     assert not (directory.path / RESUME).exists()
     assert {path.name for path in directory.path.iterdir()} == {PARAMETERS, METRICS, ".lock"}  # no temporary file
 
 
+def test_a_run_that_trains_nothing_has_a_result_too(tmp_path: Path) -> None:
+    directory = open_run(tmp_path / "run")
+    directory.save(result(training=None))
+    directory.close()
+    assert directory.result().training is None
+
+
 def without_inputs(text: str) -> str:
     document = json.loads(text)
-    del document["inputs"]
+    del document["training"]["inputs"]
     return json.dumps(document)
 
 
@@ -293,7 +311,7 @@ def without_inputs(text: str) -> str:
         (lambda text: text[: len(text) // 2], "EOF"),
         (lambda text: "", "EOF"),
         (lambda text: "null", "the file"),
-        (without_inputs, "inputs: Field required"),
+        (without_inputs, "training.inputs: Field required"),
         (lambda text: json.dumps(json.loads(text) | {"surprise": 1}), "surprise"),
         (lambda text: text.replace("50.0", '"half"'), "metrics.top1.last"),
     ],
@@ -330,6 +348,24 @@ def test_parameters_are_plain_yaml(tmp_path: Path) -> None:
     directory.close()
     assert "!!" not in (directory.path / PARAMETERS).read_text()
     assert yaml.safe_load((directory.path / PARAMETERS).read_text())["lr_milestones"] == [0.3, 0.6, 0.8]
+
+
+def test_a_runs_weights_are_found_by_name_folder_or_file(tmp_path: Path) -> None:
+    weights = tmp_path / "runs" / "run" / MODEL
+    weights.parent.mkdir(parents=True)
+    early = weights.with_name(checkpoint_name(20))
+    for file in (weights, early):
+        file.touch()
+    for name in ("run", "runs/run", str(weights.parent), str(weights), f"run/{MODEL}"):
+        assert checkpoint_of(name, "runs") == weights, name
+    assert checkpoint_of(f"run/{checkpoint_name(20)}", "runs") == early
+    assert early.name == "model-epoch20.safetensors"
+
+
+def test_a_run_of_the_folder_of_runs_is_not_taken_for_another_folder_of_that_name(tmp_path: Path) -> None:
+    for folder in (tmp_path / "runs" / "run", tmp_path / "run"):
+        folder.mkdir(parents=True)
+    assert checkpoint_of("run", "runs") == tmp_path / "runs" / "run" / MODEL
 
 
 # --- All of them ---

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rotnet_lib.config import TrainingConfig
+from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.probe import ProbeConfig, probe
 from rotnet_lib.runs import HISTORY, METRICS, MODEL, PARAMETERS, RESUME, RunDirectory
@@ -30,7 +31,7 @@ def contents(directory: Path) -> dict[str, tuple[int, bytes]]:
 
 def test_a_finished_run_holds_what_the_readme_of_runs_says(pretrained: Pretrained) -> None:
     run = pretrained()
-    assert set(contents(run.path)) == {PARAMETERS, METRICS, HISTORY, MODEL}
+    assert set(contents(run.path)) == {PARAMETERS, METRICS, HISTORY, MODEL}  # one epoch: nothing kept on the way
     assert run.path.parent == Path("runs").resolve()
     assert run.result().run == run.name
 
@@ -61,19 +62,78 @@ def test_the_result_says_with_what_on_which_data_and_how_it_was_measured(pretrai
     result = pretrained(epochs=2, threads=1).result()
     history = pd.read_csv(Path("runs", result.run, HISTORY))
     assert result.stage == "pretrain"
-    assert result.parameters["epochs"] == result.epochs == 2
+    assert result.training
+    assert result.parameters["epochs"] == result.training.epochs == 2
     assert result.protocol_differences["epochs"] == [100, 2]
     assert result.protocol_differences["dataset"] == ["cifar10", "shapes"]
     assert "seed" not in result.protocol_differences
     assert (result.data.name, result.data.train_images, result.data.test_images) == ("shapes", 40, 20)
     assert (result.data.image_size, len(result.data.classes)) == (32, 10)
-    assert result.inputs == history["inputs"].sum() == 2 * 32 * 4
-    assert result.train_seconds == pytest.approx(history["seconds"].sum())
-    assert result.wall_seconds > result.train_seconds
+    assert result.training.inputs == history["inputs"].sum() == 2 * 32 * 4
+    assert result.training.seconds == pytest.approx(history["seconds"].sum())
+    assert result.training.inputs_per_second == pytest.approx(history["inputs_per_second"].median())
+    assert result.wall_seconds > result.training.seconds
     assert torch.__version__.startswith(result.environment["packages"]["torch"])
     assert result.environment["threads"] == 1
     tensors, _ = load_tensors(Path("runs", result.run, MODEL))
-    assert result.parameters_trained == sum(t.numel() for name, t in tensors.items() if name.endswith(("weight", "bias")))
+    assert result.training.parameters == sum(t.numel() for name, t in tensors.items() if name.endswith(("weight", "bias")))
+
+
+def test_the_result_tells_the_figure_of_each_rotation(pretrained: Pretrained) -> None:
+    result = pretrained(lr=0.5).result()
+    by_rotation = result.by_target["rotation_top1"]
+    assert list(by_rotation) == ["0 degrees", "90 degrees", "180 degrees", "270 degrees"]
+    assert len(set(by_rotation.values())) > 1
+    assert sum(by_rotation.values()) / 4 == pytest.approx(result.metrics["rotation_top1"].last)
+
+
+def test_the_result_tells_the_figure_of_each_class(pretrained: Pretrained, tiny: dict[str, Any]) -> None:
+    outcome = probe(ProbeConfig.build(tiny | {"backbone": pretrained().name, "layer": "conv1,conv2", "epochs": 3}))
+    by_class = outcome.result.by_target
+    assert list(by_class) == ["conv1_top1", "conv2_top1"]
+    for metric, figures in by_class.items():
+        assert list(figures) == outcome.result.data.classes
+        assert set(figures.values()) <= {0.0, 50.0, 100.0}  # of two test images each
+        assert sum(figures.values()) / 10 == pytest.approx(outcome.result.metrics[metric].last)
+
+
+# --- The data ---
+
+
+def test_grey_data_are_said_to_be_grey(pretrained: Pretrained) -> None:
+    grey, colour = pretrained(grey=True).result(), pretrained().result()
+    assert grey.data.title == f"{colour.data.title}, grey"
+    assert grey.run != colour.run
+    means = [load_tensors(Path("runs", run.run, MODEL))[0]["backbone.normalize.mean"].flatten() for run in (grey, colour)]
+    assert means[0].unique().numel() == 1  # the statistics it normalises by are those of the grey images
+    assert means[1].unique().numel() == 3
+
+
+def test_few_labels_count_as_what_is_trained_on(tiny: dict[str, Any]) -> None:
+    few = pretrain(PretrainConfig.build(tiny | {"task": "labels", "labels_per_class": 3})).result
+    every = pretrain(PretrainConfig.build(tiny | {"task": "labels"})).result
+    assert (few.data.train_images, every.data.train_images) == (30, 40)
+    assert few.training
+    assert every.training
+    assert few.training.inputs == every.training.inputs == 32  # an epoch draws as many
+    assert few.run.startswith("labels-nin4-3-labels-shapes-")
+    assert every.run.startswith("labels-nin4-shapes-")
+
+
+def test_a_class_with_fewer_labels_is_named(tiny: dict[str, Any], shapes_data: Dataset) -> None:
+    config = PretrainConfig.build(tiny | {"task": "labels", "labels_per_class": 4, "train_size": 39})
+    with pytest.raises(RotnetError, match=f"labels_per_class: 4 asked for, but class '{shapes_data.classes[9]}' has 3 images"):
+        pretrain(config)
+
+
+def test_jitter_changes_the_run_and_repeats(tiny: dict[str, Any]) -> None:
+    def losses(**parameters: Any) -> list[float]:
+        outcome = pretrain(PretrainConfig.build(tiny | {"epochs": 2} | parameters))
+        found: list[float] = outcome.history["train_loss"].tolist()
+        return found
+
+    assert losses(colour_jitter=0.4, runs="a") == losses(colour_jitter=0.4, runs="b")
+    assert losses(colour_jitter=0.4, runs="c", seed=1) != losses(colour_jitter=0.4, runs="a") != losses(runs="a")
 
 
 # --- Again ---

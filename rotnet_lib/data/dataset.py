@@ -71,7 +71,12 @@ def open_source(name: str, image_size: int | None = None) -> Source:
 
 
 def load_dataset(
-    name: str, *, image_size: int | None = None, train_size: int | None = None, test_size: int | None = None
+    name: str,
+    *,
+    image_size: int | None = None,
+    train_size: int | None = None,
+    test_size: int | None = None,
+    grey: bool = False,
 ) -> Dataset:
     """Decode a dataset, from the cache where it has been decoded before.
 
@@ -79,6 +84,7 @@ def load_dataset(
         name: `cifar10`, `fashion-mnist`, `shapes` or `imagefolder:/path`.
         image_size: side in pixels; None: the dataset's own.
         train_size, test_size: this many images, the first of each class in equal parts; None: all.
+        grey: put each pixel's luminance (ITU-R 601) in all three channels.
 
     Raises:
         RotnetError: no such data, a damaged image (named), more images asked for than there are.
@@ -89,11 +95,14 @@ def load_dataset(
         images, labels = _decode(name, source, split, size)
         if size is not None:
             images, labels = _cut(images, labels, size, source.classes, name, split)
+        if grey:
+            images = _grey(images)
         splits[split] = Split(torch.from_numpy(images), torch.from_numpy(labels))
-    mean, std = source.statistics or _statistics(splits["train"].images.numpy())
+    published = None if grey else source.statistics
+    mean, std = published or _statistics(splits["train"].images.numpy())
     return Dataset(
         name,
-        source.title,
+        f"{source.title}, grey" if grey else source.title,
         source.classes,
         source.image_size,
         source.fingerprint,
@@ -114,7 +123,9 @@ def _decode(name: str, source: Source, split: SplitName, count: int | None) -> t
         images, labels = source.decode(split, count)
         try:
             with replacing(path) as temporary:
-                safetensors.numpy.save_file({"images": images, "labels": labels}, temporary)
+                # Contiguous, since safetensors writes any other array's bytes in the order they happen to lie in memory.
+                arrays = {"images": np.ascontiguousarray(images), "labels": np.ascontiguousarray(labels)}
+                safetensors.numpy.save_file(arrays, temporary)
         except OSError as error:
             raise RotnetError(f"cannot keep the decoded images in {path.parent}: {error}. Set ROTNET_CACHE.") from None
         return images, labels
@@ -157,6 +168,15 @@ def _rank_in_class(labels: np.ndarray, classes: int) -> np.ndarray:
         of_class = np.flatnonzero(labels == label)
         rank[of_class] = np.arange(len(of_class))
     return rank
+
+
+def _grey(images: np.ndarray) -> np.ndarray:
+    """(N, S, S, 3) uint8 with the luminance in every channel, in chunks so that no float copy of the whole set is made."""
+    result = np.empty_like(images)
+    for start in range(0, len(images), 1024):
+        luminance = images[start : start + 1024] @ np.array([0.299, 0.587, 0.114])
+        result[start : start + 1024] = luminance.round().astype(np.uint8)[..., None]
+    return result
 
 
 def _statistics(images: np.ndarray) -> Statistics:

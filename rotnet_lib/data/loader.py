@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from rotnet_lib.data.dataset import Split
-from rotnet_lib.seeds import generator
+from rotnet_lib.seeds import derive, generator
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,14 @@ class Batch:
         images: (B, 3, S, S) uint8 RGB, in channels-last memory.
         labels: (B,) int64 class labels.
         copies: (B,) int64 in [0, copies of the loader): which of an image's entries in the epoch this is.
+        index: (B,) int64, the images' places in their split.
         rng: the source of anything random a task does with the batch, on the images' device.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     copies: torch.Tensor
+    index: torch.Tensor
     rng: torch.Generator
 
     def __len__(self) -> int:
@@ -38,6 +40,7 @@ class Loader:
         seed: the run's.
         augment: draw a random crop (after padding by an eighth of the side with black: 4 pixels at 32, docs/protocol.md) and
             a random horizontal flip, once for each entry.
+        colour_jitter: strength of a random change of colours on top (see `jitter_colours`).
         copies: entries each image has in an epoch, shuffled among the others'. Their augmentation is drawn apart.
         epoch_images: images an epoch draws; None: each image once. With more, the split is gone through again in a
             new order (the semi-supervised protocol: 50 000 samples whatever the number of labels).
@@ -50,12 +53,14 @@ class Loader:
         *,
         seed: int,
         augment: bool,
+        colour_jitter: float = 0.0,
         copies: int = 1,
         epoch_images: int | None = None,
     ) -> None:
         self.split = split
         self.seed = seed
         self.augment = augment
+        self.colour_jitter = colour_jitter
         self.copies = copies
         self.entries = (epoch_images or len(split)) * copies
         self.batch_size = min(batch_size, self.entries)
@@ -73,9 +78,11 @@ class Loader:
             entries = order[start : start + self.batch_size]
             index, copies = entries // self.copies, entries % self.copies
             images = self.split.images[index].permute(0, 3, 1, 2)
+            if self.colour_jitter:  # before the crop, whose padding stays black
+                images = jitter_colours(images, self.colour_jitter, derive(self.seed, "jitter", number, start))
             if self.augment:
                 images = crop_and_flip(images, padding=images.shape[-1] // 8, rng=rng)
-            yield Batch(images, self.split.labels[index], copies, rng)
+            yield Batch(images, self.split.labels[index], copies, index, rng)
 
     def _order(self, rng: torch.Generator) -> torch.Tensor:
         per_pass = len(self.split) * self.copies
@@ -88,8 +95,11 @@ def ordered_batches(split: Split, batch_size: int) -> Iterator[Batch]:
     """All images of a split in their order, not augmented; the last batch may be smaller."""
     device = split.images.device
     rng = generator(device, 0, "test")
-    for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
-        yield Batch(images.permute(0, 3, 1, 2), labels, torch.zeros_like(labels), rng)
+    places = torch.arange(len(split), device=device)
+    for images, labels, index in zip(
+        split.images.split(batch_size), split.labels.split(batch_size), places.split(batch_size), strict=True
+    ):
+        yield Batch(images.permute(0, 3, 1, 2), labels, torch.zeros_like(labels), index, rng)
 
 
 def crop_and_flip(images: torch.Tensor, padding: int, rng: torch.Generator) -> torch.Tensor:
@@ -114,3 +124,24 @@ def crop_and_flip(images: torch.Tensor, padding: int, rng: torch.Generator) -> t
     columns = torch.where(flip, width - 1 - columns, columns) + shift[1]
     which = torch.arange(count, device=device)[:, None, None]
     return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def jitter_colours(images: torch.Tensor, strength: float, seed: int) -> torch.Tensor:
+    """Random brightness, contrast, saturation and hue, drawn for each image, in an order drawn for the batch.
+
+    Args:
+        images: (B, 3, H, W) uint8.
+        strength: in (0, 1]. Brightness, contrast and saturation change by a factor in [1 - strength, 1 + strength], hue
+            by up to a quarter of it, in turns of the colour circle.
+        seed: of the draws.
+
+    Returns:
+        (B, 3, H, W) uint8, in channels-last memory.
+    """
+    from kornia.augmentation import ColorJitter  # its import takes a second, and few runs jitter
+
+    jitter = ColorJitter(strength, strength, strength, strength / 4, p=1.0, same_on_batch=False)
+    with torch.random.fork_rng(devices=[]):  # kornia draws from torch's global generator on the CPU
+        torch.manual_seed(seed)
+        changed = jitter(images.float() / 255)
+    return (changed * 255).round().to(torch.uint8).contiguous(memory_format=torch.channels_last)

@@ -1,6 +1,6 @@
 """Classifiers on a backbone's layers, as a task for the trainer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.evaluation.classifier_config import ClassifierConfig
+from rotnet_lib.evaluation.views import Combine, Views, view_features
 from rotnet_lib.models import Backbone, make_classifier
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stage import Outcome, train_stage
@@ -21,11 +22,21 @@ class ClassifierStack(nn.Module):
     A frozen backbone stays in evaluation mode: its batch norm keeps the statistics it was trained with.
     """
 
-    def __init__(self, backbone: Backbone, heads: dict[str, nn.Module], *, freeze: bool) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        heads: dict[str, nn.Module],
+        *,
+        freeze: bool,
+        views: Views = "one",
+        combine: Combine = "average",
+    ) -> None:
         super().__init__()
         self.backbone = backbone.requires_grad_(not freeze)
         self.heads = nn.ModuleDict(heads)
         self.freeze = freeze
+        self.views: Views = views
+        self.combine: Combine = combine
 
     def train(self, mode: bool = True) -> "ClassifierStack":
         super().train(mode)
@@ -35,7 +46,7 @@ class ClassifierStack(nn.Module):
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Images (N, 3, S, S), uint8 or float in [0, 255], to logits (N, classes) by layer, in one pass."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
-            features = self.backbone.features(images, self.heads)
+            features = view_features(self.backbone, images, self.heads, self.views, self.combine)
         return {layer: head(features[layer]) for layer, head in self.heads.items()}
 
 
@@ -49,50 +60,35 @@ class ClassifierTask(Task):
     chance: Mapping[str, float] = MappingProxyType({})
     """None: a layer may truly hold nothing about the classes."""
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        layers: Sequence[str],
-        classifier: str,
-        *,
-        classes: int,
-        image_size: int,
-        freeze: bool,
-        seed: int,
-    ) -> None:
+    def __init__(self, backbone: Backbone, config: ClassifierConfig, data: Dataset, *, freeze: bool) -> None:
+        backbone.cut_after(max(config.layers, key=backbone.taps.index))
+        sample = data.test.images[:1].permute(0, 3, 1, 2)
+        backbone.eval()
+        with torch.no_grad():
+            features = view_features(backbone, sample, config.layers, config.views, config.combine)
         heads = {}
-        for layer in layers:
-            shape = backbone.shape(layer, image_size)
-            with seeded(seed, "classifier", layer):
-                heads[layer] = make_classifier(classifier, shape, classes, backbone.width)
-        deepest = max(layers, key=backbone.taps.index)
-        backbone.cut_after(deepest)
-        self.module = ClassifierStack(backbone, heads, freeze=freeze)
+        for layer in config.layers:
+            _, channels, height, width = features[layer].shape
+            with seeded(config.seed, "classifier", layer):
+                heads[layer] = make_classifier(config.classifier, (channels, height, width), len(data.classes), backbone.width)
+        self.module = ClassifierStack(backbone, heads, freeze=freeze, views=config.views, combine=config.combine)
+        self.target_names = data.classes
 
     def step(self, batch: Batch) -> Step:
         logits = self.module(batch.images)
         losses = [torch.nn.functional.cross_entropy(scores, batch.labels) for scores in logits.values()]
-        correct = {f"{layer}_top1": (scores.argmax(1) == batch.labels).sum() for layer, scores in logits.items()}
-        return Step(torch.stack(losses).sum(), correct, len(batch))
+        correct = {f"{layer}_top1": scores.argmax(1) == batch.labels for layer, scores in logits.items()}
+        return Step(torch.stack(losses).sum(), correct, batch.labels)
 
     def evaluate(self, batch: Batch) -> Step:
         return self.step(batch)
 
 
-def train_classifiers(config: ClassifierConfig, *, freeze: bool, labels_per_class: int | None = None) -> Outcome:
+def train_classifiers(config: ClassifierConfig, *, freeze: bool) -> Outcome:
     """Train classifiers on the config's backbone and layers; see `train_stage`."""
 
     def make(data: Dataset) -> tuple[Task, Backbone]:
         backbone = config.make_backbone(data)
-        task = ClassifierTask(
-            backbone,
-            config.layers,
-            config.classifier,
-            classes=len(data.classes),
-            image_size=data.image_size,
-            freeze=freeze,
-            seed=config.seed,
-        )
-        return task, backbone
+        return ClassifierTask(backbone, config, data, freeze=freeze), backbone
 
-    return train_stage(config, make, labels_per_class=labels_per_class)
+    return train_stage(config, make)

@@ -5,7 +5,8 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from rotnet_lib.config import EXPERIMENT
-from rotnet_lib.evaluation.classifier_config import RANDOM, ClassifierConfig
+from rotnet_lib.evaluation.backbone_config import RANDOM
+from rotnet_lib.evaluation.classifier_config import ClassifierConfig
 from rotnet_lib.evaluation.classifier_task import train_classifiers
 from rotnet_lib.stage import Outcome
 
@@ -14,8 +15,7 @@ class FinetuneConfig(ClassifierConfig):
     """A classifier on one layer, the blocks below it trained as well (docs/protocol.md, "CIFAR-10":
     fine-tuned, semi-supervised).
 
-    Schedules, batch and augmentation as `ProbeConfig`; blocks above the layer are dropped. `labels_per_class`: the first
-    K images of each class, an epoch still draws as many samples as the whole split has. Reported: the last epoch on the
+    Schedules, batch and augmentation as `ProbeConfig`; blocks above the layer are dropped. Reported: the last epoch on the
     test split.
     """
 
@@ -24,9 +24,6 @@ class FinetuneConfig(ClassifierConfig):
     layer: tuple[str, ...] = Field(("conv2",), min_length=1, description="one layer", json_schema_extra=EXPERIMENT)
     classifier: str = Field("conv", description="linear, nonlinear or conv", json_schema_extra=EXPERIMENT)
     freeze: bool = Field(False, description="leave the backbone as it is", json_schema_extra=EXPERIMENT)
-    labels_per_class: int | None = Field(
-        None, ge=1, description="train on the first K images of each class; None: all", json_schema_extra=EXPERIMENT
-    )
 
     @model_validator(mode="after")
     def _one_layer(self) -> Self:
@@ -36,12 +33,9 @@ class FinetuneConfig(ClassifierConfig):
 
     @property
     def slug(self) -> str:
-        origin = "random" if self.backbone == RANDOM else "finetune"
-        labels = f"-{self.labels_per_class}-labels" if self.labels_per_class else ""
-        frozen = "-frozen" if self.freeze else ""
-        return f"{origin}-{self.arch}-{self.layers[0]}-{self.classifier}{frozen}{labels}"
+        return self.describe("random" if self.backbone == RANDOM else "finetune") + ("-frozen" if self.freeze else "")
 
 
 def finetune(config: FinetuneConfig) -> Outcome:
     """Train classifier and backbone; see `train_stage`. Metric: `<layer>_top1`, percent."""
-    return train_classifiers(config, freeze=config.freeze, labels_per_class=config.labels_per_class)
+    return train_classifiers(config, freeze=config.freeze)

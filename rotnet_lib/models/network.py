@@ -13,6 +13,7 @@ class Network(nn.Module):
     def __init__(self, backbone: Backbone, classes: int, image_size: int) -> None:
         super().__init__()
         self.backbone = backbone
+        self.classes = classes
         channels, _, _ = backbone.shape(backbone.taps[-1], image_size)
         self.head = global_pool_linear(channels, classes)
 

@@ -5,6 +5,7 @@ A new one is a file here with a class under `@TASKS.register("name")`, imported 
 
 from rotnet_lib.pretext.labels import Labels
 from rotnet_lib.pretext.rotation import Rotation
+from rotnet_lib.pretext.rotation_instance import RotationInstance
 from rotnet_lib.pretext.task import TASKS, make_task
 
-__all__ = ["TASKS", "Labels", "Rotation", "make_task"]
+__all__ = ["TASKS", "Labels", "Rotation", "RotationInstance", "make_task"]

@@ -24,11 +24,12 @@ class Labels(PretextTask):
             raise RotnetError(f"task 'labels' needs at least two classes; {data.title} has {len(data.classes)}.")
         self.module = Network(backbone, len(data.classes), data.image_size)
         self.chance = {"top1": 100 / len(data.classes)}
+        self.target_names = data.classes
 
     def step(self, batch: Batch) -> Step:
         logits = self.module(batch.images)
         loss = torch.nn.functional.cross_entropy(logits, batch.labels)
-        return Step(loss, {"top1": (logits.argmax(1) == batch.labels).sum()}, len(batch))
+        return Step(loss, {"top1": logits.argmax(1) == batch.labels}, batch.labels)
 
     def evaluate(self, batch: Batch) -> Step:
         return self.step(batch)

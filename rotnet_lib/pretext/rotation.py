@@ -1,14 +1,16 @@
 """RotNet's pretext task: which of K rotations was applied to an image (Gidaris et al. 2018, section 3)."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import nn
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.pretext.task import TASKS, PretextTask
@@ -36,7 +38,7 @@ def rotate(images: torch.Tensor, angle: float) -> torch.Tensor:
     return _centre(_rotate_resampled(images, angle, side), side)
 
 
-def rotate_all(images: torch.Tensor, angles: Sequence[float]) -> torch.Tensor:
+def rotate_all(images: torch.Tensor, angles: Sequence[float], crop_for: Sequence[float] = ()) -> torch.Tensor:
     """All rotated copies of a batch, label k = `angles[k]` degrees counter-clockwise.
 
     If any angle is no multiple of 90, every copy is cropped to the same centre: otherwise the size of the view would
@@ -45,6 +47,7 @@ def rotate_all(images: torch.Tensor, angles: Sequence[float]) -> torch.Tensor:
     Args:
         images: (N, C, S, S), uint8 or float.
         angles: K angles in degrees.
+        crop_for: crop as if these angles were among them.
 
     Returns:
         (K*N, C, S', S') in channels-last memory: the N copies of the first angle, then those of the second, ...;
@@ -55,23 +58,26 @@ def rotate_all(images: torch.Tensor, angles: Sequence[float]) -> torch.Tensor:
     """
     if images.shape[-1] != images.shape[-2]:
         raise ValueError(f"rotated copies share a batch, so images must be square, not {tuple(images.shape[-2:])}")
-    side = inscribed_side(images.shape[-1], angles)
+    side = inscribed_side(images.shape[-1], (*angles, *crop_for))
     copies = [_centre(rotate(images, angle), side) for angle in angles]
     return torch.cat(copies).contiguous(memory_format=torch.channels_last)
 
 
-def rotate_each(images: torch.Tensor, angles: Sequence[float], labels: torch.Tensor) -> torch.Tensor:
+def rotate_each(
+    images: torch.Tensor, angles: Sequence[float], labels: torch.Tensor, crop_for: Sequence[float] = ()
+) -> torch.Tensor:
     """Each image rotated by the angle its label names.
 
     Args:
         images: (N, C, S, S), uint8 or float.
         angles: K angles in degrees.
         labels: (N,) int64 in [0, K).
+        crop_for: crop as if these angles were among them.
 
     Returns:
         (N, C, S', S') in channels-last memory, S' as in `rotate_all`.
     """
-    side = inscribed_side(images.shape[-1], angles)
+    side = inscribed_side(images.shape[-1], (*angles, *crop_for))
     shape = (*images.shape[:2], side, side)
     rotated = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
     for label, angle in enumerate(angles):
@@ -120,7 +126,8 @@ class Rotation(PretextTask):
     """Predict the rotation. Metric `rotation_top1`: percent of rotated test copies recognised.
 
     The loss is the mean over images and their K copies of the cross-entropy: -1/N sum_i 1/K sum_y log F^y(g(X_i|y)).
-    Crop and flip are drawn once an image, before its rotation, so the K copies show the same crop.
+    Crop and flip are drawn once an image, before its rotation, so the K copies show the same crop (where they share a
+    batch: the copies of the other modes are samples of their own).
     """
 
     class Options(BaseModel):
@@ -129,10 +136,17 @@ class Rotation(PretextTask):
         model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         angles: tuple[float, ...] = Field((0, 90, 180, 270), description="degrees, counter-clockwise; label k is angles[k]")
-        copies: Literal["all", "one", "shuffled"] = Field(
+        copies: Literal["all", "shuffled", "one", "one-large-batch"] = Field(
             "all",
-            description="all: the K copies of an image in one batch; one: a single random copy; shuffled: the K-fold set "
-            "of copies in random order, K times the batch size (as many gradient samples as all)",
+            description="all: the K copies of an image in one batch; shuffled: the K-fold set of copies in random order; one: "
+            "copies drawn at random, one at a time, in batches a Kth the size; one-large-batch: the same in batches as large "
+            "as the others'. An epoch has K gradient samples an image in each case",
+        )
+        crop_for: tuple[float, ...] = Field(
+            (), description="crop the copies as if these angles, in degrees, were among the rotations"
+        )
+        gamma: float = Field(
+            2.0, gt=0, description="with a teacher: a rotated copy weighs 1 - p^gamma, p its probability of being upright"
         )
 
         @field_validator("angles")
@@ -147,27 +161,69 @@ class Rotation(PretextTask):
             return angles
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
+        count = len(options.angles)
+        self.options = options
         self.angles = options.angles
-        self.mode = options.copies
-        self.copies = len(self.angles) if options.copies == "shuffled" else 1
-        self.module = Network(backbone, len(self.angles), data.image_size)
-        self.chance = {"rotation_top1": 100 / len(self.angles)}
+        self.copies = 1 if options.copies == "all" else count
+        self.batch_copies = count if options.copies in ("shuffled", "one-large-batch") else 1
+        self.module = self.make_module(backbone, data)
+        self.chance = {"rotation_top1": 100 / count}
+        self.target_names = [f"{angle:g} degrees" for angle in options.angles]
+
+    def make_module(self, backbone: Backbone, data: Dataset) -> nn.Module:
+        """What is trained: images (N, 3, S, S) to logits (N, K)."""
+        return Network(backbone, len(self.angles), data.image_size)
+
+    def learn_from(self, teacher: Network, taught: Mapping[str, Any]) -> None:
+        """Let a trained RotNet say how plausible a rotated copy is as an upright image.
+
+        Such copies weigh less: L = 1/(NK) sum w_{i,y} CE, w = 1 for the upright copy, else 1 - p^gamma (Feng, Xu, Tao 2019,
+        section 3.1; here p comes from a RotNet as their code has it).
+
+        Raises RotnetError if there is no upright copy, or the teacher was trained on other angles.
+        """
+        if not any(angle % 360 == 0 for angle in self.angles):
+            raise RotnetError(f"teacher: it weighs copies against the upright one, and angles {list(self.angles)} lack 0.")
+        if list(taught.get("angles", [])) != list(self.angles):
+            known = taught.get("angles", "none: it is no RotNet")
+            raise RotnetError(f"teacher: its angles are {known}, this run's are {list(self.angles)}; they must be the same.")
+        self.references = (teacher.eval().requires_grad_(False),)
 
     def step(self, batch: Batch) -> Step:
-        if self.mode == "all":
-            return self.evaluate(batch)
-        if self.mode == "shuffled":
-            labels = batch.copies
+        if self.options.copies == "all":
+            images, labels = self._all_copies(batch)
         else:
-            labels = torch.randint(len(self.angles), (len(batch),), generator=batch.rng, device=batch.images.device)
-        return self._score(rotate_each(batch.images, self.angles, labels), labels)
+            labels = batch.copies
+            if self.options.copies != "shuffled":
+                labels = torch.randint(len(self.angles), (len(batch),), generator=batch.rng, device=batch.images.device)
+            images = rotate_each(batch.images, self.angles, labels, self.options.crop_for)
+        return self.score(images, labels, batch)
 
     def evaluate(self, batch: Batch) -> Step:
-        """All K copies of every image, however training spreads them."""
-        labels = torch.arange(len(self.angles), device=batch.images.device).repeat_interleave(len(batch))
-        return self._score(rotate_all(batch.images, self.angles), labels)
-
-    def _score(self, images: torch.Tensor, labels: torch.Tensor) -> Step:
+        """All K copies of every image, however training spreads them; every copy weighs the same."""
+        images, labels = self._all_copies(batch)
         logits = self.module(images)
         loss = torch.nn.functional.cross_entropy(logits, labels)
-        return Step(loss, {"rotation_top1": (logits.argmax(1) == labels).sum()}, len(labels))
+        return Step(loss, {"rotation_top1": logits.argmax(1) == labels}, labels)
+
+    def score(self, images: torch.Tensor, labels: torch.Tensor, batch: Batch) -> Step:
+        """Loss and metrics of a training batch's copies, (n, 3, S', S') with labels (n,) int64 in [0, K)."""
+        return self.rotation_step(self.module(images), images, labels)
+
+    def rotation_step(self, logits: torch.Tensor, images: torch.Tensor, labels: torch.Tensor) -> Step:
+        """The cross-entropy of logits (n, K), weighted where there is a teacher."""
+        losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        loss = (losses * self._weights(images, labels)).mean() if self.references else losses.mean()
+        return Step(loss, {"rotation_top1": logits.argmax(1) == labels}, labels)
+
+    def _all_copies(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        labels = torch.arange(len(self.angles), device=batch.images.device).repeat_interleave(len(batch))
+        return rotate_all(batch.images, self.angles, self.options.crop_for), labels
+
+    @torch.no_grad()
+    def _weights(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(n,) in [0, 1]: how much each copy counts."""
+        upright = next(label for label, angle in enumerate(self.angles) if angle % 360 == 0)
+        (teacher,) = self.references
+        plausible = teacher(images).float().softmax(1)[:, upright]
+        return torch.where(labels == upright, 1.0, 1 - plausible**self.options.gamma)

@@ -7,12 +7,12 @@ from typing import Any
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.report.fragments import fragment, style
-from rotnet_lib.runs import REPORT, RunDirectory, all_runs, now
+from rotnet_lib.runs import PLAN, REPORT, RunDirectory, all_runs, now
 
 
 def write_index(root: Path) -> Path:
     """Write `index.html` below `root` from the plans and runs there; returns its path."""
-    plans = sorted(root.glob("*/plan.json"), key=lambda path: -path.stat().st_mtime)
+    plans = sorted(root.glob(f"*/{PLAN}"), key=lambda path: -path.stat().st_mtime)
     page = fragment(
         "index.html.j2",
         style=style(),
@@ -35,7 +35,7 @@ def _suite_line(root: Path, path: Path) -> dict[str, Any]:
     asked = [f"{name.upper()}={options[name]}" for name in ("dataset", "seeds", "set") if options[name] not in (None, "", 1)]
     return {
         "name": path.parent.name,
-        "title": plan["suite"]["title"],
+        "title": plan["collection" if "collection" in plan else "suite"]["title"],
         "preset": plan["preset"],
         "options": " ".join(asked),
         "runs": len(plan["runs"]),

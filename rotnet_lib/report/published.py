@@ -16,15 +16,25 @@ def _document() -> dict[str, Any]:
     return document
 
 
-def published_rows(table: str) -> dict[str, Any]:
-    """Row label -> published figures of a table, in percent: a number, a list by column, or a dictionary by layer.
+def published_table(name: str) -> dict[str, dict[str, float | None]]:
+    """Row label -> column -> published figure, in percent; None where the source gives none.
+
+    A table of one figure a row has one column, named as its metric.
 
     Raises RotnetError for an unknown table.
     """
-    tables = [name for name, entry in _document().items() if isinstance(entry, dict) and "rows" in entry]
-    if table not in tables:
-        raise unknown("published table", table, tables)
-    rows: dict[str, Any] = _document()[table]["rows"]
+    tables = [key for key, entry in _document().items() if isinstance(entry, dict) and "rows" in entry]
+    if name not in tables:
+        raise unknown("published table", name, tables)
+    table = _document()[name]
+    rows = {}
+    for label, figures in table["rows"].items():
+        if isinstance(figures, dict):
+            rows[label] = dict(figures)
+        elif isinstance(figures, list):
+            rows[label] = dict(zip(table["columns"], figures or [None] * len(table["columns"]), strict=True))
+        else:
+            rows[label] = {table["metric"]: figures}
     return rows
 
 

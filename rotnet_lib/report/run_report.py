@@ -54,6 +54,26 @@ def training_curves(history: pd.DataFrame) -> Figure:
     return grid.figure
 
 
+def target_bars(result: RunResult) -> Figure:
+    """Accuracy by right answer (class, rotation) on the test split, a bar each; a colour a metric where there are several."""
+    frame = pd.DataFrame(
+        [(name, metric, value) for metric, found in result.by_target.items() for name, value in found.items()],
+        columns=["answer", "metric", "accuracy (%)"],
+    )
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+        grid = sns.catplot(
+            frame,
+            kind="bar",
+            x="answer",
+            y="accuracy (%)",
+            hue="metric" if frame["metric"].nunique() > 1 else None,
+            height=3.0,
+            aspect=2.6,
+        )
+    grid.set_xlabels("").ax.tick_params("x", rotation=30)
+    return grid.figure
+
+
 def plain(value: Any) -> str:
     """A parameter's value as a reader expects it: None is a size not limited."""
     if value is None:

@@ -1,18 +1,41 @@
 """Pictures of a suite."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from rotnet_lib.report.suite_report import Row
+from rotnet_lib.report.cells import Row
+from rotnet_lib.report.suite_report import SuiteReport
+
+_PUBLISHED, _MEASURED = "published", "measured, a dot a seed"
+
+
+def picture(report: SuiteReport) -> Figure | None:
+    """The suite's figure: curves where its columns count something, bars by class, else figures beside the published ones.
+
+    None if nothing is measured.
+    """
+    if not any(row.measured for row in report.rows):
+        return None
+    if report.axis:
+        return curves(report)
+    if any(row["by_target"] for row in report.suite["rows"]):
+        return bars(report)
+    return compare_rows(report.rows) if len(report.columns) == 1 else compare_columns(report)
 
 
 def compare_rows(rows: list[Row]) -> Figure:
-    """Published figure and every measured seed of each row, percent."""
-    points = [(row.label, value, "measured, a dot a seed") for row in rows for value in row.values]
-    points += [(row.label, row.published, "published") for row in rows if row.published is not None]
+    """Published figure and every measured seed of rows of one column, percent."""
+    cells = {row.label: cell for row in rows for cell in row.cells.values()}
+    points = [(label, value, _MEASURED) for label, cell in cells.items() for value in cell.values]
+    points += [(label, cell.published, _PUBLISHED) for label, cell in cells.items() if cell.published is not None]
     frame = pd.DataFrame(points, columns=["row", "top1 (%)", "figure"])
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+    shown = [figure for figure in (_PUBLISHED, _MEASURED) if figure in set(frame["figure"])]
+    with _style():
         grid = sns.catplot(
             frame,
             kind="strip",
@@ -20,8 +43,8 @@ def compare_rows(rows: list[Row]) -> Figure:
             y="row",
             order=[row.label for row in rows],
             hue="figure",
-            hue_order=["published", "measured, a dot a seed"],
-            palette=["#9aa4b0", "#0b62c4"],
+            hue_order=shown,
+            palette=[{_PUBLISHED: "#9aa4b0", _MEASURED: "#0b62c4"}[figure] for figure in shown],
             jitter=False,
             size=8,
             height=0.36 * len(rows) + 0.8,
@@ -30,6 +53,55 @@ def compare_rows(rows: list[Row]) -> Figure:
     grid.set_ylabels("")
     grid.ax.yaxis.grid(True)
     sns.move_legend(grid, "lower center", bbox_to_anchor=(0.55, 1.0), ncol=2, title=None, frameon=False)
+    return grid.figure
+
+
+def compare_columns(report: SuiteReport) -> Figure:
+    """Measured figures of each row over the columns (mean, band of one standard deviation), and published ones; percent."""
+    frame = _figures(report)
+    published = pd.DataFrame(
+        [
+            (row.label, report.columns[column], cell.published, _PUBLISHED)
+            for row in report.rows
+            for column, cell in row.cells.items()
+            if cell.published is not None and row.measured
+        ],
+        columns=["row", "column", "top1 (%)", "figure"],
+    )
+    frame = pd.concat([frame.assign(figure="measured"), published], ignore_index=True)
+    return _lines(frame, style="figure")
+
+
+def curves(report: SuiteReport) -> Figure:
+    """Measured figures of each row over what the columns count (mean, band of one standard deviation), percent."""
+    assert report.axis
+    figure = _lines(_figures(report), x="x")
+    axis = figure.axes[0]
+    axis.set_xlabel(report.axis.title)
+    places = sorted({cell.x for row in report.rows for cell in row.measured.values() if cell.x is not None})
+    if report.axis.logarithmic:
+        axis.set_xscale("log")
+    axis.set_xticks(places, [f"{place:g}" for place in places])
+    axis.minorticks_off()
+    return figure
+
+
+def bars(report: SuiteReport) -> Figure:
+    """Accuracy of each row by right answer (class), a bar for the mean and a line of one standard deviation, percent."""
+    with _style():
+        grid = sns.catplot(
+            _figures(report),
+            kind="bar",
+            x="column",
+            y="top1 (%)",
+            hue="row",
+            errorbar="sd",
+            height=3.2,
+            aspect=2.6,
+            legend_out=False,
+        )
+    grid.set_xlabels("").ax.tick_params("x", rotation=20)
+    _legend_above(grid.ax)
     return grid.figure
 
 
@@ -55,3 +127,45 @@ def learning_curves(histories: pd.DataFrame) -> Figure | None:
         )
     grid.set_titles("{col_name}").set_ylabels("test top1 (%)")
     return grid.figure
+
+
+def _figures(report: SuiteReport) -> pd.DataFrame:
+    """Every measured seed of every cell: row, column, x, top1."""
+    return pd.DataFrame(
+        [
+            (row.label, report.columns[column], cell.x, value)
+            for row in report.rows
+            for column, cell in row.cells.items()
+            for value in cell.values
+        ],
+        columns=["row", "column", "x", "top1 (%)"],
+    )
+
+
+def _lines(frame: pd.DataFrame, *, x: str = "column", style: str | None = None) -> Figure:
+    with _style():
+        figure, axis = plt.subplots(figsize=(8, 3.6))
+        sns.lineplot(
+            frame,
+            x=x,
+            y="top1 (%)",
+            hue="row",
+            style=style,
+            markers=["o", "X"] if style else None,
+            marker=None if style else "o",
+            errorbar="sd",
+            ax=axis,
+        )
+    axis.set_xlabel("")
+    _legend_above(axis)
+    return figure
+
+
+def _legend_above(axis: plt.Axes) -> None:
+    sns.move_legend(axis, "lower center", bbox_to_anchor=(0.5, 1.0), ncol=2, title=None, frameon=False)
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+        yield

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import statistics
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +15,13 @@ from rotnet_lib.config import EXECUTION, StageConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
+from rotnet_lib.report.axes import AXES, Axis
+from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.fragments import fragment
-from rotnet_lib.report.published import published_rows, source
+from rotnet_lib.report.published import published_table, source
 from rotnet_lib.report.run_report import plain
-from rotnet_lib.runs import HISTORY, REPORT, RunDirectory, RunResult
+from rotnet_lib.runs import HISTORY, PLAN, REPORT, RunDirectory, RunResult
+from rotnet_lib.training.schedules import epochs_after
 
 
 class ReportConfig(StageConfig):
@@ -34,61 +36,14 @@ class ReportConfig(StageConfig):
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of the table. Accuracies in percent; None where there is none.
-
-    Attributes:
-        label: as published.
-        published: the published figure.
-        values, bests: last and best test epoch of every finished run of the row, a run a seed.
-        states: state of every planned run of the row; empty for a row of another method.
-    """
-
-    label: str
-    published: float | None
-    values: list[float]
-    bests: list[float]
-    states: list[str]
-
-    @property
-    def n(self) -> int:
-        return len(self.values)
-
-    @property
-    def planned(self) -> int:
-        return len(self.states)
-
-    @property
-    def mean(self) -> float | None:
-        return statistics.mean(self.values) if self.values else None
-
-    @property
-    def std(self) -> float | None:
-        """Sample standard deviation over seeds; None for fewer than two."""
-        return statistics.stdev(self.values) if self.n > 1 else None
-
-    @property
-    def best(self) -> float | None:
-        return statistics.mean(self.bests) if self.bests else None
-
-    @property
-    def difference(self) -> float | None:
-        return None if self.mean is None or self.published is None else self.mean - self.published
-
-    @property
-    def unfinished(self) -> str:
-        """What keeps a row from being measured: `"failed"`, or `"2 missing, 1 running"`."""
-        odd = [state for state in self.states if state != "finished"]
-        return ", ".join(f"{odd.count(state)} {state}" if len(odd) > 1 else state for state in dict.fromkeys(odd))
-
-
-@dataclass(frozen=True)
 class ReportedRun:
     """A run of the plan as the report sees it."""
 
     key: str
     seed: int
     directory: RunDirectory
+    parameters: dict[str, Any]
+    upstream: tuple[str, ...]
     departures: dict[str, list[Any]]
 
     @cached_property
@@ -98,6 +53,12 @@ class ReportedRun:
     @cached_property
     def result(self) -> RunResult | None:
         return self.directory.result() if self.state == "finished" else None
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch, as `Trainer.fit` returns it; empty for a run that is not finished or trains nothing."""
+        path = self.directory.path / HISTORY
+        return pd.read_csv(path) if self.result and self.result.training else pd.DataFrame()
 
 
 class SuiteReport:
@@ -114,7 +75,14 @@ class SuiteReport:
             self.plan: dict[str, Any] = json.loads(self.path.read_text())
             self.suite: dict[str, Any] = self.plan["suite"]
             self.runs = [
-                ReportedRun(run["key"], run["parameters"]["seed"], RunDirectory(root / run["name"]), run["departures"])
+                ReportedRun(
+                    run["key"],
+                    run["parameters"]["seed"],
+                    RunDirectory(root / run["name"]),
+                    run["parameters"],
+                    tuple(run["upstream"]),
+                    run["departures"],
+                )
                 for run in self.plan["runs"]
             ]
         except (OSError, ValueError, KeyError) as error:
@@ -128,15 +96,74 @@ class SuiteReport:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The published table's rows in their order."""
+        """The published table's rows in their order, then the suite's own."""
+        published = published_table(self.suite["published"]) if self.suite["published"] else {}
         measured = {row["label"]: row for row in self.suite["rows"]}
-        rows = []
-        for label, published in published_rows(self.suite["published"]).items():
-            entry = measured.get(label)
-            runs = [run for run in self.runs if entry and run.key == entry["run"]]
-            metrics = [run.result.metrics[entry["metric"]] for run in runs if entry and run.result]
-            rows.append(Row(label, published, [m.last for m in metrics], [m.best for m in metrics], [r.state for r in runs]))
-        return rows
+        return [
+            self._row(label, measured.get(label), published.get(label, {})) for label in dict.fromkeys([*published, *measured])
+        ]
+
+    def _row(self, label: str, entry: dict[str, Any] | None, published: dict[str, float | None]) -> Row:
+        if entry is None:
+            return Row(label, {column: Cell(figure) for column, figure in published.items()})
+        if entry["by_target"]:
+            [cell] = entry["cells"].values()
+            found, states = self._by_target(entry), [run.state for run in self._of(cell)]
+            # What is not measured yet is shown in the columns of the rows that are.
+            others = [targets for row in self.suite["rows"] if row["by_target"] for targets in self._by_target(row)]
+            names = dict.fromkeys(name for targets in found or others for name in targets) or published or entry["cells"]
+            return Row(
+                label,
+                {name: Cell(published.get(name), [t[name] for t in found if name in t], states=states) for name in names},
+            )
+        return Row(label, {column: self._cell(cell, published.get(column)) for column, cell in entry["cells"].items()})
+
+    def _cell(self, cell: dict[str, Any], published: float | None) -> Cell:
+        metric, share, runs = cell["metric"], cell["at"], self._of(cell)
+        states, x = [run.state for run in runs], self._place(cell)
+        if share is None:
+            found = [run.result.metrics[metric] for run in runs if run.result]
+            return Cell(published, [m.last for m in found], [m.best for m in found], states, x)
+        values = []
+        for run in runs:
+            if not run.history.empty:
+                epoch = epochs_after(share, len(run.history))
+                values.append(float(run.history[f"test_{metric}"].iloc[epoch - 1]))
+        return Cell(published, values, [], states, x)
+
+    def _by_target(self, entry: dict[str, Any]) -> list[dict[str, float]]:
+        """Right answer -> percent, for every finished run of a row's one cell."""
+        [cell] = entry["cells"].values()
+        return [run.result.by_target[cell["metric"]] for run in self._of(cell) if run.result]
+
+    def _of(self, cell: dict[str, Any]) -> list[ReportedRun]:
+        return [run for run in self.runs if run.key == cell["run"]]
+
+    def _place(self, cell: dict[str, Any]) -> float | None:
+        if self.axis is None:
+            return None
+        runs = self._of(cell)
+        by_name = {run.directory.name: run.parameters for run in self.runs}
+        upstream = next((by_name[name] for name in runs[0].upstream), None)
+        result = next((run.result for run in runs if run.result), None)
+        return self.axis.place(runs[0].parameters, upstream, cell["at"], result)
+
+    @property
+    def axis(self) -> Axis | None:
+        """What the columns count, if they count something."""
+        return AXES[self.suite["axis"]] if self.suite["axis"] else None
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Column -> its heading."""
+        cells = [(column, cell) for row in self.rows for column, cell in row.cells.items()]
+        places = {column: f"{cell.x:g}" for column, cell in cells if cell.x is not None}
+        return {column: places.get(column, column) for column, _ in cells}
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the measured figures may be held against the published ones."""
+        return bool(self.results) and not self.differences
 
     @property
     def differences(self) -> list[dict[str, str]]:
@@ -152,6 +179,8 @@ class SuiteReport:
                 keys = found.setdefault((name, plain(asked), plain(value)), [])
                 if run.key not in keys:
                     keys.append(run.key)
+        for sweep, (asked, value) in self.suite["changed_sweeps"].items():
+            found[sweep, plain(asked), plain(value)] = ["all"]
         finished = {run.key for run in self.runs if run.result}
         return [
             {"name": name, "protocol": asked, "here": here, "runs": "all" if set(keys) == finished else ", ".join(keys)}
@@ -161,23 +190,34 @@ class SuiteReport:
     @property
     def verdict(self) -> str:
         """What the table shows, in a sentence drawn from its figures."""
-        trained = [row for row in self.rows if row.planned]
-        measured = [row for row in trained if row.mean is not None]
+        cells = [(row.label, column, cell) for row in self.rows for column, cell in row.cells.items()]
+        trained = [entry for entry in cells if entry[2].planned]
+        measured = [entry for entry in trained if entry[2].mean is not None]
+        count = f"{len(measured)} of {len(trained)} figures measured"
+        if self.axis:
+            rows = [row for row in self.rows if len(row.measured) > 1]
+            return f"{count}: {self.axis.verdict(rows)}" if rows else f"{count}: nothing to compare yet."
         if len(measured) < 2:
-            return f"{len(measured)} of {len(trained)} rows measured: nothing to compare yet."
-        pairs = [(a, b) for a, b in itertools.combinations(measured, 2) if a.published != b.published]
-        agree = sum(((a.mean or 0) > (b.mean or 0)) == ((a.published or 0) > (b.published or 0)) for a, b in pairs)
-        order = sorted(measured, key=lambda row: -(row.mean or 0))
-        extremes = f"highest {order[0].label} ({order[0].mean:.1f}), lowest {order[-1].label} ({order[-1].mean:.1f})"
-        return (
-            f"{len(measured)} of {len(trained)} trained rows measured: {extremes}. Of {len(pairs)} pairs of rows, "
-            f"{agree} stand in the published order."
-        )
+            return f"{count}: nothing to compare yet."
+        if any(row["by_target"] for row in self.suite["rows"]):
+            return f"{count}: {'; '.join(_extremes(row) for row in self.rows if row.measured)}."
+        named = {
+            f"{label}, {self.columns[column]}" if len(self.columns) > 1 else label: cell for label, column, cell in measured
+        }
+        order = sorted(named, key=lambda name: -(named[name].mean or 0))
+        text = f"{count}: highest {order[0]} ({named[order[0]].mean:.1f}), lowest {order[-1]} ({named[order[-1]].mean:.1f})."
+        pairs = [
+            ((a.mean or 0) > (b.mean or 0)) == (a.published > b.published)
+            for a, b in itertools.combinations(named.values(), 2)
+            if a.published is not None and b.published is not None and a.published != b.published
+        ]
+        return f"{text} Of {len(pairs)} pairs of figures, {sum(pairs)} stand in the published order." if pairs else text
 
     @property
     def summary(self) -> HTML:
-        """The table with what it was measured on and how, for a notebook cell."""
+        """The table with what it shows and what it was measured on, for a notebook cell."""
         titles = list(dict.fromkeys(result.data.title for result in self.results)) or ["no data yet"]
+        cells = [cell for row in self.rows for cell in row.cells.values()]
         return HTML(
             fragment(
                 "suite.html.j2",
@@ -185,12 +225,24 @@ class SuiteReport:
                 verdict=self.verdict,
                 data_title=", ".join(titles),
                 plan=self.plan,
-                measured=bool(self.results),
-                comparable=bool(self.results) and not self.differences,
-                metric="top1",
+                comparable=self.comparable,
                 rows=self.rows,
+                columns=self.columns,
+                axis=self.axis,
                 seeds=len({run.seed for run in self.runs}),
-                source=source(self.suite["source"]),
+                source=source(self.suite["source"]) if any(cell.published is not None for cell in cells) else None,
+                others=any(not any(cell.planned for cell in row.cells.values()) for row in self.rows),
+                bests=any(cell.bests for cell in cells),
+            )
+        )
+
+    @property
+    def details(self) -> HTML:
+        """What differs from the protocol, data, machine, time and runs, for a notebook cell."""
+        return HTML(
+            fragment(
+                "suite_details.html.j2",
+                measured=bool(self.results),
                 differences=self.differences,
                 facts=self._facts(),
                 runs=[self._run_line(run) for run in self.runs],
@@ -199,40 +251,39 @@ class SuiteReport:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The table as data: label, published, measured, std, n, difference, best."""
+        """The table as data, a line a figure: row, column, published, measured, std, n, difference, best_epoch."""
         return pd.DataFrame(
             {
                 "row": row.label,
-                "published": row.published,
-                "measured": row.mean,
-                "std": row.std,
-                "n": row.n,
-                "difference": row.difference,
-                "best_epoch": row.best,
+                "column": self.columns[column],
+                "published": cell.published,
+                "measured": cell.mean,
+                "std": cell.std,
+                "n": cell.n,
+                "difference": cell.difference,
+                "best_epoch": cell.best,
             }
             for row in self.rows
+            for column, cell in row.cells.items()
         )
 
     @property
     def histories(self) -> pd.DataFrame:
         """Test accuracy by epoch of every finished run: columns run, seed, metric, epoch, top1."""
-        frames = []
-        for run in self.runs:
-            if run.result is None:
-                continue
-            history = pd.read_csv(run.directory.path / HISTORY)
-            for metric in run.result.metrics:
-                frames.append(
-                    pd.DataFrame(
-                        {
-                            "run": run.key,
-                            "seed": run.seed,
-                            "metric": metric,
-                            "epoch": history["epoch"],
-                            "top1": history[f"test_{metric}"],
-                        }
-                    )
-                )
+        frames = [
+            pd.DataFrame(
+                {
+                    "run": run.key,
+                    "seed": run.seed,
+                    "metric": metric,
+                    "epoch": run.history["epoch"],
+                    "top1": run.history[f"test_{metric}"],
+                }
+            )
+            for run in self.runs
+            if run.result and not run.history.empty
+            for metric in run.result.metrics
+        ]
         return (
             pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run", "seed", "metric", "epoch", "top1"])
         )
@@ -250,40 +301,48 @@ class SuiteReport:
             f"{r.data.image_size} pixels, fingerprint {r.data.fingerprint}"
             for r in self.results
         }
-        machines = {f"{r.environment['device']}, {r.environment['threads']} threads a run" for r in self.results}
+        machines = {f"{r.environment['device']}, CPU threads a run: {r.environment['threads']}" for r in self.results}
         versions = {
             f"rotnet-lib {r.environment['rotnet_lib']} at {r.environment['commit'] or 'no commit'}, "
             f"Python {r.environment['python']}, "
             + ", ".join(f"{name} {version}" for name, version in r.environment["packages"].items())
             for r in self.results
         }
+        trained = sum(r.training.seconds for r in self.results if r.training)
         stamps = [r.finished_at for r in self.results]
         return {
             "data": "; ".join(sorted(data)),
             "machine": "; ".join(sorted(machines)),
             "versions": "; ".join(sorted(versions)),
             "memory": f"at most {max(r.peak_memory_mib for r in self.results)} MiB a run",
-            "time": f"{sum(r.train_seconds for r in self.results):,.0f} s of training steps in all runs together; with "
-            f"loading and evaluation {sum(r.wall_seconds for r in self.results):,.0f} s, not counting interrupted attempts",
+            "time": f"{trained:,.0f} s of training steps in all runs together; with loading and evaluation "
+            f"{sum(r.wall_seconds for r in self.results):,.0f} s, not counting interrupted attempts",
             "finished": min(stamps) if min(stamps) == max(stamps) else f"{min(stamps)} to {max(stamps)}",
         }
 
     def _run_line(self, run: ReportedRun) -> dict[str, Any]:
         report = run.directory.path / REPORT
         result = run.result
+        training = result.training if result else None
         return {
             "key": run.key,
             "seed": run.seed,
             "state": run.state,
             "link": f"../{run.directory.name}/{REPORT}" if report.exists() else None,
-            "inputs": f"{result.inputs:,}" if result else "",
-            "rate": f"{result.inputs_per_second:,.0f}" if result else "",
+            "inputs": f"{training.inputs:,}" if training else "",
+            "rate": f"{training.inputs_per_second:,.0f}" if training else "",
             "seconds": f"{result.wall_seconds:,.0f}" if result else "",
         }
 
 
+def _extremes(row: Row) -> str:
+    order = sorted(row.measured.items(), key=lambda item: -(item[1].mean or 0))
+    (high, most), (low, least) = order[0], order[-1]
+    return f"{row.label}: highest {high} ({most.mean:.1f}), lowest {low} ({least.mean:.1f})"
+
+
 def _newest_plan(root: Path, suite: str) -> Path:
-    plans = sorted(root.glob(f"{suite}-*/plan.json"), key=lambda path: -path.stat().st_mtime)
+    plans = sorted(root.glob(f"{suite}-*/{PLAN}"), key=lambda path: -path.stat().st_mtime)
     if not plans:
         raise RotnetError(f"no plan of suite '{suite}' in {root}. Make one: make reproduce-{suite}.")
     return plans[0]

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
 
-from rotnet_lib.data import load_dataset
+from rotnet_lib.config import TrainingConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
-from rotnet_lib.runs import REPORT
+from rotnet_lib.report.overview import write_overview
+from rotnet_lib.runs import PLAN, REPORT
+from rotnet_lib.stage import load_data
 from rotnet_lib.suites.execute import execute
-from rotnet_lib.suites.plan import PLAN, Plan, PlannedRun
+from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 
 _MARKER = ".made"
 """The empty file by which Snakemake knows a run as made; what counts is the run's `metrics.json`."""
@@ -27,8 +29,10 @@ _JOB_THREADS = 4
 """CPU cores that a cluster job asks for where its config names no threads."""
 
 
-def reproduce(plan: Plan, *, cores: int | None, executor: str | None, snakemake_arguments: tuple[str, ...] = ()) -> Path:
-    """Make every run of a plan that is not finished, then the suite's report.
+def reproduce(
+    plan: Plan | CollectionPlan, *, cores: int | None, executor: str | None, snakemake_arguments: tuple[str, ...] = ()
+) -> Path:
+    """Make every run of a plan that is not finished, then the report of each suite in it, and of a collection its page.
 
     Args:
         plan: see `make_plan`.
@@ -45,16 +49,20 @@ def reproduce(plan: Plan, *, cores: int | None, executor: str | None, snakemake_
     root = from_project(plan.options.runs)
     root.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(root) as lock:
-        path = plan.write()
+        plan.write()
         missing = [run for run in plan.runs if not run.directory.finished]
         if missing:
             prepare_data(plan)
             _snakemake(plan, missing, lock, cores, executor, snakemake_arguments)
-        report = plan.directory / REPORT
         try:
-            execute("report", {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}, plan.directory)
+            for part in plan.parts:
+                path = part.write()
+                execute("report", {"suite": part.suite.name, "plan": str(path), "runs": plan.options.runs}, part.directory)
+            if isinstance(plan, CollectionPlan):
+                write_overview(plan.directory, plan.collection.title, [part.directory for part in plan.parts])
         finally:
             write_index(root)
+    report = plan.directory / REPORT
     failed = [run for run in plan.runs if not run.directory.finished]
     if failed:
         lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {run.directory.path / REPORT}" for run in failed]
@@ -64,15 +72,21 @@ def reproduce(plan: Plan, *, cores: int | None, executor: str | None, snakemake_
     return report
 
 
-def prepare_data(plan: Plan) -> None:
-    """Download, decode or draw each set of data once, before runs that would all do it at the same time."""
-    done = set()
-    for run in plan.runs:
-        config = run.config
-        wanted = (config.dataset, config.image_size, config.train_size, config.test_size)
-        if wanted not in done:
-            done.add(wanted)
-            load_dataset(config.dataset, image_size=config.image_size, train_size=config.train_size, test_size=config.test_size)
+def prepare_data(plan: Plan | CollectionPlan) -> None:
+    """Download, decode or draw each set of data once, before runs that would all do it at the same time.
+
+    Raises RotnetError, before anything is trained, if a run asks for more labelled images a class than there are.
+    """
+    wanted: dict[tuple[Any, ...], set[int | None]] = {}
+    configs = {}
+    for config in (run.config for run in plan.runs):
+        key = (config.dataset, config.image_size, config.train_size, config.test_size, config.grey)
+        configs[key] = config
+        wanted.setdefault(key, set()).add(config.labels_per_class if isinstance(config, TrainingConfig) else None)
+    for key, labels in wanted.items():
+        data = load_data(configs[key])
+        if most := max((number for number in labels if number), default=0):
+            data.train.first_per_class(most, data.classes)
 
 
 @contextmanager
@@ -101,7 +115,7 @@ def _sign(lock: TextIO, pid: int) -> None:
 
 
 def _snakemake(
-    plan: Plan,
+    plan: Plan | CollectionPlan,
     missing: list[PlannedRun],
     lock: TextIO,
     cores: int | None,

@@ -1,6 +1,6 @@
 """`SET="epochs=20 probe.lr=0.05"`: the user's word over presets and suites."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,9 @@ import yaml
 
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.suites.stages import STAGES
-from rotnet_lib.suites.suite import Suite, SuiteRun
+from rotnet_lib.suites.suite import SuiteRun
 
-DECIDED = frozenset({"seed", "runs", "backbone", "layer"})
+DECIDED = frozenset({"seed", "runs", "backbone", "layer", "teacher", "compare"})
 """Parameters that SEEDS, RUNS and the suite's rows decide."""
 
 
@@ -38,12 +38,12 @@ class Override:
         values[name] = dict(values.get(name) or {}) | {rest[0]: self.value} if rest else self.value
 
 
-def parse_overrides(text: str, suite: Suite) -> list[Override]:
-    """The overrides in a space-separated text; a value may hold spaces only inside brackets.
+def parse_overrides(text: str, suite: str, runs: Mapping[str, SuiteRun]) -> list[Override]:
+    """The overrides in a space-separated text, for the runs of a suite; a value may hold spaces only inside brackets.
 
     Raises RotnetError for a word that is no `name=value`, and for a name that no run of the suite has.
     """
-    return [_parse(word, suite) for word in _words(text)]
+    return [_parse(word, suite, runs) for word in _words(text)]
 
 
 def _words(text: str) -> Iterable[str]:
@@ -60,21 +60,25 @@ def _words(text: str) -> Iterable[str]:
         raise RotnetError(f"SET: a bracket is not closed in '{word.strip()}'.")
 
 
-def _parse(word: str, suite: Suite) -> Override:
+def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun]) -> Override:
     name, equals, value = word.partition("=")
     if not equals or not name:
         raise RotnetError(f"SET: '{word}' is no name=value. Example: SET=\"epochs=20 probe.lr=0.05\".")
     target, path = None, tuple(name.split("."))
-    if path[0] in suite.runs or path[0] in STAGES:
+    if path[0] in runs or path[0] in STAGES:
         target, path = path[0], path[1:]
-    elif len(path) > 1 and all(path[0] not in STAGES[run.notebook].model_fields for run in suite.runs.values()):
-        raise unknown(f"target of '{word}' in SET,", path[0], (*STAGES, *suite.runs))
-    notebooks = {run.notebook for key, run in suite.runs.items() if target in (None, key, run.notebook)}
+    elif len(path) > 1 and all(path[0] not in STAGES[run.notebook].model_fields for run in runs.values()):
+        raise unknown(f"target of '{word}' in SET,", path[0], (*STAGES, *runs))
+    notebooks = {run.notebook for key, run in runs.items() if target in (None, key, run.notebook)}
+    if not notebooks:
+        raise unknown(
+            f"target of '{word}' in SET,", target or "", (*dict.fromkeys(run.notebook for run in runs.values()), *runs)
+        )
     fields = sorted({field for notebook in notebooks for field in STAGES[notebook].model_fields} - DECIDED)
     if path and path[0] in DECIDED:
         raise RotnetError(f"SET: {path[0]} is not to be set: SEEDS, RUNS or the suite decides it. Try it by `rotnet run`.")
     if not path or path[0] not in fields:
-        where = f" of {target}" if target else f" of {suite.name}"
+        where = f" of {target}" if target else f" of {suite}"
         raise unknown(f"parameter{where} in SET", ".".join(path) or name, fields)
     if len(path) > 2:
         raise RotnetError(f"SET: '{name}' goes too deep; at most parameter.key=value.")

@@ -1,11 +1,12 @@
 """The notebooks there are, and the config class of each."""
 
-from rotnet_lib.config import TrainingConfig
+from rotnet_lib.config import RunConfig
 from rotnet_lib.evaluation.finetune import FinetuneConfig
+from rotnet_lib.evaluation.inspection import InspectConfig
 from rotnet_lib.evaluation.probe import ProbeConfig
 from rotnet_lib.registry import Registry
 from rotnet_lib.training.pretrain import PretrainConfig
 
-STAGES = Registry[type[TrainingConfig]]("notebook")
-for _config in (PretrainConfig, ProbeConfig, FinetuneConfig):
+STAGES = Registry[type[RunConfig]]("notebook")
+for _config in (PretrainConfig, ProbeConfig, FinetuneConfig, InspectConfig):
     STAGES.register(_config.stage)(_config)

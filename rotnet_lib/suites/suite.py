@@ -1,15 +1,18 @@
 """Suite and preset YAML, typed."""
 
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.report.published import published_rows
+from rotnet_lib.report.published import published_table
 from rotnet_lib.suites.stages import STAGES
+from rotnet_lib.suites.sweeps import expand
 
 _PRESETS = "presets"
 
@@ -17,7 +20,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class SuiteRun(BaseModel):
-    """One run of a suite: a notebook, what it builds on, and the parameters that make it this experiment."""
+    """One run of a suite: a notebook, what it builds on, and the parameters that make it this experiment.
+
+    In `set`, `@key` stands for the run of that key.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,15 +31,46 @@ class SuiteRun(BaseModel):
     backbone: str | None = Field(None, description="key of the run whose backbone is taken, or `random`")
     set: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def references(self) -> dict[str, str]:
+        """Parameter -> key of the run it names."""
+        return {name: value[1:] for name, value in self.set.items() if isinstance(value, str) and value.startswith("@")}
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """Keys of the runs this one builds on."""
+        backbone = [] if self.backbone in (None, "random") else [str(self.backbone)]
+        return tuple(dict.fromkeys([*backbone, *self.references.values()]))
+
+
+class SuiteCell(BaseModel):
+    """A figure of the table: the run and metric that measure it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: str
+    metric: str
+    at: float | None = Field(None, description="after this fraction of the run's epochs; None: at their end")
+
 
 class SuiteRow(BaseModel):
-    """A row of the table: its published label, and the run and metric that measure it."""
+    """A row of the table: its label, published or our own, and what measures it, by column."""
 
     model_config = ConfigDict(extra="forbid")
 
     label: str
-    run: str
-    metric: str
+    cells: dict[str, SuiteCell]
+    by_target: bool = Field(False, description="one cell, shown as a column for each right answer (class)")
+
+
+class Question(BaseModel):
+    """A question that rows of the suite answer, each compared with a baseline row."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ask: str
+    baseline: str
+    against: list[str]
 
 
 class Suite(BaseModel):
@@ -43,61 +80,107 @@ class Suite(BaseModel):
 
     name: str
     title: str
-    data: str
-    """Title of the data that the published figures were measured on."""
-    published: str
-    source: str
+    data: str = Field("CIFAR-10", description="title of the data that the published figures were measured on")
+    published: str | None = Field(None, description="table of published.yaml")
+    source: str = "rotnet"
+    axis: Literal["epochs", "labels"] | None = Field(None, description="what the columns count, drawn as a curve")
     runs: dict[str, SuiteRun]
-    rows: list[SuiteRow]
+    rows: list[SuiteRow] = Field(default_factory=list)
+    questions: list[Question] = Field(default_factory=list)
+    changed_sweeps: dict[str, list[list[Any]]] = Field(
+        default_factory=dict, description="sweep -> the suite's values, the preset's, where those differ"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Suite":
         for key, run in self.runs.items():
             if run.notebook not in STAGES:
                 raise ValueError(str(unknown(f"notebook of run '{key}'", run.notebook, STAGES)))
-            if run.backbone not in (None, "random", *self.runs):
-                raise ValueError(str(unknown(f"backbone of run '{key}'", str(run.backbone), ("random", *self.runs))))
+            for other in run.upstream:
+                if other not in self.runs:
+                    raise ValueError(str(unknown(f"run that '{key}' builds on,", other, ("random", *self.runs))))
         for row in self.rows:
-            if row.run not in self.runs:
-                raise ValueError(str(unknown(f"run of row '{row.label}'", row.run, self.runs)))
-            if row.label not in published_rows(self.published):
-                raise ValueError(str(unknown(f"row of {self.published}", row.label, published_rows(self.published))))
+            for cell in row.cells.values():
+                if cell.run not in self.runs:
+                    raise ValueError(str(unknown(f"run of row '{row.label}'", cell.run, self.runs)))
+            if self.published and row.label not in published_table(self.published):
+                raise ValueError(str(unknown(f"row of {self.published}", row.label, published_table(self.published))))
+        labels = [row.label for row in self.rows]
+        for question in self.questions:
+            for label in (question.baseline, *question.against):
+                if label not in labels:
+                    raise ValueError(str(unknown(f"row of question '{question.ask}'", label, labels)))
         return self
+
+
+class Collection(BaseModel):
+    """Several suites that are made together (`suites/<name>.yaml` with a list `suites`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    title: str
+    suites: list[str]
 
 
 class Preset(BaseModel):
     """A way to run every suite: parameters for all runs, for a notebook, or for a kind of run of it.
 
-    `set` is keyed by `all`, a notebook (`probe`), or a notebook and its task or classifier (`pretrain.rotation`);
-    the more special key wins.
+    `set` is keyed by `all`, a notebook (`probe`), or a notebook and its task or classifier (`pretrain.labels`); the more
+    special key wins. What a notebook has no parameter for does not concern it.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     description: str
     set: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    sweeps: dict[str, list[Any]] = Field(default_factory=dict, description="values in place of the suites' own")
 
-    def parameters(self, run: SuiteRun) -> dict[str, Any]:
-        """What this preset says to a run."""
+    def parameters(self, run: SuiteRun, dataset: str | None = None) -> dict[str, Any]:
+        """What this preset says to a run.
+
+        Args:
+            run: of a suite.
+            dataset: in place of the preset's; then the preset's image size, which is for its own data, is left out.
+        """
         kind = run.set.get("task") or run.set.get("classifier")
         merged: dict[str, Any] = {}
         for key in ("all", run.notebook, f"{run.notebook}.{kind}"):
             merged |= self.set.get(key, {})
-        return merged
+        if dataset not in (None, merged.get("dataset")):
+            merged |= {"dataset": dataset}
+            merged.pop("image_size", None)
+        known = STAGES[run.notebook].model_fields
+        return {name: value for name, value in merged.items() if name in known}
 
 
 def suite_names() -> list[str]:
-    """The suites there are."""
-    files = resources.files("rotnet_lib.suites").iterdir()
-    names = (Path(file.name).stem for file in files if file.name.endswith(".yaml"))
-    return sorted(name for name in names if name != _PRESETS)
+    """The suites there are, collections of suites not among them."""
+    return [name for name, document in _documents() if "suites" not in document]
 
 
-def load_suite(name: str) -> Suite:
-    """The suite of that name. Raises RotnetError if it is unknown or its YAML is not consistent."""
+def collection_names() -> list[str]:
+    """The collections of suites there are."""
+    return [name for name, document in _documents() if "suites" in document]
+
+
+def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None) -> Suite:
+    """The suite of that name.
+
+    Args:
+        name: of its file.
+        sweeps: sweep -> the values it takes in place of the suite's own.
+
+    Raises RotnetError if it is unknown or its YAML is not consistent.
+    """
     if name not in suite_names():
-        raise unknown("suite", name, suite_names())
-    return _parse(Suite, {"name": name} | _read(name), f"suites/{name}.yaml")
+        raise unknown("suite", name, [*suite_names(), *collection_names()])
+    return _parse(Suite, {"name": name} | expand(_read(name), sweeps or {}), f"suites/{name}.yaml")
+
+
+def load_collection(name: str) -> Collection:
+    """The collection of that name. Raises RotnetError if its YAML is not consistent."""
+    return _parse(Collection, {"name": name} | _read(name), f"suites/{name}.yaml")
 
 
 def load_presets() -> dict[str, Preset]:
@@ -113,7 +196,15 @@ def preset_named(name: str) -> Preset:
     return presets[name]
 
 
+def _documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    files = resources.files("rotnet_lib.suites").iterdir()
+    names = sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
+    return ((name, _read(name)) for name in names if name != _PRESETS)
+
+
+@cache
 def _read(name: str) -> dict[str, Any]:
+    """A YAML as it is. Not to be changed: read once, since planning looks into every suite."""
     text = (resources.files("rotnet_lib.suites") / f"{name}.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.safe_load(text)
     return values

@@ -13,6 +13,7 @@ from torch import nn
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import ARCHS, Backbone, make_backbone
+from rotnet_lib.models.network import Network
 
 _FORMAT = "rotnet-1"
 
@@ -66,6 +67,26 @@ def load_backbone(path: Path) -> Backbone:
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     load_strictly(backbone, own, path)
     return backbone
+
+
+def load_network(path: Path, image_size: int) -> Network:
+    """The backbone and the head in a file written by `save_backbone`: a pretrained run's whole network, in evaluation mode.
+
+    Args:
+        path: the file.
+        image_size: side of the images it will be given, in pixels.
+
+    Raises RotnetError as `load_backbone` does, and if the file holds no such head (a probe's does not).
+    """
+    backbone = load_backbone(path)
+    tensors, _ = load_tensors(path)
+    prefix = "head."
+    head = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    if not head:
+        raise RotnetError(f"{path} holds no head beside its backbone: name a pretrain run's weights.")
+    network = Network(backbone, len(list(head.values())[-1]), image_size)
+    load_strictly(network.head, head, path)
+    return network.eval()
 
 
 def load_strictly(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:

@@ -2,11 +2,11 @@
 
 import torch
 
-from rotnet_lib.config import TrainingConfig
+from rotnet_lib.config import RunConfig
 from rotnet_lib.errors import RotnetError
 
 
-def select_device(config: TrainingConfig) -> torch.device:
+def select_device(config: RunConfig) -> torch.device:
     """The device a config asks for, with its number of threads and matmul precision set.
 
     Raises RotnetError if a GPU is asked for and there is none.

@@ -1,16 +1,19 @@
 """The pretrain stage: a pretext task, or labels, from scratch."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rotnet_lib.config import EXPERIMENT, TrainingConfig
+from rotnet_lib.config import EXPERIMENT, Fraction, TrainingConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.models import ARCHS, Backbone, make_backbone
 from rotnet_lib.pretext import TASKS, make_task
-from rotnet_lib.pretext.task import task_options
+from rotnet_lib.pretext.task import PretextTask, task_options
+from rotnet_lib.runs import RunDirectory, checkpoint_of, own_name
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stage import Outcome, train_stage
+from rotnet_lib.training.checkpoints import load_network
+from rotnet_lib.training.schedules import epochs_after
 from rotnet_lib.training.task import Task
 
 
@@ -31,6 +34,14 @@ class PretrainConfig(TrainingConfig):
     )
     arch: str = Field("nin4", description="backbone", json_schema_extra=EXPERIMENT)
     width: float = Field(1.0, gt=0, le=4, description="factor on the backbone's channels")
+    teacher: str | None = Field(
+        None,
+        description="a RotNet's run, by which copies that pass for upright weigh less; None: all weigh the same",
+        json_schema_extra=EXPERIMENT,
+    )
+    checkpoints: tuple[Fraction, ...] = Field(
+        (0.2, 0.4, 0.6, 0.8), description="keep the weights after these fractions of the epochs too (figure 5a)"
+    )
 
     @field_validator("task")
     @classmethod
@@ -46,28 +57,57 @@ class PretrainConfig(TrainingConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _complete_options(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The effective config holds every option, so that two spellings of one run have one name."""
+    def _spelled_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The effective config holds every option, and runs by their names, so that two spellings of one run have one name."""
+        if isinstance(values.get("teacher"), str):
+            values = values | {"teacher": own_name(values["teacher"], values.get("runs", "runs"))}
         task, given = values.get("task", "rotation"), values.get("task_options") or {}
         if task not in TASKS or not isinstance(given, dict):
             return values  # the fields' own checks say what is wrong
         options = task_options(task, given)
         return values | {"task_options": options.model_dump(mode="json")}
 
+    @model_validator(mode="after")
+    def _teachable(self) -> Self:
+        if self.teacher and TASKS[self.task].learn_from is PretextTask.learn_from:
+            able = [name for name in TASKS if TASKS[name].learn_from is not PretextTask.learn_from]
+            raise ValueError(f"teacher: task '{self.task}' learns from none. Tasks that do: {', '.join(able)}.")
+        return self
+
     @property
     def slug(self) -> str:
-        return f"{self.task}-{self.arch}"
+        """`rotation-nin4`, and behind it what is not the task's default: `-angles-0-180`, `-grey`."""
+        usual = task_options(self.task, {}).model_dump(mode="json")
+        extras = [f"{name} {_brief(value)}" for name, value in self.task_options.items() if value != usual[name]]
+        extras += ["taught"] if self.teacher else []
+        extras += ["grey"] if self.grey else []
+        extras += [f"jitter {self.colour_jitter:g}"] if self.colour_jitter else []
+        extras += [f"{self.labels_per_class} labels"] if self.labels_per_class else []
+        return "-".join([self.task, self.arch, *extras])
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_brief, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def pretrain(config: PretrainConfig) -> Outcome:
     """Train a backbone on its task; see `train_stage`.
 
-    The result's metrics are the task's (`rotation_top1` or `top1`, percent). Raises RotnetError as `train_stage` does.
+    The result's metrics are the task's (`rotation_top1` or `top1`, percent). Raises RotnetError as `train_stage` does, and if
+    the teacher's run is not there or does not fit.
     """
 
     def make(data: Dataset) -> tuple[Task, Backbone]:
         with seeded(config.seed, "weights"):
             backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std)
-            return make_task(config.task, backbone, data, config.task_options), backbone
+            task = make_task(config.task, backbone, data, config.task_options)
+        if config.teacher:
+            path = checkpoint_of(config.teacher, config.runs)
+            teacher = load_network(path, data.image_size)
+            task.learn_from(teacher, RunDirectory(path.parent).parameters().get("task_options", {}))
+        return task, backbone
 
-    return train_stage(config, make)
+    kept = {epochs_after(share, config.epochs) for share in config.checkpoints}
+    return train_stage(config, make, checkpoint_epochs=kept - {config.epochs})  # the last epoch's are the run's weights

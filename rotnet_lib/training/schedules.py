@@ -6,6 +6,11 @@ _RISE = 0.25
 """Share of a one-cycle schedule in which the rate rises."""
 
 
+def epochs_after(share: float, epochs: int) -> int:
+    """A share of a run in whole epochs, at least one: 0.3 of 100 is 30."""
+    return max(1, round(share * epochs))
+
+
 def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:
     """The rate for step `step` (from 0) of a run.
 
@@ -18,5 +23,5 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> fl
         progress = (step + 0.5) / (config.epochs * steps_per_epoch)
         return config.lr * min(progress / _RISE, (1 - progress) / (1 - _RISE))
     epoch = step // steps_per_epoch
-    passed = sum(epoch >= max(1, round(milestone * config.epochs)) for milestone in config.lr_milestones)
+    passed = sum(epoch >= epochs_after(milestone, config.epochs) for milestone in config.lr_milestones)
     return float(config.lr * config.lr_decay**passed)

@@ -1,7 +1,7 @@
 """What the trainer asks of whatever it trains."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,13 +16,18 @@ class Step:
 
     Attributes:
         loss: scalar, the mean over the batch's inputs; what is minimised.
-        correct: metric name -> number of inputs right, scalar; the metric is their share of `inputs`, in percent.
-        inputs: network inputs in the batch, rotated copies counted.
+        correct: metric name -> (n,) bool, which of the network's n inputs were answered right; rotated copies count. The
+            metric is their share, in percent.
+        targets: (n,) int64, the right answer of each input: an index into the task's `target_names`.
     """
 
     loss: torch.Tensor
     correct: Mapping[str, torch.Tensor]
-    inputs: int
+    targets: torch.Tensor
+
+    @property
+    def inputs(self) -> int:
+        return len(self.targets)
 
 
 class Task(ABC):
@@ -30,14 +35,20 @@ class Task(ABC):
 
     Attributes:
         module: everything trained and everything saved; parameters that ask for no gradient stay as they are.
+        references: networks it reads but neither trains nor saves.
+        target_names: what the answers are called: classes, rotations.
         copies: entries each image has in an epoch (see `Loader`): 1, or K where the K rotated copies of an image are
-            samples of their own in a shuffled epoch.
+            samples of their own.
+        batch_copies: entries a batch holds for each image of the config's batch size.
         chance: metric -> its value in percent for guessing, for the metrics that must rise above it: training that
             stays there is stopped.
     """
 
     module: nn.Module
+    references: tuple[nn.Module, ...] = ()
+    target_names: Sequence[str]
     copies: int = 1
+    batch_copies: int = 1
     chance: Mapping[str, float]
 
     @abstractmethod

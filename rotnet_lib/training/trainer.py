@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -38,10 +39,19 @@ class Trainer:
         config: optimiser and schedule.
         resume: where the state is kept while the run lasts.
         device: where everything lives. On a GPU the forward pass runs in bf16 autocast.
+        after_epoch: called with the number of each epoch (from 1) before its end is recorded, so that what it does is done
+            even if the run is killed and goes on.
     """
 
     def __init__(
-        self, task: Task, loader: Loader, test: Split, config: TrainingConfig, resume: ResumeState, device: torch.device
+        self,
+        task: Task,
+        loader: Loader,
+        test: Split,
+        config: TrainingConfig,
+        resume: ResumeState,
+        device: torch.device,
+        after_epoch: Callable[[int], None] = lambda epoch: None,
     ) -> None:
         self.task = task
         self.loader = loader
@@ -49,6 +59,7 @@ class Trainer:
         self.config = config
         self.resume = resume
         self.device = device
+        self.after_epoch = after_epoch
         if config.compile:
             task.module.compile()
         self.parameters = [p for p in task.module.parameters() if p.requires_grad]
@@ -85,6 +96,7 @@ class Trainer:
                 _check_finite(row["test_loss"], epoch, len(self.loader) - 1)
                 history.append(row)
                 self._check_learning(history)
+                self.after_epoch(epoch + 1)
                 self.resume.save(self.task.module, self.optimizer, history)
         return history
 
@@ -129,14 +141,35 @@ class Trainer:
             "inputs_per_second": sums.inputs / seconds,
         }
 
-    @torch.inference_mode()
+    def accuracy_by_target(self) -> dict[str, dict[str, float]]:
+        """Metric -> name of the right answer -> percent of the test inputs with that answer which were answered so."""
+        names = self.task.target_names
+        right: dict[str, torch.Tensor] = {}
+        count = torch.zeros(len(names), dtype=torch.int64)
+        for step in self._test_steps():
+            targets = step.targets.cpu()
+            count += targets.bincount(minlength=len(names))
+            for metric, correct in step.correct.items():
+                found = targets[correct.cpu()].bincount(minlength=len(names))
+                right[metric] = right.get(metric, 0) + found
+        return {
+            metric: {name: 100 * hits / n for name, hits, n in zip(names, found.tolist(), count.tolist(), strict=True) if n}
+            for metric, found in right.items()
+        }
+
     def _evaluate(self) -> dict[str, float]:
-        self.task.module.eval()
         sums = _Sums()
+        for step in self._test_steps():
+            sums.add(step)
+        return sums.means("test")
+
+    @torch.inference_mode()
+    def _test_steps(self) -> Iterator[Step]:
+        self.task.module.eval()
         for batch in ordered_batches(self.test, _TEST_BATCH):
             with self._autocast():
-                sums.add(self.task.evaluate(batch))
-        return sums.means("test")
+                step = self.task.evaluate(batch)
+            yield step
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
@@ -165,7 +198,7 @@ class _Sums:
         self.inputs += step.inputs
         self._add("loss", step.loss.detach().float() * step.inputs)
         for name, correct in step.correct.items():
-            self._add(name, correct)
+            self._add(name, correct.sum())
 
     def _add(self, name: str, value: torch.Tensor) -> None:
         self._totals[name] = self._totals[name] + value if name in self._totals else value

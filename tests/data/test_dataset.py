@@ -163,6 +163,51 @@ def test_the_protocols_statistics_are_used_where_it_states_them(toy: type[Toy]) 
     assert (data.mean, data.std) == ((1, 2, 3), (4, 5, 6))
 
 
+# --- Grey ---
+
+
+def luminance(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) to (H, W) float, by ITU-R 601, a pixel at a time."""
+    return np.array([[0.299 * float(r) + 0.587 * float(g) + 0.114 * float(b) for r, g, b in row] for row in image])
+
+
+def test_grey_images_have_their_luminance_in_every_channel() -> None:
+    colour, grey = (load_dataset("shapes", train_size=10, test_size=10, grey=grey) for grey in (False, True))
+    for split in ("train", "test"):
+        before, after = getattr(colour, split), getattr(grey, split)
+        assert after.images.dtype == torch.uint8
+        assert after.images.shape == before.images.shape
+        assert torch.equal(after.labels, before.labels)
+        for image, original in zip(after.images.numpy(), before.images.numpy(), strict=True):
+            for channel in range(3):
+                np.testing.assert_allclose(image[..., channel], luminance(original), atol=0.501)
+
+
+def test_more_images_than_a_chunk_turn_grey(toy: type[Toy]) -> None:
+    toy.labels = [0] * 1500
+    images = load_dataset("toy", grey=True).train.images.numpy()
+    for image, original in zip(images, load_dataset("toy").train.images.numpy(), strict=True):
+        np.testing.assert_allclose(image[0, 0], luminance(original)[0, 0], atol=0.501)
+
+
+@pytest.mark.parametrize("published", [None, ((1, 2, 3), (4, 5, 6))])
+def test_statistics_of_grey_images_are_their_own(toy: type[Toy], published: Any) -> None:
+    """Those that the protocol states are of the colours."""
+    toy.statistics = published
+    data = load_dataset("toy", grey=True)
+    pixels = data.train.images.numpy().astype(np.float64)
+    assert data.mean == (round(pixels.mean(), 2),) * 3
+    assert data.std == (round(pixels.std(), 2),) * 3
+
+
+def test_grey_is_said_in_the_title_and_not_kept_in_the_cache(toy: type[Toy]) -> None:
+    toy.cached = True
+    assert load_dataset("toy", grey=True).title == "toy, grey"
+    again = load_dataset("toy")
+    assert again.title == "toy"
+    assert again.train.images[1, 0, 0].tolist() == [1, 2, 254]
+
+
 # --- The cache ---
 
 
@@ -192,6 +237,18 @@ def test_a_changed_dataset_is_decoded_anew(toy: type[Toy]) -> None:
     assert len(load_dataset("toy").train) == 12  # the fingerprint still says it is the same
     toy.fingerprint = "toy-2"
     assert len(load_dataset("toy").train) == 2
+
+
+def test_images_are_cached_as_they_are_however_they_lie_in_memory(toy: type[Toy], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`decode` may give a view with turned axes; what safetensors writes of one is scrambled."""
+    toy.cached = True
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 12), dtype=np.uint8).transpose(3, 1, 2, 0)
+    monkeypatch.setattr(toy, "decode", lambda self, split, count: (images, np.array(Toy.labels, np.int64)))
+    load_dataset("toy")
+    monkeypatch.setattr(toy, "decode", None)
+    cached = load_dataset("toy").train
+    np.testing.assert_array_equal(cached.images.numpy(), images)
+    assert cached.labels.tolist() == list(Toy.labels)
 
 
 def test_the_whole_is_kept_when_a_part_is_asked_for(toy: type[Toy], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Batches: a function of (seed, epoch), every image once, every crop and flip one that is allowed."""
 
+import colorsys
 from collections import Counter
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from rotnet_lib.data.dataset import Split
-from rotnet_lib.data.loader import Batch, Loader, crop_and_flip, ordered_batches
+from rotnet_lib.data.loader import Batch, Loader, crop_and_flip, jitter_colours, ordered_batches
 
 
 def numbered(count: int, side: int = 8) -> Split:
@@ -28,7 +29,7 @@ def numbers(batches: list[Batch]) -> list[int]:
 
 def same(first: list[Batch], second: list[Batch]) -> bool:
     return len(first) == len(second) and all(
-        torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels) and torch.equal(a.copies, b.copies)
+        all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("images", "labels", "copies", "index"))
         for a, b in zip(first, second, strict=True)
     )
 
@@ -62,6 +63,7 @@ def test_every_image_comes_once_with_its_label() -> None:
     assert numbers(batches) != list(range(24))
     for batch in batches:
         assert batch.labels.tolist() == [3 * number for number in numbers([batch])]
+        assert batch.index.tolist() == numbers([batch])
         assert batch.copies.eq(0).all()
 
 
@@ -92,6 +94,7 @@ def test_copies_are_entries_of_their_own() -> None:
     assert Counter(entries) == {(number, copy): 1 for number in range(6) for copy in range(4)}
     assert entries != sorted(entries)
     assert all(label == 3 * n for batch in batches for n, label in zip(numbers([batch]), batch.labels.tolist(), strict=True))
+    assert all(batch.index.tolist() == numbers([batch]) for batch in batches)
 
 
 def test_copies_of_an_image_are_augmented_apart() -> None:
@@ -106,6 +109,7 @@ def test_an_epoch_can_draw_more_images_than_there_are() -> None:
     assert sorted(order[:10]) == sorted(order[10:20]) == list(range(10))
     assert order[:10] != order[10:20]
     assert len(set(order[20:])) == 5
+    assert [int(place) for batch in loader.epoch(0) for place in batch.index] == order
 
 
 def test_an_epoch_can_draw_fewer_images_than_there_are() -> None:
@@ -127,6 +131,7 @@ def test_test_batches_come_in_order_and_untouched() -> None:
     batches = list(ordered_batches(split, 4))
     assert [len(batch) for batch in batches] == [4, 4, 3]
     assert torch.cat([batch.labels for batch in batches]).tolist() == list(range(11))
+    assert torch.cat([batch.index for batch in batches]).tolist() == list(range(11))
     images = torch.cat([batch.images for batch in batches])
     np.testing.assert_array_equal(images.numpy().transpose(0, 2, 3, 1), split.images.numpy())
 
@@ -196,3 +201,102 @@ def test_a_split_is_left_as_it_was() -> None:
     for batch in Loader(split, 4, seed=0, augment=False).epoch(0):
         batch.images.add_(1)
     assert torch.equal(split.images, before)
+
+
+# --- Colours ---
+
+
+def plain(colour: tuple[int, int, int], count: int) -> torch.Tensor:
+    """(count, 3, 6, 6) of one colour."""
+    return torch.tensor(colour, dtype=torch.uint8).view(1, 3, 1, 1).expand(count, 3, 6, 6).contiguous()
+
+
+def photographs(count: int = 6) -> torch.Tensor:
+    return noise(count, 8).images.permute(0, 3, 1, 2)
+
+
+def test_jittered_images_are_bytes_channels_last() -> None:
+    result = jitter_colours(photographs(), 0.4, seed=0)
+    assert result.dtype == torch.uint8
+    assert result.shape == (6, 3, 8, 8)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_jitter_is_a_function_of_its_seed() -> None:
+    images = photographs()
+    first = jitter_colours(images, 0.4, seed=1)
+    torch.manual_seed(99)
+    assert torch.equal(jitter_colours(images, 0.4, seed=1), first)
+    assert not torch.equal(jitter_colours(images, 0.4, seed=2), first)
+
+
+def test_jitter_leaves_the_process_s_own_stream_and_the_images_alone() -> None:
+    images = photographs()
+    before = images.clone()
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    jitter_colours(images, 0.4, seed=1)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(images, before)
+
+
+def test_jitter_is_drawn_for_each_image() -> None:
+    result = jitter_colours(plain((180, 90, 60), 50), 0.4, seed=0)
+    assert len({image.numpy().tobytes() for image in result}) > 40
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.5])
+def test_brightness_changes_by_up_to_the_strength(strength: float) -> None:
+    """On even grey images it is all that changes."""
+    result = jitter_colours(plain((100, 100, 100), 400), strength, seed=0).numpy()
+    assert (result == result[:, :1, :1, :1]).all()
+    factors = result[:, 0, 0, 0] / 100
+    assert 1 - strength - 0.006 <= factors.min() < 1 - 0.9 * strength
+    assert 1 + strength + 0.006 >= factors.max() > 1 + 0.9 * strength
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.5])
+def test_hue_changes_by_up_to_a_quarter_of_the_strength(strength: float) -> None:
+    """In turns of the colour circle; the images are pale enough that nothing is cut off."""
+    result = jitter_colours(plain((120, 90, 90), 400), strength, seed=0).numpy()
+    hues = np.array([colorsys.rgb_to_hsv(*map(float, image[:, 0, 0]))[0] for image in result])
+    turns = (hues + 0.5) % 1 - 0.5  # red is 0
+    assert -strength / 4 - 0.01 <= turns.min() < -0.8 * strength / 4
+    assert strength / 4 + 0.01 >= turns.max() > 0.8 * strength / 4
+
+
+def test_contrast_changes_about_the_mean() -> None:
+    """Half black-grey, half white-grey: their distance changes more than brightness alone can explain."""
+    images = plain((80, 80, 80), 400)
+    images[..., 3:] = 120
+    result = jitter_colours(images, 0.4, seed=0).float()
+    ratio = result[:, 0, 0, 5] / result[:, 0, 0, 0]
+    assert ratio.min() < 1.35  # 1.5 before; 0.6 of the contrast makes it 1.27
+    assert ratio.max() > 1.65  # 1.4 of it 1.78
+
+
+def test_without_jitter_colours_stay_and_the_order_is_the_same() -> None:
+    split = noise(8, 16)
+    still, jittered = (next(Loader(split, 8, seed=0, augment=True, colour_jitter=strength).epoch(0)) for strength in (0.0, 0.4))
+    plainly = next(Loader(split, 8, seed=0, augment=True).epoch(0))
+    assert same([still], [plainly])
+    assert torch.equal(still.index, jittered.index)
+    assert not torch.equal(still.images, jittered.images)
+
+
+def test_jittered_epochs_repeat_and_differ() -> None:
+    split = noise(8, 16)
+    epochs = [
+        list(Loader(split, 4, seed=seed, augment=False, colour_jitter=0.4).epoch(number))
+        for seed, number in ((0, 0), (0, 1), (1, 0), (0, 1))
+    ]
+    assert same(epochs[1], epochs[3])
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert not same(epochs[first], epochs[second])
+
+
+def test_batches_of_an_epoch_are_jittered_apart() -> None:
+    grey = Split(torch.full((8, 8, 8, 3), 100, dtype=torch.uint8), torch.arange(8))
+    first, second = Loader(grey, 4, seed=0, augment=False, colour_jitter=0.4).epoch(0)
+    assert not torch.equal(first.images, second.images)

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.classifier_config import ClassifierConfig, checkpoint_of
+from rotnet_lib.evaluation.classifier_config import ClassifierConfig
 from rotnet_lib.evaluation.finetune import FinetuneConfig
 from rotnet_lib.evaluation.probe import ProbeConfig, probe
-from rotnet_lib.runs import METRICS, MODEL, PARAMETERS
+from rotnet_lib.runs import METRICS, MODEL, PARAMETERS, checkpoint_of
+from rotnet_lib.training.checkpoints import load_tensors
 from rotnet_lib.training.pretrain import PretrainConfig
 from rotnet_lib.training.schedules import learning_rate
 
@@ -107,15 +109,33 @@ def test_what_is_not_said_follows_the_backbones_run() -> None:
 
 
 def test_with_other_data_the_backbones_sizes_mean_nothing() -> None:
-    make_run("rotnet", train_size=30, test_size=20, image_size=16)
+    make_run("rotnet", train_size=30, test_size=20, image_size=16, grey=True)
     config = ProbeConfig.build({"backbone": "rotnet", "dataset": "cifar10"})
     assert (config.dataset, config.train_size, config.test_size, config.image_size) == ("cifar10", None, None, None)
+    assert config.grey is False
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_images_are_grey_where_the_backbones_were(grey: bool) -> None:
+    make_run("rotnet", grey=grey)
+    for stage in (ProbeConfig, FinetuneConfig):
+        assert stage.build({"backbone": "rotnet"}).grey is grey
+        assert stage.build({"backbone": "newest", "grey": None}).grey is grey
+        assert stage.build({"backbone": "rotnet", "grey": not grey}).grey is not grey
+
+
+def test_where_no_run_is_asked_images_keep_their_colour() -> None:
+    assert ProbeConfig.build(RANDOM).grey is False
+    later = {"backbone": "later", "arch": "nin4", "width": 1.0, "dataset": "cifar10"}
+    assert ProbeConfig.build(later).grey is False
+    assert ProbeConfig.build(later | {"grey": True}).grey is True
 
 
 def test_the_schedule_does_not_follow_the_backbones_run() -> None:
-    make_run("rotnet", epochs=7, batch_size=8, lr=0.7, seed=7)
+    make_run("rotnet", epochs=7, batch_size=8, lr=0.7, seed=7, colour_jitter=0.4, labels_per_class=5)
     config = ProbeConfig.build({"backbone": "rotnet"})
     assert (config.epochs, config.batch_size, config.lr, config.seed) == (50, 128, 0.1, 0)
+    assert (config.colour_jitter, config.labels_per_class) == (0, None)
 
 
 def test_a_run_that_does_not_exist_yet_is_not_asked_if_nothing_is_left_to_it() -> None:
@@ -155,6 +175,48 @@ def test_a_checkpoint_of_another_arch_or_width_is_named(
     assert str(run.path / MODEL) in str(error.value)
 
 
+# --- The backbone as it was earlier ---
+
+
+def backbone_in(path: Path) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in load_tensors(path)[0].items() if name.startswith("backbone.")}
+
+
+@pytest.mark.parametrize(("checkpoint", "file"), [(0.25, "model-epoch1"), (0.5, "model-epoch2"), (None, "model")])
+def test_a_checkpoint_is_the_backbone_after_that_share_of_its_epochs(
+    checkpoint: float | None, file: str, pretrained: Any, tiny: dict[str, Any]
+) -> None:
+    run = pretrained(epochs=4, checkpoints=[0.25, 0.5])
+    outcome = probe(ProbeConfig.build(tiny | {"backbone": run.name, "checkpoint": checkpoint, "layer": "conv3"}))
+    files = {path.stem: backbone_in(path) for path in run.path.glob("model*.safetensors")}
+    read = backbone_in(outcome.directory.path / MODEL)
+    fits = [name for name, tensors in files.items() if all(torch.equal(tensors[key], read[key]) for key in read)]
+    assert fits == [file]
+    assert len(files) == 3
+
+
+def test_a_share_that_rounds_to_the_last_epoch_is_the_run_itself(pretrained: Any, tiny: dict[str, Any]) -> None:
+    run = pretrained(epochs=2, checkpoints=[])
+    outcome = probe(ProbeConfig.build(tiny | {"backbone": run.name, "checkpoint": 0.9, "layer": "conv3"}))
+    read, whole = backbone_in(outcome.directory.path / MODEL), backbone_in(run.path / MODEL)
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in read.items())
+
+
+@pytest.mark.parametrize(("shares", "said"), [([0.25, 0.75], r"Kept: 0\.25, 0\.75\."), ([], r"Kept: none\.")])
+def test_a_checkpoint_that_was_not_kept_is_told_from_those_that_were(
+    shares: list[float], said: str, pretrained: Any, tiny: dict[str, Any]
+) -> None:
+    run = pretrained(epochs=4, checkpoints=shares)
+    with pytest.raises(RotnetError, match=rf"{run.name} did not keep its weights after 0\.5 of its epochs\. {said}"):
+        probe(ProbeConfig.build(tiny | {"backbone": run.name, "checkpoint": 0.5}))
+
+
+@pytest.mark.parametrize("stage", [ProbeConfig, FinetuneConfig])
+def test_a_random_backbone_has_no_checkpoints(stage: type[ClassifierConfig]) -> None:
+    with pytest.raises(RotnetError, match="a random backbone has no epochs"):
+        stage.build(RANDOM | {"checkpoint": 0.2})
+
+
 # --- Layer, classifier, arch ---
 
 
@@ -184,6 +246,10 @@ def test_layers(layer: Any, named: tuple[str, ...], layers: tuple[str, ...]) -> 
         ({"classifier": "nonlinaer"}, ["classifier 'nonlinaer'", "did you mean 'nonlinear'?", "linear, nonlinear, conv"]),
         ({"arch": "nim4"}, ["arch 'nim4'", "did you mean 'nin4'?", "nin3, nin4, nin5"]),
         ({"laier": "conv4"}, ["'laier'", "did you mean 'layer'?"]),
+        ({"views": "turned"}, ["views", "'one', 'rotated' or 'flipped'", "not 'turned'"]),
+        ({"combine": "add"}, ["combine", "'average' or 'concatenate'", "not 'add'"]),
+        ({"checkpoint": 0.5}, ["checkpoint: a random backbone has no epochs"]),
+        ({"checkpoint": 20}, ["checkpoint", "less than 1", "not 20"]),
         ({"epochs": 0}, ["epochs", "greater than or equal to 1", "not 0"]),
         ({"lr_milestones": "late"}, ["lr_milestones", "not 'late'"]),
     ],
@@ -251,4 +317,5 @@ def test_other_data_differ_from_the_protocol() -> None:
 def test_defaults() -> None:
     assert ProbeConfig.build(RANDOM).classifier == "nonlinear"
     assert FinetuneConfig.build(RANDOM).classifier == "conv"
+    assert (ProbeConfig.build(RANDOM).views, ProbeConfig.build(RANDOM).checkpoint) == ("one", None)
     assert ProbeConfig.build(RANDOM).layer == FinetuneConfig.build(RANDOM).layer == ("conv2",)

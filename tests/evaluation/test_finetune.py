@@ -37,7 +37,8 @@ def test_weights_and_statistics_of_the_blocks_below_change(pretrained: Any, tiny
     for name, tensor in after.items():
         assert not torch.equal(tensor, before[name]), name
     trained = {n: t for n, t in load_tensors(outcome.directory.path / MODEL)[0].items() if n.endswith(("weight", "bias"))}
-    assert outcome.result.parameters_trained == sum(tensor.numel() for tensor in trained.values())
+    assert outcome.result.training
+    assert outcome.result.training.parameters == sum(tensor.numel() for tensor in trained.values())
 
 
 def test_it_starts_from_the_pretrained_weights(pretrained: Any, tiny: dict[str, Any]) -> None:
@@ -102,7 +103,9 @@ def test_the_first_images_of_each_class_are_trained_on(
 def test_an_epoch_draws_as_many_samples_whatever_the_number_of_labels(tiny: dict[str, Any]) -> None:
     tiny |= {"backbone": "random", "arch": "nin3"}
     few, all_labels = run_finetune(tiny, labels_per_class=1), run_finetune(tiny)
-    assert few.result.inputs == all_labels.result.inputs == 32  # of 40 images, in whole batches of 16
+    assert few.result.training
+    assert all_labels.result.training
+    assert few.result.training.inputs == all_labels.result.training.inputs == 32  # of 40 images, in whole batches of 16
 
 
 def test_too_many_labels_name_the_class_that_has_fewer(tiny: dict[str, Any], shapes_data: Dataset) -> None:
@@ -127,4 +130,4 @@ def test_names_say_what_was_trained(tiny: dict[str, Any]) -> None:
     tiny |= {"backbone": "random", "arch": "nin4"}
     assert FinetuneConfig.build(tiny).slug == "random-nin4-conv2-conv"
     few = FinetuneConfig.build(tiny | {"backbone": "run", "labels_per_class": 20, "freeze": True, "classifier": "linear"})
-    assert few.slug == "finetune-nin4-conv2-linear-frozen-20-labels"
+    assert few.slug == "finetune-nin4-conv2-linear-20-labels-frozen"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.evaluation.classifier_task import ClassifierTask
 from rotnet_lib.evaluation.probe import ProbeConfig, probe
 from rotnet_lib.models import make_backbone
@@ -61,20 +61,22 @@ def test_the_frozen_backbone_keeps_its_weights_and_statistics(pretrained: Any, t
     assert sum("running_mean" in name for name in before) == 9  # three blocks of three batch norms
     assert same(before, after)
     heads = weights(result.directory, "heads.")
-    assert result.result.parameters_trained == sum(
+    assert result.result.training
+    assert result.result.training.parameters == sum(
         tensor.numel() for name, tensor in heads.items() if name.endswith(("weight", "bias"))
     )
 
 
-def test_the_frozen_backbone_is_run_in_evaluation_mode() -> None:
+def test_the_frozen_backbone_is_run_in_evaluation_mode(tiny: dict[str, Any], shapes_data: Dataset) -> None:
     """In training mode the batch, not only the image, decides the features."""
     with seeded(0):
         backbone = make_backbone("nin3", width=0.05, mean=(127.0,) * 3, std=(60.0,) * 3)
-    task = ClassifierTask(backbone, ["conv2"], "conv", classes=10, image_size=32, freeze=True, seed=0)
+    config = ProbeConfig.build(tiny | {"backbone": "random", "arch": "nin3", "layer": "conv2", "classifier": "conv"})
+    task = ClassifierTask(backbone, config, shapes_data, freeze=True)
     task.module.train()
     assert [name for name, module in task.module.named_children() if module.training] == ["heads"]
     assert not any(module.training for module in backbone.modules())
-    images = torch.from_numpy(load_dataset("shapes", train_size=10, test_size=10).train.images.numpy()).permute(0, 3, 1, 2)
+    images = shapes_data.train.images[:10].permute(0, 3, 1, 2)
     alone = backbone.features(images[:1], ["conv2"])["conv2"]
     assert torch.allclose(alone, backbone.features(images, ["conv2"])["conv2"][:1], atol=1e-5)
 
@@ -110,3 +112,18 @@ def test_names_say_what_was_probed(tiny: dict[str, Any]) -> None:
     tiny |= {"arch": "nin4", "backbone": "random"}
     assert ProbeConfig.build(tiny).slug == "probe-random-nin4-conv2-nonlinear"
     assert ProbeConfig.build(tiny | {"backbone": "run", "layer": "conv1,conv4"}).slug == "probe-nin4-conv1-conv4-nonlinear"
+    views = {"backbone": "run", "checkpoint": 0.25, "views": "rotated", "combine": "concatenate", "labels_per_class": 20}
+    assert ProbeConfig.build(tiny | views).slug == "probe-nin4-conv2-nonlinear-rotated-concatenate-at-0.25-20-labels"
+
+
+# --- Few labels ---
+
+
+def test_a_probe_can_train_on_a_few_labels(pretrained: Any, tiny: dict[str, Any]) -> None:
+    tiny |= {"backbone": pretrained().name, "layer": "conv2"}
+    few, every = run_probe(tiny, labels_per_class=2), run_probe(tiny)
+    assert (few.result.data.train_images, every.result.data.train_images) == (20, 40)
+    assert few.result.training == every.result.training.model_copy(  # type: ignore[union-attr]
+        update={name: getattr(few.result.training, name) for name in ("seconds", "inputs_per_second")}
+    )
+    assert not same(weights(few.directory, "heads."), weights(every.directory, "heads."))

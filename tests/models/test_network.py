@@ -18,4 +18,5 @@ def test_the_head_averages_the_last_map_and_is_linear() -> None:
 def test_other_image_sizes_only_change_the_map() -> None:
     backbone = make_backbone("nin3", width=0.1, mean=(0,) * 3, std=(255,) * 3)
     network = Network(backbone, classes=4, image_size=28).eval()
+    assert network.classes == 4
     assert network(torch.zeros(2, 3, 28, 28)).shape == network(torch.zeros(2, 3, 48, 48)).shape == (2, 4)

@@ -11,16 +11,18 @@ import pytest
 from pydantic_core import to_jsonable_python
 
 from rotnet_lib.config import StageConfig, TrainingConfig
-from rotnet_lib.evaluation.classifier_config import ClassifierConfig
+from rotnet_lib.evaluation.backbone_config import BackboneConfig
 from rotnet_lib.evaluation.finetune import FinetuneConfig
+from rotnet_lib.evaluation.inspection import InspectConfig
 from rotnet_lib.evaluation.probe import ProbeConfig
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.suite_report import ReportConfig
+from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.training.pretrain import PretrainConfig
 
 CONFIGS: dict[str, type[StageConfig]] = {
-    schema.stage: schema for schema in (PretrainConfig, ProbeConfig, FinetuneConfig, ReportConfig)
+    schema.stage: schema for schema in (PretrainConfig, ProbeConfig, FinetuneConfig, InspectConfig, ReportConfig)
 }
 
 
@@ -79,8 +81,10 @@ def test_the_defaults_are_the_configs(name: str) -> None:
 
 def test_the_defaults_make_the_defaults_config(name: str) -> None:
     schema, found = CONFIGS[name], defaults(name)
-    random = {"backbone": "random", "arch": "nin4", "dataset": "shapes"} if issubclass(schema, ClassifierConfig) else {}
-    assert schema.build(found | random) == schema.build(random)
+    # A run that says all there is to ask it does not have to be there.
+    run = {"backbone": "some-run", "arch": "nin4", "width": 1.0, "dataset": "shapes"}
+    given = run if issubclass(schema, BackboneConfig) else {}
+    assert schema.build(found | given) == schema.build(given)
 
 
 def test_papermill_reads_names_types_and_help_from_the_cell(name: str) -> None:
@@ -135,7 +139,7 @@ def test_a_notebook_is_parameters_one_call_a_result_and_a_line_that_saves(name: 
     statements = [statement for cell in cells(name)[2:] for statement in ast.parse("".join(cell["source"])).body]
     kinds = {type(statement) for statement in statements}
     assert kinds <= {ast.ImportFrom, ast.Import, ast.Assign, ast.Expr}  # no function, no loop, no condition
-    assert len([s for s in statements if not isinstance(s, ast.ImportFrom | ast.Import)]) <= 6
+    assert len([s for s in statements if not isinstance(s, ast.ImportFrom | ast.Import)]) <= 7
     assert ".from_notebook(globals())" in source(name)
     assert ast.unparse(statements[-1]).endswith(".save()")
     assert tagged(name, "result")
@@ -151,6 +155,17 @@ def test_the_config_is_read_right_behind_the_parameters(name: str) -> None:
 
 def runs_of(folder: Path) -> Iterator[Path]:
     yield from folder.glob("*/metrics.json")
+
+
+def test_the_report_shows_the_table_then_its_picture_then_answers_then_what_it_was_measured_with() -> None:
+    shown = [ast.unparse(ast.parse("".join(cell["source"]))) for cell in tagged("report", "result")]
+    assert shown == [
+        "report.summary",
+        "_ = picture(report)",
+        "answers(report)",
+        "report.details",
+        "_ = learning_curves(report.histories)",
+    ]
 
 
 # --- The code, in this process ---
@@ -175,3 +190,11 @@ def test_a_notebook_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
     assert set(probed.result.metrics) == {"conv1_top1", "conv2_top1", "conv3_top1", "conv4_top1"}
     assert tuned.result.data.train_images == 20
     assert len(list(runs_of(Path("runs")))) == 3
+
+
+@pytest.mark.parametrize("suite", ["table1", "table3", "table9", "figure5a", "figure5b", "inspect", "questions"])
+def test_the_report_notebook_runs_for_a_suite_of_which_nothing_is_finished(suite: str) -> None:
+    path = plan_suite(suite, Options(preset="quick")).write()
+    report = run_cells("report", suite=suite)["report"]
+    assert report.path.samefile(path)
+    assert (path.parent / "table.csv").exists()

@@ -19,8 +19,9 @@ def test_the_loss_is_the_cross_entropy_of_the_class(shapes_data: Dataset) -> Non
         expected = -sum(float(probabilities[i, label].log()) for i, label in enumerate(batch.labels.tolist())) / 7
         for step in (task.step(batch), task.evaluate(batch)):
             assert step.loss.item() == pytest.approx(expected, rel=1e-5)
-            assert step.correct["top1"].item() == (probabilities.argmax(1) == batch.labels).sum().item()
-            assert step.inputs == 7
+            assert step.correct["top1"].tolist() == (probabilities.argmax(1) == batch.labels).tolist()
+            assert step.targets.tolist() == batch.labels.tolist()
     assert probabilities.shape == (7, 10)
     assert task.chance == {"top1": 10.0}
-    assert task.copies == 1
+    assert task.target_names == shapes_data.classes
+    assert task.copies == task.batch_copies == 1

@@ -26,4 +26,6 @@ def test_the_example_trains(tiny: dict[str, Any]) -> None:
     finally:
         TASKS._entries.pop("flip", None)
     assert 0 <= outcome.result.metrics["flip_top1"].last <= 100
-    assert outcome.result.inputs == 2 * 16 * 2  # two copies of each image, two batches of 16
+    assert outcome.result.training
+    assert outcome.result.training.inputs == 2 * 16 * 2  # two copies of each image, two batches of 16
+    assert set(outcome.result.by_target["flip_top1"]) == {"as it is", "flipped"}

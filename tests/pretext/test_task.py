@@ -7,7 +7,7 @@ import pytest
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import make_backbone
-from rotnet_lib.pretext import Labels, Rotation, make_task
+from rotnet_lib.pretext import Labels, Rotation, RotationInstance, make_task
 from rotnet_lib.pretext.task import task_options
 
 
@@ -19,6 +19,9 @@ from rotnet_lib.pretext.task import task_options
         ("rotation", {"angles": [0, 360]}, ["task_options.angles", "360 degrees stands twice"]),
         ("rotation", {"angles": "upright"}, ["task_options.angles"]),
         ("rotation", {"angles": [0, "left"]}, ["task_options.angles.1"]),
+        ("rotation", {"gamma": 0}, ["task_options.gamma", "greater than 0"]),
+        ("rotation-instance", {"copies": "one"}, ["task_options.copies", "in one batch: all, not 'one'"]),
+        ("rotation-instance", {"temprature": 1}, ["of rotation-instance", "did you mean 'temperature'?"]),
         ("labels", {"angles": [0, 90]}, ["task option 'angles' of labels", "Allowed: none"]),
     ],
 )
@@ -30,10 +33,15 @@ def test_what_is_wrong_is_named(name: str, options: dict[str, Any], parts: list[
 
 
 def test_options_left_out_are_the_papers() -> None:
-    assert task_options("rotation", {}).model_dump() == {"angles": (0, 90, 180, 270), "copies": "all"}
+    rotation = {"angles": (0, 90, 180, 270), "copies": "all", "crop_for": (), "gamma": 2}
+    assert task_options("rotation", {}).model_dump() == rotation
+    instance = {"instance_weight": 1, "temperature": 0.07, "momentum": 0.5, "dimension": 128}
+    assert task_options("rotation-instance", {}).model_dump() == rotation | instance
 
 
-@pytest.mark.parametrize(("name", "kind"), [("rotation", Rotation), ("labels", Labels)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("rotation", Rotation), ("labels", Labels), ("rotation-instance", RotationInstance)]
+)
 def test_a_task_is_made_by_name(name: str, kind: type, shapes_data: Dataset) -> None:
     backbone = make_backbone("nin3", width=0.05, mean=shapes_data.mean, std=shapes_data.std)
     task = make_task(name, backbone, shapes_data, {})

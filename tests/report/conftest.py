@@ -1,6 +1,7 @@
 """A suite whose runs finished with figures of one's choice, without any of them being run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -10,26 +11,56 @@ import pytest
 from matplotlib import pyplot
 
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
-from rotnet_lib.runs import HISTORY, METRICS, NOTEBOOK, DataRecord, Metric, RunResult
-from rotnet_lib.suites.plan import Options, Plan, PlannedRun, make_plan
+from rotnet_lib.runs import HISTORY, METRICS, NOTEBOOK, DataRecord, Metric, RunResult, TrainingRecord
+from rotnet_lib.suites.plan import Options, Plan, PlannedRun, plan_suite
 
 matplotlib.use("agg")  # not by the environment, which kernels inherit: their pictures would be gone
 
 
 class MadeUp:
-    """Table 3 planned with some options, and its runs finished or failed by hand."""
+    """A suite planned with some options, and its runs finished or failed by hand."""
 
-    def __init__(self, **options: Any) -> None:
-        self.plan: Plan = make_plan("table3", Options(**({"preset": "quick"} | options)))
+    def __init__(self, name: str = "table3", **options: Any) -> None:
+        self.plan: Plan = plan_suite(name, Options(**({"preset": "quick"} | options)))
         self.path = self.plan.write()
+
+    @property
+    def directory(self) -> Path:
+        """Where the suite's report goes."""
+        return self.plan.directory
 
     def run(self, key: str, seed: int = 0) -> PlannedRun:
         return next(run for run in self.plan.runs if (run.key, run.config.seed) == (key, seed))
 
-    def finish(self, key: str, last: float, *, best: float | None = None, seed: int = 0, title: str = "made up") -> RunResult:
-        """Write a run's result: `last` at the last of three epochs, `best` at the second."""
-        run, best = self.run(key, seed), last if best is None else best
-        metric = next(row.metric for row in self.plan.suite.rows if row.run == key) if key != "rotnet" else "rotation_top1"
+    def finish(
+        self,
+        key: str,
+        last: float | Mapping[str, float],
+        *,
+        best: float | None = None,
+        seed: int = 0,
+        title: str = "made up",
+        by_target: Mapping[str, float] | None = None,
+        course: Sequence[float] | None = None,
+        train_images: int = 4000,
+        trained: bool = True,
+    ) -> RunResult:
+        """Write a run's result.
+
+        Args:
+            key, seed: which run.
+            last: percent at the last epoch, of every metric or by metric.
+            best: percent at the best epoch, the second of three; None: as at the last.
+            title: of the data.
+            by_target: percent by right answer, of every metric.
+            course: percent at every epoch; None: three epochs that start at half of `last`.
+            train_images: trained on, of 10 classes.
+            trained: whether the run trains anything.
+        """
+        run = self.run(key, seed)
+        lasts = dict(last) if isinstance(last, Mapping) else dict.fromkeys(metrics_of(run), last)
+        courses = {name: list(course or (end / 2, end if best is None else best, end)) for name, end in lasts.items()}
+        epochs = len(next(iter(courses.values())))
         result = RunResult(
             run=run.name,
             stage=run.config.stage,
@@ -41,16 +72,15 @@ class MadeUp:
                 fingerprint="0123",
                 classes=[f"class {n}" for n in range(10)],
                 image_size=32,
-                train_images=4000,
+                train_images=train_images,
                 test_images=1000,
             ),
-            metrics={metric: Metric(last=last, best=best, best_epoch=2)},
-            epochs=3,
-            inputs=12000,
-            train_seconds=100.0,
-            inputs_per_second=120.0,
+            metrics={n: Metric(last=end, best=end if best is None else best, best_epoch=2) for n, end in lasts.items()},
+            by_target={name: dict(by_target or {}) for name in lasts},
+            training=TrainingRecord(epochs=epochs, inputs=12000, seconds=100.0, inputs_per_second=120.0, parameters=1234567)
+            if trained
+            else None,
             wall_seconds=110.0,
-            parameters_trained=1234567,
             peak_memory_mib=512,
             environment={
                 "rotnet_lib": "0.1.0",
@@ -63,9 +93,13 @@ class MadeUp:
             finished_at="2026-11-22 13:19:44 UTC",
         )
         run.directory.path.mkdir(parents=True, exist_ok=True)
-        history = {"epoch": [1, 2, 3], f"test_{metric}": [last / 2, best, last], f"train_{metric}": [1.0, 2.0, 3.0]}
-        losses = {"train_loss": [3.0, 2.0, 1.0], "test_loss": [3.5, 2.5, 1.5]}
-        pd.DataFrame(history | losses).to_csv(run.directory.path / HISTORY, index=False)
+        if trained:
+            numbers = range(1, epochs + 1)
+            history: dict[str, Any] = {"epoch": numbers}
+            for name, values in courses.items():
+                history |= {f"test_{name}": values, f"train_{name}": [1.0 * number for number in numbers]}
+            losses = {"train_loss": [3.0 / n for n in numbers], "test_loss": [3.5 / n for n in numbers]}
+            pd.DataFrame(history | losses).to_csv(run.directory.path / HISTORY, index=False)
         (run.directory.path / METRICS).write_text(result.model_dump_json())
         (run.directory.path / "parameters.yaml").write_text("{}")
         (run.directory.path / "report.html").write_text("the run's report")
@@ -80,17 +114,27 @@ class MadeUp:
         (directory / "parameters.yaml").write_text("{}")
         (directory / "report.html").write_text("the failed run's report")
 
-    def finish_all(self, title: str = "made up") -> None:
+    def finish_all(self, title: str = "made up", **more: Any) -> None:
         for run in self.plan.runs:
-            self.finish(run.key, 50.0, seed=run.config.seed, title=title)
+            self.finish(run.key, 50.0, seed=run.config.seed, title=title, **more)
 
     def report(self) -> SuiteReport:
-        return SuiteReport(ReportConfig(plan=str(self.path)))
+        return SuiteReport(ReportConfig(suite=self.plan.suite.name, plan=str(self.path)))
+
+
+def metrics_of(run: PlannedRun) -> list[str]:
+    """The metrics a run of that stage has."""
+    values = run.config.model_dump()
+    if run.config.stage == "pretrain":
+        return ["top1" if values["task"] == "labels" else "rotation_top1"]
+    if run.config.stage == "inspect":
+        return ["rotation_top1"]
+    return [f"{layer}_top1" for layer in run.config.layers]  # type: ignore[attr-defined]
 
 
 @pytest.fixture
 def made_up() -> type[MadeUp]:
-    """`suite = made_up(seeds=3)`, `suite.finish("rotnet-conv", 80.0)`, `suite.report()`."""
+    """`suite = made_up("table3", seeds=3)`, `suite.finish("rotnet-conv", 80.0)`, `suite.report()`."""
     return MadeUp
 
 

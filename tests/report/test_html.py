@@ -12,9 +12,11 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+from rotnet_lib.report.answers import answers
 from rotnet_lib.report.fragments import fragment, style
 from rotnet_lib.report.html import render
 from rotnet_lib.report.index import write_index
+from rotnet_lib.report.overview import write_overview
 from rotnet_lib.report.run_report import run_summary
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -124,7 +126,34 @@ def test_the_index_and_a_run_summary_ask_nothing_of_any_other_host(made_up: Any)
     (suite.path.parent / "report.html").touch()
     assert outside(write_index(Path("runs")).read_text()) == []
     assert outside(suite.report().summary.data) == []
+    assert outside(suite.report().details.data) == []
     assert outside(run_summary(suite.finish("rotnet", 50.0)).data) == []
+
+
+@pytest.mark.parametrize("name", ["table1", "table9", "figure5a", "figure5b", "inspect"])
+def test_a_suite_of_any_kind_asks_nothing_of_any_other_host(name: str, made_up: Any) -> None:
+    suite = made_up(name)
+    suite.finish_all(by_target={"cat": 60.0})
+    report = suite.report()
+    assert outside(report.summary.data) == []
+    assert outside(report.details.data) == []
+
+
+def test_answers_with_their_pictures_ask_nothing_of_any_other_host(made_up: Any) -> None:
+    suite = made_up("questions")
+    suite.finish("rotnet-nonlinear", 70.0)
+    suite.finish("probe-one", 60.0)
+    html = answers(suite.report())
+    assert html is not None
+    assert "<img" in html.data
+    assert outside(html.data) == []
+
+
+def test_the_page_of_a_collection_asks_nothing_of_any_other_host(made_up: Any) -> None:
+    suite = made_up("table1")
+    suite.finish_all()
+    path = write_overview(suite.directory.parent / "all", "All of it", [suite.directory])
+    assert outside(path.read_text()) == []
 
 
 def test_a_page_fits_a_phone_and_print(tmp_path: Path) -> None:

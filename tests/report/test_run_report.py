@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from rotnet_lib.report.run_report import describe_differences, plain, run_summary, training_curves
-from rotnet_lib.report.suite_plots import compare_rows, learning_curves
+from rotnet_lib.report.run_report import describe_differences, plain, run_summary, target_bars, training_curves
 from rotnet_lib.runs import Metric, RunResult
 
 
@@ -51,6 +50,14 @@ def test_where_the_figure_comes_from(made_up: Any) -> None:
     data_and_time = ("fingerprint 0123", "12,000 inputs", "Some processor, 1 threads", "512 MiB")
     for part in (*data_and_time, "abcdef012345", "torch 2.15.0", result.run):
         assert part in text(result)
+
+
+def test_a_run_that_trains_nothing_names_no_epochs_and_no_training(made_up: Any) -> None:
+    shown = text(made_up("inspect").finish("inspect", 70.0, trained=False))
+    assert "rotation_top1 70.00 %" in shown
+    assert "nothing is trained here" in shown
+    for word in ("last epoch", "inputs", "parameters trained"):
+        assert word not in shown
 
 
 def test_differences_in_words() -> None:
@@ -107,37 +114,23 @@ def test_curves_of_several_layers() -> None:
         assert lines_of(accuracy).count([10.0 * n, 10.0 * n + 1]) == 2
 
 
-def test_rows_are_compared_as_dots(made_up: Any) -> None:
-    suite = made_up(seeds=2)
-    suite.finish("supervised", 90.0)
-    suite.finish("supervised", 91.0, seed=1)
-    [axis] = compare_rows(suite.report().rows).axes
-    points = np.concatenate([np.asarray(dots.get_offsets()) for dots in axis.collections])
-    assert {90.0, 91.0, 92.8, 84.7} <= set(points[:, 0].round(2))
-    labels = [label.get_text() for label in axis.get_yticklabels()]
-    assert len(labels) == 10
-    on_first = points[np.abs(points[:, 1] - labels.index("Supervised NIN")) < 0.5][:, 0]
-    assert sorted(on_first.round(2)) == [90.0, 91.0, 92.8]
+def bars_of(axis: Any) -> list[float]:
+    return [float(bar.get_height()) for bar in axis.patches if bar.get_height() > 0]
 
 
-def test_learning_curves_have_a_panel_a_run_and_a_line_a_seed(made_up: Any) -> None:
-    suite = made_up(seeds=2)
-    for seed in (0, 1):
-        suite.finish("supervised", 90.0 + seed, seed=seed)
-        suite.finish("rotnet", 70.0 + seed, seed=seed)
-    figure = learning_curves(suite.report().histories)
-    assert figure is not None
-    panels = {axis.get_title(): lines_of(axis) for axis in figure.axes}
-    assert sorted(panels) == ["rotnet", "supervised"]
-    assert panels["rotnet"] == [[35.0, 70.0, 70.0], [35.5, 71.0, 71.0]]
+def test_bars_are_the_accuracies_by_right_answer(made_up: Any) -> None:
+    result = made_up().finish("rotnet", 75.0, by_target={"0 degrees": 90.0, "90 degrees": 60.0})
+    [axis] = target_bars(result).axes
+    assert bars_of(axis) == [90.0, 60.0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0 degrees", "90 degrees"]
 
 
-def test_a_suite_without_a_finished_run_still_has_its_pictures(made_up: Any) -> None:
-    suite = made_up()
-    suite.fail("rotnet")
-    report = suite.report()
-    assert compare_rows(report.rows).axes
-    assert learning_curves(report.histories) is None
+def test_bars_of_several_metrics_stand_side_by_side_and_are_named(made_up: Any) -> None:
+    result = made_up("table1").finish("probe3", 50.0, by_target={"cat": 60.0, "ship": 40.0})
+    figure = target_bars(result)
+    assert sorted(bars_of(figure.axes[0])) == [40.0] * 3 + [60.0] * 3
+    [legend] = figure.legends
+    assert [entry.get_text() for entry in legend.get_texts()] == ["conv1_top1", "conv2_top1", "conv3_top1"]
 
 
 @pytest.mark.parametrize("epochs", [1, 200])

@@ -23,12 +23,15 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
+from rotnet_lib.config import RunConfig
+from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.probe import ProbeConfig, probe
-from rotnet_lib.report.published import published_rows
+from rotnet_lib.report.published import published_table
 from rotnet_lib.runs import HISTORY, METRICS, MODEL, NOTEBOOK, REPORT, RESUME, RunDirectory
-from rotnet_lib.suites.engine import one_at_a_time, prepare_data
-from rotnet_lib.suites.plan import Options, Plan, make_plan
+from rotnet_lib.stage import load_data
+from rotnet_lib.suites.engine import one_at_a_time, prepare_data, reproduce
+from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite
 from rotnet_lib.training.checkpoints import load_tensors
 from rotnet_lib.training.pretrain import PretrainConfig, pretrain
 
@@ -68,7 +71,7 @@ class Folder:
         return Made(self.plan(text), code, (self.path / log).read_text())
 
     def plan(self, text: str) -> Plan:
-        return make_plan("table3", Options(preset="quick", set=text, runs=str(self.path / "runs")))
+        return plan_suite("table3", Options(preset="quick", set=text, runs=str(self.path / "runs")))
 
 
 @dataclass
@@ -164,13 +167,15 @@ def test_the_failed_run_keeps_its_notebook_and_page_with_the_error(failed: Made)
 @slow
 def test_the_report_says_failed_in_that_row_and_measures_the_others(failed: Made) -> None:
     table = rows(failed.report)
-    assert list(table) == list(published_rows("table3"))
+    published = {label: figures["top1"] for label, figures in published_table("table3").items()}
+    assert list(table) == list(published)
     assert table["RotNet + conv"][:4] == ["91.16", "failed", "", "0 of 1"]
     for row in failed.plan.suite.rows:
-        if row.run != "rotnet-conv":
-            last = failed.run(row.run).result().metrics[row.metric].last
+        [cell] = row.cells.values()
+        if cell.run != "rotnet-conv":
+            last = failed.run(cell.run).result().metrics[cell.metric].last
             assert table[row.label][1] == f"{last:.2f}"
-            assert table[row.label][2] == f"{last - published_rows('table3')[row.label]:+.2f}"
+            assert table[row.label][2] == f"{last - (published[row.label] or 0):+.2f}"
     assert "not the published experiment" in failed.report.read_text()
 
 
@@ -188,7 +193,7 @@ def test_pages_of_real_runs_stand_alone(failed: Made) -> None:
 @slow
 def test_reports_have_their_pictures_whatever_backend_the_user_has_set(failed: Made) -> None:
     assert failed.report.read_text().count("<img") == 2
-    assert (failed.run("supervised").path / REPORT).read_text().count("<img") == 1
+    assert (failed.run("supervised").path / REPORT).read_text().count("<img") == 2
 
 
 @slow
@@ -232,7 +237,11 @@ class Killed:
     state: str
     """Of the run that was killed, after the kill."""
     before: dict[str, int]
-    """When the other runs' results were written."""
+    """When the results were written that were there before the first call."""
+    deleted: str
+    """The run whose result was deleted, its marker left."""
+    marked: bool
+    """Whether that marker was there."""
     first: Made
     second: Made
     named: bool
@@ -254,7 +263,6 @@ def killed(failed: Made, tmp_path_factory: pytest.TempPathFactory) -> Killed:
         elsewhere = {"runs": str(tmp_path_factory.mktemp("whole"))}
         whole = pretrain(PretrainConfig.build(configs["supervised"].model_dump() | elsewhere))
         whole.save()
-    before = stamps(plan)
 
     resume = run.path / RESUME
     with ended_after(folder.start(LONG, "killed.log")) as process:
@@ -272,6 +280,11 @@ def killed(failed: Made, tmp_path_factory: pytest.TempPathFactory) -> Killed:
         survivor.kill()
     history, state = load_tensors(resume)[1]["history"], run.state
 
+    lost = next(other.directory.path for other in plan.runs if other.key == "finetuned-conv")
+    (lost / METRICS).unlink()
+    marked = (lost / ".made").exists()
+    before = stamps(plan)
+
     logs = folder.path / "again.log", folder.path / "waiting.log"
     with ended_after(folder.start(LONG, logs[0].name)) as one:
         wait_for(lambda: "runs to make" in logs[0].read_text(), one)
@@ -282,7 +295,7 @@ def killed(failed: Made, tmp_path_factory: pytest.TempPathFactory) -> Killed:
             named = one.pid in [process.pid for process in (owner, *owner.parents())]
             codes = one.wait(timeout=240), two.wait(timeout=240)
     first, second = (Made(plan, code, log.read_text()) for code, log in zip(codes, logs, strict=True))
-    return Killed(survivors, history, state, before, first, second, named, whole.directory)
+    return Killed(survivors, history, state, before, "finetuned-conv", marked, first, second, named, whole.directory)
 
 
 @slow
@@ -294,11 +307,18 @@ def test_orphans_of_a_killed_suite_end_by_themselves(killed: Killed) -> None:
 @slow
 def test_the_same_line_then_makes_what_is_missing_and_no_more(killed: Killed) -> None:
     assert killed.first.code == 0, killed.first.output
-    assert "1 of 7 runs to make" in killed.first.output
+    assert "2 of 7 runs to make" in killed.first.output
     assert [run.directory.state for run in killed.first.plan.runs] == ["finished"] * 7
     after = stamps(killed.first.plan)
     assert {key: after[key] for key in killed.before} == killed.before
-    assert set(after) - set(killed.before) == {"supervised"}
+    assert set(after) - set(killed.before) == {"supervised", killed.deleted}
+
+
+@slow
+def test_a_run_whose_result_was_deleted_is_made_again_although_its_marker_is_left(killed: Killed) -> None:
+    assert killed.marked
+    assert re.search(rf"\] {killed.deleted} s0 \| finished", killed.first.output)
+    assert killed.first.run(killed.deleted).state == "finished"
 
 
 @slow
@@ -370,10 +390,34 @@ def test_the_lock_of_a_folder_is_given_back_and_names_its_owner(tmp_path: Path) 
 
 def test_data_are_prepared_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr("rotnet_lib.suites.engine.load_dataset", lambda name, **sizes: asked.append((name, sizes)))
+    monkeypatch.setattr("rotnet_lib.suites.engine.load_data", lambda config: asked.append((config.train_size, config.grey)))
     prepare_data(make_plan("table3", Options(preset="quick", set=f"{TINY} supervised.train_size=200", seeds=2)))
-    sizes = {"image_size": None, "test_size": 50}
-    assert asked == [("shapes", sizes | {"train_size": count}) for count in (200, 100)]  # in the order of the runs
+    assert asked == [(200, False), (100, False)]  # in the order of the runs
+
+
+def test_data_of_a_collection_are_prepared_once_for_all_its_suites(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def load(config: RunConfig) -> Dataset:
+        asked.append(config.grey)
+        return load_data(config)
+
+    monkeypatch.setattr("rotnet_lib.suites.engine.load_data", load)
+    prepare_data(make_plan("cifar10", Options(preset="quick", set="train_size=1000 test_size=10 image_size=16")))
+    assert asked == [False, True]
+
+
+def test_more_labels_a_class_than_there_are_stop_a_suite_before_any_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan("figure5b", Options(preset="quick", set=TINY))  # 10 images a class, and the sweep goes to 100
+    monkeypatch.setattr("rotnet_lib.suites.engine._snakemake", lambda *_: pytest.fail("runs were started"))
+    with pytest.raises(RotnetError, match=r"labels_per_class: 100 asked for, but class '\w+' has 10 images"):
+        reproduce(plan, cores=1, executor=None)
+
+
+def test_as_many_labels_a_class_as_there_are_are_enough() -> None:
+    prepare_data(make_plan("figure5b", Options(preset="quick", set="train_size=1000 test_size=10 image_size=16")))
+    with pytest.raises(RotnetError, match="100 asked for"):
+        prepare_data(make_plan("figure5b", Options(preset="quick", set="train_size=990 test_size=10 image_size=16")))
 
 
 def test_data_that_cannot_be_brought_stop_a_suite_before_any_run(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.suites.overrides import parse_overrides
-from rotnet_lib.suites.suite import Suite, load_suite
+from rotnet_lib.suites.suite import Suite, SuiteRun, load_suite
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def applied(text: str, suite: Suite) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for key, run in suite.runs.items():
         values: dict[str, Any] = {}
-        for override in parse_overrides(text, suite):
+        for override in parse_overrides(text, suite.name, suite.runs):
             override.apply(key, run, values)
         if values:
             found[key] = values
@@ -36,7 +36,9 @@ FINETUNED = {"finetuned-nonlinear", "finetuned-conv"}
     [
         ("epochs=20", PRETRAIN | PROBES | FINETUNED),
         ("classifier=linear", PROBES | FINETUNED),
-        ("labels_per_class=20", FINETUNED),
+        ("labels_per_class=20", PRETRAIN | PROBES | FINETUNED),
+        ("checkpoints=[0.5]", PRETRAIN),
+        ("finetune.labels_per_class=20", FINETUNED),
         ("probe.epochs=20", PROBES),
         ("pretrain.epochs=20", PRETRAIN),
         ("rotnet.epochs=20", {"rotnet"}),
@@ -78,7 +80,7 @@ def test_a_key_within_a_parameter(suite: Suite) -> None:
 def test_a_key_leaves_the_others_as_they_are(suite: Suite) -> None:
     values: dict[str, Any] = {"task_options": {"angles": [0, 90], "copies": "one"}}
     before = values["task_options"]
-    for override in parse_overrides("task_options.angles=[0,180]", suite):
+    for override in parse_overrides("task_options.angles=[0,180]", suite.name, suite.runs):
         override.apply("rotnet", suite.runs["rotnet"], values)
     assert values == {"task_options": {"angles": [0, 180], "copies": "one"}}
     assert before == {"angles": [0, 90], "copies": "one"}  # the preset's own values are not written into
@@ -91,7 +93,7 @@ def test_the_last_word_wins(suite: Suite) -> None:
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
 def test_nothing_is_nothing(text: str, suite: Suite) -> None:
-    assert parse_overrides(text, suite) == []
+    assert parse_overrides(text, suite.name, suite.runs) == []
 
 
 def test_any_white_space_separates(suite: Suite) -> None:
@@ -114,6 +116,7 @@ def test_any_white_space_separates(suite: Suite) -> None:
         ("runs=elsewhere", ["runs is not to be set", "RUNS"]),
         ("probe.backbone=random", ["backbone is not to be set"]),
         ("rotnet-conv.layer=conv1", ["layer is not to be set"]),
+        ("rotnet.teacher=supervised", ["teacher is not to be set"]),
         ("rotnet.task_options.angles.first=0", ["too deep"]),
         ("lr_milestones=[0.5, 0.75", ["bracket is not closed", "lr_milestones=[0.5, 0.75"]),
         ("dataset='shapes", ["dataset='shapes", "cannot be read"]),
@@ -121,6 +124,45 @@ def test_any_white_space_separates(suite: Suite) -> None:
 )
 def test_what_is_wrong_is_named(text: str, parts: list[str], suite: Suite) -> None:
     with pytest.raises(RotnetError) as error:
-        parse_overrides(f"lr=0.1 {text}", suite)
+        parse_overrides(f"lr=0.1 {text}", suite.name, suite.runs)
+    for part in parts:
+        assert part in str(error.value)
+
+
+# --- Suites with other stages, and collections ---
+
+
+@pytest.fixture(scope="module")
+def collected() -> dict[str, SuiteRun]:
+    """The runs of two suites: one has an `inspect` run, the other probes of its own."""
+    return load_suite("inspect").runs | load_suite("table2").runs
+
+
+def test_an_override_may_name_a_run_of_any_suite_of_a_collection(collected: dict[str, SuiteRun]) -> None:
+    [power, lr] = parse_overrides("inspect.power=4 probe-8.lr=0.5", "both", collected)
+    assert (power.target, power.path, lr.target, lr.path) == ("inspect", ("power",), "probe-8", ("lr",))
+
+
+def test_an_override_leaves_runs_alone_that_have_no_such_parameter(collected: dict[str, SuiteRun]) -> None:
+    [epochs] = parse_overrides("epochs=3", "both", collected)
+    found: dict[str, dict[str, Any]] = {key: {} for key in collected}
+    for key, run in collected.items():
+        epochs.apply(key, run, found[key])
+    assert found == {key: {} if key == "inspect" else {"epochs": 3} for key in collected}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("inspect.epochs=3", ["of inspect", "'epochs'"]),
+        ("inspect.compare=x", ["compare is not to be set"]),
+        ("probe-9.lr=0.5", ["'probe-9'", "did you mean 'probe-8'?"]),
+        ("epohcs=3", ["of both", "did you mean 'epochs'?"]),
+        ("finetune.lr=1", ["target of 'finetune.lr=1' in SET, 'finetune'", "Allowed: pretrain, inspect, probe"]),
+    ],
+)
+def test_what_is_wrong_for_a_collection_is_named(text: str, parts: list[str], collected: dict[str, SuiteRun]) -> None:
+    with pytest.raises(RotnetError) as error:
+        parse_overrides(text, "both", collected)
     for part in parts:
         assert part in str(error.value)

@@ -10,13 +10,13 @@ import torch
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs import METRICS
-from rotnet_lib.suites.plan import Options, Plan, make_plan
+from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, PlannedRun, _runs_by_key, make_plan, plan_suite
 from rotnet_lib.suites.stages import STAGES
-from rotnet_lib.suites.suite import Suite, load_suite
+from rotnet_lib.suites.suite import Suite, load_suite, preset_named, suite_names
 
 
-def plan_of(text: str = "", **options: Any) -> Plan:
-    return make_plan("table3", Options(**({"preset": "quick", "set": text} | options)))
+def plan_of(text: str = "", *, suite: str = "table3", **options: Any) -> Plan:
+    return plan_suite(suite, Options(**({"preset": "quick", "set": text} | options)))
 
 
 def names(plan: Plan) -> dict[str, str]:
@@ -45,7 +45,8 @@ ROTNETS = {"rotnet", "rotnet-nonlinear", "rotnet-conv", *FINETUNED}
         ("supervised.lr=0.05", {"supervised"}),
         ("rotnet-conv.lr=0.05", {"rotnet-conv"}),
         ("probe.lr=0.05", {"random-conv", "rotnet-nonlinear", "rotnet-conv"}),
-        ("labels_per_class=20", FINETUNED),
+        ("labels_per_class=20", ROTNETS | {"supervised", "random-conv"}),
+        ("finetune.labels_per_class=20", FINETUNED),
         ("lr=0.05", ROTNETS | {"supervised", "random-conv"}),
         ("threads=2 device=cpu", set()),
         ("lr=0.1", set()),
@@ -58,9 +59,9 @@ def test_a_change_renames_the_run_and_what_builds_on_it(text: str, changed: set[
 def test_a_run_names_the_one_it_builds_on() -> None:
     runs = {run.key: run for run in plan_of().runs}
     for key in ROTNETS - {"rotnet"}:
-        assert runs[key].upstream is runs["rotnet"]
+        assert runs[key].upstream == (runs["rotnet"],)
         assert runs[key].config.model_dump()["backbone"] == runs["rotnet"].name
-    assert runs["random-conv"].upstream is None
+    assert runs["random-conv"].upstream == ()
     assert runs["random-conv"].config.model_dump()["backbone"] == "random"
 
 
@@ -83,8 +84,8 @@ def test_seeds_are_runs_of_their_own_on_backbones_of_their_own() -> None:
     assert len({run.name for run in plan.runs}) == 21
     assert {run.config.seed for run in plan.runs} == {0, 1, 2}
     for run in plan.runs:
-        if run.upstream:
-            assert run.upstream.config.seed == run.config.seed
+        for upstream in run.upstream:
+            assert upstream.config.seed == run.config.seed
     assert {run.name for run in plan_of().runs} <= {run.name for run in plan.runs}  # seed 0 is not made again
 
 
@@ -131,14 +132,15 @@ def test_each_word_counts_over_the_one_before() -> None:
     """Protocol, preset, suite, DATASET, SET."""
     configs = {run.key: run.config.model_dump() for run in plan_of().runs}
     assert configs["rotnet"]["momentum"] == 0.9
-    assert configs["rotnet"]["batch_size"] == 8
+    assert configs["rotnet"]["batch_size"] == preset_named("quick").set["pretrain"]["batch_size"]
     assert configs["supervised"]["arch"] == "nin3"
     assert {config["dataset"] for config in configs.values()} == {"shapes"}
-    asked = {run.key: run.config.model_dump() for run in plan_of("supervised.arch=nin5 batch_size=64", dataset="cifar10").runs}
+    plan = plan_of("supervised.arch=nin5 batch_size=64 image_size=32", dataset="cifar10")
+    asked = {run.key: run.config.model_dump() for run in plan.runs}
     assert {config["dataset"] for config in asked.values()} == {"cifar10"}
     assert {config["batch_size"] for config in asked.values()} == {64}
     assert asked["supervised"]["arch"] == "nin5"
-    probes = {run.key: run.config.dataset for run in plan_of("probe.dataset=cifar10").runs}
+    probes = {run.key: run.config.dataset for run in plan_of("probe.dataset=cifar10 image_size=32").runs}
     assert (probes["rotnet-conv"], probes["rotnet"]) == ("cifar10", "shapes")
 
 
@@ -159,7 +161,7 @@ def test_without_a_gpu_the_preset_is_quick_and_with_one_paper(monkeypatch: pytes
     assert "no GPU" in plan.preset_reason
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Some GPU")
-    plan = make_plan("table3", Options())
+    plan = plan_suite("table3", Options())
     assert plan.preset == "paper"
     assert "Some GPU" in plan.preset_reason
     assert make_plan("table3", Options(preset="quick")).preset_reason == "as asked"
@@ -178,7 +180,7 @@ def test_the_plan_on_disk_is_all_an_engine_needs() -> None:
     assert document["options"] == {"preset": "quick", "dataset": None, "seeds": 2, "set": "epochs=3", "runs": "runs"}
     for entry, run in zip(document["runs"], plan.runs, strict=True):
         assert (entry["key"], entry["name"]) == (run.key, run.name)
-        assert entry["upstream"] == (run.upstream.name if run.upstream else None)
+        assert entry["upstream"] == [upstream.name for upstream in run.upstream]
         assert STAGES[entry["notebook"]].build(entry["parameters"]) == run.config
     assert Suite(**document["suite"]) == load_suite("table3")
 
@@ -237,6 +239,150 @@ def test_runs_that_build_on_each_other_are_named(monkeypatch: pytest.MonkeyPatch
     runs = suite.runs | {
         "rotnet": suite.runs["rotnet-conv"].model_copy(update={"backbone": "rotnet-conv"}),
     }
-    monkeypatch.setattr("rotnet_lib.suites.plan.load_suite", lambda name: suite.model_copy(update={"runs": runs}))
+    monkeypatch.setattr("rotnet_lib.suites.plan.load_suite", lambda name, sweeps: suite.model_copy(update={"runs": runs}))
     with pytest.raises(RotnetError, match="rotnet -> rotnet-conv -> rotnet"):
         plan_of()
+
+
+# --- References to other runs ---
+
+
+def test_a_reference_becomes_the_name_of_that_run() -> None:
+    runs = {run.key: run for run in plan_of(suite="inspect").runs}
+    values = runs["inspect"].config.model_dump()
+    assert (values["backbone"], values["compare"]) == (runs["rotnet"].name, runs["supervised"].name)
+
+
+def test_a_run_builds_on_its_backbone_and_on_every_run_it_refers_to() -> None:
+    runs = {run.key: run for run in plan_of(suite="inspect").runs}
+    assert runs["inspect"].upstream == (runs["rotnet"], runs["supervised"])
+
+
+def test_a_reference_is_to_the_run_of_the_same_seed() -> None:
+    plan = plan_of(suite="questions", seeds=2)
+    for run in plan.runs:
+        if run.key == "weighted":
+            [rotnet] = run.upstream
+            assert (rotnet.key, rotnet.config.seed) == ("rotnet", run.config.seed)
+            assert run.config.model_dump()["teacher"] == rotnet.name
+
+
+def test_a_change_renames_what_refers_to_the_run() -> None:
+    before, after = names(plan_of(suite="inspect")), names(plan_of("supervised.lr=0.5", suite="inspect"))
+    assert {key for key in before if before[key] != after[key]} == {"supervised", "inspect"}
+
+
+@pytest.mark.parametrize("suite", suite_names())
+def test_every_run_comes_behind_those_it_builds_on(suite: str) -> None:
+    seen: set[str] = set()
+    for run in plan_of(suite=suite, seeds=2).runs:
+        assert {upstream.name for upstream in run.upstream} <= seen
+        seen.add(run.name)
+
+
+# --- Runs that suites share ---
+
+
+def shared(suite: str, key: str, **options: Any) -> str:
+    return names(plan_of(suite=suite, **options))[key]
+
+
+@pytest.mark.parametrize("preset", ["paper", "released", "quick", "short"])
+@pytest.mark.parametrize(
+    ("run", "same"),
+    [
+        (("figure5a", "probe-all"), ("table3", "rotnet-nonlinear")),
+        (("table2", "rotnet-nonlinear"), ("table3", "rotnet-nonlinear")),
+        (("questions", "rotnet-nonlinear"), ("table3", "rotnet-nonlinear")),
+        (("figure5b", "rotnet-all"), ("table3", "rotnet-conv")),
+        (("figure5b", "supervised-all"), ("table3", "supervised")),
+        (("table9", "supervised"), ("table3", "supervised")),
+        (("table9", "rotnet-conv"), ("table3", "rotnet-conv")),
+        (("inspect", "supervised"), ("table3", "supervised")),
+        (("table1", "rotnet"), ("table3", "rotnet")),
+        (("questions", "rotnet-8"), ("table2", "rotnet-8")),
+    ],
+    ids=lambda names: "-".join(names),
+)
+def test_the_same_experiment_has_one_name_in_every_suite(preset: str, run: tuple[str, str], same: tuple[str, str]) -> None:
+    assert shared(*run, preset=preset) == shared(*same, preset=preset)
+
+
+def test_probes_of_figure5a_are_of_checkpoints_that_the_pretext_run_keeps() -> None:
+    runs = {run.key: run.config.model_dump() for run in plan_of(suite="figure5a").runs}
+    asked = [runs[f"probe-{share}"]["checkpoint"] for share in ("0.2", "0.4", "0.6", "0.8", "all")]
+    assert asked[:-1] == list(runs["rotnet"]["checkpoints"])
+    assert asked[-1] is None
+
+
+# --- Collections ---
+
+
+def collection(text: str = "", **options: Any) -> CollectionPlan:
+    plan = make_plan("cifar10", Options(**({"preset": "quick", "set": text} | options)))
+    assert isinstance(plan, CollectionPlan)
+    return plan
+
+
+def test_a_collection_holds_every_run_of_its_suites_once() -> None:
+    plan = collection()
+    assert [run.name for run in plan.runs] == list(dict.fromkeys(run.name for part in plan.parts for run in part.runs))
+    assert sum(len(part.runs) for part in plan.parts) > len(plan.runs)
+
+
+def test_the_whole_of_cifar10_is_every_suite_there_is() -> None:
+    assert {part.suite.name for part in collection().parts} == set(suite_names())
+
+
+def test_a_collections_runs_come_behind_those_they_build_on() -> None:
+    seen: set[str] = set()
+    for run in collection(seeds=2).runs:
+        assert {upstream.name for upstream in run.upstream} <= seen
+        seen.add(run.name)
+
+
+def test_a_suite_of_a_collection_has_the_directory_it_has_alone() -> None:
+    parts = {part.suite.name: part.directory for part in collection("epochs=3", seeds=2).parts}
+    assert parts == {name: plan_of("epochs=3", suite=name, seeds=2).directory for name in parts}
+
+
+def test_an_override_may_be_for_a_run_of_one_suite_of_the_collection() -> None:
+    before, after = collection(), collection("probe-0-180.lr=0.5")
+
+    def changed(one: tuple[PlannedRun, ...], other: tuple[PlannedRun, ...]) -> list[str]:
+        return [a.key for a, b in zip(one, other, strict=True) if a.name != b.name]
+
+    assert changed(before.runs, after.runs) == ["probe-0-180"]
+
+
+def test_an_override_of_a_shared_run_is_for_it_in_every_suite() -> None:
+    plan = collection("rotnet.lr=0.5")
+    assert len({run.name for part in plan.parts for run in part.runs if run.key == "rotnet"}) == 1
+
+
+def test_a_target_that_no_suite_of_the_collection_has_is_named() -> None:
+    with pytest.raises(RotnetError, match=r"'probe-0-18'; did you mean 'probe-0-180'\?"):
+        collection("probe-0-18.lr=0.5")
+
+
+def test_a_collections_plan_on_disk_names_its_suites_directories() -> None:
+    plan = collection()
+    path = plan.write()
+    assert re.fullmatch(r"cifar10-quick-[0-9a-f]{8}", path.parent.name)
+    document = json.loads(path.read_text())
+    assert document["collection"]["parts"] == {part.suite.name: part.directory.name for part in plan.parts}
+    assert document["collection"]["title"] == plan.collection.title
+    assert [run["name"] for run in document["runs"]] == [run.name for run in plan.runs]
+
+
+def test_a_collection_is_no_suite() -> None:
+    with pytest.raises(RotnetError, match="unknown suite 'cifar10'"):
+        plan_suite("cifar10", Options(preset="quick"))
+
+
+def test_a_key_means_one_run_in_suites_made_together() -> None:
+    suite = load_suite("table1")
+    other = suite.model_copy(update={"name": "other", "runs": {"rotnet": suite.runs["rotnet5"]}})
+    with pytest.raises(RotnetError, match=r"suites/other\.yaml: run 'rotnet' is another run .* Rename it"):
+        _runs_by_key([suite, other])
+    assert list(_runs_by_key([suite, load_suite("table3")]))[:3] == ["rotnet3", "rotnet", "rotnet5"]

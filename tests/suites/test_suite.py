@@ -6,11 +6,23 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rotnet_lib.config import TrainingConfig
+from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.report.published import published_rows, source
-from rotnet_lib.suites.plan import Options, Plan, make_plan
-from rotnet_lib.suites.suite import Preset, Suite, SuiteRun, load_presets, load_suite, preset_named, suite_names
+from rotnet_lib.report.published import published_table, source
+from rotnet_lib.suites.plan import Options, Plan, plan_suite
+from rotnet_lib.suites.stages import STAGES
+from rotnet_lib.suites.suite import (
+    Preset,
+    Suite,
+    SuiteCell,
+    SuiteRun,
+    collection_names,
+    load_collection,
+    load_presets,
+    load_suite,
+    preset_named,
+    suite_names,
+)
 from rotnet_lib.training.schedules import learning_rate
 
 # --- Table 3, word by word ---
@@ -27,11 +39,18 @@ TABLE3 = {  # row -> notebook, what it builds on, arch, classifier or task
 
 @pytest.fixture(scope="module")
 def paper() -> Plan:
-    return make_plan("table3", Options(preset="paper"))
+    return plan_suite("table3", Options(preset="paper"))
 
 
 def configs(plan: Plan) -> dict[str, TrainingConfig]:
-    return {run.key: run.config for run in plan.runs}
+    """Of the runs that train something."""
+    return {run.key: run.config for run in plan.runs if isinstance(run.config, TrainingConfig)}
+
+
+def figure(label: str, plan: Plan) -> SuiteCell:
+    """The one figure of a row."""
+    [cell] = next(row for row in plan.suite.rows if row.label == label).cells.values()
+    return cell
 
 
 def falls(config: TrainingConfig) -> list[int]:
@@ -43,23 +62,23 @@ def falls(config: TrainingConfig) -> list[int]:
 
 def test_table3_has_the_six_trained_rows(paper: Plan) -> None:
     assert [row.label for row in paper.suite.rows] == list(TABLE3)
-    assert set(TABLE3) < set(published_rows("table3"))
+    assert set(TABLE3) < set(published_table("table3"))
 
 
 @pytest.mark.parametrize("label", TABLE3)
 def test_a_row_of_table3_is_the_protocols_run(label: str, paper: Plan) -> None:
-    row = next(row for row in paper.suite.rows if row.label == label)
-    run = next(run for run in paper.runs if run.key == row.run)
+    cell = figure(label, paper)
+    run = next(run for run in paper.runs if run.key == cell.run)
     notebook, backbone, arch, kind = TABLE3[label]
     values = run.config.model_dump(mode="json")
     assert run.config.stage == notebook
     assert values["arch"] == arch
     assert values["width"] == 1.0
     if notebook == "pretrain":
-        assert (values["task"], row.metric) == (kind, "top1")
+        assert (values["task"], cell.metric) == (kind, "top1")
         return
-    assert (values["layer"], values["classifier"], row.metric) == (["conv2"], kind, "conv2_top1")
-    assert run.upstream is None if backbone == "random" else run.upstream and run.upstream.key == backbone
+    assert (values["layer"], values["classifier"], cell.metric) == (["conv2"], kind, "conv2_top1")
+    assert [upstream.key for upstream in run.upstream] == [key for key in (backbone,) if key != "random"]
     if notebook == "finetune":
         assert (values["freeze"], values["labels_per_class"]) == (False, None)
 
@@ -72,7 +91,7 @@ def test_the_published_table3_is_on_cifar10(paper: Plan) -> None:
 def test_the_rotnet_of_table3_predicts_four_rotations_with_four_blocks(paper: Plan) -> None:
     rotnet = configs(paper)["rotnet"].model_dump()
     assert (rotnet["task"], rotnet["arch"]) == ("rotation", "nin4")
-    assert rotnet["task_options"] == {"angles": [0, 90, 180, 270], "copies": "all"}
+    assert (rotnet["task_options"]["angles"], rotnet["task_options"]["copies"]) == ([0, 90, 180, 270], "all")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +121,7 @@ def test_the_paper_preset_differs_from_the_protocol_in_nothing(paper: Plan) -> N
 
 
 def test_the_released_preset_is_the_authors_configuration(paper: Plan) -> None:
-    released = configs(make_plan("table3", Options(preset="released")))
+    released = configs(plan_suite("table3", Options(preset="released")))
     assert (released["rotnet"].epochs, falls(released["rotnet"])) == (200, [60, 120, 160])
     for key in ("rotnet-nonlinear", "finetuned-nonlinear"):
         assert (released[key].epochs, falls(released[key])) == (100, [20, 40, 45])  # the rest at the last rate
@@ -119,7 +138,7 @@ def test_the_released_preset_is_the_authors_configuration(paper: Plan) -> None:
 @pytest.mark.parametrize("name", suite_names())
 @pytest.mark.parametrize("preset", load_presets())
 def test_every_preset_is_valid_for_every_suite(name: str, preset: str) -> None:
-    plan = make_plan(name, Options(preset=preset, seeds=2))
+    plan = plan_suite(name, Options(preset=preset, seeds=2))
     assert len(plan.runs) == 2 * len(plan.suite.runs)
     assert len({run.name for run in plan.runs}) == len(plan.runs)
     assert source(plan.suite.source)
@@ -134,11 +153,12 @@ def test_presets() -> None:
 
 @pytest.mark.parametrize("name", suite_names())
 def test_the_quick_preset_needs_no_data_and_says_what_it_changes(name: str) -> None:
-    for run in make_plan(name, Options(preset="quick")).runs:
+    for run in plan_suite(name, Options(preset="quick")).runs:
         differences = run.config.protocol_differences()
         assert run.config.dataset == "shapes"
         assert run.config.threads == 1  # so that figures do not hang on the number of cores
-        assert {"dataset", "width", "epochs", "train_size"} <= set(differences)
+        trained = {"epochs"} if isinstance(run.config, TrainingConfig) else set()
+        assert {"dataset", "width", "train_size", *trained} <= set(differences)
 
 
 def test_the_more_special_key_of_a_preset_wins() -> None:
@@ -157,6 +177,173 @@ def test_the_more_special_key_of_a_preset_wins() -> None:
     assert preset.parameters(SuiteRun(notebook="finetune")) == {"lr": 1.0, "epochs": 1, "width": 0.5}
 
 
+def test_a_preset_says_nothing_to_a_notebook_about_parameters_it_has_not() -> None:
+    preset = Preset(description="", set={"all": {"lr": 1.0, "epochs": 1, "width": 0.5, "seed": 3}, "inspect": {"power": 4}})
+    assert preset.parameters(SuiteRun(notebook="inspect")) == {"width": 0.5, "seed": 3, "power": 4}
+
+
+@pytest.mark.parametrize("preset", load_presets())
+def test_every_word_of_a_preset_is_a_parameter_of_some_notebook(preset: str) -> None:
+    """A misspelt one would concern nobody, and so be heard by nobody."""
+    known = {name for stage in STAGES for name in STAGES[stage].model_fields}
+    for key, values in preset_named(preset).set.items():
+        stage = key.partition(".")[0]
+        assert set(values) <= (known if stage == "all" else set(STAGES[stage].model_fields))
+
+
+@pytest.mark.parametrize("task", ["rotation", "rotation-instance"])
+def test_the_settings_for_pretraining_hold_for_every_pretext_task(task: str) -> None:
+    quick = preset_named("quick")
+    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": task}))
+    assert quick.set["pretrain"].items() <= values.items()
+
+
+def test_supervised_runs_have_settings_of_their_own() -> None:
+    quick = preset_named("quick")
+    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": "labels"}))
+    assert quick.set["pretrain.labels"].items() <= values.items()
+    assert quick.set["pretrain.labels"] != quick.set["pretrain"]
+
+
+@pytest.mark.parametrize("preset", load_presets())
+def test_every_sweep_of_a_preset_ends_with_all_labels(preset: str) -> None:
+    """The last column is runs that table 3 has made."""
+    for values in preset_named(preset).sweeps.values():
+        assert values[-1] is None
+
+
+@pytest.mark.parametrize("preset", load_presets())
+def test_no_preset_asks_for_more_labels_a_class_than_there_are(preset: str) -> None:
+    for config in configs(plan_suite("figure5b", Options(preset=preset))).values():
+        assert (config.labels_per_class or 0) <= (config.train_size or 50_000) / 10
+
+
+# --- The other tables and figures, word by word ---
+
+
+def plan_of(name: str) -> Plan:
+    return plan_suite(name, Options(preset="paper"))
+
+
+def upstream_of(key: str, plan: Plan) -> RunConfig:
+    """The config of the one run that a run builds on."""
+    [upstream] = next(run for run in plan.runs if run.key == key).upstream
+    return upstream.config
+
+
+@pytest.mark.parametrize("blocks", [3, 4, 5])
+def test_a_row_of_table1_probes_every_block_of_its_rotnet(blocks: int) -> None:
+    plan = plan_of("table1")
+    row = next(row for row in plan.suite.rows if row.label == f"RotNet with {blocks} conv. blocks")
+    [key] = {cell.run for cell in row.cells.values()}
+    assert {column: cell.metric for column, cell in row.cells.items()} == {
+        f"conv{n}": f"conv{n}_top1" for n in range(1, blocks + 1)
+    }
+    values, rotnet = configs(plan)[key].model_dump(mode="json"), upstream_of(key, plan).model_dump(mode="json")
+    assert (values["layer"], values["classifier"]) == (["all"], "nonlinear")
+    assert (rotnet["arch"], rotnet["task"]) == (f"nin{blocks}", "rotation")
+
+
+def test_table1_has_the_published_columns() -> None:
+    found = {row.label: list(row.cells) for row in load_suite("table1").rows}
+    assert found == {label: list(figures) for label, figures in published_table("table1").items()}
+
+
+@pytest.mark.parametrize("label", published_table("table2"))
+def test_a_row_of_table2_predicts_the_rotations_it_names(label: str) -> None:
+    plan = plan_of("table2")
+    cell = figure(label, plan)
+    number, angles = label.split(": ")
+    rotnet = upstream_of(cell.run, plan).model_dump(mode="json")
+    assert rotnet["task_options"]["angles"] == [float(angle) for angle in angles.split()]
+    assert len(rotnet["task_options"]["angles"]) == int(number)
+    values = configs(plan)[cell.run].model_dump(mode="json")
+    assert (values["arch"], values["layer"], values["classifier"]) == ("nin4", ["conv2"], "nonlinear")
+    assert cell.metric == "conv2_top1"
+
+
+def test_table9_is_the_supervised_and_the_conv_row_of_table3_by_class() -> None:
+    rows = {row.label: row for row in load_suite("table9").rows}
+    assert all(row.by_target for row in rows.values())
+    assert {label: [cell.run for cell in row.cells.values()] for label, row in rows.items()} == {
+        "Supervised": ["supervised"],
+        "RotNet": ["rotnet-conv"],
+    }
+
+
+def test_figure5b_has_the_protocols_labels_a_class() -> None:
+    found = {key: config.labels_per_class for key, config in configs(plan_of("figure5b")).items() if key != "rotnet"}
+    labels = [20, 100, 400, 1000, None]
+    assert found == {f"{row}-{'all' if n is None else n}": n for row in ("rotnet", "supervised") for n in labels}
+
+
+def test_the_pretext_task_of_figure5b_sees_all_images() -> None:
+    plan = plan_of("figure5b")
+    assert {upstream_of(f"rotnet-{n}", plan).model_dump()["labels_per_class"] for n in (20, 100, 400, 1000, "all")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("key", "parameter", "value"),
+    [
+        ("one", "task_options.copies", "one"),
+        ("shuffled", "task_options.copies", "shuffled"),
+        ("large", "task_options.copies", "one-large-batch"),
+        ("slanted", "task_options.angles", [45, 135, 225, 315]),
+        ("cropped", "task_options.crop_for", [45]),
+        ("turned", "task_options.angles", [90, 180, 270]),
+        ("jittered", "colour_jitter", 0.4),
+        ("grey", "grey", True),
+        ("weighted", "teacher", None),
+        ("instance", "task", "rotation-instance"),
+    ],
+)
+def test_a_question_changes_one_thing_of_the_rotnet(key: str, parameter: str, value: Any) -> None:
+    found = configs(plan_of("questions"))
+    ours, theirs = found[key].model_dump(mode="json"), found["rotnet"].model_dump(mode="json")
+    outer, _, inner = parameter.partition(".")
+    differ = {name for name in ours if ours[name] != theirs[name]}
+    if key == "instance":
+        assert differ == {"task", "task_options"}  # its task has options of its own
+    else:
+        assert differ == {outer}
+    if value is not None:
+        assert (ours[outer][inner] if inner else ours[outer]) == value
+
+
+def test_every_question_compares_rows_with_another_row() -> None:
+    questions = load_suite("questions").questions
+    assert [question.ask[:2] for question in questions] == [f"{n}." for n in range(1, 10)]
+    assert all(question.against and question.baseline not in question.against for question in questions)
+
+
+def test_every_row_of_the_questions_is_asked_about() -> None:
+    suite = load_suite("questions")
+    asked = {label for question in suite.questions for label in (question.baseline, *question.against)}
+    assert asked == {row.label for row in suite.rows}
+
+
+@pytest.mark.parametrize("name", suite_names())
+@pytest.mark.parametrize("preset", load_presets())
+def test_every_metric_of_a_row_is_one_its_run_has(name: str, preset: str) -> None:
+    plan = plan_suite(name, Options(preset=preset))
+    runs = {run.key: run.config for run in plan.runs}
+    for row in plan.suite.rows:
+        for cell in row.cells.values():
+            config: Any = runs[cell.run]
+            metrics = {f"{layer}_top1" for layer in config.layers} if config.stage in ("probe", "finetune") else set()
+            if config.stage == "pretrain":
+                metrics = {"top1" if config.task == "labels" else "rotation_top1"}
+            if config.stage == "inspect":
+                metrics = {"rotation_top1"}
+            assert cell.metric in metrics, row.label
+
+
+@pytest.mark.parametrize("name", collection_names())
+def test_a_collection_is_of_suites_there_are(name: str) -> None:
+    assert set(load_collection(name).suites) <= set(suite_names())
+    assert load_collection(name).title
+
+
 # --- What is wrong in a YAML ---
 
 
@@ -168,9 +355,13 @@ def suite_values(**changes: Any) -> dict[str, Any]:
         "published": "table3",
         "source": "rotnet",
         "runs": {"supervised": {"notebook": "pretrain", "set": {"task": "labels"}}},
-        "rows": [{"label": "Supervised NIN", "run": "supervised", "metric": "top1"}],
+        "rows": [row()],
     }
     return values | changes
+
+
+def row(label: str = "Supervised NIN", run: str = "supervised") -> dict[str, Any]:
+    return {"label": label, "cells": {"top1": {"run": run, "metric": "top1"}}}
 
 
 def test_a_suite_may_be_as_small_as_this() -> None:
@@ -183,17 +374,30 @@ def test_a_suite_may_be_as_small_as_this() -> None:
         ({"runs": {"supervised": {"notebook": "pretrian"}}}, ["notebook of run 'supervised' 'pretrian'", "'pretrain'?"]),
         (
             {"runs": {"supervised": {"notebook": "probe", "backbone": "supervized"}}},
-            ["backbone of run 'supervised' 'supervized'", "did you mean 'supervised'?"],
+            ["run that 'supervised' builds on, 'supervized'", "did you mean 'supervised'?", "random"],
         ),
         (
-            {"rows": [{"label": "Supervised NIN", "run": "suprevised", "metric": "top1"}]},
+            {"runs": {"supervised": {"notebook": "pretrain", "set": {"teacher": "@rotnot"}}}},
+            ["run that 'supervised' builds on, 'rotnot'", "Allowed: random, supervised"],
+        ),
+        (
+            {"rows": [row(run="suprevised")]},
             ["run of row 'Supervised NIN' 'suprevised'", "did you mean 'supervised'?"],
         ),
         (
-            {"rows": [{"label": "Supervised NiN", "run": "supervised", "metric": "top1"}]},
+            {"rows": [row(label="Supervised NiN")]},
             ["row of table3 'Supervised NiN'", "did you mean 'Supervised NIN'?"],
         ),
         ({"published": "tabel3"}, ["published table 'tabel3'", "did you mean 'table3'?"]),
+        (
+            {"questions": [{"ask": "Why?", "baseline": "Supervised NIN", "against": ["Superwised NIN"]}]},
+            ["row of question 'Why?' 'Superwised NIN'", "did you mean 'Supervised NIN'?"],
+        ),
+        (
+            {"questions": [{"ask": "Why?", "baseline": "Supervized NIN", "against": []}]},
+            ["row of question 'Why?' 'Supervized NIN'", "did you mean 'Supervised NIN'?"],
+        ),
+        ({"axis": "epoch"}, ["axis", "'epochs' or 'labels'"]),
         ({"titel": "x"}, ["titel"]),
         ({"runs": {"supervised": {"notebook": "pretrain", "sets": {}}}}, ["sets"]),
     ],
@@ -205,11 +409,35 @@ def test_what_is_wrong_in_a_suite_is_named(changes: dict[str, Any], parts: list[
         assert part in str(error.value)
 
 
+def test_a_suites_file_with_something_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {"title": "t", "runs": {"one": {"notebook": "pretrain", "sets": {}}}}
+    monkeypatch.setattr("rotnet_lib.suites.suite._read", lambda name: wrong)
+    with pytest.raises(RotnetError, match=r"suites/table3\.yaml: runs\.one\.sets "):
+        load_suite("table3")
+
+
+def test_references_are_the_values_that_begin_with_an_at() -> None:
+    run = SuiteRun(notebook="pretrain", backbone="b", set={"teacher": "@rotnet", "task": "rotation", "lr": 0.1})
+    assert run.references == {"teacher": "rotnet"}
+    assert run.upstream == ("b", "rotnet")
+
+
+def test_a_run_that_refers_to_its_backbone_builds_on_it_once() -> None:
+    assert SuiteRun(notebook="inspect", backbone="rotnet", set={"compare": "@rotnet"}).upstream == ("rotnet",)
+
+
+def test_a_random_backbone_is_no_run() -> None:
+    assert SuiteRun(notebook="probe", backbone="random").upstream == ()
+
+
 def test_unknown_suites_and_presets_are_named_with_the_nearest() -> None:
     assert "table3" in suite_names()
     assert "presets" not in suite_names()
     with pytest.raises(RotnetError, match=r"unknown suite 'tabel3'; did you mean 'table3'\?"):
         load_suite("tabel3")
+    assert "cifar10" not in suite_names()
+    with pytest.raises(RotnetError, match=r"unknown suite 'cifar1'; did you mean 'cifar10'\?"):
+        load_suite("cifar1")
     with pytest.raises(RotnetError, match="unknown suite 'presets'"):
         load_suite("presets")
     with pytest.raises(RotnetError, match=r"unknown preset 'quik'; did you mean 'quick'\? Allowed: paper, released, "):

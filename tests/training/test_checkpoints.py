@@ -15,7 +15,14 @@ from torch import nn
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import Backbone, Network, make_backbone
 from rotnet_lib.seeds import seeded
-from rotnet_lib.training.checkpoints import ResumeState, load_backbone, load_tensors, save_backbone, save_tensors
+from rotnet_lib.training.checkpoints import (
+    ResumeState,
+    load_backbone,
+    load_network,
+    load_tensors,
+    save_backbone,
+    save_tensors,
+)
 
 IMAGES = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -70,6 +77,51 @@ def test_other_tools_can_read_the_file(path: Path) -> None:
     assert safetensors.torch.load_file(path).keys() == Network(make(), 4, 32).state_dict().keys()
     with safetensors.safe_open(path, framework="pt") as file:
         assert json.loads(file.metadata()["header"])["arch"] == "nin4"
+
+
+# --- A network with its head ---
+
+
+@pytest.mark.parametrize("classes", [4, 10])
+def test_a_network_comes_back_as_it_was(classes: int, tmp_path: Path) -> None:
+    backbone = make()
+    with seeded(1):
+        network = Network(backbone, classes, 32).eval()
+    save_backbone(tmp_path / "model.safetensors", network, backbone)
+    after = load_network(tmp_path / "model.safetensors", 32)
+    assert after.classes == classes
+    assert not any(module.training for module in after.modules())
+    assert torch.equal(after(IMAGES), network(IMAGES))
+    assert after.state_dict().keys() == network.state_dict().keys()
+
+
+def test_a_network_that_was_cut_comes_back_cut(tmp_path: Path) -> None:
+    backbone = make()
+    backbone.cut_after("conv1")
+    network = Network(backbone, 4, 32).eval()
+    save_backbone(tmp_path / "model.safetensors", network, backbone)
+    assert torch.equal(load_network(tmp_path / "model.safetensors", 32)(IMAGES), network(IMAGES))
+
+
+def test_a_network_takes_images_of_another_size(path: Path) -> None:
+    assert load_network(path, 22)(IMAGES[..., :22, :22]).shape == (2, 4)
+
+
+def test_a_backbone_without_a_head_is_no_network(path: Path) -> None:
+    def behead(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> None:
+        for name in [name for name in tensors if name.startswith("head.")]:
+            tensors[f"heads.conv2.{name.removeprefix('head.')}"] = tensors.pop(name)  # as a probe has them
+
+    rewrite(path, behead)
+    with pytest.raises(RotnetError, match="holds no head") as error:
+        load_network(path, 32)
+    assert str(path) in str(error.value)
+
+
+def test_a_head_that_does_not_fit_is_named(path: Path) -> None:
+    rewrite(path, lambda tensors, header: tensors.update({"head.2.weight": torch.zeros(4, 3)}))
+    with pytest.raises(RotnetError, match=r"does not fit the model: 2\.weight is \(4, 3\), expected \(4, 19\)"):
+        load_network(path, 32)
 
 
 # --- What can be wrong ---
@@ -192,7 +244,7 @@ def a_folder(path: Path) -> None:
         (a_folder, "no checkpoint"),
     ],
 )
-@pytest.mark.parametrize("load", [load_tensors, load_backbone])
+@pytest.mark.parametrize("load", [load_tensors, load_backbone, lambda path: load_network(path, 32)])
 def test_a_file_that_is_no_checkpoint_is_named(path: Path, damage: Any, word: str, load: Any) -> None:
     damage(path)
     with pytest.raises(RotnetError) as error:

@@ -1,7 +1,7 @@
 """The pretrain stage from end to end, and that a run that was killed ends as one that was not."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,12 @@ import yaml
 from rotnet_lib import stage
 from rotnet_lib.data import load_dataset
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.probe import ProbeConfig, probe
 from rotnet_lib.models import Network
 from rotnet_lib.pretext import Rotation
 from rotnet_lib.runs import Metric, RunDirectory, RunResult, all_runs
 from rotnet_lib.training import trainer as trainer_module
-from rotnet_lib.training.checkpoints import load_backbone
+from rotnet_lib.training.checkpoints import ResumeState, load_backbone
 from rotnet_lib.training.pretrain import PretrainConfig, pretrain
 from rotnet_lib.training.trainer import Trainer
 
@@ -56,6 +57,7 @@ def test_a_run_leaves_its_files(build: Callable[..., PretrainConfig]) -> None:
     assert {p.name for p in path.iterdir()} - {".lock"} == {
         "parameters.yaml",
         "history.csv",
+        "model-epoch1.safetensors",
         "model.safetensors",
         "metrics.json",
     }
@@ -71,7 +73,7 @@ def test_the_result_says_what_was_run(build: Callable[..., PretrainConfig]) -> N
     assert stored["run"] == outcome.directory.path.name
     assert stored["stage"] == "pretrain"
     assert stored["parameters"] == outcome.result.parameters
-    assert stored["parameters"]["task_options"] == {"angles": [0, 180], "copies": "all"}
+    assert stored["parameters"]["task_options"] == {"angles": [0, 180], "copies": "all", "crop_for": [], "gamma": 2}
     assert stored["protocol_differences"] == {
         "dataset": ["cifar10", "shapes"],
         "train_size": [None, 40],
@@ -80,18 +82,20 @@ def test_the_result_says_what_was_run(build: Callable[..., PretrainConfig]) -> N
         "batch_size": [128, 16],
         "width": [1.0, 0.05],
     }
-    assert stored["epochs"] == 2
-    assert stored["inputs"] == 2 * 2 * 16 * 2  # epochs, batches, images, rotations
+    training = stored["training"]
+    assert training["epochs"] == 2
+    assert training["inputs"] == 2 * 2 * 16 * 2  # epochs, batches, images, rotations
+    assert list(stored["by_target"]["rotation_top1"]) == ["0 degrees", "180 degrees"]
     data = stored["data"]
     assert (data["name"], data["image_size"], data["train_images"], data["test_images"]) == ("shapes", 32, 40, 20)
     assert "drawn" in data["title"]
     assert len(data["classes"]) == 10
     assert stored["environment"]["packages"]["torch"]
-    assert stored["train_seconds"] == pytest.approx(outcome.history["seconds"].sum())
-    assert stored["wall_seconds"] >= stored["train_seconds"] > 0
+    assert training["seconds"] == pytest.approx(outcome.history["seconds"].sum())
+    assert stored["wall_seconds"] >= training["seconds"] > 0
     network = 3 * 10 * 25 + 10 * 8 + 8 * 5 + 5 * 10 * 25 + 2 * 10 * 10 + 10 * 10 * 9 + 2 * 10 * 10
     norms, head = 2 * (10 + 8 + 5 + 6 * 10), 10 * 2 + 2
-    assert stored["parameters_trained"] == network + norms + head
+    assert training["parameters"] == network + norms + head
 
 
 def test_the_headline_is_the_last_epoch_and_the_best_is_beside_it(
@@ -130,6 +134,11 @@ def test_the_stored_weights_give_the_stored_figure(build: Callable[..., Pretrain
         {"task_options": {"angles": [0, 45, 90, 135, 180, 225, 270, 315]}},
         {"task_options": {"copies": "one"}},
         {"task_options": {"copies": "shuffled"}},
+        {"task_options": {"copies": "one-large-batch"}},
+        {"task_options": {"crop_for": [45]}},
+        {"task": "rotation-instance"},
+        {"grey": True},
+        {"colour_jitter": 0.4},
         {"schedule": "one-cycle"},
         {"augment": False},
         {"image_size": 28},
@@ -143,9 +152,6 @@ def test_every_kind_of_run_ends_with_a_figure(parameters: dict[str, Any], build:
     metric = "top1" if parameters.get("task") == "labels" else "rotation_top1"
     assert list(outcome.result.metrics) == [metric]
     assert 0 <= outcome.result.metrics[metric].last <= 100
-    assert outcome.directory.path.name.startswith(
-        f"{parameters.get('task', 'rotation')}-{parameters.get('arch', 'nin3')}-shapes"
-    )
 
 
 # --- A run is its parameters ---
@@ -180,7 +186,19 @@ def test_the_same_parameters_give_the_same_run(build: Callable[..., PretrainConf
     pd.testing.assert_frame_equal(first.history.drop(columns=TIMING), second.history.drop(columns=TIMING))
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"lr": 0.05}, {"augment": False}, {"task_options": {"copies": "one"}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"lr": 0.05},
+        {"augment": False},
+        {"task_options": {"copies": "one"}},
+        {"task_options": {"crop_for": [45]}},
+        {"grey": True},
+        {"colour_jitter": 0.4},
+        {"labels_per_class": 2},
+    ],
+)
 def test_other_parameters_give_another_run(change: dict[str, Any], build: Callable[..., PretrainConfig]) -> None:
     first, second = pretrain(build()), pretrain(build(**change))
     assert first.directory.name != second.directory.name
@@ -204,15 +222,16 @@ class KilledError(Exception):
         (6, {}),
         (7, {}),  # in the last
         (5, {"schedule": "one-cycle"}),
-        (4, {"task_options": {"copies": "one"}}),
+        (13, {"task_options": {"copies": "one"}}),
         (4, {"task_options": {"copies": "shuffled"}}),
         (4, {"momentum": 0}),
+        (4, {"colour_jitter": 0.4}),
     ],
 )
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
     step: int, parameters: dict[str, Any], build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bit for bit: weights, batch statistics and history. An epoch has 2 steps; killed before step `step` + 1."""
+    """Bit for bit: weights, batch statistics and history. Killed before step `step` + 1; an epoch has 2, 10 if copies=one."""
     parameters = {"epochs": 4, "image_size": 16, **parameters}
     whole = pretrain(build(runs="whole", **parameters))
     original, steps = Rotation.step, []
@@ -232,13 +251,16 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     assert resumed.directory.name == whole.directory.name
     assert same_weights(whole.directory, resumed.directory)
     pd.testing.assert_frame_equal(whole.history.drop(columns=TIMING), resumed.history.drop(columns=TIMING), check_exact=True)
-    assert resumed.result.inputs == whole.result.inputs
+    assert resumed.result.training
+    assert whole.result.training
+    assert resumed.result.training.inputs == whole.result.training.inputs
+    assert resumed.result.by_target == whole.result.by_target
 
 
 def test_a_run_killed_after_its_last_epoch_only_writes_its_result(
     build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = pretrain(build(epochs=2, runs="whole"))
+    whole = pretrain(build(epochs=2, runs="whole", checkpoints=[]))
 
     def killed(*_: object) -> None:
         raise KilledError
@@ -246,9 +268,9 @@ def test_a_run_killed_after_its_last_epoch_only_writes_its_result(
     with monkeypatch.context() as patch:
         patch.setattr(stage, "save_backbone", killed)
         with pytest.raises(KilledError):
-            pretrain(build(epochs=2, runs="killed"))
+            pretrain(build(epochs=2, runs="killed", checkpoints=[]))
     monkeypatch.setattr(Rotation, "step", killed)
-    resumed = pretrain(build(epochs=2, runs="killed"))
+    resumed = pretrain(build(epochs=2, runs="killed", checkpoints=[]))
     assert same_weights(whole.directory, resumed.directory)
     assert resumed.result.metrics == whole.result.metrics
 
@@ -266,6 +288,186 @@ def test_a_damaged_resume_state_is_named(build: Callable[..., PretrainConfig], m
     with pytest.raises(RotnetError) as error:
         pretrain(build())
     assert f"damaged checkpoint {path.absolute()}" in str(error.value)
+
+
+# --- Weights kept on the way ---
+
+
+def kept(directory: RunDirectory) -> dict[int, dict[str, torch.Tensor]]:
+    """Epoch -> the weights as they were after it."""
+    files = directory.path.glob("model-epoch*.safetensors")
+    return {int(file.stem.removeprefix("model-epoch")): safetensors.torch.load_file(file) for file in files}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "shares", "expected"),
+    [
+        (10, [0.2, 0.4, 0.6, 0.8], {2, 4, 6, 8}),
+        (5, [0.5], {2}),  # to whole epochs, as milestones are
+        (3, [0.1, 0.4, 0.9], {1}),  # the last epoch's are the run's own
+        (1, [0.2, 0.8], set()),
+        (2, [], set()),
+    ],
+)
+def test_weights_are_kept_after_these_shares_of_the_epochs(
+    epochs: int, shares: list[float], expected: set[int], build: Callable[..., PretrainConfig]
+) -> None:
+    outcome = pretrain(build(epochs=epochs, checkpoints=shares, train_size=20))
+    assert set(kept(outcome.directory)) == expected
+
+
+def test_weights_kept_are_those_of_a_run_that_ends_there(build: Callable[..., PretrainConfig]) -> None:
+    """With a rate that does not fall before, nothing in an epoch depends on how many follow."""
+    longer = pretrain(build(epochs=4, checkpoints=[0.25, 0.5], lr_milestones=[]))
+    early = kept(longer.directory)
+    for epochs in (1, 2):
+        shorter = weights(pretrain(build(epochs=epochs, checkpoints=[], lr_milestones=[])).directory)
+        assert early[epochs].keys() == shorter.keys()
+        assert all(torch.equal(tensor, shorter[name]) for name, tensor in early[epochs].items())
+    assert not torch.equal(early[1]["head.2.weight"], early[2]["head.2.weight"])
+
+
+def test_a_run_that_was_killed_keeps_them_all(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pretrain(build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="whole"))
+    save = ResumeState.save
+
+    def killed(self: ResumeState, module: Any, optimizer: Any, history: Any) -> None:
+        if len(history) == 2:  # the weights are on disk, the end of the epoch is not
+            raise KilledError
+        save(self, module, optimizer, history)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumeState, "save", killed)
+        with pytest.raises(KilledError):
+            pretrain(build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="killed"))
+    resumed = pretrain(build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="killed"))
+    ours, theirs = kept(resumed.directory), kept(whole.directory)
+    assert set(ours) == set(theirs) == {1, 2, 3}
+    assert all(torch.equal(tensor, theirs[epoch][name]) for epoch in ours for name, tensor in ours[epoch].items())
+
+
+# --- Its name ---
+
+
+@pytest.mark.parametrize(
+    ("parameters", "slug"),
+    [
+        ({}, "rotation-nin3"),
+        ({"task": "labels"}, "labels-nin3"),
+        ({"task_options": {"angles": [0, 90, 180, 270]}}, "rotation-nin3"),
+        ({"task_options": {"angles": [0, 22.5]}}, "rotation-nin3-angles 0 22.5"),
+        ({"task_options": {"copies": "one"}, "grey": True}, "rotation-nin3-copies one-grey"),
+        ({"colour_jitter": 0.4, "teacher": "somebody"}, "rotation-nin3-taught-jitter 0.4"),
+        ({"task": "labels", "labels_per_class": 20}, "labels-nin3-20 labels"),
+    ],
+)
+def test_a_name_begins_with_what_is_special(
+    parameters: dict[str, Any], slug: str, build: Callable[..., PretrainConfig]
+) -> None:
+    assert build(**parameters).slug == slug
+
+
+# --- A teacher ---
+
+
+def test_a_teacher_changes_what_is_learnt_and_stays_as_it_is(build: Callable[..., PretrainConfig]) -> None:
+    first = pretrain(build(seed=1, arch="nin4", epochs=3))
+    first.save()
+    teacher = first.directory
+    before = (teacher.path / "model.safetensors").read_bytes()
+    alone = pretrain(build(epochs=2))
+    taught = pretrain(build(epochs=2, teacher=teacher.name))  # of another arch: it is only asked
+    assert taught.directory.name != alone.directory.name
+    assert weights(taught.directory).keys() == weights(alone.directory).keys()  # it is not saved with the run
+    assert not same_weights(taught.directory, alone.directory)
+    assert taught.history["train_loss"][0] < alone.history["train_loss"][0]  # the weights are at most 1
+    assert (teacher.path / "model.safetensors").read_bytes() == before
+    assert taught.result.training == alone.result.training.model_copy(  # type: ignore[union-attr]
+        update={name: getattr(taught.result.training, name) for name in ("seconds", "inputs_per_second")}
+    )
+
+
+def test_one_teacher_has_one_spelling(build: Callable[..., PretrainConfig]) -> None:
+    assert build(teacher="runs/somebody") == build(teacher="somebody")
+
+
+def test_a_teacher_is_given_by_name_folder_or_file(build: Callable[..., PretrainConfig]) -> None:
+    teacher = pretrain(build(seed=1)).directory
+    losses = [
+        pretrain(build(teacher=str(name))).history["train_loss"].tolist()
+        for name in (teacher.name, teacher.path, teacher.path / "model.safetensors")
+    ]
+    assert losses[0] == losses[1] == losses[2]
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_training_leaves_a_teachers_weights_alone(
+    epochs: int, build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = pretrain(build(seed=1)).directory
+    met: list[Network] = []
+    learn_from = Rotation.learn_from
+
+    def note(self: Rotation, network: Network, taught: Mapping[str, Any]) -> None:
+        met.append(network)
+        learn_from(self, network, taught)
+
+    monkeypatch.setattr(Rotation, "learn_from", note)
+    pretrain(build(teacher=teacher.name, epochs=epochs))
+    (network,) = met
+    stored = weights(teacher)
+    assert not network.training
+    kernel = network.state_dict()["backbone.blocks.conv2.0.weight"]
+    assert kernel.is_contiguous(memory_format=torch.channels_last)  # moved to where the trained network is, and laid out so
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_run_with_a_teacher_that_was_killed_ends_as_one_that_was_not(
+    build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = str(pretrain(build(seed=1)).directory.path)
+    whole = pretrain(build(epochs=3, teacher=teacher, runs="whole"))
+    original, steps = Rotation.step, []
+
+    def killed(self: Rotation, batch: Any) -> Any:
+        steps.append(batch)
+        if len(steps) == 4:
+            raise KilledError
+        return original(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rotation, "step", killed)
+        with pytest.raises(KilledError):
+            pretrain(build(epochs=3, teacher=teacher, runs="killed"))
+    assert same_weights(whole.directory, pretrain(build(epochs=3, teacher=teacher, runs="killed")).directory)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"task": "labels"}, "teacher: task 'labels' learns from none. Tasks that do: rotation, rotation-instance"),
+        ({"task_options": {"angles": [0, 180]}}, "its angles are .*this run's are"),
+        ({"task_options": {"angles": [45, 135, 225, 315]}}, "lack 0"),
+    ],
+)
+def test_a_teacher_that_is_of_no_use_is_said(
+    parameters: dict[str, Any], message: str, build: Callable[..., PretrainConfig]
+) -> None:
+    teacher = pretrain(build(seed=1)).directory
+    with pytest.raises(RotnetError, match=message):
+        pretrain(build(teacher=teacher.name, **parameters))
+
+
+def test_a_teacher_that_is_not_there_is_named(build: Callable[..., PretrainConfig]) -> None:
+    with pytest.raises(RotnetError, match=r"no checkpoint .*nobody"):
+        pretrain(build(teacher="nobody"))
+
+
+def test_a_probe_is_no_teacher(build: Callable[..., PretrainConfig], tiny: dict[str, Any]) -> None:
+    pretrain(build()).save()
+    outcome = probe(ProbeConfig.build(tiny | {"layer": "conv3"}))
+    with pytest.raises(RotnetError, match=rf"{outcome.directory.name}.* holds no head .*name a pretrain run"):
+        pretrain(build(teacher=outcome.directory.name))
 
 
 # --- A run that fails ---

@@ -1,7 +1,7 @@
 """The training loop on a toy task, which it has never heard of."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Brightness(Task):
 
     module: nn.Linear
     chance: Mapping[str, float] = {"right": 50.0}
+    target_names: Sequence[str] = ("dark", "light")
 
     def __init__(self) -> None:
         self.module = nn.Linear(1, 2)
@@ -39,7 +40,7 @@ class Brightness(Task):
     def step(self, batch: Batch) -> Step:
         self.calls.append((self.module.training, torch.is_grad_enabled(), len(batch)))
         logits = self.module(batch.images.float().mean(dim=(1, 2, 3), keepdim=False)[:, None] / 128 - 1)
-        return Step(F.cross_entropy(logits, batch.labels), {"right": (logits.argmax(1) == batch.labels).sum()}, len(batch))
+        return Step(F.cross_entropy(logits, batch.labels), {"right": logits.argmax(1) == batch.labels}, batch.labels)
 
     def evaluate(self, batch: Batch) -> Step:
         return self.step(batch)
@@ -50,7 +51,7 @@ class Guessing(Brightness):
 
     def step(self, batch: Batch) -> Step:
         step = super().step(batch)
-        return Step(step.loss, {"right": torch.tensor(len(batch) / 2)}, len(batch))
+        return Step(step.loss, {"right": torch.arange(len(batch)) % 2 == 0}, batch.labels)
 
 
 class Diverging(Brightness):
@@ -61,7 +62,7 @@ class Diverging(Brightness):
     def step(self, batch: Batch) -> Step:
         step = super().step(batch)
         training = [call for call in self.calls if call[0]]
-        return Step(step.loss * self.bad, step.correct, step.inputs) if self.module.training and len(training) == 4 else step
+        return Step(step.loss * self.bad, step.correct, step.targets) if self.module.training and len(training) == 4 else step
 
 
 def light_and_dark(count: int, seed: int = 0) -> Split:
@@ -73,11 +74,18 @@ def light_and_dark(count: int, seed: int = 0) -> Split:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Trainer]:
-    def trainer(task: Task, batch_size: int = 8, images: int = 32, tests: int = 20, **parameters: Any) -> Trainer:
+    def trainer(
+        task: Task,
+        batch_size: int = 8,
+        images: int = 32,
+        tests: int = 20,
+        after_epoch: Callable[[int], None] = lambda epoch: None,
+        **parameters: Any,
+    ) -> Trainer:
         config = TrainingConfig.build({"epochs": 3, "dataset": "shapes", "device": "cpu"} | parameters)
         loader = Loader(light_and_dark(images), batch_size, seed=config.seed, augment=config.augment)
         state = ResumeState(tmp_path / "resume.safetensors")
-        return Trainer(task, loader, light_and_dark(tests, seed=1), config, state, CPU)
+        return Trainer(task, loader, light_and_dark(tests, seed=1), config, state, CPU, after_epoch)
 
     return trainer
 
@@ -214,7 +222,7 @@ class Breaking(Brightness):
         if not self.module.training or len([call for call in self.calls if call[0]]) < 4:
             return step
         broken = sum((0 * p).abs().sqrt().sum() for p in self.module.parameters())
-        return Step(step.loss + broken, step.correct, step.inputs)
+        return Step(step.loss + broken, step.correct, step.targets)
 
 
 def test_weights_that_break_in_the_very_last_step_are_noticed(make: Callable[..., Trainer]) -> None:
@@ -292,3 +300,80 @@ def test_a_run_goes_on_where_it_was(make: Callable[..., Trainer], epochs: int, m
         assert [row[column] for row in history] == [row[column] for row in expected]
     for p, q in zip(second.module.parameters(), whole.module.parameters(), strict=True):
         assert torch.equal(p, q)
+
+
+def test_what_follows_an_epoch_is_done_before_the_epoch_is_recorded(make: Callable[..., Trainer]) -> None:
+    """So that a run that is killed in between does both again, and never the one without the other."""
+    recorded: list[tuple[int, int]] = []
+
+    def note(epoch: int) -> None:
+        fresh = Brightness()
+        optimizer = torch.optim.SGD(fresh.module.parameters(), lr=0.1)
+        recorded.append((epoch, len(trainer.resume.load(fresh.module, optimizer))))
+
+    trainer = make(Brightness(), after_epoch=note)
+    trainer.fit()
+    assert recorded == [(1, 0), (2, 1), (3, 2)]
+
+
+def test_what_follows_an_epoch_is_done_again_if_its_end_was_not_recorded(
+    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+    save = ResumeState.save
+
+    def stop_before_the_second(self: ResumeState, module: Any, optimizer: Any, history: Any) -> None:
+        if len(history) == 2:
+            raise KeyboardInterrupt
+        save(self, module, optimizer, history)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumeState, "save", stop_before_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            make(Brightness(), after_epoch=done.append).fit()
+    make(Brightness(), after_epoch=done.append).fit()
+    assert done == [1, 2, 2, 3]
+
+
+# --- By target ---
+
+
+class Patterned(Brightness):
+    """Right on every second light image of a batch and on no dark one; a second metric is always right."""
+
+    def step(self, batch: Batch) -> Step:
+        step = super().step(batch)
+        light = batch.labels == 1
+        return Step(step.loss, {"some": light & (batch.index % 4 == 1), "all": torch.ones_like(light)}, batch.labels)
+
+
+def test_accuracy_is_told_for_each_right_answer(make: Callable[..., Trainer]) -> None:
+    trainer = make(Patterned(), tests=300)  # three batches; light images have odd places
+    assert trainer.accuracy_by_target() == {"some": {"dark": 0.0, "light": 50.0}, "all": {"dark": 100.0, "light": 100.0}}
+
+
+def test_an_answer_that_is_never_right_has_no_accuracy(make: Callable[..., Trainer]) -> None:
+    task = Patterned()
+    task.target_names = ("dark", "light", "neither")
+    assert set(make(task).accuracy_by_target()["all"]) == {"dark", "light"}
+
+
+def test_accuracy_by_answer_averages_to_the_test_figure(make: Callable[..., Trainer]) -> None:
+    task = Brightness()
+    with torch.no_grad():  # so that about half the light images pass for dark
+        task.module.weight[1] = 1
+        task.module.bias[0] = 0.488
+    trainer = make(task, epochs=1, lr=0, tests=300)
+    row = trainer.fit()[-1]
+    by_target = trainer.accuracy_by_target()["right"]
+    assert by_target["dark"] == 100
+    assert 0 < by_target["light"] < 100
+    assert (by_target["dark"] + by_target["light"]) / 2 == pytest.approx(row["test_right"])
+
+
+def test_telling_the_accuracy_by_answer_changes_nothing(make: Callable[..., Trainer]) -> None:
+    task = Brightness()
+    trainer = make(task)
+    trainer.accuracy_by_target()
+    assert {(training, gradients) for training, gradients, _ in task.calls} == {(False, False)}
+    assert task.module.weight.eq(0).all()

@@ -1,0 +1,192 @@
+"""What the stages that read a backbone share: which one, and what its run says about the rest."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from rotnet_lib.config import EXPERIMENT, Fraction, RunConfig
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.models import ARCHS, Backbone, make_backbone
+from rotnet_lib.paths import from_project
+from rotnet_lib.runs import RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
+from rotnet_lib.seeds import seeded
+from rotnet_lib.training.checkpoints import load_backbone
+from rotnet_lib.training.schedules import epochs_after
+
+RANDOM, NEWEST = "random", "newest"
+
+
+class BackboneConfig(RunConfig):
+    """A backbone and its layers. Parameters left at None follow the backbone's run.
+
+    Built by `build` (or `from_notebook`), which fills them in: the effective config has no None of that kind left.
+    """
+
+    takes_random: ClassVar[bool] = True
+    """Whether an untrained backbone makes sense."""
+
+    # None in a notebook, filled by `build`: a config that exists holds the value, hence the types.
+    dataset: str = Field(None, description="None: that of the backbone's run")  # type: ignore[assignment]
+    grey: bool = Field(  # type: ignore[assignment]
+        None, description="take the colour out of the images; None: as the backbone's run", json_schema_extra=EXPERIMENT
+    )
+    backbone: str = Field(
+        NEWEST,
+        description="name or path of a run; newest: the newest finished pretext run that fits; random: untrained",
+        json_schema_extra=EXPERIMENT,
+    )
+    checkpoint: Fraction | None = Field(
+        None,
+        description="the backbone as it was after this fraction of its epochs, such as 0.2; None: at their end",
+        json_schema_extra=EXPERIMENT,
+    )
+    arch: str = Field(  # type: ignore[assignment]
+        None, description="None: that of the backbone's run; needed if random", json_schema_extra=EXPERIMENT
+    )
+    width: float = Field(  # type: ignore[assignment]
+        None, gt=0, le=4, description="factor on the backbone's channels; None: that of the backbone's run, 1 if random"
+    )
+    layer: tuple[str, ...] = Field(
+        ("conv2",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
+    )
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        cls.check_names(parameters)
+        values = {name: value for name, value in parameters.items() if value is not None}
+        return super().build(_follow_backbone(values, cls))
+
+    def protocol(self) -> dict[str, Any]:
+        return super().protocol() | {"dataset": "cifar10", "width": 1.0}
+
+    @field_validator("layer", mode="before")
+    @classmethod
+    def _listed(cls, layer: Any) -> Any:
+        return _split(layer)
+
+    @model_validator(mode="after")
+    def _layers_of_arch(self) -> Self:
+        backbone = _sample(self.arch)
+        for layer in self.layer:
+            if self.layer != ("all",):
+                backbone.check_layer(layer)
+        if len(set(self.layer)) != len(self.layer):
+            raise ValueError(f"layer: one of {', '.join(self.layer)} stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _checkpoint_of_run(self) -> Self:
+        if self.checkpoint and self.backbone == RANDOM:
+            raise ValueError("checkpoint: a random backbone has no epochs; leave it out")
+        return self
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers named, `all` spelled out."""
+        return _sample(self.arch).taps if self.layer == ("all",) else self.layer
+
+    def make_backbone(self, data: Dataset) -> Backbone:
+        """The backbone: loaded, or freshly initialised.
+
+        Raises RotnetError if the checkpoint is missing, damaged or of another arch or width.
+        """
+        if self.backbone == RANDOM:
+            with seeded(self.seed, "weights"):
+                return make_backbone(self.arch, width=self.width, mean=data.mean, std=data.std)
+        path = self.weights_file()
+        backbone = load_backbone(path)
+        if (backbone.arch, backbone.width) != (self.arch, self.width):
+            raise RotnetError(
+                f"{path} holds a {backbone.arch} of width {backbone.width:g}, but arch={self.arch} width={self.width:g} "
+                "was asked for. Leave arch and width out to follow the backbone."
+            )
+        return backbone
+
+    def weights_file(self) -> Path:
+        """The file of the backbone's weights. Raises RotnetError if its run did not keep those of `checkpoint`."""
+        path = checkpoint_of(self.backbone, self.runs)
+        if self.checkpoint is None:
+            return path
+        made = RunDirectory(path.parent).parameters()
+        epoch = epochs_after(self.checkpoint, made["epochs"])
+        kept = path.parent / checkpoint_name(epoch)
+        if epoch < made["epochs"] and not kept.exists():
+            shares = ", ".join(f"{share:g}" for share in made.get("checkpoints", [])) or "none"
+            raise RotnetError(
+                f"checkpoint: {path.parent} did not keep its weights after {self.checkpoint:g} of its epochs. Kept: {shares}."
+            )
+        return kept if epoch < made["epochs"] else path
+
+
+def _split(layer: Any) -> Any:
+    return tuple(part.strip() for part in layer.split(",")) if isinstance(layer, str) else layer
+
+
+def _sample(arch: str) -> Backbone:
+    """A tiny backbone of that arch, to ask it for its taps."""
+    return make_backbone(arch, width=0.01, mean=(0,) * 3, std=(1,) * 3)
+
+
+def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
+    """Fill what the parameters leave to the backbone's run; a random backbone has none to follow."""
+    if "arch" in values:
+        ARCHS[values["arch"]]  # first: a wrong name must not be answered with what the folder of runs lacks
+    runs = values.get("runs", "runs")
+    backbone = own_name(str(values.get("backbone", NEWEST)), runs)
+    values = values | {"backbone": backbone}
+    if backbone == RANDOM:
+        missing = [name for name in ("arch", "dataset") if name not in values]
+        if missing:
+            raise RotnetError(
+                f"{cls.stage}: backbone 'random' follows no run, so {' and '.join(missing)} must be given. "
+                f"Archs: {', '.join(ARCHS)}."
+            )
+        return {"width": 1.0, "grey": False} | values
+    if backbone == NEWEST:
+        values = values | {"backbone": _newest(values, runs, cls).name}
+    elif all(name in values for name in ("arch", "width", "dataset")):
+        return {"grey": False} | values  # nothing to ask it: a suite names runs that do not exist yet
+    checkpoint = checkpoint_of(values["backbone"], runs)
+    if not checkpoint.parent.is_dir() or checkpoint.parent == from_project("."):
+        raise unknown("backbone", backbone, (NEWEST, RANDOM, *(run.name for run in all_runs(from_project(runs)))))
+    upstream = RunDirectory(checkpoint.parent).parameters()
+    followed = {name: upstream[name] for name in ("arch", "width") if name not in values}
+    if "dataset" not in values:
+        # The sizes belong to the dataset: with another one the upstream's would mean nothing.
+        for name in ("dataset", "image_size", "train_size", "test_size", "grey"):
+            if name not in values and upstream[name] is not None:
+                followed[name] = upstream[name]
+    return {"grey": False} | values | followed
+
+
+def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:
+    """The newest finished pretrain run, of a pretext task, whose arch has the layers asked for."""
+    layers = _split(values.get("layer", cls.model_fields["layer"].default))
+    taps = {tap: None for arch in ARCHS for tap in _sample(arch).taps}  # in order, each once
+    for layer in layers:
+        if layer != "all" and layer not in taps:
+            raise unknown("layer", layer, (*taps, "all"))
+    finished = [run for run in all_runs(from_project(runs)) if run.finished]
+    for run in finished:
+        try:
+            parameters = run.parameters()
+        except RotnetError as error:
+            print(f"passed over: {error}")
+            continue
+        if parameters.get("task", "labels") == "labels":  # neither supervised runs nor other stages are pretext runs
+            continue
+        if any(parameters[name] != values[name] for name in ("arch", "width", "dataset") if name in values):
+            continue
+        if all(layer == "all" or layer in _sample(parameters["arch"]).taps for layer in layers):
+            print(f"backbone: {run.name} (the newest pretext run that fits)")
+            return run
+    wanted = ", ".join(f"{name}={values[name]}" for name in ("arch", "width", "dataset") if name in values)
+    untrained = ", or take an untrained one: -p backbone random -p arch nin4 -p dataset shapes" if cls.takes_random else ""
+    raise RotnetError(
+        f"{cls.stage}: no finished pretext run in '{runs}' has layer {', '.join(layers)}{' and ' + wanted if wanted else ''} "
+        f"({len(finished)} finished runs looked at). Make one: `rotnet run pretrain --preset quick` (minutes on a CPU), or "
+        f"name one: -p backbone RUN{untrained}."
+    )

@@ -1,0 +1,411 @@
+"""The inspect stage: what a trained network looks at, and what it mistakes."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+
+from rotnet_lib import provenance
+from rotnet_lib.config import EXPERIMENT
+from rotnet_lib.data.dataset import Dataset, Split
+from rotnet_lib.data.loader import ordered_batches
+from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.evaluation.backbone_config import RANDOM, BackboneConfig
+from rotnet_lib.models import Backbone
+from rotnet_lib.models.folding import first_filters
+from rotnet_lib.paths import from_project
+from rotnet_lib.pretext import TASKS, Rotation
+from rotnet_lib.pretext.rotation import rotate_all
+from rotnet_lib.pretext.task import task_options
+from rotnet_lib.runs import MODEL, Metric, RunDirectory, RunResult, all_runs, checkpoint_name, checkpoint_of, now, own_name
+from rotnet_lib.stage import data_record, load_data, open_run
+from rotnet_lib.training.checkpoints import load_backbone, load_network
+from rotnet_lib.training.devices import select_device
+
+_BATCH = 128
+"""Images a batch, before their rotated copies: as many as the protocol trains on, so no more memory is needed."""
+
+
+class InspectConfig(BackboneConfig):
+    """Attention maps, first-layer filters, mistakes of a RotNet (docs/protocol.md, "CIFAR-10").
+
+    Attention: A(i,j) = sum over channels of |feature|^power, upsampled over the image. Filters: the conv1 kernels with their
+    batch norm folded in. Mistakes: of all K rotated copies of every test image, at the angles of the backbone's run.
+    """
+
+    stage: ClassVar[str] = "inspect"
+    takes_random: ClassVar[bool] = False
+
+    layer: tuple[str, ...] = Field(
+        ("all",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
+    )
+    compare: str | None = Field(
+        None,
+        description="name or path of another run to show beside it, such as a supervised one; None: none",
+        json_schema_extra=EXPERIMENT,
+    )
+    images: tuple[int, ...] = Field(
+        tuple(range(8)),
+        min_length=1,
+        max_length=32,
+        description="which test images to show the attention on, counted from 0",
+        json_schema_extra=EXPERIMENT,
+    )
+    power: Literal[1, 2, 4] = Field(2, description="of the features in an attention map", json_schema_extra=EXPERIMENT)
+    shown: int = Field(
+        12,
+        ge=1,
+        le=60,
+        description="how many of the mistakes and of the ambiguous images to show",
+        json_schema_extra=EXPERIMENT,
+    )
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        if parameters.get("backbone") == RANDOM:
+            raise RotnetError("backbone: a random one has learned no rotations. Allowed: newest, or a run of task rotation.")
+        if parameters.get("compare"):
+            compare = own_name(parameters["compare"], parameters.get("runs", "runs"))
+            parameters = {**parameters, "compare": compare}
+        return super().build(parameters)
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _numbers(cls, images: Any) -> Any:
+        if isinstance(images, str):
+            return tuple(part.strip() for part in images.split(","))
+        return (images,) if isinstance(images, int) else images
+
+    @field_validator("images")
+    @classmethod
+    def _distinct(cls, images: tuple[int, ...]) -> tuple[int, ...]:
+        if min(images) < 0:
+            raise ValueError(f"{min(images)} is no index: the first test image is 0")
+        repeated = [index for position, index in enumerate(images) if index in images[:position]]
+        if repeated:
+            raise ValueError(f"{repeated[0]} stands twice in {list(images)}")
+        return images
+
+    @property
+    def slug(self) -> str:
+        return f"inspect-{self.arch}" + (f"-at-{self.checkpoint:g}" if self.checkpoint else "")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is shown of one network.
+
+    Attributes:
+        title: its run's name, and the epoch where that is not the last.
+        arch: its arch.
+        attention: layer -> maps (I, S, S) float32, not negative, of the I chosen images; the layers it has.
+        filters: (F, k, k, 3) float32, any sign.
+    """
+
+    title: str
+    arch: str
+    attention: dict[str, np.ndarray]
+    filters: np.ndarray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A test image, or a rotated copy of one.
+
+    Attributes:
+        index: its place in the test split.
+        pixels: (S, S, 3) uint8, as the network saw it.
+        name: of its class.
+    """
+
+    index: int
+    pixels: np.ndarray
+    name: str
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A rotated copy taken for another: its angle and the one answered in degrees, the answer's probability in [0, 1]."""
+
+    picture: Picture
+    true: float
+    said: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class RotationAnswers:
+    """What a RotNet said of the K rotated copies of N images. Column k of each array is rotation `angles[k]`.
+
+    Attributes:
+        angles: in degrees, counter-clockwise.
+        said: (N, K) int64 in [0, K), the rotation answered.
+        probability: (N, K) float32 in [0, 1], that of the answer.
+        loss: (N, K) float32, cross-entropy in nats; ln K for a guess.
+    """
+
+    angles: tuple[float, ...]
+    said: np.ndarray
+    probability: np.ndarray
+    loss: np.ndarray
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """(K, K) float64: row the true rotation, column the answer, percent of the row."""
+        count = len(self.angles)
+        return np.stack([100 * np.bincount(self.said[:, true], minlength=count) / len(self.said) for true in range(count)])
+
+    @property
+    def accuracy(self) -> float:
+        """Percent of all copies answered right."""
+        return float(self.confusion.diagonal().mean())
+
+    @property
+    def by_rotation(self) -> dict[str, float]:
+        """`90 degrees` -> percent of those copies answered right."""
+        return {f"{angle:g} degrees": float(hits) for angle, hits in zip(self.angles, self.confusion.diagonal(), strict=True)}
+
+    def mistaken(self, count: int) -> list[tuple[int, int]]:
+        """(image, true rotation's number) of the `count` wrong answers given most confidently, the surest first."""
+        images, copies = np.nonzero(self.said != np.arange(len(self.angles)))
+        # Probabilities round to 1: the loss, how little was left for the truth, goes on where they are equal.
+        order = np.lexsort((-self.loss[images, copies], -self.probability[images, copies]))[:count]
+        return list(zip(images[order].tolist(), copies[order].tolist(), strict=True))
+
+    def ambiguous(self, count: int) -> list[tuple[int, float]]:
+        """(image, mean loss over its copies) of the `count` images where that is highest, the highest first."""
+        means = self.loss.mean(1)
+        order = np.argsort(-means, kind="stable")[:count]
+        return list(zip(order.tolist(), means[order].tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The stage's result: figures for `metrics.json`, and what the notebook draws, which is not stored.
+
+    Attributes:
+        directory: the run's directory; locked until `save`.
+        result: what `metrics.json` holds or will hold.
+        layers: those shown, a network's own or not.
+        power: of the attention maps.
+        pictures: the I chosen test images.
+        looks: the backbone's, and that of `compare` where there is one.
+        answers: of the backbone's run, on the whole test split.
+        mistakes: the surest wrong answers.
+        ambiguous: images whose orientation is hardest to tell, upright, with the mean loss of their copies in nats.
+    """
+
+    directory: RunDirectory
+    result: RunResult
+    layers: tuple[str, ...]
+    power: int
+    pictures: list[Picture]
+    looks: list[Look]
+    answers: RotationAnswers
+    mistakes: list[Mistake]
+    ambiguous: list[tuple[Picture, float]]
+
+    def save(self) -> None:
+        """Write `metrics.json`, which marks the run finished. A notebook's last line."""
+        if not self.directory.finished:
+            self.directory.save(self.result)
+        self.directory.close()
+        print(f"rotation_top1 {self.result.metrics['rotation_top1'].last:.2f} %: {self.directory.path}")
+
+
+def inspect_backbone(config: InspectConfig) -> Inspection:
+    """Look into the backbone's run, and into that of `compare`.
+
+    Metrics, percent on the test split: `rotation_top1`, over all K copies; `compare_top1`, the class accuracy of `compare`
+    where that is a supervised run on the same dataset. A finished run is computed again, for its pictures, and not written.
+
+    Raises:
+        RotnetError: the backbone's run has no rotation task; `compare` is no run; there is no image of an index; and as
+            `load_dataset`, `load_network` and `RunDirectory.open` do.
+    """
+    begin = time.perf_counter()
+    rotation = _rotation_of(config)
+    beside = _compared(config)
+    data = load_data(config)
+    _check_images(config.images, data)
+    config.make_backbone(data)  # raises if the weights are of another arch than asked for
+    weights = config.weights_file()
+    network = load_network(weights, data.image_size)
+    other = load_backbone(beside) if beside else None
+    directory = open_run(config)
+    device = select_device(config)
+    test = data.test.to(device)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    answers = answer_rotations(network, test, rotation.angles, rotation.crop_for)
+    chosen = test.images[list(config.images)].permute(0, 3, 1, 2)
+    looks = [_look(weights, network.backbone, config.layers, chosen, config.power)]
+    layers = config.layers
+    metrics = {"rotation_top1": _metric(answers.accuracy, weights)}
+    if beside and other:
+        layers = tuple(dict.fromkeys((*layers, *(other.taps if config.layer == ("all",) else ()))))
+        other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        looks.append(_look(beside, other, [layer for layer in layers if layer in other.taps], chosen, config.power))
+        made = RunDirectory(beside.parent).parameters()
+        if (made.get("task"), made["dataset"]) == ("labels", data.name):
+            supervised = load_network(beside, data.image_size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            metrics["compare_top1"] = _metric(_class_accuracy(supervised, test), beside)
+    result = RunResult(
+        run=directory.name,
+        stage=config.stage,
+        parameters=config.model_dump(mode="json"),
+        protocol_differences=config.protocol_differences(),
+        data=data_record(data, len(data.train)),
+        metrics=metrics,
+        by_target={"rotation_top1": answers.by_rotation},
+        training=None,
+        wall_seconds=time.perf_counter() - begin,
+        peak_memory_mib=provenance.peak_memory_mib(),
+        environment=provenance.environment(device),
+        finished_at=now(),
+    )
+    return Inspection(
+        directory,
+        directory.result() if directory.finished else result,
+        layers,
+        config.power,
+        [_upright(data, index) for index in config.images],
+        looks,
+        answers,
+        _mistakes(answers, data, rotation, config.shown),
+        [(_upright(data, index), loss) for index, loss in answers.ambiguous(config.shown)],
+    )
+
+
+def attention_maps(features: torch.Tensor, power: int, side: int) -> torch.Tensor:
+    """A(i,j) = sum over channels of |feature|^power, upsampled bilinearly (docs/protocol.md, "CIFAR-10").
+
+    Args:
+        features: (N, C, H, W), any float type.
+        power: p, 1 or more.
+        side: S, of the images in pixels.
+
+    Returns:
+        (N, S, S) float32, not negative.
+    """
+    attention = features.float().abs().pow(power).sum(1, keepdim=True)
+    return torch.nn.functional.interpolate(attention, size=(side, side), mode="bilinear", align_corners=False)[:, 0]
+
+
+@torch.inference_mode()
+def answer_rotations(
+    predict: Callable[[torch.Tensor], torch.Tensor], split: Split, angles: Sequence[float], crop_for: Sequence[float] = ()
+) -> RotationAnswers:
+    """Ask a RotNet for the rotation of all K copies of every image.
+
+    Args:
+        predict: images (n, 3, S', S') uint8 to logits (n, K); a network in evaluation mode.
+        split: the images, on the network's device.
+        angles, crop_for: see `rotate_all`.
+    """
+    count = len(angles)
+    found: list[tuple[torch.Tensor, ...]] = []
+    for batch in ordered_batches(split, _BATCH):
+        with _autocast(batch.images.device):
+            logits = predict(rotate_all(batch.images, angles, crop_for))
+        # Copies stand one rotation after the other: (K, n, K), then an image a row.
+        log_p = logits.float().log_softmax(1).view(count, len(batch), count).transpose(0, 1)
+        best, said = log_p.max(2)
+        found.append((said, best.exp(), -log_p.diagonal(dim1=1, dim2=2)))
+    return RotationAnswers(tuple(angles), *(torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True)))
+
+
+def _rotation_of(config: InspectConfig) -> Rotation.Options:
+    """The rotations the backbone's run learned to tell apart."""
+    run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
+    made = run.parameters()
+    task = made.get("task")
+    options = task_options(task, made["task_options"]) if task else None
+    if not isinstance(options, Rotation.Options):
+        allowed = ", ".join(name for name in TASKS if issubclass(TASKS[name], Rotation))
+        what = f"of task {task}" if task else "no pretext run"
+        raise RotnetError(
+            f"backbone: run {run.name} is {what}, and only one that predicts rotations can be inspected (task {allowed}). "
+            f"Another's attention can be shown beside such a one: -p compare {run.name}."
+        )
+    return options
+
+
+def _compared(config: InspectConfig) -> Path | None:
+    """The weights of the run to compare with."""
+    if config.compare is None:
+        return None
+    weights = checkpoint_of(config.compare, config.runs)
+    if not weights.parent.is_dir() or weights.parent == from_project("."):
+        runs = (run.name for run in all_runs(from_project(config.runs)) if (run.path / MODEL).exists())
+        raise unknown("run to compare with,", config.compare, runs)
+    return weights
+
+
+def _check_images(images: Sequence[int], data: Dataset) -> None:
+    count = len(data.test)
+    if max(images) >= count:
+        raise RotnetError(
+            f"images: there is no test image {max(images)}; {data.name} has {count} test images. Allowed: 0 to {count - 1}."
+        )
+
+
+def _upright(data: Dataset, index: int) -> Picture:
+    return Picture(index, data.test.images[index].numpy(), data.classes[int(data.test.labels[index])])
+
+
+def _mistakes(answers: RotationAnswers, data: Dataset, rotation: Rotation.Options, count: int) -> list[Mistake]:
+    """The `count` surest wrong answers, with the copies as the network saw them."""
+    found = []
+    for index, true in answers.mistaken(count):
+        image = data.test.images[index : index + 1].permute(0, 3, 1, 2)
+        copy = rotate_all(image, rotation.angles, rotation.crop_for)[true].permute(1, 2, 0).numpy()
+        picture = dataclasses.replace(_upright(data, index), pixels=copy)
+        said = rotation.angles[answers.said[index, true]]
+        found.append(Mistake(picture, rotation.angles[true], said, float(answers.probability[index, true])))
+    return found
+
+
+@torch.inference_mode()
+def _look(weights: Path, backbone: Backbone, layers: Sequence[str], images: torch.Tensor, power: int) -> Look:
+    """A backbone's attention on images (I, 3, S, S), on its device, and its filters."""
+    backbone.eval()
+    with _autocast(images.device):
+        features = backbone.features(images, layers)
+    attention = {layer: attention_maps(features[layer], power, images.shape[-1]).cpu().numpy() for layer in layers}
+    epoch, epochs = _epoch_of(weights)
+    title = weights.parent.name + (f" after epoch {epoch}" if epoch < epochs else "")
+    return Look(title, backbone.arch, attention, first_filters(backbone).permute(0, 2, 3, 1).cpu().numpy())
+
+
+@torch.inference_mode()
+def _class_accuracy(network: torch.nn.Module, test: Split) -> float:
+    """Percent of images whose class the network names."""
+    right = torch.zeros((), dtype=torch.int64, device=test.images.device)
+    for batch in ordered_batches(test, _BATCH):
+        with _autocast(batch.images.device):
+            right += (network(batch.images).argmax(1) == batch.labels).sum()
+    return 100 * right.item() / len(test)
+
+
+def _metric(percent: float, weights: Path) -> Metric:
+    """A figure of weights as they are: nothing was chosen, so the best epoch is theirs."""
+    return Metric(last=percent, best=percent, best_epoch=_epoch_of(weights)[0])
+
+
+def _epoch_of(weights: Path) -> tuple[int, int]:
+    """After which epoch of its run, and of how many, a file of weights was written."""
+    epochs = int(RunDirectory(weights.parent).parameters()["epochs"])
+    kept = {checkpoint_name(epoch): epoch for epoch in range(1, epochs)}
+    return kept.get(weights.name, epochs), epochs
+
+
+def _autocast(device: torch.device) -> torch.autocast:
+    """As the trainer evaluates."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")

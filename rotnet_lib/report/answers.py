@@ -1,0 +1,67 @@
+"""The questions of a suite, each answered with a figure and a sentence drawn from it."""
+
+import base64
+import io
+from typing import Any
+
+import matplotlib.pyplot as plt
+from IPython.display import HTML
+
+from rotnet_lib.report.cells import Cell, Row, beyond_spread
+from rotnet_lib.report.fragments import fragment
+from rotnet_lib.report.suite_plots import compare_rows
+from rotnet_lib.report.suite_report import SuiteReport
+
+
+def answers(report: SuiteReport) -> HTML | None:
+    """Question, answer and figure, one after the other, for a notebook cell; None for a suite that asks nothing."""
+    if not report.suite["questions"]:
+        return None
+    return HTML(fragment("answers.html.j2", questions=[_answered(entry, report.rows) for entry in report.suite["questions"]]))
+
+
+def answer(baseline: Row, others: list[Row]) -> str:
+    """What the measured figures of some rows say against a baseline's, in a sentence: differences, and the seeds' spread."""
+    start = _only(baseline)
+    found = [(row.label, _only(row)) for row in others if row.measured]
+    if start.mean is None or not found:
+        return "Not measured yet."
+    parts = []
+    for label, cell in found:
+        difference = (cell.mean or 0) - start.mean
+        size = {True: "more than the seeds' spread", False: "within the seeds' spread", None: "spread unknown"}
+        parts.append(f"{label} {cell} ({difference:+.2f} points, {size[beyond_spread(cell, start)]})")
+    missing = [row.label for row in others if not row.measured]
+    end = f" Not measured: {', '.join(missing)}." if missing else ""
+    return f"{_opening(start, [cell for _, cell in found])} {baseline.label} {start}; {'; '.join(parts)}.{end}"
+
+
+def _opening(baseline: Cell, others: list[Cell]) -> str:
+    clear = [cell for cell in others if beyond_spread(cell, baseline)]
+    if any(beyond_spread(cell, baseline) is None for cell in others):
+        return "With one seed no spread is known, so a small difference says nothing:"
+    if not clear:
+        return "No difference beyond the seeds' spread:"
+    higher = sum((cell.mean or 0) > (baseline.mean or 0) for cell in clear)
+    return f"Beyond the seeds' spread {higher} of {len(others)} stand higher and {len(clear) - higher} lower:"
+
+
+def _only(row: Row) -> Cell:
+    [cell] = row.cells.values()
+    return cell
+
+
+def _answered(question: dict[str, Any], rows: list[Row]) -> dict[str, str]:
+    by_label = {row.label: row for row in rows}
+    baseline, others = by_label[question["baseline"]], [by_label[label] for label in question["against"]]
+    figure = _png([baseline, *others]) if any(row.measured for row in (baseline, *others)) else ""
+    return {"ask": question["ask"], "answer": answer(baseline, others), "figure": figure}
+
+
+def _png(rows: list[Row]) -> str:
+    """The rows' figures as a picture, base64."""
+    figure = compare_rows(rows)
+    with io.BytesIO() as stream:
+        figure.savefig(stream, format="png", dpi=90, bbox_inches="tight")
+        plt.close(figure)
+        return base64.b64encode(stream.getvalue()).decode()

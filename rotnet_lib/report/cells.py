@@ -1,0 +1,96 @@
+"""The figures of a suite's table, measured and published."""
+
+import math
+import statistics
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure of the table. Accuracies in percent; None where there is none.
+
+    Attributes:
+        published: the published figure.
+        values: that of every finished run of the cell, a run a seed.
+        bests: the same at the best epoch on the test split, where that was kept.
+        states: state of every planned run; empty for a figure of another method.
+        x: what the column counts (epochs, labels), where it counts something.
+    """
+
+    published: float | None
+    values: list[float] = field(default_factory=list)
+    bests: list[float] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+    x: float | None = None
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def planned(self) -> int:
+        return len(self.states)
+
+    @property
+    def mean(self) -> float | None:
+        return statistics.mean(self.values) if self.values else None
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation over seeds; None for fewer than two."""
+        return statistics.stdev(self.values) if self.n > 1 else None
+
+    @property
+    def best(self) -> float | None:
+        return statistics.mean(self.bests) if self.bests else None
+
+    @property
+    def difference(self) -> float | None:
+        return None if self.mean is None or self.published is None else self.mean - self.published
+
+    @property
+    def standing(self) -> str:
+        """Where the measured figure stands to the published one.
+
+        `match` (they differ by at most two standard deviations of the seeds), `above`, `below`, with ` (one seed)` behind
+        where no spread is known; `not run`, `not published`.
+        """
+        if self.mean is None:
+            return "not run"
+        if self.difference is None:
+            return "not published"
+        if self.std is not None and abs(self.difference) <= 2 * self.std:
+            return "match"
+        return ("above" if self.difference > 0 else "below") + (" (one seed)" if self.std is None else "")
+
+    @property
+    def unfinished(self) -> str:
+        """What keeps a cell from being measured: `"failed"`, or `"2 missing, 1 running"`."""
+        odd = [state for state in self.states if state != "finished"]
+        return ", ".join(f"{odd.count(state)} {state}" if len(odd) > 1 else state for state in dict.fromkeys(odd))
+
+    def __str__(self) -> str:
+        """`"69.43 ± 0.83"`, `"69.43"`, or nothing."""
+        if self.mean is None:
+            return ""
+        return f"{self.mean:.2f}" + (f" ± {self.std:.2f}" if self.std is not None else "")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: its label and, by column, its figures."""
+
+    label: str
+    cells: dict[str, Cell]
+
+    @property
+    def measured(self) -> dict[str, Cell]:
+        """The cells that some run has a figure for."""
+        return {column: cell for column, cell in self.cells.items() if cell.mean is not None}
+
+
+def beyond_spread(a: Cell, b: Cell) -> bool | None:
+    """Whether two measured means differ by more than two standard errors of their difference; None if no spread is known."""
+    if a.mean is None or b.mean is None or a.std is None or b.std is None:
+        return None
+    return abs(a.mean - b.mean) > 2 * math.sqrt(a.std**2 / a.n + b.std**2 / b.n)

@@ -1,0 +1,190 @@
+"""Pictures of an inspected network. Images are drawn pixel by pixel; each figure says in its title what it shows."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import seaborn as sns
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from rotnet_lib.evaluation.inspection import Inspection, Picture
+
+_DPI = 90
+_CELL = 1.15
+"""Inches of an image's side."""
+_ACROSS = 6
+"""Images a row, where they stand in rows."""
+
+
+def attention_grid(inspection: Inspection) -> Figure:
+    """A row a chosen image; columns: the image, then each layer's attention for each network, over the image in grey.
+
+    Each map runs over its own range of colours, from its lowest to its highest value. The column of a layer that a network
+    lacks says so and stays blank.
+    """
+    layers, looks = inspection.layers, inspection.looks
+    widths = [1.0] + ([0.12] + [1.0] * len(layers)) * len(looks)
+    rows = len(inspection.pictures)
+    with sns.plotting_context("notebook", font_scale=0.75):
+        figure, axes = pyplot.subplots(
+            rows,
+            len(widths),
+            figsize=(_CELL * sum(widths), _CELL * rows),
+            dpi=_DPI,
+            squeeze=False,
+            gridspec_kw={"width_ratios": widths, "wspace": 0.04, "hspace": 0.04},
+        )
+        for axis in axes.flat:
+            _bare(axis)
+        for row, picture in enumerate(inspection.pictures):
+            axes[row, 0].imshow(picture.pixels, interpolation="nearest")
+            axes[row, 0].set_ylabel(_label(picture), rotation=0, ha="right", va="center")
+        titles = [textwrap.fill(look.title, 12 * len(layers)) for look in looks]
+        for number, (look, title) in enumerate(zip(looks, titles, strict=True)):
+            first = 2 + number * (len(layers) + 1)
+            _above(axes[0, first], title, points=20, weight="bold")
+            for column, layer in enumerate(layers, first):
+                axes[0, column].set_title(layer)
+                if layer not in look.attention:
+                    _say(axes[0, column], f"{look.arch} has\nno {layer}")
+                    continue
+                for row, picture in enumerate(inspection.pictures):
+                    axes[row, column].imshow(_grey(picture.pixels), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                    axes[row, column].imshow(look.attention[layer][row], cmap="inferno", alpha=0.7, interpolation="nearest")
+        lines = 1 + max(title.count("\n") for title in titles)
+        heading = f"Attention: sum over channels of |feature|^{inspection.power}, bright where it is high"
+        _above(axes[0, 0], heading, points=30 + 12 * lines, fontsize=pyplot.rcParams["figure.titlesize"])
+    return figure
+
+
+def filter_grid(inspection: Inspection) -> Figure:
+    """The first layer's filters with their batch norm folded in, a panel a network, the strongest filter first.
+
+    All of a network's filters share one scale, so a weak one looks grey: mid grey is 0, and the range ends where 98 % of the
+    network's weights lie within it.
+    """
+    looks = inspection.looks
+    with sns.plotting_context("notebook", font_scale=0.75):
+        figure, axes = pyplot.subplots(
+            1,
+            len(looks),
+            figsize=(4.6 * len(looks), 3.6),
+            dpi=_DPI,
+            squeeze=False,
+            layout=ConstrainedLayoutEngine(w_pad=0.15),
+        )
+        figure.suptitle("First-layer filters, batch norm folded in, strongest first; grey is 0")
+        for axis, look in zip(axes.flat, looks, strict=True):
+            _bare(axis)
+            axis.imshow(_mosaic(look.filters), interpolation="nearest")
+            axis.set_title(textwrap.fill(look.title, 48))
+    return figure
+
+
+def confusion(inspection: Inspection) -> Figure:
+    """Which rotation is taken for which, in percent of the copies of the true one."""
+    answers = inspection.answers
+    names = [f"{angle:g}°" for angle in answers.angles]
+    with sns.plotting_context("notebook", font_scale=0.8):
+        side = 1.6 + 0.55 * len(names)
+        figure, axis = pyplot.subplots(figsize=(side + 0.8, side), dpi=_DPI)
+        sns.heatmap(
+            answers.confusion,
+            vmin=0,
+            vmax=100,
+            cmap="Blues",
+            annot=True,
+            fmt=".1f",
+            cbar=False,
+            square=True,
+            linewidths=1,
+            xticklabels=names,
+            yticklabels=names,
+            ax=axis,
+        )
+        axis.tick_params(length=0)
+        axis.tick_params("y", rotation=0)
+        axis.set(xlabel="rotation answered", ylabel="true rotation")
+        axis.set_title(f"Rotations of {len(answers.said)} test images:\npercent of each true rotation")
+    return figure
+
+
+def mistakes(inspection: Inspection) -> Figure:
+    """The rotated copies, as the network saw them, that it took most surely for another rotation."""
+    found = inspection.mistakes
+    captions = [f"true {m.true:g}°, said {m.said:g}°\n{_percent(m.probability)}, {_label(m.picture)}" for m in found]
+    heading = "Copies whose rotation is mistaken, the surest first" if found else "No copy's rotation is mistaken"
+    return _pictures([m.picture.pixels for m in found], captions, heading)
+
+
+def ambiguous(inspection: Inspection) -> Figure:
+    """The images, upright, whose rotated copies have the highest loss."""
+    guess = math.log(len(inspection.answers.angles))
+    captions = [f"loss {loss:.2f}\n{_label(picture)}" for picture, loss in inspection.ambiguous]
+    heading = f"Images whose orientation is hardest to tell: mean loss of their copies in nats (a guess has {guess:.2f})"
+    return _pictures([picture.pixels for picture, _ in inspection.ambiguous], captions, heading)
+
+
+def _pictures(images: Sequence[np.ndarray], captions: Sequence[str], heading: str) -> Figure:
+    """Images (S, S, 3) uint8 in rows, each under its caption."""
+    rows = max(1, -(-len(images) // _ACROSS))
+    with sns.plotting_context("notebook", font_scale=0.75):
+        figure, axes = pyplot.subplots(
+            rows, _ACROSS, figsize=(1.6 * _ACROSS, 1.75 * rows + 0.4), dpi=_DPI, squeeze=False, layout="constrained"
+        )
+        figure.suptitle(heading)
+        for axis in axes.flat[len(images) :]:
+            axis.remove()
+        for axis, image, caption in zip(axes.flat, images, captions, strict=False):  # the last row may not be full
+            _bare(axis)
+            axis.imshow(image, interpolation="nearest")
+            axis.set_title(caption)
+    return figure
+
+
+def _mosaic(filters: np.ndarray) -> np.ndarray:
+    """Filters (F, k, k, 3) as one picture (H, W, 3) in [0, 1], a white line a pixel wide between them."""
+    filters = filters[np.argsort(-np.abs(filters).sum((1, 2, 3)), kind="stable")]
+    largest = max(float(np.quantile(np.abs(filters), 0.98)), 1e-12)  # not the largest of all: a few weights would grey the rest
+    shades = (0.5 + 0.5 * filters / largest).clip(0, 1)
+    count, side, across = len(filters), filters.shape[1], math.ceil(math.sqrt(1.5 * len(filters)))
+    mosaic = np.ones((-(-count // across) * (side + 1) - 1, across * (side + 1) - 1, 3))
+    for number, shade in enumerate(shades):
+        top, left = (number // across) * (side + 1), (number % across) * (side + 1)
+        mosaic[top : top + side, left : left + side] = shade
+    return mosaic
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """(S, S, 3) to its luminance (S, S)."""
+    luminance: np.ndarray = pixels @ np.array([0.299, 0.587, 0.114])
+    return luminance
+
+
+def _bare(axis: Axes) -> None:
+    axis.set(xticks=[], yticks=[])
+    sns.despine(ax=axis, left=True, bottom=True)
+
+
+def _above(axis: Axes, text: str, *, points: int, **font: Any) -> None:
+    """Text beginning at a panel's left edge, so many points above it."""
+    axis.annotate(text, (0, 1), (0, points), xycoords="axes fraction", textcoords="offset points", va="bottom", **font)
+
+
+def _say(axis: Axes, text: str) -> None:
+    axis.text(0.5, 0.5, text, ha="center", va="center", color="0.4", transform=axis.transAxes)
+
+
+def _label(picture: Picture) -> str:
+    """`7: rocket`, by which `images` takes it."""
+    return f"{picture.index}: {picture.name}"
+
+
+def _percent(share: float) -> str:
+    """`97 %`, rounded down: only what is 1 reads 100 %."""
+    return f"{math.floor(100 * share):d} %"

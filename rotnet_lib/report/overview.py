@@ -1,0 +1,59 @@
+"""The page of a collection of suites: what matches the published figures, what does not, what was not run."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rotnet_lib.files import write_text
+from rotnet_lib.report.fragments import fragment, style
+from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.runs import PLAN, REPORT, now
+
+
+def write_overview(directory: Path, title: str, suites: list[Path]) -> Path:
+    """Write a collection's page from the plans of its suites; returns its path.
+
+    Args:
+        directory: where it goes, beside the suites' directories.
+        title: the collection's.
+        suites: the suites' directories.
+    """
+    reports = [_report(path) for path in suites]
+    titles = dict.fromkeys(result.data.title for report in reports for result in report.results)
+    standings = Counter(cell.standing for report in reports for _, _, cell in _cells(report))
+    page = fragment(
+        "overview.html.j2",
+        style=style(),
+        title=title,
+        time=now(),
+        plan=reports[0].plan,
+        data_titles=", ".join(titles) or "none yet",
+        comparable=all(report.comparable for report in reports if report.results),
+        standings=sorted(standings.items()),
+        suites=[_lines(report, path) for report, path in zip(reports, suites, strict=True)],
+    )
+    write_text(directory / REPORT, page)
+    return directory / REPORT
+
+
+def _report(directory: Path) -> SuiteReport:
+    return SuiteReport(ReportConfig(plan=str(directory / PLAN), runs=str(directory.parent)))
+
+
+def _cells(report: SuiteReport) -> list[tuple[str, str, Any]]:
+    """Row, column and cell of every figure that a run of the suite should measure."""
+    return [(row.label, report.columns[c], cell) for row in report.rows for c, cell in row.cells.items() if cell.planned]
+
+
+def _lines(report: SuiteReport, directory: Path) -> dict[str, Any]:
+    states = [run.state for run in report.runs]
+    return {
+        "title": report.suite["title"],
+        "link": f"../{directory.name}/{REPORT}",
+        "verdict": report.verdict,
+        "finished": states.count("finished"),
+        "runs": len(states),
+        "many": len(report.columns) > 1,
+        "axis": report.axis.title if report.axis else "",
+        "cells": _cells(report),
+    }

@@ -1,0 +1,67 @@
+"""Sweeps: one line of a suite's YAML for several runs that differ in one value.
+
+    sweeps: {labels: [20, 100, null]}
+    runs:
+      supervised-{labels}: {notebook: pretrain, set: {task: labels, labels_per_class: "{labels}"}}
+    rows:
+      - {label: "Supervised NIN", run: "supervised-{labels}", metric: top1}
+
+stands for three runs and a row of three columns. A null is written `all` in keys and columns.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def expand(document: dict[str, Any], replaced: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """A suite's YAML with its sweeps and the short forms of its rows written out.
+
+    Args:
+        document: as read.
+        replaced: sweep -> the values it takes in place of the document's.
+    """
+    document = dict(document)
+    own = document.pop("sweeps", {})
+    sweeps = {name: replaced.get(name, values) for name, values in own.items()}
+    runs: dict[str, Any] = {}
+    for key, run in document["runs"].items():
+        for name, value in _values(key, sweeps):
+            runs[_filled(key, name, value)] = _filled(run, name, value)
+    changed = {name: [own[name], sweeps[name]] for name in own if own[name] != sweeps[name]}
+    rows = [_row(row, sweeps) for row in document.get("rows", [])]
+    return document | {"runs": runs, "rows": rows, "changed_sweeps": changed}
+
+
+def _row(row: dict[str, Any], sweeps: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """`{label, run, metric}`, `{label, run, columns: {column: metric}}`, or one of a swept run, as a row of cells."""
+    rest = {name: value for name, value in row.items() if name not in ("run", "metric", "columns", "at")}
+    cells = {}
+    for column, metric in row.get("columns", {"": row.get("metric")}).items():
+        for name, value in _values(f"{row['run']} {row.get('at')}", sweeps):
+            cell = {"run": row["run"], "metric": metric} | ({"at": row["at"]} if "at" in row else {})
+            own = _text(value) if name else metric.rpartition("_")[2]  # of conv2_top1: what it measures
+            cells[column or own] = _filled(cell, name, value)
+    return rest | {"cells": cells}
+
+
+def _values(text: str, sweeps: Mapping[str, list[Any]]) -> list[tuple[str | None, Any]]:
+    """(sweep, value) for each value of the sweep that a text names, or one pair of None."""
+    for name, values in sweeps.items():
+        if f"{{{name}}}" in text:
+            return [(name, value) for value in values]
+    return [(None, None)]
+
+
+def _filled(template: Any, name: str | None, value: Any) -> Any:
+    """A template with the value in the sweep's place: as it is where it stands alone, else as text."""
+    if name is None:
+        return template
+    if isinstance(template, dict):
+        return {_filled(key, name, value): _filled(entry, name, value) for key, entry in template.items()}
+    if not isinstance(template, str):
+        return template
+    return value if template == f"{{{name}}}" else template.replace(f"{{{name}}}", _text(value))
+
+
+def _text(value: Any) -> str:
+    return "all" if value is None else str(value)

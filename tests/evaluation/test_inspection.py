@@ -1,0 +1,328 @@
+"""What a network looks at and mistakes, against plain loops and made-up answers; and what cannot be inspected."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import one_hot
+
+from rotnet_lib.data.dataset import Dataset, Split
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.inspection import (
+    InspectConfig,
+    Inspection,
+    RotationAnswers,
+    answer_rotations,
+    attention_maps,
+    inspect_backbone,
+)
+from rotnet_lib.evaluation.probe import ProbeConfig, probe
+from rotnet_lib.models import make_backbone
+from rotnet_lib.models.folding import first_filters
+from rotnet_lib.pretext.rotation import rotate_all
+from rotnet_lib.runs import MODEL, RunDirectory
+from rotnet_lib.seeds import seeded
+from rotnet_lib.training.checkpoints import load_backbone, save_backbone
+
+Pretrained = Callable[..., RunDirectory]
+
+
+def inspect(**parameters: Any) -> Inspection:
+    return inspect_backbone(InspectConfig.build({"device": "cpu", "images": [0, 1]} | parameters))
+
+
+# --- Attention ---
+
+
+@pytest.mark.parametrize("power", [1, 2, 4])
+def test_attention_is_the_sum_of_powers_over_channels(power: int) -> None:
+    with seeded(0):
+        features = torch.randn(2, 3, 4, 4)
+    maps = attention_maps(features, power, side=4)
+    for n in range(2):
+        for i in range(4):
+            for j in range(4):
+                expected = sum(abs(float(features[n, c, i, j])) ** power for c in range(3))
+                assert float(maps[n, i, j]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_attention_is_upsampled_over_the_image() -> None:
+    """Bilinear between the centres of the map's cells, and flat beyond the outermost centres."""
+    maps = attention_maps(torch.tensor([[[[0.0, 2.0], [0.0, 2.0]]]]), 2, side=4)
+    assert maps.shape == (1, 4, 4)
+    assert maps[0].tolist() == [[0.0, 1.0, 3.0, 4.0]] * 4
+
+
+# --- Answers ---
+
+
+@pytest.fixture
+def images() -> Split:
+    """Five images of 4 x 4 whose top left pixel alone is white, and 20 in the green channel times their number."""
+    pixels = torch.zeros(5, 4, 4, 3, dtype=torch.uint8)
+    pixels[:, 0, 0, 0] = 255
+    pixels[..., 1] = 20 * torch.arange(5, dtype=torch.uint8)[:, None, None]
+    return Split(pixels, torch.zeros(5, dtype=torch.int64))
+
+
+def corner(copies: torch.Tensor) -> torch.Tensor:
+    """The rotation of such images by where the white corner is: counter-clockwise it goes down the left side first."""
+    corners = torch.stack([copies[:, 0, 0, 0], copies[:, 0, -1, 0], copies[:, 0, -1, -1], copies[:, 0, 0, -1]], 1)
+    return corners.argmax(1)
+
+
+def test_a_predictor_that_knows_is_right_everywhere(images: Split) -> None:
+    answers = answer_rotations(lambda x: 100.0 * one_hot(corner(x), 4), images, (0, 90, 180, 270))
+    assert answers.said.tolist() == [[0, 1, 2, 3]] * 5
+    assert (answers.confusion == 100 * np.eye(4)).all()
+    assert answers.accuracy == 100
+    assert answers.by_rotation == {"0 degrees": 100, "90 degrees": 100, "180 degrees": 100, "270 degrees": 100}
+    assert answers.mistaken(3) == []
+
+
+def test_the_confusion_matrix_has_truth_in_rows_and_answers_in_columns(images: Split) -> None:
+    def predict(copies: torch.Tensor) -> torch.Tensor:
+        """Takes 90 for 270, except in image 4, of which it knows nothing."""
+        said = corner(copies)
+        said[(said == 1) & (copies[:, 1, 1, 1] < 80)] = 3
+        sure = torch.where(copies[:, 1, 1, 1] < 80, 2.0, 0.0)[:, None]
+        return sure * one_hot(said, 4)
+
+    answers = answer_rotations(predict, images, (0, 90, 180, 270))
+    assert answers.confusion.tolist() == [[100, 0, 0, 0], [20, 0, 0, 80], [20, 0, 80, 0], [20, 0, 0, 80]]
+    assert answers.accuracy == pytest.approx(65)
+    assert answers.probability[4] == pytest.approx([0.25] * 4)
+    assert answers.loss[4] == pytest.approx([math.log(4)] * 4, rel=1e-5)
+    share = math.exp(2) / (math.exp(2) + 3)
+    assert answers.probability[0] == pytest.approx([share] * 4)
+    assert answers.loss[0] == pytest.approx([-math.log(s) for s in (share, (1 - share) / 3, share, share)], rel=1e-5)
+
+
+def test_answers_do_not_depend_on_the_batches(images: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict(copies: torch.Tensor) -> torch.Tensor:
+        return one_hot(corner(copies), 4) * copies[:, 1, 1, 1:2].float()
+
+    whole = answer_rotations(predict, images, (90, 0, 270, 180))
+    monkeypatch.setattr("rotnet_lib.evaluation.inspection._BATCH", 2)
+    parts = answer_rotations(predict, images, (90, 0, 270, 180))
+    assert (whole.said == parts.said).all()
+    assert (whole.loss == parts.loss).all()
+
+
+def test_the_network_sees_the_copies_of_its_own_task(images: Split) -> None:
+    seen = []
+
+    def predict(copies: torch.Tensor) -> torch.Tensor:
+        seen.append(copies)
+        return torch.zeros(len(copies), 2)
+
+    large = Split(torch.zeros(3, 32, 32, 3, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64))
+    answers = answer_rotations(predict, large, (0, 180), crop_for=(45,))
+    assert seen[0].shape == (6, 3, 22, 22)
+    assert answers.said.shape == (3, 2)
+
+
+def test_mistakes_are_the_surest_and_ambiguous_the_costliest() -> None:
+    said = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
+    probability = np.array([[0.9, 0.9], [0.7, 0.9], [1.0, 1.0], [0.6, 0.8]], dtype=np.float32)
+    loss = np.array([[0.1, 0.1], [1.2, 0.1], [20.0, 30.0], [0.5, 1.6]], dtype=np.float32)
+    answers = RotationAnswers((0, 90), said, probability, loss)
+    assert answers.mistaken(10) == [(2, 1), (2, 0), (3, 1), (1, 0)]  # of the two of probability 1 the costlier first
+    assert answers.mistaken(1) == [(2, 1)]
+    assert [index for index, _ in answers.ambiguous(3)] == [2, 3, 1]
+    assert answers.ambiguous(1)[0][1] == pytest.approx(25)
+
+
+# --- The stage ---
+
+
+def test_the_rotation_accuracy_is_the_runs_own(pretrained: Pretrained) -> None:
+    run = pretrained()
+    result = inspect().result
+    expected = run.result()
+    assert result.metrics["rotation_top1"].last == pytest.approx(expected.metrics["rotation_top1"].last)
+    assert result.by_target["rotation_top1"] == pytest.approx(expected.by_target["rotation_top1"])
+    assert result.metrics["rotation_top1"].best_epoch == 1
+    assert result.parameters["backbone"] == run.name
+
+
+def test_what_is_shown_of_a_network(pretrained: Pretrained, shapes_data: Dataset) -> None:
+    run = pretrained()
+    found = inspect(images="3,7", power=4, shown=5)
+    backbone = load_backbone(run.path / MODEL).eval()
+    [look] = found.looks
+    assert list(look.attention) == ["conv1", "conv2", "conv3"] == list(found.layers)
+    chosen = shapes_data.test.images[[3, 7]].permute(0, 3, 1, 2)
+    with torch.no_grad():
+        expected = attention_maps(backbone.features(chosen, ["conv2"])["conv2"], 4, 32)
+    assert look.attention["conv2"] == pytest.approx(expected.numpy(), rel=1e-4)
+    assert (look.filters == first_filters(backbone).permute(0, 2, 3, 1).numpy()).all()
+    assert [picture.index for picture in found.pictures] == [3, 7]
+    assert (found.pictures[1].pixels == shapes_data.test.images[7].numpy()).all()
+    assert found.pictures[1].name == shapes_data.classes[shapes_data.test.labels[7]]
+    assert len(found.mistakes) == len(found.ambiguous) == 5
+
+
+def test_mistaken_copies_are_as_the_network_saw_them(pretrained: Pretrained, shapes_data: Dataset) -> None:
+    pretrained(task_options={"angles": [0, 90, 180], "crop_for": [45]})
+    found = inspect()
+    assert list(found.answers.angles) == [0, 90, 180]
+    for mistake in found.mistakes:
+        image = shapes_data.test.images[mistake.picture.index][None].permute(0, 3, 1, 2)
+        copy = rotate_all(image, [mistake.true], (45,))[0].permute(1, 2, 0)
+        assert copy.shape == (22, 22, 3)
+        assert (mistake.picture.pixels == copy.numpy()).all()
+        assert mistake.said != mistake.true
+
+
+def test_another_run_beside_it_may_be_of_another_arch(pretrained: Pretrained) -> None:
+    pretrained(arch="nin3")
+    supervised = pretrained(task="labels", arch="nin4")
+    found = inspect(compare=f"runs/{supervised.name}")
+    assert found.result.parameters["compare"] == supervised.name  # one run, one spelling
+    assert found.layers == ("conv1", "conv2", "conv3", "conv4")
+    assert [list(look.attention) for look in found.looks] == [["conv1", "conv2", "conv3"], ["conv1", "conv2", "conv3", "conv4"]]
+    assert [look.arch for look in found.looks] == ["nin3", "nin4"]
+    ours, theirs = found.result.metrics["compare_top1"], supervised.result().metrics["top1"]
+    assert ours.last == pytest.approx(theirs.last)
+    named = inspect(compare=supervised.name, layer="conv2,conv1")
+    assert named.layers == ("conv2", "conv1")
+
+
+def test_a_probe_can_stand_beside_it(pretrained: Pretrained, tiny: dict[str, Any]) -> None:
+    """Any run that saved a backbone; a probe's ends at the layer probed, and has no head of its own."""
+    pretrained()
+    outcome = probe(ProbeConfig.build(tiny | {"layer": "conv2"}))
+    outcome.save()
+    found = inspect(compare=outcome.directory.name)
+    assert list(found.looks[1].attention) == ["conv1", "conv2"]
+    assert list(found.result.metrics) == ["rotation_top1"]
+
+
+def test_a_rotation_task_with_a_second_head_can_be_inspected(pretrained: Pretrained) -> None:
+    run = pretrained(task="rotation-instance")
+    assert inspect().result.parameters["backbone"] == run.name
+
+
+def test_an_earlier_checkpoint_says_so(pretrained: Pretrained) -> None:
+    run = pretrained(epochs=2, checkpoints=[0.5])
+    found = inspect(checkpoint=0.5)
+    assert found.looks[0].title == f"{run.name} after epoch 1"
+    assert found.result.metrics["rotation_top1"].best_epoch == 1
+    assert "at-0.5" in found.directory.name
+    assert inspect().looks[0].title == run.name
+
+
+def test_a_finished_run_is_shown_again_and_not_written(pretrained: Pretrained) -> None:
+    pretrained()
+    first = inspect()
+    assert not first.directory.finished
+    first.save()
+    written = (first.directory.path / "metrics.json").stat().st_mtime_ns
+    again = inspect()
+    assert again.result == first.result
+    assert (again.answers.loss == first.answers.loss).all()
+    again.save()
+    assert (first.directory.path / "metrics.json").stat().st_mtime_ns == written
+
+
+def test_the_paper_has_no_say_in_what_is_shown() -> None:
+    run = {"backbone": "some-run", "arch": "nin4", "width": 1.0, "dataset": "cifar10"}
+    shown = {"layer": "conv1", "power": 4, "images": [5], "shown": 3, "compare": "other"}
+    assert InspectConfig.build(run | shown).protocol_differences() == {}
+
+
+# --- What cannot be inspected ---
+
+
+def error_of(**parameters: Any) -> str:
+    with pytest.raises(RotnetError) as caught:
+        inspect(**parameters)
+    return str(caught.value)
+
+
+def test_a_random_backbone_is_refused() -> None:
+    assert error_of(backbone="random") == (
+        "backbone: a random one has learned no rotations. Allowed: newest, or a run of task rotation."
+    )
+
+
+def test_a_supervised_backbone_is_referred_to_compare(pretrained: Pretrained) -> None:
+    run = pretrained(task="labels")
+    message = error_of(backbone=run.name)
+    assert f"run {run.name} is of task labels" in message
+    assert "(task rotation, rotation-instance)" in message
+    assert f"-p compare {run.name}" in message
+
+
+def test_a_probe_is_no_pretext_run(pretrained: Pretrained, tiny: dict[str, Any]) -> None:
+    pretrained()
+    outcome = probe(ProbeConfig.build(tiny))
+    outcome.save()
+    assert f"run {outcome.directory.name} is no pretext run" in error_of(backbone=outcome.directory.name)
+
+
+def test_a_layer_that_the_arch_lacks(pretrained: Pretrained) -> None:
+    run = pretrained()
+    message = error_of(backbone=run.name, layer="conv4")
+    assert "unknown layer of nin3 'conv4'" in message
+    assert "Allowed: conv1, conv2, conv3." in message
+
+
+def test_an_image_out_of_range_is_named_before_a_run_is_made(pretrained: Pretrained) -> None:
+    run = pretrained()
+    message = error_of(images=[0, 20, 25])
+    assert "there is no test image 25" in message
+    assert "has 20 test images. Allowed: 0 to 19." in message
+    assert [path.name for path in run.path.parent.iterdir()] == [run.name]
+
+
+@pytest.mark.parametrize(
+    ("images", "problem"),
+    [
+        ([0, -1], "-1 is no index: the first test image is 0"),
+        ([3, 4, 3], "3 stands twice in [3, 4, 3]"),
+        ("0,one", "unable to parse string as an integer, not 'one'"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_no_list_of_images(pretrained: Pretrained, images: Any, problem: str) -> None:
+    pretrained()
+    message = error_of(images=images)
+    assert message.startswith("inspect: images")
+    assert problem in message
+
+
+@pytest.mark.parametrize(("given", "expected"), [("2, 0", (2, 0)), (5, (5,)), ([1, 2], (1, 2))])
+def test_spellings_of_images(given: Any, expected: tuple[int, ...]) -> None:
+    run = {"backbone": "some-run", "arch": "nin4", "width": 1.0, "dataset": "shapes"}
+    assert InspectConfig.build(run | {"images": given}).images == expected
+
+
+def test_a_power_that_is_not_drawn(pretrained: Pretrained) -> None:
+    pretrained()
+    assert "power: Input should be 1, 2 or 4, not 3" in error_of(power=3)
+
+
+def test_a_checkpoint_of_another_arch(pretrained: Pretrained) -> None:
+    run = pretrained()
+    message = error_of(backbone=run.name, arch="nin4", width=0.05, dataset="shapes", train_size=40, test_size=20)
+    assert f"{MODEL} holds a nin3 of width 0.05, but arch=nin4" in message
+    assert "Leave arch and width out" in message
+
+
+def test_no_such_run_to_compare_with(pretrained: Pretrained) -> None:
+    run = pretrained()
+    message = error_of(compare=f"{run.name}0")
+    assert f"unknown run to compare with, '{run.name}0'; did you mean '{run.name}'?" in message
+
+
+def test_weights_without_a_head(pretrained: Pretrained) -> None:
+    run = pretrained()
+    with seeded(0):
+        backbone = make_backbone("nin3", width=0.05, mean=(0,) * 3, std=(1,) * 3)
+    save_backbone(run.path / MODEL, torch.nn.ModuleDict({"backbone": backbone}), backbone)
+    assert "holds no head beside its backbone" in error_of(backbone=run.name)

@@ -1,0 +1,108 @@
+"""Questions are answered from the figures: higher, lower, no difference beyond the spread, not known, not measured."""
+
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+
+from rotnet_lib.report.answers import answer, answers
+from rotnet_lib.report.cells import Cell, Row
+
+
+def row(label: str, *values: float) -> Row:
+    return Row(label, {"top1": Cell(None, list(values))})
+
+
+BASE = row("all copies", 79.0, 81.0)
+
+
+def test_a_higher_figure_is_said_to_be_higher() -> None:
+    assert answer(BASE, [row("8 angles", 89.0, 91.0)]) == (
+        "Beyond the seeds' spread 1 of 1 stand higher and 0 lower: all copies 80.00 ± 1.41; "
+        "8 angles 90.00 ± 1.41 (+10.00 points, more than the seeds' spread)."
+    )
+
+
+def test_a_lower_figure_is_said_to_be_lower() -> None:
+    text = answer(BASE, [row("8 angles", 69.0, 71.0)])
+    assert text.startswith("Beyond the seeds' spread 0 of 1 stand higher and 1 lower:")
+    assert "(-10.00 points, more than the seeds' spread)" in text
+
+
+def test_a_difference_within_the_spread_is_none() -> None:
+    assert answer(BASE, [row("8 angles", 79.5, 82.0)]) == (
+        "No difference beyond the seeds' spread: all copies 80.00 ± 1.41; "
+        "8 angles 80.75 ± 1.77 (+0.75 points, within the seeds' spread)."
+    )
+
+
+def test_those_beyond_the_spread_are_counted_among_all() -> None:
+    text = answer(BASE, [row("up", 89.0, 91.0), row("same", 79.0, 81.5), row("down", 69.0, 71.0)])
+    assert text.startswith("Beyond the seeds' spread 1 of 3 stand higher and 1 lower:")
+
+
+@pytest.mark.parametrize(("base", "other"), [((80.0,), (90.0, 91.0)), ((80.0, 81.0), (90.0,)), ((80.0,), (90.0,))])
+def test_with_one_seed_nothing_is_claimed(base: tuple[float, ...], other: tuple[float, ...]) -> None:
+    text = answer(row("all copies", *base), [row("8 angles", *other)])
+    assert text.startswith("With one seed no spread is known, so a small difference says nothing:")
+    assert "points, spread unknown)" in text
+
+
+@pytest.mark.parametrize(
+    ("baseline", "others"), [(row("all copies"), [row("8 angles", 80.0)]), (BASE, [row("8 angles"), row("2 angles")])]
+)
+def test_without_both_sides_there_is_no_answer(baseline: Row, others: list[Row]) -> None:
+    assert answer(baseline, others) == "Not measured yet."
+
+
+def test_what_is_not_measured_is_named_behind_the_answer() -> None:
+    text = answer(BASE, [row("8 angles", 89.0, 91.0), row("2 angles"), row("3 angles")])
+    assert text.endswith("spread). Not measured: 2 angles, 3 angles.")
+    assert "1 of 1 stand higher" in text
+
+
+# --- On the page ---
+
+
+def shown(report: Any) -> list[tuple[str, str, bool]]:
+    """Question, answer, and whether a picture follows."""
+    html = answers(report)
+    assert html is not None
+    page = BeautifulSoup(html.data, "html.parser")
+    found = []
+    for heading in page.find_all("h2"):
+        paragraph: Any = heading.find_next_sibling("p")
+        following = paragraph.find_next_sibling()
+        found.append((heading.get_text(), paragraph.get_text(), bool(following and following.name == "img")))
+    return found
+
+
+def test_a_suite_that_asks_nothing_has_no_answers(made_up: Any) -> None:
+    assert answers(made_up("table3").report()) is None
+
+
+def test_every_question_is_asked_before_anything_is_measured(made_up: Any) -> None:
+    suite = made_up("questions")
+    found = shown(suite.report())
+    assert [(ask, text) for ask, text, _ in found] == [(q.ask, "Not measured yet.") for q in suite.plan.suite.questions]
+    assert len(found) == 9
+    assert not any(picture for _, _, picture in found)
+
+
+def test_an_answer_is_drawn_from_the_rows_its_question_names(made_up: Any) -> None:
+    suite = made_up("questions", seeds=2)
+    for seed in (0, 1):
+        suite.finish("rotnet-nonlinear", 70.0 + seed, seed=seed)
+        suite.finish("probe-jittered", 60.0 + seed, seed=seed)
+        suite.finish("probe-grey", 90.0 + seed, seed=seed)
+    found = {ask: (text, picture) for ask, text, picture in shown(suite.report())}
+    jitter, picture = found["5. Does colour jitter help?"]
+    assert picture
+    assert jitter == (
+        "Beyond the seeds' spread 0 of 1 stand higher and 1 lower: 4 right angles, all copies in one batch 70.50 ± 0.71; "
+        "colour jitter in the pretext task 60.50 ± 0.71 (-10.00 points, more than the seeds' spread)."
+    )
+    colour, _ = found["6. Does RotNet need colour?"]
+    assert "1 of 1 stand higher and 0 lower" in colour
+    assert "Not measured: grey images in pretext task and probe." in colour
+    assert found["9. Does a second pretext task help?"][0] == "Not measured yet."

@@ -1,0 +1,113 @@
+"""The figures of a table: mean and spread over seeds, and how they stand to the published ones and to one another."""
+
+import pytest
+
+from rotnet_lib.report.cells import Cell, Row, beyond_spread
+
+
+def cell(*values: float, published: float | None = None) -> Cell:
+    return Cell(published, list(values))
+
+
+# --- Mean and spread ---
+
+
+def test_the_mean_is_over_the_finished_seeds() -> None:
+    assert cell(80.0, 82.0, 87.0).mean == 83.0
+
+
+def test_the_deviation_is_that_of_a_sample() -> None:
+    assert cell(1.0, 3.0).std == pytest.approx(2**0.5)
+
+
+def test_one_seed_has_no_deviation() -> None:
+    assert cell(80.0).std is None
+
+
+def test_what_is_not_measured_has_no_figures() -> None:
+    empty = Cell(90.0, states=["missing"])
+    assert (empty.n, empty.planned) == (0, 1)
+    assert (empty.mean, empty.std, empty.best, empty.difference) == (None, None, None, None)
+
+
+def test_the_difference_is_measured_less_published() -> None:
+    assert cell(80.0, 84.0, published=90.0).difference == -8.0
+    assert cell(80.0).difference is None
+
+
+def test_the_best_epochs_are_averaged_apart_from_the_last() -> None:
+    figure = Cell(None, [80.0, 82.0], [85.0, 86.0])
+    assert (figure.mean, figure.best) == (81.0, 85.5)
+
+
+@pytest.mark.parametrize(("values", "text"), [((), ""), ((69.426,), "69.43"), ((69.0, 71.0), "70.00 ± 1.41")])
+def test_a_cell_in_words(values: tuple[float, ...], text: str) -> None:
+    assert str(cell(*values)) == text
+
+
+@pytest.mark.parametrize(
+    ("states", "text"),
+    [
+        (["finished"], ""),
+        (["failed"], "failed"),
+        (["finished", "missing"], "missing"),
+        (["missing", "failed", "missing"], "2 missing, 1 failed"),
+        ([], ""),
+    ],
+)
+def test_what_keeps_a_cell_from_being_measured(states: list[str], text: str) -> None:
+    assert Cell(None, states=states).unfinished == text
+
+
+# --- Against the published figure ---
+
+
+@pytest.mark.parametrize(
+    ("figure", "standing"),
+    [
+        (cell(89.0, 91.0, published=90.0), "match"),
+        (cell(89.0, 91.0, published=90.0 + 2 * 2**0.5 - 0.01), "match"),  # two standard deviations: 2.83
+        (cell(89.0, 91.0, published=90.0 + 2 * 2**0.5 + 0.01), "below"),
+        (cell(89.0, 91.0, published=90.0 - 2 * 2**0.5 - 0.01), "above"),
+        (cell(90.0, 90.0, published=90.0), "match"),
+        (cell(90.0, published=90.01), "below (one seed)"),  # without a spread nothing is said to match
+        (cell(90.0, published=89.0), "above (one seed)"),
+        (cell(90.0, 91.0), "not published"),
+        (cell(90.0), "not published"),
+        (cell(published=90.0), "not run"),
+        (cell(), "not run"),
+    ],
+)
+def test_how_a_figure_stands_to_the_published_one(figure: Cell, standing: str) -> None:
+    assert figure.standing == standing
+
+
+# --- Against one another ---
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "beyond"),
+    [
+        # Standard error of the difference: sqrt(2/2 + 2/2) = 1.41; twice that: 2.83.
+        (cell(79.0, 81.0), cell(81.8, 83.8), False),
+        (cell(79.0, 81.0), cell(81.9, 83.9), True),
+        (cell(81.9, 83.9), cell(79.0, 81.0), True),
+        (cell(80.0, 80.0), cell(80.0, 80.0), False),
+        (cell(80.0), cell(90.0, 91.0), None),
+        (cell(80.0, 81.0), cell(90.0), None),
+        (cell(), cell(90.0, 91.0), None),
+    ],
+)
+def test_whether_two_means_differ_beyond_the_seeds_spread(a: Cell, b: Cell, beyond: bool | None) -> None:
+    assert beyond_spread(a, b) is beyond
+
+
+def test_more_seeds_tell_a_smaller_difference() -> None:
+    few, many = [79.0, 81.0], [79.0, 81.0] * 8
+    assert not beyond_spread(cell(*few), cell(*(value + 2 for value in few)))
+    assert beyond_spread(cell(*many), cell(*(value + 2 for value in many)))
+
+
+def test_a_rows_measured_cells_are_those_with_a_figure() -> None:
+    row = Row("RotNet", {"conv1": cell(80.0), "conv2": cell(published=90.0)})
+    assert list(row.measured) == ["conv1"]

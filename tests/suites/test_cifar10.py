@@ -1,0 +1,227 @@
+"""Everything of CIFAR-10, tiny, through the engine: every suite's report and the page of all.
+
+Nearly all runs are made in this process, since a kernel each would take minutes; `rotnet reproduce cifar10` finds them
+finished and makes the rest, one of each kind that builds on runs in a way of its own, and the reports.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from rotnet_lib.evaluation.finetune import finetune
+from rotnet_lib.evaluation.inspection import inspect_backbone
+from rotnet_lib.evaluation.probe import probe
+from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.runs import PLAN, REPORT, RunDirectory
+from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan
+from rotnet_lib.suites.suite import load_collection
+
+# 120 images a class: the quick preset's sweep asks for up to 100. The pretext run has an epoch for each checkpoint.
+TINY = "width=0.03 image_size=16 train_size=1200 test_size=50 epochs=1 batch_size=64 rotnet.epochs=5 device=cpu"
+LEFT = {"weighted", "probe-weighted", "probe-0.4", "inspect"}
+"""Runs for the engine: a teacher's, one on that, a probe of a checkpoint, and one that builds on two."""
+
+SUITES = load_collection("cifar10").suites
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@dataclass
+class Made:
+    plan: CollectionPlan
+    code: int
+    output: str
+
+    def part(self, suite: str) -> Plan:
+        return next(part for part in self.plan.parts if part.suite.name == suite)
+
+    def run(self, key: str) -> RunDirectory:
+        return next(run.directory for part in self.plan.parts for run in part.runs if run.key == key)
+
+    def page(self, suite: str) -> BeautifulSoup:
+        return BeautifulSoup((self.part(suite).directory / REPORT).read_text(), "html.parser")
+
+    def report(self, suite: str) -> SuiteReport:
+        directory = self.part(suite).directory
+        return SuiteReport(ReportConfig(suite=suite, plan=str(directory / PLAN), runs=str(directory.parent)))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    from rotnet_lib.training.pretrain import pretrain
+
+    folder = tmp_path_factory.mktemp("cifar10")
+    own = {"ROTNET_DATA": str(folder / "data"), "ROTNET_CACHE": str(folder / "cache")}
+    stages: dict[str, Callable[[Any], Any]] = {
+        "pretrain": pretrain,
+        "probe": probe,
+        "finetune": finetune,
+        "inspect": inspect_backbone,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in own.items():
+            patch.setenv(name, value)
+        plan = make_plan("cifar10", Options(preset="quick", set=TINY, runs=str(folder / "runs")))
+        assert isinstance(plan, CollectionPlan)
+        for run in plan.runs:
+            if run.key not in LEFT:
+                stages[run.config.stage](run.config).save()
+    words = ["reproduce", "cifar10", "--preset", "quick", "--cores", "2", "--set", TINY]
+    done = subprocess.run(
+        [sys.executable, "-m", "rotnet_lib.cli", *words],
+        cwd=folder,
+        env=os.environ | own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Made(plan, done.returncode, done.stdout)
+
+
+def text(page: Any) -> str:
+    return " ".join(page.get_text(" ").split())
+
+
+# --- The command ---
+
+
+def test_only_what_is_missing_is_made_whatever_suite_it_is_of(made: Made) -> None:
+    assert made.code == 0, made.output
+    assert f"{len(LEFT)} of {len(made.plan.runs)} runs to make" in made.output
+    assert set(re.findall(r"\] (\S+) s0 \| starts", made.output)) == LEFT
+
+
+def test_every_run_is_finished(made: Made) -> None:
+    assert {run.key: run.directory.state for run in made.plan.runs} == {run.key: "finished" for run in made.plan.runs}
+
+
+def test_the_last_line_names_the_page_of_all(made: Made) -> None:
+    assert made.output.splitlines()[-1] == f"report: {made.plan.directory / REPORT}"
+
+
+def test_the_engine_made_a_teachers_run_behind_its_teacher(made: Made) -> None:
+    assert made.run("weighted").result().parameters["teacher"] == made.run("rotnet").name
+
+
+# --- Every suite's report ---
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_figure_is_measured(suite: str, made: Made) -> None:
+    cells = [cell for row in made.report(suite).rows for cell in row.cells.values() if cell.planned]
+    assert cells
+    assert [cell.n for cell in cells] == [1] * len(cells)
+    assert f"{len(cells)} of {len(cells)} figures measured" in text(made.page(suite))
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_report_begins_with_its_title_and_says_that_this_is_not_the_published_experiment(suite: str, made: Made) -> None:
+    page = made.page(suite)
+    assert [heading.get_text() for heading in page.find_all("h1")] == [made.part(suite).suite.title]
+    assert "This is not the published experiment" in text(page)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_report_has_its_pictures(suite: str, made: Made) -> None:
+    """One of the table, one of the learning curves, and one a question."""
+    assert len(made.page(suite).find_all("img")) == 2 + len(made.part(suite).suite.questions)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_report_stands_alone(suite: str, made: Made) -> None:
+    html = (made.part(suite).directory / REPORT).read_text()
+    assert not re.findall(r"<script|<link\b|<iframe|@import|https?://|url\((?!data:)", html)
+    assert len(html) < 3e6
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_links_of_a_report_lead_to_the_pages_of_its_runs(suite: str, made: Made) -> None:
+    links = [str(link["href"]) for link in made.page(suite).find_all("a")]
+    own = {run.directory.name for run in made.part(suite).runs if run.key in LEFT}  # the others had no notebook
+    assert {Path(link).parent.name for link in links} == own
+    assert all((made.part(suite).directory / link).is_file() for link in links)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_table_is_there_as_data(suite: str, made: Made) -> None:
+    table = pd.read_csv(made.part(suite).directory / "table.csv")
+    planned = {row.label for row in made.part(suite).suite.rows}
+    assert table[table["row"].isin(planned)]["measured"].notna().all()
+    assert set(table["row"]) >= planned
+
+
+def test_figure5a_has_a_column_an_epoch_that_was_kept(made: Made) -> None:
+    report = made.report("figure5a")
+    assert list(report.columns.values()) == ["1", "2", "3", "4", "5"]
+    rotation, _ = report.rows
+    history = pd.read_csv(made.run("rotnet").path / "history.csv")
+    assert [cell.mean for cell in rotation.cells.values()] == pytest.approx(history["test_rotation_top1"].tolist())
+
+
+def test_figure5b_has_the_presets_columns_and_says_that_they_are(made: Made) -> None:
+    assert list(made.report("figure5b").columns.values()) == ["5", "20", "100", "120"]
+    assert "labels 20, 100, 400, 1000, all 5, 20, 100, all" in text(made.page("figure5b"))
+
+
+def test_runs_on_few_labels_were_trained_on_as_many(made: Made) -> None:
+    assert made.run("supervised-5").result().data.train_images == 50
+    assert made.run("rotnet-20").result().data.train_images == 200
+
+
+def test_table9_has_a_column_a_class(made: Made) -> None:
+    classes = made.run("supervised").result().data.classes
+    assert list(made.report("table9").columns) == classes
+
+
+def test_the_inspection_has_a_column_a_rotation(made: Made) -> None:
+    assert list(made.report("inspect").columns) == [f"{angle} degrees" for angle in (0, 90, 180, 270)]
+
+
+def test_every_question_is_answered(made: Made) -> None:
+    questions = made.part("questions").suite.questions
+    page = made.page("questions")
+    for question in questions:
+        heading = next(element for element in page.find_all("h2") if element.get_text() == question.ask)
+        paragraph = heading.find_next_sibling("p")
+        assert paragraph is not None
+        answer = paragraph.get_text()
+        assert answer.startswith("With one seed no spread is known, so a small difference says nothing:")
+        for label in (question.baseline, *question.against):
+            assert label in answer
+
+
+# --- The page of all ---
+
+
+def test_the_page_of_all_has_a_section_and_a_link_a_suite(made: Made) -> None:
+    page = BeautifulSoup((made.plan.directory / REPORT).read_text(), "html.parser")
+    links = [str(link["href"]) for link in page.select("h2 a")]
+    assert links == [f"../{part.directory.name}/{REPORT}" for part in made.plan.parts]
+    assert all((made.plan.directory / link).is_file() for link in links)
+
+
+def test_the_page_of_all_counts_every_figure(made: Made) -> None:
+    page = BeautifulSoup((made.plan.directory / REPORT).read_text(), "html.parser")
+    headline = page.find(class_="headline")
+    assert headline is not None
+    figures = [cell for suite in SUITES for row in made.report(suite).rows for cell in row.cells.values() if cell.planned]
+    assert sum(int(count.get_text()) for count in headline.find_all("b")) == len(figures)
+    assert "not run" not in text(headline)
+
+
+def test_the_index_links_the_page_of_all_and_every_suite(made: Made) -> None:
+    root = made.plan.directory.parent
+    directories = [made.plan.directory, *(part.directory for part in made.plan.parts)]
+    links = {str(link["href"]) for link in BeautifulSoup((root / "index.html").read_text(), "html.parser").find_all("a")}
+    assert {f"{directory.name}/{REPORT}" for directory in directories} <= links
+    assert all((root / link).is_file() for link in links)
