@@ -22,7 +22,7 @@ class InstanceNetwork(Network):
         super().__init__(backbone, classes, image_size)
         channels, _, _ = backbone.shape(backbone.taps[-1], image_size)
         self.project = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, dimension))
-        self.register_buffer("bank", nn.functional.normalize(torch.randn(images, dimension), dim=1))
+        self.register_buffer("bank", torch.zeros(images, dimension))
 
     def both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (N, 3, S, S) to logits (N, classes) and embeddings (N, D), not normalised, in one pass."""
@@ -35,9 +35,12 @@ class RotationInstance(Rotation):
     """Predict the rotation and, from the mean embedding of an image's rotated copies, which image it is.
 
     L = L_rotation + instance_weight * L_n. L_n = -1/N sum_i log P(i | f_i), f_i the normalised mean embedding of image i's
-    copies, P(i | f) = exp(v_i.f / temperature) / sum_j exp(v_j.f / temperature) over a memory bank v of all training images
+    copies, P(i | f) = exp(v_i.f / temperature) / sum_j exp(v_j.f / temperature) over a memory bank v of the training images
     (Wu et al. 2018, section 3, here with the full softmax; on the mean of the copies as Feng, Xu, Tao 2019, section 3.3,
     have it). v_i becomes the normalised momentum * v_i + (1 - momentum) * f_i. Metric: `rotation_top1`, as `Rotation`.
+
+    Unlike in Wu et al. the bank starts empty: an image enters it when it is first seen, and counts in L_n from then on. A bank
+    of random vectors asks a whole epoch for noise, and a short run does not recover: rotation accuracy stayed at chance.
     """
 
     class Options(Rotation.Options):
@@ -71,8 +74,12 @@ class RotationInstance(Rotation):
         with torch.autocast(images.device.type, enabled=False):  # the temperature makes bf16's rounding count
             embedding = nn.functional.normalize(mean, dim=1)
             bank = self.module.bank.clone()  # the backward pass reads it, and the update below writes into the original
-            scores = embedding @ bank.T / self.options.temperature
-            instance = nn.functional.cross_entropy(scores, batch.index)
+            seen = bank.any(1)
+            scores = (embedding @ bank.T / self.options.temperature).masked_fill(~seen, -torch.inf)
+            new = ~seen[batch.index]
+            scores = scores.masked_fill(new[:, None], 0.0)  # any finite number: these rows do not count
+            losses = nn.functional.cross_entropy(scores, batch.index, reduction="none")
+            instance = losses.masked_fill(new, 0.0).sum() / len(batch)
         self._remember(embedding.detach(), batch.index)
         return Step(rotation.loss + self.options.instance_weight * instance, rotation.correct, labels)
 

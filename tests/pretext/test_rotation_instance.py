@@ -52,18 +52,29 @@ def mean_embeddings(instance: RotationInstance, batch: Batch) -> np.ndarray:
 # --- The loss ---
 
 
+def remember_all(instance: RotationInstance, but: tuple[int, ...] = ()) -> None:
+    """Fill the bank with random directions, as if every image but some had been seen."""
+    bank = instance.module.bank
+    with seeded(1):
+        bank.copy_(torch.nn.functional.normalize(torch.randn(bank.shape), dim=1))
+    bank[list(but)] = 0
+
+
+@pytest.mark.parametrize("unseen", [0, 2, 6])
 @pytest.mark.parametrize(("weight", "temperature"), [(1.0, 0.07), (0.3, 0.5)])
-def test_the_loss_is_the_formulas(weight: float, temperature: float, shapes_data: Dataset) -> None:
-    """L = L_rotation + weight * L_n, L_n = -1/N sum_i log of exp(v_i.f_i / t) / sum_j exp(v_j.f_i / t)."""
+def test_the_loss_is_the_formulas(weight: float, temperature: float, unseen: int, shapes_data: Dataset) -> None:
+    """L = L_rotation + weight * L_n, L_n = -1/N sum_i log of exp(v_i.f_i / t) / sum_j exp(v_j.f_i / t), over images seen."""
     instance = task(shapes_data, instance_weight=weight, temperature=temperature)
     instance.module.eval()  # batch norm would tie the images together
     batch = training_batch(shapes_data)
+    new = batch.index.tolist()[:unseen]
+    remember_all(instance, but=(*new, next(n for n in range(40) if n not in batch.index)))
     rotation = Rotation.rotation_step(instance, *logits_of(instance, batch)).loss.item()
     bank = instance.module.bank.double().numpy().copy()
     total = 0.0
     for place, f in zip(batch.index.tolist(), mean_embeddings(instance, batch), strict=True):
-        exponentials = [math.exp(float(v @ f) / temperature) for v in bank]
-        total -= math.log(exponentials[place] / sum(exponentials))
+        exponentials = [math.exp(float(v @ f) / temperature) if v.any() else 0.0 for v in bank]
+        total -= math.log(exponentials[place] / sum(exponentials)) if place not in new else 0.0
     step = instance.step(batch)
     assert step.loss.item() == pytest.approx(rotation + weight * total / 6, rel=1e-4)
     assert step.inputs == 24
@@ -91,6 +102,7 @@ def test_both_losses_reach_the_backbone_and_each_its_own_head(shapes_data: Datas
     gradients = []
     for weight in (0.0, 1.0):
         instance = task(shapes_data, instance_weight=weight)
+        remember_all(instance)
         instance.step(training_batch(shapes_data)).loss.backward()
         gradients.append({name: p.grad for name, p in instance.module.named_parameters() if p.grad is not None})
     alone, both = gradients
@@ -124,11 +136,19 @@ def test_a_teacher_weighs_the_rotation_loss(shapes_data: Dataset) -> None:
 # --- The bank ---
 
 
-def test_the_bank_begins_with_a_random_direction_for_every_training_image(shapes_data: Dataset) -> None:
+def test_the_bank_begins_empty_with_a_place_for_every_training_image(shapes_data: Dataset) -> None:
     bank = task(shapes_data).module.bank
     assert bank.shape == (40, 5)
-    np.testing.assert_allclose(bank.norm(dim=1), 1, rtol=1e-6)
-    assert len(bank.unique(dim=0)) == 40
+    assert not bank.any()
+
+
+def test_images_not_seen_before_leave_finite_gradients(shapes_data: Dataset) -> None:
+    instance = task(shapes_data)
+    for seen in (0, 3):
+        remember_all(instance, but=tuple(range(seen, 40)))
+        instance.module.zero_grad()
+        instance.step(training_batch(shapes_data)).loss.backward()
+        assert all(p.grad.isfinite().all() for p in instance.module.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("momentum", [0.5, 0.0, 0.9])
@@ -136,6 +156,7 @@ def test_a_step_moves_the_images_of_the_batch_and_no_other(momentum: float, shap
     """v_i becomes the normalised momentum * v_i + (1 - momentum) * f_i."""
     instance = task(shapes_data, momentum=momentum)
     instance.module.eval()
+    remember_all(instance)
     batch = training_batch(shapes_data)
     expected = instance.module.bank.double().numpy().copy()
     for place, f in zip(batch.index.tolist(), mean_embeddings(instance, batch), strict=True):
