@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rotnet_lib.files import write_text
+from rotnet_lib.report.cells import Cell
 from rotnet_lib.report.fragments import fragment, style
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.runs import PLAN, REPORT, now
@@ -20,14 +21,14 @@ def write_overview(directory: Path, title: str, suites: list[Path]) -> Path:
     """
     reports = [_report(path) for path in suites]
     titles = dict.fromkeys(result.data.title for report in reports for result in report.results)
-    standings = Counter(cell.standing for report in reports for _, _, cell in _cells(report))
+    standings = Counter(_standing(report, cell) for report in reports for _, _, cell in _cells(report))
     page = fragment(
         "overview.html.j2",
         style=style(),
         title=title,
         time=now(),
         plan=reports[0].plan,
-        data_titles=", ".join(titles) or "none yet",
+        data_titles="; ".join(titles) or "none yet",
         comparable=all(report.comparable for report in reports if report.results),
         standings=sorted(standings.items()),
         suites=[_lines(report, path) for report, path in zip(reports, suites, strict=True)],
@@ -40,9 +41,15 @@ def _report(directory: Path) -> SuiteReport:
     return SuiteReport(ReportConfig(plan=str(directory / PLAN), runs=str(directory.parent)))
 
 
-def _cells(report: SuiteReport) -> list[tuple[str, str, Any]]:
+def _cells(report: SuiteReport) -> list[tuple[str, str, Cell]]:
     """Row, column and cell of every figure that a run of the suite should measure."""
     return [(row.label, report.columns[c], cell) for row in report.rows for c, cell in row.cells.items() if cell.planned]
+
+
+def _standing(report: SuiteReport, cell: Cell) -> str:
+    """`Cell.standing`, but that figures of another experiment stand nowhere to the published ones."""
+    compared = cell.standing not in ("not run", "not published")
+    return "another experiment" if compared and not report.comparable else cell.standing
 
 
 def _lines(report: SuiteReport, directory: Path) -> dict[str, Any]:
@@ -55,5 +62,5 @@ def _lines(report: SuiteReport, directory: Path) -> dict[str, Any]:
         "runs": len(states),
         "many": len(report.columns) > 1,
         "axis": report.axis.title if report.axis else "",
-        "cells": _cells(report),
+        "cells": [(label, column, cell, _standing(report, cell)) for label, column, cell in _cells(report)],
     }

@@ -223,7 +223,7 @@ class SuiteReport:
                 "suite.html.j2",
                 title=self.suite["title"],
                 verdict=self.verdict,
-                data_title=", ".join(titles),
+                data_title="; ".join(titles),
                 plan=self.plan,
                 comparable=self.comparable,
                 rows=self.rows,

@@ -136,6 +136,17 @@ class Preset(BaseModel):
     set: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sweeps: dict[str, list[Any]] = Field(default_factory=dict, description="values in place of the suites' own")
 
+    @model_validator(mode="after")
+    def _known_parameters(self) -> "Preset":
+        for key, values in self.set.items():
+            notebook = key.partition(".")[0]
+            stages = list(STAGES) if key == "all" else [notebook]
+            allowed = {name: None for stage in stages for name in STAGES[stage].model_fields}
+            for name in values:
+                if name not in allowed:
+                    raise ValueError(str(unknown(f"parameter under '{key}'", name, allowed)))
+        return self
+
     def parameters(self, run: SuiteRun, dataset: str | None = None) -> dict[str, Any]:
         """What this preset says to a run.
 

@@ -36,12 +36,12 @@ def text(page: BeautifulSoup) -> str:
 
 @pytest.fixture
 def table3(made_up: Any) -> Any:
-    """Two seeds: one figure that matches, one below, one above with one seed, three not run."""
-    suite = made_up("table3", seeds=2)
+    """The published experiment, two seeds: one figure that matches, one below, one above with one seed, three not run."""
+    suite = made_up("table3", preset="paper", seeds=2)
     for seed in (0, 1):
-        suite.finish("supervised", 92.0 + seed, seed=seed)
-        suite.finish("rotnet-conv", 60.0 + seed, seed=seed)
-    suite.finish("random-conv", 80.0)
+        suite.finish("supervised", 92.0 + seed, seed=seed, title="CIFAR-10")
+        suite.finish("rotnet-conv", 60.0 + seed, seed=seed, title="CIFAR-10")
+    suite.finish("random-conv", 80.0, title="CIFAR-10")
     suite.fail("finetuned-conv")
     return suite
 
@@ -51,7 +51,7 @@ def test_the_headline_counts_how_figures_stand(table3: Any) -> None:
 
 
 def test_the_headline_counts_figures_of_all_suites(table3: Any, made_up: Any) -> None:
-    counts = standings(overview(table3, made_up("table2", seeds=2)))
+    counts = standings(overview(table3, made_up("table2", preset="paper", seeds=2)))
     assert counts == {"match": 1, "below": 1, "above (one seed)": 1, "not run": 3 + 4}
 
 
@@ -111,15 +111,18 @@ def test_a_figure_nobody_knows_the_columns_of_is_not_run(made_up: Any) -> None:
     assert standings(overview(made_up("inspect"))) == {"not run": 1}
 
 
-def test_a_small_experiment_is_said_to_be_one(table3: Any, made_up: Any) -> None:
-    assert "This is not the published experiment" in text(overview(table3))
-    paper = made_up("table3", preset="paper")
-    paper.finish_all(title="CIFAR-10")
-    assert "This is not the published experiment" not in text(overview(paper))
+def test_a_small_experiment_is_said_to_be_one_and_held_against_nothing(table3: Any, made_up: Any) -> None:
+    small = made_up("table3")
+    small.finish_all()
+    page = overview(small)
+    assert "This is not the published experiment" in text(page)
+    assert standings(page) == {"another experiment": 6}
+    assert {line[-1] for line in lines(page, 0)} == {"another experiment"}
+    assert "This is not the published experiment" not in text(overview(table3))
 
 
 def test_data_and_preset_are_named(table3: Any) -> None:
-    assert "made up, preset quick" in text(overview(table3))
+    assert "CIFAR-10, preset paper" in text(overview(table3))
 
 
 def test_before_anything_has_run_there_is_a_page_all_the_same(made_up: Any) -> None:
