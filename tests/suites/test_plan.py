@@ -39,17 +39,17 @@ ROTNETS = {"rotnet", "rotnet-nonlinear", "rotnet-conv", *FINETUNED}
 @pytest.mark.parametrize(
     ("text", "changed"),
     [
-        ("rotnet.lr=0.05", ROTNETS),
+        ("rotnet.lr=0.07", ROTNETS),
         ("rotnet.task_options.angles=[0, 180]", ROTNETS),
         ("rotnet.arch=nin5", ROTNETS),
-        ("supervised.lr=0.05", {"supervised"}),
-        ("rotnet-conv.lr=0.05", {"rotnet-conv"}),
-        ("probe.lr=0.05", {"random-conv", "rotnet-nonlinear", "rotnet-conv"}),
+        ("supervised.lr=0.07", {"supervised"}),
+        ("rotnet-conv.lr=0.07", {"rotnet-conv"}),
+        ("probe.lr=0.07", {"random-conv", "rotnet-nonlinear", "rotnet-conv"}),
         ("labels_per_class=20", ROTNETS | {"supervised", "random-conv"}),
         ("finetune.labels_per_class=20", FINETUNED),
-        ("lr=0.05", ROTNETS | {"supervised", "random-conv"}),
+        ("lr=0.07", ROTNETS | {"supervised", "random-conv"}),
         ("threads=2 device=cpu", set()),
-        ("lr=0.1", set()),
+        ("momentum=0.9", set()),
     ],
 )
 def test_a_change_renames_the_run_and_what_builds_on_it(text: str, changed: set[str]) -> None:
