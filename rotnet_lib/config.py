@@ -157,7 +157,7 @@ class TrainingConfig(RunConfig):
         0.0,
         ge=0,
         le=1,
-        description="random change of brightness, contrast, saturation by up to this share, of hue by up to a quarter",
+        description="random change of brightness, contrast, saturation by up to this share, of hue by a quarter of it",
         json_schema_extra=EXPERIMENT,
     )
 

@@ -12,6 +12,9 @@ from rotnet_lib.data.source import DATASETS, SPLITS, Source, SplitName, Statisti
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.files import replacing
 
+GREY = ", grey"
+"""Behind the title of a dataset whose colour was taken out."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -102,7 +105,7 @@ def load_dataset(
     mean, std = published or _statistics(splits["train"].images.numpy())
     return Dataset(
         name,
-        f"{source.title}, grey" if grey else source.title,
+        source.title + GREY if grey else source.title,
         source.classes,
         source.image_size,
         source.fingerprint,
@@ -153,7 +156,8 @@ def _first_per_class(
     smallest = int(counts.argmin())
     if counts[smallest] < per_class:
         raise RotnetError(
-            f"labels_per_class: {per_class} asked for, but class '{classes[smallest]}' has {counts[smallest]} images."
+            f"labels_per_class: {per_class} asked for, but class '{classes[smallest]}' has {counts[smallest]} images. "
+            "Take fewer, or a larger train_size."
         )
     rank = _rank_in_class(labels, len(classes))
     kept = np.flatnonzero(rank < per_class)

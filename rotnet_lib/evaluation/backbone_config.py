@@ -11,7 +11,7 @@ from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models import ARCHS, Backbone, make_backbone
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs import RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
+from rotnet_lib.runs import PARAMETERS, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import load_backbone
 from rotnet_lib.training.schedules import epochs_after
@@ -61,6 +61,11 @@ class BackboneConfig(RunConfig):
 
     def protocol(self) -> dict[str, Any]:
         return super().protocol() | {"dataset": "cifar10", "width": 1.0}
+
+    @classmethod
+    def fits(cls, parameters: Mapping[str, Any]) -> bool:
+        """Whether `newest` may mean the run of these parameters: neither supervised runs nor other stages are pretext runs."""
+        return parameters.get("task", "labels") != "labels"
 
     @field_validator("layer", mode="before")
     @classmethod
@@ -147,19 +152,20 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
         return {"width": 1.0, "grey": False} | values
     if backbone == NEWEST:
         values = values | {"backbone": _newest(values, runs, cls).name}
-    elif all(name in values for name in ("arch", "width", "dataset")):
-        return {"grey": False} | values  # nothing to ask it: a suite names runs that do not exist yet
     checkpoint = checkpoint_of(values["backbone"], runs)
+    told = all(name in values for name in ("arch", "width", "dataset"))
+    if told and ("grey" in values or not (checkpoint.parent / PARAMETERS).exists()):
+        return {"grey": False} | values  # nothing to ask it: a suite names runs that do not exist yet
     if not checkpoint.parent.is_dir() or checkpoint.parent == from_project("."):
         raise unknown("backbone", backbone, (NEWEST, RANDOM, *(run.name for run in all_runs(from_project(runs)))))
     upstream = RunDirectory(checkpoint.parent).parameters()
-    followed = {name: upstream[name] for name in ("arch", "width") if name not in values}
+    followed = {"arch": upstream["arch"], "width": upstream["width"], "grey": upstream.get("grey", False)}
     if "dataset" not in values:
         # The sizes belong to the dataset: with another one the upstream's would mean nothing.
-        for name in ("dataset", "image_size", "train_size", "test_size", "grey"):
+        for name in ("dataset", "image_size", "train_size", "test_size"):
             if name not in values and upstream[name] is not None:
                 followed[name] = upstream[name]
-    return {"grey": False} | values | followed
+    return followed | values
 
 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:
@@ -176,7 +182,7 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         except RotnetError as error:
             print(f"passed over: {error}")
             continue
-        if parameters.get("task", "labels") == "labels":  # neither supervised runs nor other stages are pretext runs
+        if not cls.fits(parameters):
             continue
         if any(parameters[name] != values[name] for name in ("arch", "width", "dataset") if name in values):
             continue

@@ -75,6 +75,11 @@ class InspectConfig(BackboneConfig):
             parameters = {**parameters, "compare": compare}
         return super().build(parameters)
 
+    @classmethod
+    def fits(cls, parameters: Mapping[str, Any]) -> bool:
+        task = str(parameters.get("task"))
+        return task in TASKS and issubclass(TASKS[task], Rotation)
+
     @field_validator("images", mode="before")
     @classmethod
     def _numbers(cls, images: Any) -> Any:
@@ -253,7 +258,8 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         looks.append(_look(beside, other, [layer for layer in layers if layer in other.taps], chosen, config.power))
         made = RunDirectory(beside.parent).parameters()
-        if (made.get("task"), made["dataset"]) == ("labels", data.name):
+        shown = (config.dataset, config.image_size, config.grey)
+        if made.get("task") == "labels" and (made["dataset"], made["image_size"], made.get("grey", False)) == shown:
             supervised = load_network(beside, data.image_size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             metrics["compare_top1"] = _metric(_class_accuracy(supervised, test), beside)
     result = RunResult(

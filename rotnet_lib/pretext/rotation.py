@@ -178,7 +178,8 @@ class Rotation(PretextTask):
         """Let a trained RotNet say how plausible a rotated copy is as an upright image.
 
         Such copies weigh less: L = 1/(NK) sum w_{i,y} CE, w = 1 for the upright copy, else 1 - p^gamma (Feng, Xu, Tao 2019,
-        section 3.1; here p comes from a RotNet as their code has it).
+        section 3.1; as in their code p comes from a RotNet, but theirs had not seen the image, and this one may have: that a
+        copy passes for upright is then said more rarely).
 
         Raises RotnetError if there is no upright copy, or the teacher was trained on other angles.
         """

@@ -1,5 +1,7 @@
 """Rotation prediction and instance discrimination on one backbone (docs/protocol.md, "Questions", 9)."""
 
+from typing import Any
+
 import torch
 from pydantic import Field, field_validator
 from torch import nn
@@ -23,6 +25,11 @@ class InstanceNetwork(Network):
         channels, _, _ = backbone.shape(backbone.taps[-1], image_size)
         self.project = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, dimension))
         self.register_buffer("bank", torch.zeros(images, dimension))
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As `nn.Module.compile`, for `both` too: it is what training calls."""
+        super().compile(*args, **kwargs)
+        self.both = torch.compile(self.both, *args, **kwargs)  # type: ignore[method-assign]
 
     def both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (N, 3, S, S) to logits (N, classes) and embeddings (N, D), not normalised, in one pass."""

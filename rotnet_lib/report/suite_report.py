@@ -12,6 +12,7 @@ from IPython.display import HTML
 from pydantic import Field
 
 from rotnet_lib.config import EXECUTION, StageConfig
+from rotnet_lib.data.dataset import GREY
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
@@ -108,7 +109,7 @@ class SuiteReport:
             return Row(label, {column: Cell(figure) for column, figure in published.items()})
         if entry["by_target"]:
             [cell] = entry["cells"].values()
-            found, states = self._by_target(entry), [run.state for run in self._of(cell)]
+            found, states = self._by_target(entry), [_state(run, cell["metric"]) for run in self._of(cell)]
             # What is not measured yet is shown in the columns of the rows that are.
             others = [targets for row in self.suite["rows"] if row["by_target"] for targets in self._by_target(row)]
             names = dict.fromkeys(name for targets in found or others for name in targets) or published or entry["cells"]
@@ -120,13 +121,13 @@ class SuiteReport:
 
     def _cell(self, cell: dict[str, Any], published: float | None) -> Cell:
         metric, share, runs = cell["metric"], cell["at"], self._of(cell)
-        states, x = [run.state for run in runs], self._place(cell)
+        states, x = [_state(run, metric) for run in runs], self._place(cell)
         if share is None:
-            found = [run.result.metrics[metric] for run in runs if run.result]
+            found = [run.result.metrics[metric] for run in runs if run.result and metric in run.result.metrics]
             return Cell(published, [m.last for m in found], [m.best for m in found], states, x)
         values = []
         for run in runs:
-            if not run.history.empty:
+            if f"test_{metric}" in run.history:
                 epoch = epochs_after(share, len(run.history))
                 values.append(float(run.history[f"test_{metric}"].iloc[epoch - 1]))
         return Cell(published, values, [], states, x)
@@ -134,7 +135,8 @@ class SuiteReport:
     def _by_target(self, entry: dict[str, Any]) -> list[dict[str, float]]:
         """Right answer -> percent, for every finished run of a row's one cell."""
         [cell] = entry["cells"].values()
-        return [run.result.by_target[cell["metric"]] for run in self._of(cell) if run.result]
+        found = [run.result.by_target.get(cell["metric"]) for run in self._of(cell) if run.result]
+        return [targets for targets in found if targets is not None]
 
     def _of(self, cell: dict[str, Any]) -> list[ReportedRun]:
         return [run for run in self.runs if run.key == cell["run"]]
@@ -173,8 +175,9 @@ class SuiteReport:
             if run.result is None:
                 continue
             changed = run.departures | run.result.protocol_differences
-            if run.result.data.title != self.suite["data"] and "dataset" not in changed:
-                changed["data"] = [self.suite["data"], run.result.data.title]
+            title = run.result.data.title.removesuffix(GREY)  # an experiment of its own, not another set of data
+            if title != self.suite["data"] and "dataset" not in changed:
+                changed["data"] = [self.suite["data"], title]
             for name, (asked, value) in changed.items():
                 keys = found.setdefault((name, plain(asked), plain(value)), [])
                 if run.key not in keys:
@@ -333,6 +336,11 @@ class SuiteReport:
             "rate": f"{training.inputs_per_second:,.0f}" if training else "",
             "seconds": f"{result.wall_seconds:,.0f}" if result else "",
         }
+
+
+def _state(run: ReportedRun, metric: str) -> str:
+    """The run's state; of a finished run without the metric (another task was asked for), that it has none."""
+    return run.state if not run.result or metric in run.result.metrics else f"finished without {metric}"
 
 
 def _extremes(row: Row) -> str:

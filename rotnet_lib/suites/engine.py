@@ -54,10 +54,15 @@ def reproduce(
         if missing:
             prepare_data(plan)
             _snakemake(plan, missing, lock, cores, executor, snakemake_arguments)
+        broken = []
         try:
             for part in plan.parts:
                 path = part.write()
-                execute("report", {"suite": part.suite.name, "plan": str(path), "runs": plan.options.runs}, part.directory)
+                parameters = {"suite": part.suite.name, "plan": str(path), "runs": plan.options.runs}
+                try:
+                    execute("report", parameters, part.directory)
+                except RotnetError as error:  # the other reports are made all the same
+                    broken.append(f"the report of {part.suite.name} failed: {error}")
             if isinstance(plan, CollectionPlan):
                 write_overview(plan.directory, plan.collection.title, [part.directory for part in plan.parts])
         finally:
@@ -66,9 +71,9 @@ def reproduce(
     failed = [run for run in plan.runs if not run.directory.finished]
     if failed:
         lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {run.directory.path / REPORT}" for run in failed]
-        raise RotnetError(
-            f"{len(failed)} of {len(plan.runs)} runs did not finish:\n" + "\n".join(lines) + f"\nreport: {report}"
-        )
+        broken = [f"{len(failed)} of {len(plan.runs)} runs did not finish:", *lines, *broken]
+    if broken:
+        raise RotnetError("\n".join([*broken, f"report: {report}"]))
     return report
 
 

@@ -263,6 +263,8 @@ def _configure(
     values |= followed
     for override in overrides:
         override.apply(key, run, values)
+    if run.backbone:
+        values.setdefault("grey", parameters["grey"] if backbone else False)
     if backbone and any(values[name] != value for name, value in followed.items()):
         raise RotnetError(
             f"SET: {key} builds on {backbone.key}, so its arch and width are those: {followed['arch']}, {followed['width']:g}. "

@@ -10,6 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.models import CLASSIFIERS
+from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.published import published_table
 from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.sweeps import expand
@@ -93,7 +95,10 @@ class Suite(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Suite":
+        parameters = {name for stage in STAGES for name in STAGES[stage].model_fields}
         for key, run in self.runs.items():
+            if key in parameters:
+                raise ValueError(f"run '{key}' is called as a parameter is, so SET could not tell the two: rename it")
             if run.notebook not in STAGES:
                 raise ValueError(str(unknown(f"notebook of run '{key}'", run.notebook, STAGES)))
             for other in run.upstream:
@@ -139,7 +144,9 @@ class Preset(BaseModel):
     @model_validator(mode="after")
     def _known_parameters(self) -> "Preset":
         for key, values in self.set.items():
-            notebook = key.partition(".")[0]
+            notebook, _, kind = key.partition(".")
+            if kind and kind not in (*TASKS, *CLASSIFIERS):
+                raise ValueError(str(unknown(f"task or classifier of '{key}'", kind, (*TASKS, *CLASSIFIERS))))
             stages = list(STAGES) if key == "all" else [notebook]
             allowed = {name: None for stage in stages for name in STAGES[stage].model_fields}
             for name in values:

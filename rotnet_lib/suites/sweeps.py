@@ -12,6 +12,8 @@ stands for three runs and a row of three columns. A null is written `all` in key
 from collections.abc import Mapping
 from typing import Any
 
+from rotnet_lib.errors import RotnetError
+
 
 def expand(document: dict[str, Any], replaced: Mapping[str, list[Any]]) -> dict[str, Any]:
     """A suite's YAML with its sweeps and the short forms of its rows written out.
@@ -34,6 +36,8 @@ def expand(document: dict[str, Any], replaced: Mapping[str, list[Any]]) -> dict[
 
 def _row(row: dict[str, Any], sweeps: Mapping[str, list[Any]]) -> dict[str, Any]:
     """`{label, run, metric}`, `{label, run, columns: {column: metric}}`, or one of a swept run, as a row of cells."""
+    if "run" not in row or ("metric" in row) == ("columns" in row):
+        raise RotnetError(f"a suite's row '{row.get('label')}' needs a run, and a metric or columns.")
     rest = {name: value for name, value in row.items() if name not in ("run", "metric", "columns", "at")}
     cells = {}
     for column, metric in row.get("columns", {"": row.get("metric")}).items():

@@ -25,6 +25,7 @@ class PretrainConfig(TrainingConfig):
     """
 
     stage: ClassVar[str] = "pretrain"
+    version: ClassVar[int] = 2  # the bank of rotation-instance starts empty
 
     task: str = Field("rotation", description="pretext task", json_schema_extra=EXPERIMENT)
     task_options: dict[str, Any] = Field(

@@ -112,7 +112,13 @@ def test_with_other_data_the_backbones_sizes_mean_nothing() -> None:
     make_run("rotnet", train_size=30, test_size=20, image_size=16, grey=True)
     config = ProbeConfig.build({"backbone": "rotnet", "dataset": "cifar10"})
     assert (config.dataset, config.train_size, config.test_size, config.image_size) == ("cifar10", None, None, None)
-    assert config.grey is False
+    assert config.grey is True  # what the backbone sees is no size of a dataset
+
+
+def test_a_run_from_before_grey_was_a_parameter_is_in_colour() -> None:
+    path = make_run("rotnet") / PARAMETERS
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if not line.startswith("grey")))
+    assert ProbeConfig.build({"backbone": "rotnet"}).grey is False
 
 
 @pytest.mark.parametrize("grey", [True, False])

@@ -527,3 +527,22 @@ def test_a_damaged_result_is_named(made_up: Any) -> None:
     path.write_text(path.read_text()[:100])
     with pytest.raises(RotnetError, match=re.escape(str(path))):
         _ = suite.report().rows
+
+
+def test_grey_images_are_an_experiment_of_the_suites_own(made_up: Any) -> None:
+    suite = made_up("questions", preset="paper")
+    for run in suite.plan.runs:
+        suite.finish(run.key, 80.0, title="CIFAR-10, grey" if run.config.grey else "CIFAR-10")
+    report = suite.report()
+    assert report.differences == []
+    assert report.comparable
+
+
+def test_a_run_of_another_task_has_no_figure_and_says_so(made_up: Any) -> None:
+    suite = made_up("figure5a")
+    suite.finish("rotnet", {"flip_top1": 90.0})
+    suite.finish("probe-all", 70.0)
+    cells = suite.report().rows[0].cells
+    assert {cell.mean for cell in cells.values()} == {None}
+    assert {cell.unfinished for cell in cells.values()} == {"finished without rotation_top1"}
+    assert "finished without rotation_top1" in suite.report().summary.data

@@ -435,3 +435,21 @@ def test_plans_on_disk_are_what_jobs_read() -> None:
     plan = make_plan("table3", Options(preset="quick", set=TINY))
     entries = json.loads(plan.write().read_text())["runs"]
     assert [entry["name"] for entry in entries] == [run.name for run in plan.runs]
+
+
+def test_one_report_that_fails_does_not_take_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+
+    def execute(notebook: str, parameters: dict[str, Any], directory: Path) -> None:
+        called.append(parameters["suite"])
+        if parameters["suite"] == "table2":
+            raise RotnetError("no ink")
+
+    monkeypatch.setattr("rotnet_lib.suites.engine.execute", execute)
+    monkeypatch.setattr("rotnet_lib.suites.engine.prepare_data", lambda plan: None)
+    monkeypatch.setattr("rotnet_lib.suites.engine._snakemake", lambda *arguments: None)
+    plan = make_plan("cifar10", Options(preset="quick"))
+    with pytest.raises(RotnetError, match=r"(?s)54 of 54 runs did not finish.*the report of table2 failed: no ink\nreport: "):
+        reproduce(plan, cores=1, executor=None)
+    assert called == [part.suite.name for part in plan.parts]
+    assert (plan.directory / REPORT).exists()

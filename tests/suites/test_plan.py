@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs import METRICS
@@ -386,3 +387,19 @@ def test_a_key_means_one_run_in_suites_made_together() -> None:
     with pytest.raises(RotnetError, match=r"suites/other\.yaml: run 'rotnet' is another run .* Rename it"):
         _runs_by_key([suite, other])
     assert list(_runs_by_key([suite, load_suite("table3")]))[:3] == ["rotnet3", "rotnet", "rotnet5"]
+
+
+def test_a_probe_sees_grey_where_its_backbone_did() -> None:
+    configs = {run.key: run.config for run in plan_of("rotnet.grey=true").runs}
+    assert [configs[key].grey for key in ("rotnet", "rotnet-conv", "finetuned-conv")] == [True] * 3
+    assert [configs[key].grey for key in ("supervised", "random-conv")] == [False] * 2
+
+
+def test_every_run_of_the_questions_can_be_set_grey() -> None:
+    assert all(run.config.grey for run in plan_of("grey=true", suite="questions").runs)
+
+
+def test_a_run_is_not_called_as_a_parameter_is() -> None:
+    suite = load_suite("table2").model_dump()
+    with pytest.raises(ValidationError, match="run 'grey' is called as a parameter is"):
+        Suite(**suite | {"runs": suite["runs"] | {"grey": suite["runs"]["rotnet"]}})

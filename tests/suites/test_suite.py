@@ -282,7 +282,7 @@ def test_the_pretext_task_of_figure5b_sees_all_images() -> None:
         ("cropped", "task_options.crop_for", [45]),
         ("turned", "task_options.angles", [90, 180, 270]),
         ("jittered", "colour_jitter", 0.4),
-        ("grey", "grey", True),
+        ("greyed", "grey", True),
         ("weighted", "teacher", None),
         ("instance", "task", "rotation-instance"),
     ],

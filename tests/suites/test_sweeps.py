@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.suites.suite import load_suite
 from rotnet_lib.suites.sweeps import expand
 
@@ -115,3 +116,9 @@ def test_the_suites_own_sweeps_come_out_typed(sweeps: dict[str, list[Any]]) -> N
     labels = sweeps.get("labels", [20, 100, 400, 1000, None])
     assert [run.set["labels_per_class"] for key, run in suite.runs.items() if key.startswith("supervised-")] == labels
     assert suite.changed_sweeps == ({"labels": [[20, 100, 400, 1000, None], labels]} if sweeps else {})
+
+
+@pytest.mark.parametrize("row", [{"metric": "top1"}, {"run": "one"}, {"run": "one", "metric": "top1", "columns": {"a": "b"}}])
+def test_a_row_that_lacks_something_is_named(row: dict[str, Any]) -> None:
+    with pytest.raises(RotnetError, match="row 'mine' needs a run, and a metric or columns"):
+        expand({"runs": {"one": {}}, "rows": [{"label": "mine"} | row]}, {})
