@@ -8,6 +8,9 @@ import torch
 from rotnet_lib.data.dataset import Split
 from rotnet_lib.seeds import derive, generator
 
+TEST_BATCH = 128
+"""Images a batch of the test split: as many as the protocol trains on, so evaluation needs no more memory."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -91,7 +94,7 @@ class Loader:
         return torch.cat([torch.randperm(per_pass, generator=rng, device=device) for _ in range(passes)])[: self.entries]
 
 
-def ordered_batches(split: Split, batch_size: int) -> Iterator[Batch]:
+def ordered_batches(split: Split, batch_size: int = TEST_BATCH) -> Iterator[Batch]:
     """All images of a split in their order, not augmented; the last batch may be smaller."""
     device = split.images.device
     rng = generator(device, 0, "test")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -17,6 +17,7 @@ from rotnet_lib.data.dataset import Dataset, Split
 from rotnet_lib.data.loader import ordered_batches
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.evaluation.backbone_config import RANDOM, BackboneConfig
+from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 from rotnet_lib.models import Backbone
 from rotnet_lib.models.folding import first_filters
 from rotnet_lib.paths import from_project
@@ -26,10 +27,7 @@ from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs import MODEL, Metric, RunDirectory, RunResult, all_runs, checkpoint_name, checkpoint_of, now, own_name
 from rotnet_lib.stage import data_record, load_data, open_run
 from rotnet_lib.training.checkpoints import load_backbone, load_network
-from rotnet_lib.training.devices import select_device
-
-_BATCH = 128
-"""Images a batch, before their rotated copies: as many as the protocol trains on, so no more memory is needed."""
+from rotnet_lib.training.devices import autocast, select_device
 
 
 class InspectConfig(BackboneConfig):
@@ -142,52 +140,6 @@ class Mistake:
     true: float
     said: float
     probability: float
-
-
-@dataclass(frozen=True)
-class RotationAnswers:
-    """What a RotNet said of the K rotated copies of N images. Column k of each array is rotation `angles[k]`.
-
-    Attributes:
-        angles: in degrees, counter-clockwise.
-        said: (N, K) int64 in [0, K), the rotation answered.
-        probability: (N, K) float32 in [0, 1], that of the answer.
-        loss: (N, K) float32, cross-entropy in nats; ln K for a guess.
-    """
-
-    angles: tuple[float, ...]
-    said: np.ndarray
-    probability: np.ndarray
-    loss: np.ndarray
-
-    @property
-    def confusion(self) -> np.ndarray:
-        """(K, K) float64: row the true rotation, column the answer, percent of the row."""
-        count = len(self.angles)
-        return np.stack([100 * np.bincount(self.said[:, true], minlength=count) / len(self.said) for true in range(count)])
-
-    @property
-    def accuracy(self) -> float:
-        """Percent of all copies answered right."""
-        return float(self.confusion.diagonal().mean())
-
-    @property
-    def by_rotation(self) -> dict[str, float]:
-        """`90 degrees` -> percent of those copies answered right."""
-        return {f"{angle:g} degrees": float(hits) for angle, hits in zip(self.angles, self.confusion.diagonal(), strict=True)}
-
-    def mistaken(self, count: int) -> list[tuple[int, int]]:
-        """(image, true rotation's number) of the `count` wrong answers given most confidently, the surest first."""
-        images, copies = np.nonzero(self.said != np.arange(len(self.angles)))
-        # Probabilities round to 1: the loss, how little was left for the truth, goes on where they are equal.
-        order = np.lexsort((-self.loss[images, copies], -self.probability[images, copies]))[:count]
-        return list(zip(images[order].tolist(), copies[order].tolist(), strict=True))
-
-    def ambiguous(self, count: int) -> list[tuple[int, float]]:
-        """(image, mean loss over its copies) of the `count` images where that is highest, the highest first."""
-        means = self.loss.mean(1)
-        order = np.argsort(-means, kind="stable")[:count]
-        return list(zip(order.tolist(), means[order].tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -304,29 +256,6 @@ def attention_maps(features: torch.Tensor, power: int, side: int) -> torch.Tenso
     return torch.nn.functional.interpolate(attention, size=(side, side), mode="bilinear", align_corners=False)[:, 0]
 
 
-@torch.inference_mode()
-def answer_rotations(
-    predict: Callable[[torch.Tensor], torch.Tensor], split: Split, angles: Sequence[float], crop_for: Sequence[float] = ()
-) -> RotationAnswers:
-    """Ask a RotNet for the rotation of all K copies of every image.
-
-    Args:
-        predict: images (n, 3, S', S') uint8 to logits (n, K); a network in evaluation mode.
-        split: the images, on the network's device.
-        angles, crop_for: see `rotate_all`.
-    """
-    count = len(angles)
-    found: list[tuple[torch.Tensor, ...]] = []
-    for batch in ordered_batches(split, _BATCH):
-        with _autocast(batch.images.device):
-            logits = predict(rotate_all(batch.images, angles, crop_for))
-        # Copies stand one rotation after the other: (K, n, K), then an image a row.
-        log_p = logits.float().log_softmax(1).view(count, len(batch), count).transpose(0, 1)
-        best, said = log_p.max(2)
-        found.append((said, best.exp(), -log_p.diagonal(dim1=1, dim2=2)))
-    return RotationAnswers(tuple(angles), *(torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True)))
-
-
 def _rotation_of(config: InspectConfig) -> Rotation.Options:
     """The rotations the backbone's run learned to tell apart."""
     run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
@@ -382,7 +311,7 @@ def _mistakes(answers: RotationAnswers, data: Dataset, rotation: Rotation.Option
 def _look(weights: Path, backbone: Backbone, layers: Sequence[str], images: torch.Tensor, power: int) -> Look:
     """A backbone's attention on images (I, 3, S, S), on its device, and its filters."""
     backbone.eval()
-    with _autocast(images.device):
+    with autocast(images.device):
         features = backbone.features(images, layers)
     attention = {layer: attention_maps(features[layer], power, images.shape[-1]).cpu().numpy() for layer in layers}
     epoch, epochs = _epoch_of(weights)
@@ -394,8 +323,8 @@ def _look(weights: Path, backbone: Backbone, layers: Sequence[str], images: torc
 def _class_accuracy(network: torch.nn.Module, test: Split) -> float:
     """Percent of images whose class the network names."""
     right = torch.zeros((), dtype=torch.int64, device=test.images.device)
-    for batch in ordered_batches(test, _BATCH):
-        with _autocast(batch.images.device):
+    for batch in ordered_batches(test):
+        with autocast(batch.images.device):
             right += (network(batch.images).argmax(1) == batch.labels).sum()
     return 100 * right.item() / len(test)
 
@@ -410,8 +339,3 @@ def _epoch_of(weights: Path) -> tuple[int, int]:
     epochs = int(RunDirectory(weights.parent).parameters()["epochs"])
     kept = {checkpoint_name(epoch): epoch for epoch in range(1, epochs)}
     return kept.get(weights.name, epochs), epochs
-
-
-def _autocast(device: torch.device) -> torch.autocast:
-    """As the trainer evaluates."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")

@@ -6,6 +6,11 @@ from rotnet_lib.config import RunConfig
 from rotnet_lib.errors import RotnetError
 
 
+def autocast(device: torch.device) -> torch.autocast:
+    """The precision of forward passes: bf16 on a GPU, as it is on a CPU."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
 def select_device(config: RunConfig) -> torch.device:
     """The device a config asks for, with its number of threads and matmul precision set.
 

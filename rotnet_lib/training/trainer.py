@@ -13,6 +13,7 @@ from rotnet_lib.data.dataset import Split
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.devices import autocast
 from rotnet_lib.training.schedules import learning_rate
 from rotnet_lib.training.task import Step, Task
 
@@ -22,9 +23,6 @@ _STUCK_MARGIN = 1.0
 """Training has failed if after this many epochs and inputs the last epoch's training accuracy is within so many points
 of guessing (or half of what guessing gives, where that is less). Over an epoch of 10 000 inputs the accuracy of a
 four-way guess varies by 0.43 points (one std)."""
-
-_TEST_BATCH = 128
-"""Images a batch of the test split: as many as the protocol trains on, so evaluation needs no more memory."""
 
 History = list[dict[str, float]]
 
@@ -104,7 +102,7 @@ class Trainer:
         """One update of the weights at learning rate `rate`."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with self._autocast():
+        with autocast(self.device):
             step = self.task.step(batch)
         self.optimizer.zero_grad(set_to_none=True)
         step.loss.backward()
@@ -166,13 +164,10 @@ class Trainer:
     @torch.inference_mode()
     def _test_steps(self) -> Iterator[Step]:
         self.task.module.eval()
-        for batch in ordered_batches(self.test, _TEST_BATCH):
-            with self._autocast():
+        for batch in ordered_batches(self.test):
+            with autocast(self.device):
                 step = self.task.evaluate(batch)
             yield step
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _check_learning(self, history: History) -> None:
         seen = sum(row["inputs"] for row in history)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rotnet_lib.evaluation.inspection import Inspection, Look, Mistake, Picture, RotationAnswers
+from rotnet_lib.evaluation.inspection import Inspection, Look, Mistake, Picture
+from rotnet_lib.evaluation.rotation_answers import RotationAnswers
 from rotnet_lib.report.inspection_plots import ambiguous, attention_grid, confusion, filter_grid, mistakes
 from rotnet_lib.runs import RunDirectory
 

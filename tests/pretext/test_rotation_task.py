@@ -1,0 +1,320 @@
+"""The rotation task: its loss, how it spreads copies over batches, its options, and a teacher."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from rotnet_lib.data.dataset import Dataset, Split
+from rotnet_lib.data.loader import Loader, ordered_batches
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.models import Backbone, Network, make_backbone
+from rotnet_lib.pretext import Labels, Rotation
+from rotnet_lib.runs import RunDirectory
+from rotnet_lib.seeds import seeded
+
+RIGHT_ANGLES = (0, 90, 180, 270)
+MODES = ("all", "shuffled", "one", "one-large-batch")
+EIGHT = (0, 45, 90, 135, 180, 225, 270, 315)
+
+
+def turned(image: np.ndarray, quarters: int) -> np.ndarray:
+    """(..., H, W) counter-clockwise by quarter turns, with transposes and flips alone."""
+    for _ in range(quarters % 4):
+        image = np.swapaxes(image, -1, -2)[..., ::-1, :]
+    return image
+
+
+# --- The task ---
+
+
+def network(data: Dataset) -> Backbone:
+    with seeded(0):
+        return make_backbone("nin3", width=0.05, mean=data.mean, std=data.std)
+
+
+def task(data: Dataset, **options: Any) -> Rotation:
+    return Rotation(network(data), data, Rotation.Options(**options))
+
+
+def test_the_loss_is_the_papers(shapes_data: Dataset) -> None:
+    """-1/N sum_i 1/K sum_y log F^y(g(X_i|y)), one copy at a time."""
+    rotation = task(shapes_data)
+    rotation.module.eval()  # batch norm would tie the copies of a batch together
+    batch = next(ordered_batches(shapes_data.train, 6))
+    total, correct = 0.0, {}
+    with torch.no_grad():
+        for position, image in enumerate(batch.images):
+            over_copies = 0.0
+            for y in range(4):
+                copy = torch.from_numpy(turned(image.numpy(), y).copy())
+                probabilities = rotation.module(copy[None])[0].softmax(0)
+                over_copies += math.log(probabilities[y])
+                correct[y, position] = bool(probabilities.argmax() == y)
+            total += over_copies / 4
+        for step in (rotation.step(batch), rotation.evaluate(batch)):
+            assert step.loss.item() == pytest.approx(-total / 6, rel=1e-5)
+            assert step.correct["rotation_top1"].view(4, 6).tolist() == [[correct[y, i] for i in range(6)] for y in range(4)]
+            assert step.targets.tolist() == [y for y in range(4) for _ in range(6)]
+            assert step.inputs == 24
+
+
+def test_guessing_is_one_in_k(shapes_data: Dataset) -> None:
+    assert task(shapes_data).chance == {"rotation_top1": 25.0}
+    assert task(shapes_data, angles=EIGHT).chance == {"rotation_top1": 12.5}
+
+
+def test_answers_are_called_by_their_angle(shapes_data: Dataset) -> None:
+    assert task(shapes_data, angles=(0, 22.5, -90)).target_names == ["0 degrees", "22.5 degrees", "-90 degrees"]
+
+
+class Reader(torch.nn.Module):
+    """In place of the network: keeps what it is shown, and reads the rotation off the corner that is lit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append(images)
+        # A quarter turn counter-clockwise takes the top left corner to the bottom left, then bottom right, top right.
+        corners = images[:, 0, [0, -1, -1, 0], [0, 0, -1, -1]]
+        return 20 * (corners > 0).float()
+
+    def copies_seen(self) -> Counter[tuple[int, int]]:
+        """(image, rotation) -> how often it was shown."""
+        images = torch.cat(self.seen)
+        names = images.amax(dim=(1, 2, 3)).tolist()
+        return Counter(zip(names, self.forward(images).argmax(1).tolist(), strict=True))
+
+
+def corner_split(count: int) -> Split:
+    """Black images of 8 x 8 whose top left pixel is the image's number, from 1."""
+    images = torch.zeros(count, 8, 8, 3, dtype=torch.uint8)
+    images[:, 0, 0] = torch.arange(1, count + 1, dtype=torch.uint8)[:, None]
+    return Split(images, torch.zeros(count, dtype=torch.int64))
+
+
+def run_epoch(rotation: Rotation, number: int = 0, images: int = 24, batch_size: int = 8) -> tuple[Reader, list[Any]]:
+    """An epoch as `train_stage` makes its batches."""
+    reader = Reader()
+    rotation.module = reader
+    size = batch_size * rotation.batch_copies
+    loader = Loader(corner_split(images), size, seed=0, augment=False, copies=rotation.copies)
+    return reader, [rotation.step(batch) for batch in loader.epoch(number)]
+
+
+@pytest.mark.parametrize("mode", ["all", "shuffled"])
+def test_an_epoch_shows_every_image_in_every_rotation_once(mode: str, shapes_data: Dataset) -> None:
+    reader, steps = run_epoch(task(shapes_data, copies=mode))
+    assert reader.copies_seen() == {(image, y): 1 for image in range(1, 25) for y in range(4)}
+    assert [step.inputs for step in steps] == [32, 32, 32]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_labels_name_the_rotation_shown(mode: str, shapes_data: Dataset) -> None:
+    _, steps = run_epoch(task(shapes_data, copies=mode))
+    assert all(step.correct["rotation_top1"].all() for step in steps)
+    assert {int(target) for step in steps for target in step.targets} == {0, 1, 2, 3}
+    assert all(step.loss.item() < 1e-6 for step in steps)
+
+
+def test_shuffled_spreads_an_images_copies_over_batches(shapes_data: Dataset) -> None:
+    reader, _ = run_epoch(task(shapes_data, copies="shuffled"))
+    together, _ = run_epoch(task(shapes_data, copies="all"))
+
+    def images_in(batch: torch.Tensor) -> int:
+        return len(batch.amax(dim=(1, 2, 3)).unique())
+
+    assert [images_in(batch) for batch in together.seen] == [8, 8, 8]
+    assert all(images_in(batch) > 8 for batch in reader.seen)
+
+
+@pytest.mark.parametrize("mode", ["one", "one-large-batch"])
+def test_one_draws_the_rotation_of_every_sample(mode: str, shapes_data: Dataset) -> None:
+    """An image is seen four times an epoch, in whatever rotations come: not once in each."""
+    shown = []
+    for epoch in (0, 1, 0):
+        reader, _ = run_epoch(task(shapes_data, copies=mode), epoch)
+        seen = reader.copies_seen()
+        per_image = Counter[int]()
+        for (image, _), count in seen.items():
+            per_image[image] += count
+        assert per_image == dict.fromkeys(range(1, 25), 4)
+        assert {y for _, y in seen} == {0, 1, 2, 3}
+        assert max(seen.values()) > 1
+        shown.append(seen)
+    assert shown[0] != shown[1]
+    assert shown[0] == shown[2]
+
+
+@pytest.mark.parametrize(
+    ("mode", "batches"), [("all", [32] * 3), ("shuffled", [32] * 3), ("one", [8] * 12), ("one-large-batch", [32] * 3)]
+)
+def test_every_mode_has_the_same_gradient_samples_an_epoch(mode: str, batches: list[int], shapes_data: Dataset) -> None:
+    """24 images, 8 a batch, 4 rotations."""
+    reader, steps = run_epoch(task(shapes_data, copies=mode))
+    assert [step.inputs for step in steps] == batches
+    assert reader.copies_seen().total() == 96
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_testing_takes_all_copies_however_training_spreads_them(mode: str, shapes_data: Dataset) -> None:
+    rotation = task(shapes_data, copies=mode)
+    rotation.module = Reader()
+    step = rotation.evaluate(next(ordered_batches(corner_split(5), 5)))
+    assert step.correct["rotation_top1"].tolist() == [True] * 20
+    assert rotation.module.copies_seen() == {(image, y): 1 for image in range(1, 6) for y in range(4)}
+
+
+def test_the_copies_of_an_image_share_its_crop_and_flip(shapes_data: Dataset) -> None:
+    rotation = task(shapes_data)
+    reader = Reader()
+    rotation.module = reader
+    batch = next(Loader(shapes_data.train, 16, seed=0, augment=True).epoch(0))
+    rotation.step(batch)
+    copies = reader.seen[0].numpy().reshape(4, 16, 3, 32, 32)
+    for y in range(4):
+        np.testing.assert_array_equal(turned(copies[y], -y), batch.images.numpy())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_of_every_mode_trains_on_as_many_inputs(mode: str, pretrained: Callable[..., RunDirectory]) -> None:
+    record = pretrained(task_options={"copies": mode}, batch_size=20).result().training
+    assert record
+    assert record.inputs == 40 * 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_training_can_crop_right_angles_as_if_for_eighths(mode: str, shapes_data: Dataset) -> None:
+    rotation = task(shapes_data, copies=mode, crop_for=[45])
+    shown: list[torch.Size] = []
+    rotation.module.register_forward_pre_hook(lambda module, images: shown.append(images[0].shape[-2:]))
+    batch = next(Loader(shapes_data.train, 8, seed=0, augment=False, copies=rotation.copies).epoch(0))
+    rotation.step(batch)
+    rotation.evaluate(next(ordered_batches(shapes_data.test, 8)))
+    assert shown == [(22, 22)] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"angles": [0, 90, 0]}, "0 degrees stands twice"),
+        ({"angles": [90, 180, 450]}, r"450 degrees stands twice \(modulo 360\)"),
+        ({"angles": [0, -90, 270]}, "270 degrees stands twice"),
+        ({"angles": [90]}, "at least two rotations"),
+        ({"angles": []}, "at least two rotations"),
+        ({"copies": "some"}, "'all', 'shuffled', 'one' or 'one-large-batch'"),
+        ({"crop_for": [math.nan]}, "finite"),
+        ({"gamma": 0}, "greater than 0"),
+        ({"angles": [0, math.nan]}, "finite"),
+        ({"angles": [0, math.inf]}, "finite"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Rotation.Options(**options)
+
+
+# --- With a teacher ---
+
+TAUGHT = {"angles": [0, 90, 180, 270]}
+
+
+class Plausible(Network):
+    """In place of a trained RotNet: an image's brightness decides how upright it looks."""
+
+    def __init__(self, data: Dataset, classes: int = 4) -> None:
+        super().__init__(network(data), classes, 32)
+        self.shown: list[torch.Tensor] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        assert not torch.is_grad_enabled()
+        assert not self.training
+        self.shown.append(images)
+        logits = images.new_zeros(len(images), self.classes, dtype=torch.float32)
+        logits[:, 1] = (images.float().mean(dim=(1, 2, 3)) - 110) / 20
+        return logits
+
+
+@pytest.mark.parametrize("gamma", [2.0, 0.5])
+@pytest.mark.parametrize("mode", MODES)
+def test_copies_that_pass_for_upright_weigh_less(mode: str, gamma: float, shapes_data: Dataset) -> None:
+    """L = 1/n sum w CE with w = 1 upright, 1 - p^gamma else, one copy at a time; upright is label 1 here."""
+    rotation = task(shapes_data, angles=(90, 0, 180, 270), copies=mode, gamma=gamma)
+    teacher = Plausible(shapes_data).train()
+    rotation.learn_from(teacher, {"angles": [90, 0, 180, 270]})
+    rotation.module.eval()
+    shown: list[torch.Tensor] = []
+    rotation.module.register_forward_pre_hook(lambda module, images: shown.append(images[0]))
+    step = rotation.step(next(Loader(shapes_data.train, 8, seed=0, augment=False, copies=rotation.copies).epoch(0)))
+    total, weights = 0.0, []
+    with torch.no_grad():
+        for image, label in zip(shown[0], step.targets.tolist(), strict=True):
+            upright = math.exp((image.float().mean().item() - 110) / 20)
+            p = upright / (upright + 3)
+            weights.append(1.0 if label == 1 else 1 - p**gamma)
+            total -= weights[-1] * math.log(rotation.module(image[None])[0].softmax(0)[label])
+    assert step.loss.item() == pytest.approx(total / step.inputs, rel=1e-4)
+    assert max(w for w in weights if w != 1) - min(weights) > 0.1  # so that the weights tell
+    assert torch.equal(teacher.shown[0], shown[0])
+
+
+def test_testing_weighs_every_copy_alike(shapes_data: Dataset) -> None:
+    batch = next(ordered_batches(shapes_data.test, 8))
+    taught, alone = task(shapes_data), task(shapes_data)
+    taught.module.load_state_dict(alone.module.state_dict())
+    taught.learn_from(Plausible(shapes_data), TAUGHT)
+    for rotation in (taught, alone):
+        rotation.module.eval()
+    assert taught.evaluate(batch).loss.item() == alone.evaluate(batch).loss.item()
+    assert taught.step(batch).loss.item() < alone.step(batch).loss.item()
+
+
+def test_a_teacher_is_neither_trained_nor_saved(shapes_data: Dataset) -> None:
+    rotation, teacher = task(shapes_data), Plausible(shapes_data)
+    names = set(rotation.module.state_dict())
+    rotation.learn_from(teacher, TAUGHT)
+    assert rotation.references == (teacher,)
+    assert set(rotation.module.state_dict()) == names
+    assert not any(p.requires_grad for p in teacher.parameters())
+
+
+@pytest.mark.parametrize(
+    ("angles", "taught", "message"),
+    [
+        ((90, 180, 270), {"angles": [90, 180, 270]}, r"angles \[90\.0, 180\.0, 270\.0\] lack 0"),
+        ((0, 180), TAUGHT, r"its angles are \[0, 90, 180, 270\], this run's are \[0\.0, 180\.0\]"),
+        ((0, 270, 180, 90), TAUGHT, r"its angles are \[0, 90, 180, 270\]"),
+        ((0, 90, 180, 270), {"angles": [45, 135, 225, 315]}, r"its angles are \[45, 135, 225, 315\]"),
+        ((0, 90, 180, 270), {}, "its angles are none: it is no RotNet"),
+    ],
+)
+def test_a_teacher_that_does_not_fit(
+    angles: tuple[float, ...], taught: dict[str, Any], message: str, shapes_data: Dataset
+) -> None:
+    with pytest.raises(RotnetError, match=f"teacher: .*{message}"):
+        task(shapes_data, angles=angles).learn_from(Plausible(shapes_data), taught)
+
+
+def test_a_full_turn_is_upright(shapes_data: Dataset) -> None:
+    rotation = task(shapes_data, angles=(90, 360))
+    rotation.learn_from(Plausible(shapes_data, 2), {"angles": [90, 360]})
+    rotation.module.eval()
+    batch = next(ordered_batches(shapes_data.test, 8))
+    turned = task(shapes_data, angles=(90, 0))
+    turned.module.load_state_dict(rotation.module.state_dict())
+    turned.learn_from(Plausible(shapes_data, 2), {"angles": [90, 0]})
+    turned.module.eval()
+    assert rotation.step(batch).loss.item() == turned.step(batch).loss.item()
+
+
+def test_a_task_without_rotations_has_no_use_for_a_teacher(shapes_data: Dataset) -> None:
+    labels = Labels(network(shapes_data), shapes_data, Labels.Options())
+    with pytest.raises(RotnetError, match=r"teacher: this task learns from none.*rotation"):
+        labels.learn_from(Plausible(shapes_data), TAUGHT)
