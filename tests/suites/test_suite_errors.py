@@ -1,0 +1,126 @@
+"""What is wrong in a suite's or a preset's YAML is named."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.suites.suite import (
+    Preset,
+    Suite,
+    SuiteRun,
+    load_suite,
+    preset_named,
+    suite_names,
+)
+
+
+def suite_values(**changes: Any) -> dict[str, Any]:
+    values = {
+        "name": "mine",
+        "title": "Mine",
+        "data": "CIFAR-10",
+        "published": "table3",
+        "source": "rotnet",
+        "runs": {"supervised": {"notebook": "pretrain", "set": {"task": "labels"}}},
+        "rows": [row()],
+    }
+    return values | changes
+
+
+def row(label: str = "Supervised NIN", run: str = "supervised") -> dict[str, Any]:
+    return {"label": label, "cells": {"top1": {"run": run, "metric": "top1"}}}
+
+
+def test_a_suite_may_be_as_small_as_this() -> None:
+    assert Suite(**suite_values()).runs["supervised"].notebook == "pretrain"
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"runs": {"supervised": {"notebook": "pretrian"}}}, ["notebook of run 'supervised' 'pretrian'", "'pretrain'?"]),
+        (
+            {"runs": {"supervised": {"notebook": "probe", "backbone": "supervized"}}},
+            ["run that 'supervised' builds on, 'supervized'", "did you mean 'supervised'?", "random"],
+        ),
+        (
+            {"runs": {"supervised": {"notebook": "pretrain", "set": {"teacher": "@rotnot"}}}},
+            ["run that 'supervised' builds on, 'rotnot'", "Allowed: random, supervised"],
+        ),
+        (
+            {"rows": [row(run="suprevised")]},
+            ["run of row 'Supervised NIN' 'suprevised'", "did you mean 'supervised'?"],
+        ),
+        (
+            {"rows": [row(label="Supervised NiN")]},
+            ["row of table3 'Supervised NiN'", "did you mean 'Supervised NIN'?"],
+        ),
+        ({"published": "tabel3"}, ["published table 'tabel3'", "did you mean 'table3'?"]),
+        (
+            {"questions": [{"ask": "Why?", "baseline": "Supervised NIN", "against": ["Superwised NIN"]}]},
+            ["row of question 'Why?' 'Superwised NIN'", "did you mean 'Supervised NIN'?"],
+        ),
+        (
+            {"questions": [{"ask": "Why?", "baseline": "Supervized NIN", "against": []}]},
+            ["row of question 'Why?' 'Supervized NIN'", "did you mean 'Supervised NIN'?"],
+        ),
+        ({"axis": "epoch"}, ["axis", "'epochs' or 'labels'"]),
+        ({"titel": "x"}, ["titel"]),
+        ({"runs": {"supervised": {"notebook": "pretrain", "sets": {}}}}, ["sets"]),
+    ],
+)
+def test_what_is_wrong_in_a_suite_is_named(changes: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises((ValidationError, RotnetError)) as error:
+        Suite(**suite_values(**changes))
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_a_suites_file_with_something_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {"title": "t", "runs": {"one": {"notebook": "pretrain", "sets": {}}}}
+    monkeypatch.setattr("rotnet_lib.suites.suite._read", lambda name: wrong)
+    with pytest.raises(RotnetError, match=r"suites/table3\.yaml: runs\.one\.sets "):
+        load_suite("table3")
+
+
+def test_references_are_the_values_that_begin_with_an_at() -> None:
+    run = SuiteRun(notebook="pretrain", backbone="b", set={"teacher": "@rotnet", "task": "rotation", "lr": 0.1})
+    assert run.references == {"teacher": "rotnet"}
+    assert run.upstream == ("b", "rotnet")
+
+
+def test_a_run_that_refers_to_its_backbone_builds_on_it_once() -> None:
+    assert SuiteRun(notebook="inspect", backbone="rotnet", set={"compare": "@rotnet"}).upstream == ("rotnet",)
+
+
+def test_a_random_backbone_is_no_run() -> None:
+    assert SuiteRun(notebook="probe", backbone="random").upstream == ()
+
+
+def test_unknown_suites_and_presets_are_named_with_the_nearest() -> None:
+    assert "table3" in suite_names()
+    assert "presets" not in suite_names()
+    with pytest.raises(RotnetError, match=r"unknown suite 'tabel3'; did you mean 'table3'\?"):
+        load_suite("tabel3")
+    assert "cifar10" not in suite_names()
+    with pytest.raises(RotnetError, match=r"unknown suite 'cifar1'; did you mean 'cifar10'\?"):
+        load_suite("cifar1")
+    with pytest.raises(RotnetError, match="unknown suite 'presets'"):
+        load_suite("presets")
+    with pytest.raises(RotnetError, match=r"unknown preset 'quik'; did you mean 'quick'\? Allowed: paper, released, "):
+        preset_named("quik")
+
+
+@pytest.mark.parametrize(
+    ("key", "word", "message"),
+    [
+        ("pretrain", "epohcs", "unknown parameter under 'pretrain' 'epohcs'; did you mean 'epochs'"),
+        ("probe.conv", "task", "unknown parameter under 'probe.conv' 'task'"),
+        ("all", "widht", "unknown parameter under 'all' 'widht'; did you mean 'width'"),
+    ],
+)
+def test_a_wrong_word_in_a_preset_is_named(key: str, word: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Preset(description="of a test", set={key: {word: 1}})
