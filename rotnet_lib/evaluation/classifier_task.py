@@ -62,15 +62,16 @@ class ClassifierTask(Task):
 
     def __init__(self, backbone: Backbone, config: ClassifierConfig, data: Dataset, *, freeze: bool) -> None:
         backbone.cut_after(max(config.layers, key=backbone.taps.index))
-        sample = data.test.images[:1].permute(0, 3, 1, 2)
+        sample = torch.zeros(1, 3, data.image_size, data.image_size, dtype=torch.uint8)
         backbone.eval()
         with torch.no_grad():
             features = view_features(backbone, sample, config.layers, config.views, config.combine)
         heads = {}
         for layer in config.layers:
             _, channels, height, width = features[layer].shape
+            shape = (channels, height, width)
             with seeded(config.seed, "classifier", layer):
-                heads[layer] = make_classifier(config.classifier, (channels, height, width), len(data.classes), backbone.width)
+                heads[layer] = make_classifier(config.classifier, backbone, layer, shape, len(data.classes))
         self.module = ClassifierStack(backbone, heads, freeze=freeze, views=config.views, combine=config.combine)
         self.target_names = data.classes
 

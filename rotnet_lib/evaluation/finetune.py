@@ -20,9 +20,10 @@ class FinetuneConfig(ClassifierConfig):
     """
 
     stage: ClassVar[str] = "finetune"
+    version: ClassVar[int] = 2  # the linear classifier pools its map to about 9 600 elements
 
     layer: tuple[str, ...] = Field(("conv2",), min_length=1, description="one layer", json_schema_extra=EXPERIMENT)
-    classifier: str = Field("conv", description="linear, nonlinear or conv", json_schema_extra=EXPERIMENT)
+    classifier: str = Field("conv", description="linear, nonlinear, conv or rest", json_schema_extra=EXPERIMENT)
     freeze: bool = Field(False, description="leave the backbone as it is", json_schema_extra=EXPERIMENT)
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ class ProbeConfig(ClassifierConfig):
     """
 
     stage: ClassVar[str] = "probe"
+    version: ClassVar[int] = 2  # the linear classifier pools its map to about 9 600 elements
 
     @property
     def slug(self) -> str:

@@ -1,12 +1,18 @@
 """What every arch is: a stack of named blocks whose outputs (taps) the probes read."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import nn
 
-from rotnet_lib.errors import unknown
+from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.registry import Registry
+
+
+def scaled(channels: int, width: float) -> int:
+    """A channel count under the width factor, at least 1."""
+    return max(1, round(channels * width))
 
 
 class Normalize(nn.Module):
@@ -35,6 +41,11 @@ class Backbone(nn.Module):
         mean, std: channel statistics of the training images, of 255.
     """
 
+    benchmark: ClassVar[str]
+    """Whose protocol applies to it: `cifar10` or `imagenet` (the sections of docs/protocol.md)."""
+    min_image_size: ClassVar[int]
+    """Shorter side in pixels of the smallest images that leave its last block something to work on."""
+
     arch: str
     """The registered name it was made under."""
     width: float
@@ -56,8 +67,12 @@ class Backbone(nn.Module):
     def features(self, images: torch.Tensor, layers: Iterable[str]) -> dict[str, torch.Tensor]:
         """The outputs (N, C, H', W') of the layers named, in one pass that ends at the deepest of them.
 
-        Raises RotnetError if a layer is none of the taps.
+        Raises RotnetError if a layer is none of the taps, or if the images are too small for the arch.
         """
+        if min(images.shape[-2:]) < self.min_image_size:
+            given = "x".join(map(str, images.shape[-2:]))
+            least = f"{self.min_image_size}x{self.min_image_size}"
+            raise RotnetError(f"{self.arch} takes images of at least {least} pixels, not {given}: raise image_size.")
         wanted = set(layers)
         for layer in wanted:
             self.check_layer(layer)

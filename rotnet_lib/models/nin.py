@@ -6,12 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from rotnet_lib.models.backbone import ARCHS, Backbone
-
-
-def scaled(channels: int, width: float) -> int:
-    """A channel count under the width factor, at least 1."""
-    return max(1, round(channels * width))
+from rotnet_lib.models.backbone import ARCHS, Backbone, scaled
 
 
 class ConvBlock(nn.Sequential):
@@ -36,6 +31,9 @@ class NIN(Backbone):
 
     At 32 x 32: conv1 96 x 16 x 16, conv2 and up 192 x 8 x 8 (at width 1).
     """
+
+    benchmark = "cifar10"
+    min_image_size = 1  # every convolution and pool is padded: one pixel stays one
 
     def __init__(self, blocks: int, width: float, mean: Sequence[float], std: Sequence[float]) -> None:
         first = [scaled(c, width) for c in (192, 160, 96)]

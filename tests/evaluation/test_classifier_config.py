@@ -249,7 +249,7 @@ def test_layers(layer: Any, named: tuple[str, ...], layers: tuple[str, ...]) -> 
         ({"layer": "conv2,conv5"}, ["layer of nin4 'conv5'", "conv1, conv2, conv3, conv4"]),
         ({"layer": "conv1,conv1"}, ["layer", "twice"]),
         ({"layer": ""}, ["layer of nin4 ''"]),
-        ({"classifier": "nonlinaer"}, ["classifier 'nonlinaer'", "did you mean 'nonlinear'?", "linear, nonlinear, conv"]),
+        ({"classifier": "nonlinaer"}, ["classifier 'nonlinaer'", "did you mean 'nonlinear'?", "linear, nonlinear, conv, rest"]),
         ({"arch": "nim4"}, ["arch 'nim4'", "did you mean 'nin4'?", "nin3, nin4, nin5"]),
         ({"laier": "conv4"}, ["'laier'", "did you mean 'layer'?"]),
         ({"views": "turned"}, ["views", "'one', 'rotated' or 'flipped'", "not 'turned'"]),
@@ -294,7 +294,7 @@ def test_a_wrong_name_is_not_taken_for_a_missing_run(parameters: dict[str, Any],
 @pytest.mark.parametrize("stage", [ProbeConfig, FinetuneConfig])
 @pytest.mark.parametrize(
     ("classifier", "epochs", "falls"),
-    [("linear", 50, [20, 40, 45]), ("nonlinear", 50, [20, 40, 45]), ("conv", 100, [35, 70, 85])],
+    [("linear", 50, [20, 40, 45]), ("nonlinear", 50, [20, 40, 45]), ("conv", 100, [35, 70, 85]), ("rest", 100, [35, 70, 85])],
 )
 def test_the_protocols_schedule_goes_by_classifier(
     stage: type[ClassifierConfig], classifier: str, epochs: int, falls: list[int]

@@ -32,7 +32,7 @@ def same(ours: Tensors, theirs: Tensors) -> bool:
     return ours.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
-@pytest.mark.parametrize("classifier", ["linear", "nonlinear", "conv"])
+@pytest.mark.parametrize("classifier", ["linear", "nonlinear", "conv", "rest"])
 def test_all_layers_in_one_pass_end_as_each_would_alone(classifier: str, pretrained: Any, tiny: dict[str, Any]) -> None:
     tiny |= {"backbone": pretrained().name, "classifier": classifier, "epochs": 2}
     together = run_probe(tiny, layer="all")
@@ -45,6 +45,15 @@ def test_all_layers_in_one_pass_end_as_each_would_alone(classifier: str, pretrai
         head = weights(alone.directory, f"heads.{layer}.")
         assert head
         assert same(head, weights(together.directory, f"heads.{layer}."))
+
+
+def test_every_layer_of_an_alexnet_takes_every_classifier(tiny: dict[str, Any]) -> None:
+    tiny |= {"backbone": "random", "arch": "alexnet", "width": 0.02, "image_size": 40, "layer": "all"}
+    layers = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"]
+    for classifier in ("linear", "nonlinear", "conv", "rest"):
+        result = run_probe(tiny, classifier=classifier).result
+        assert list(result.metrics) == [f"{layer}_top1" for layer in layers]
+        assert result.data.image_size == 40
 
 
 def test_the_order_of_layers_does_not_matter(pretrained: Any, tiny: dict[str, Any]) -> None:

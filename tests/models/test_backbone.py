@@ -8,7 +8,7 @@ import torch
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import Backbone, make_backbone
-from rotnet_lib.models.backbone import Normalize
+from rotnet_lib.models.backbone import Normalize, scaled
 from rotnet_lib.seeds import seeded
 
 
@@ -110,3 +110,8 @@ def test_the_same_seed_makes_the_same_weights() -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
     convs = [name for name in first if first[name].ndim == 4 and "blocks" in name]
     assert not any(torch.equal(first[name], other[name]) for name in convs)
+
+
+@pytest.mark.parametrize(("channels", "width", "expected"), [(192, 1, 192), (192, 0.5, 96), (96, 0.25, 24), (96, 0.001, 1)])
+def test_scaled_channels(channels: int, width: float, expected: int) -> None:
+    assert scaled(channels, width) == expected

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import Backbone, make_backbone
-from rotnet_lib.models.nin import scaled
 from rotnet_lib.seeds import seeded
 
 
@@ -103,6 +103,12 @@ def test_width_scales_every_block() -> None:
     assert [tuple(shape) for shape in shapes] == list(zip(channels[1:], channels[:-1], strict=True))
 
 
-@pytest.mark.parametrize(("channels", "width", "expected"), [(192, 1, 192), (192, 0.5, 96), (96, 0.25, 24), (96, 0.001, 1)])
-def test_scaled_channels(channels: int, width: float, expected: int) -> None:
-    assert scaled(channels, width) == expected
+def test_one_pixel_is_enough(nin5: Backbone) -> None:
+    assert nin5.min_image_size == 1
+    assert nin5.shape("conv5", 1) == (192, 1, 1)
+    with pytest.raises(RotnetError, match="nin5 takes images of at least 1x1 pixels, not 0x0"):
+        nin5.shape("conv5", 0)
+
+
+def test_its_protocol_is_that_of_cifar10(nin5: Backbone) -> None:
+    assert nin5.benchmark == "cifar10"
