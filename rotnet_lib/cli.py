@@ -166,6 +166,26 @@ def data(dataset: str) -> None:
     click.echo(f"{found.title}: {len(found.train)} training and {len(found.test)} test images, {found.fingerprint}")
 
 
+@main.command("import-weights")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--arch", required=True, help="What FILE holds: alexnet or nin4.")
+def import_weights(file: Path, out: Path, arch: str) -> None:
+    """Convert FILE, a checkpoint that RotNet's authors released (model_net_epoch...), to OUT (.safetensors).
+
+    OUT can be probed as any run can: `rotnet run probe -p backbone OUT -p dataset cifar10`.
+    """
+    from rotnet_lib.models.released import released_network
+    from rotnet_lib.training.checkpoints import save_backbone
+
+    if out.exists():
+        raise RotnetError(f"{out} is there already; delete it or name another file.")
+    network = released_network(file, arch)
+    save_backbone(out, network, network.backbone)
+    taps = ", ".join(network.backbone.taps)
+    click.echo(f"{out}: {arch} with layers {taps}, and its answers to rotations by 0, 90, 180, 270 degrees counter-clockwise")
+
+
 @main.command()
 def doctor() -> None:
     """What this machine has: Python, torch, GPU, data, optional tools, and how to get what is missing."""

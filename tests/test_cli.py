@@ -14,7 +14,7 @@ from rotnet_lib.runs import METRICS, PARAMETERS
 from rotnet_lib.suites.plan import Options, make_plan
 from rotnet_lib.suites.suite import preset_named, suite_names
 
-COMMANDS = ["reproduce", "status", "run", "data", "doctor", "bench"]
+COMMANDS = ["reproduce", "status", "run", "data", "import-weights", "doctor", "bench"]
 TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
 
 
@@ -39,7 +39,7 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_lists_the_commands_in_a_line_each() -> None:
     result = rotnet("--help")
     assert result.exit_code == 0
-    listed = re.findall(r"^  (\w+)  +\S", result.output.partition("Commands:")[2], re.MULTILINE)
+    listed = re.findall(r"^  ([\w-]+)  +\S", result.output.partition("Commands:")[2], re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)  # `execute` is for Snakemake, not for people
 
 
@@ -89,6 +89,8 @@ def test_help_of_reproduce_shows_defaults() -> None:
         (["status", "tabel3"], ["unknown suite 'tabel3'"]),
         (["data", "shape"], ["unknown dataset 'shape'", "did you mean 'shapes'?"]),
         (["data", "imagefolder:/no/photos"], ["no folder /no/photos/train", "<class>"]),
+        (["import-weights", "net", "out", "--arch", "nin5"], ["'nin5'; did you mean 'nin4'?", "alexnet, nin4"]),
+        (["import-weights", "net", "out", "--arch", "nin4"], ["no checkpoint net: no such file"]),
     ],
     ids=" ".join,
 )

@@ -13,7 +13,7 @@ from rotnet_lib.models import ARCHS, Backbone, make_backbone
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs import PARAMETERS, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
 from rotnet_lib.seeds import seeded
-from rotnet_lib.training.checkpoints import load_backbone
+from rotnet_lib.training.checkpoints import backbone_header, load_backbone
 from rotnet_lib.training.schedules import epochs_after
 
 RANDOM, NEWEST = "random", "newest"
@@ -156,6 +156,8 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
     told = all(name in values for name in ("arch", "width", "dataset"))
     if told and ("grey" in values or not (checkpoint.parent / PARAMETERS).exists()):
         return {"grey": False} | values  # nothing to ask it: a suite names runs that do not exist yet
+    if checkpoint.is_file() and not (checkpoint.parent / PARAMETERS).exists():
+        return _follow_file(checkpoint, values, cls)
     if not checkpoint.parent.is_dir() or checkpoint.parent == from_project("."):
         raise unknown("backbone", backbone, (NEWEST, RANDOM, *(run.name for run in all_runs(from_project(runs)))))
     upstream = RunDirectory(checkpoint.parent).parameters()
@@ -166,6 +168,17 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
             if name not in values and upstream[name] is not None:
                 followed[name] = upstream[name]
     return followed | values
+
+
+def _follow_file(path: Path, values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
+    """Fill what the parameters leave to a file of weights without a run beside it, such as imported ones."""
+    header = backbone_header(path)
+    if "dataset" not in values:
+        raise RotnetError(
+            f"{cls.stage}: {path} has no {PARAMETERS} beside it that says what it was trained on, so dataset must be given: "
+            "-p dataset cifar10."
+        )
+    return {"arch": header["arch"], "width": header["width"], "grey": False} | values
 
 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:

@@ -1,7 +1,7 @@
 """Weights and resume states as safetensors: no pickle, strict, atomic."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,16 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
     Raises RotnetError if the file is missing, damaged, or of another origin.
     """
+    return _read(path, lambda name: True)
+
+
+def _read(path: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if not path.is_file():
         raise RotnetError(f"no checkpoint {path}: no such file.")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+            tensors = {name: file.get_tensor(name) for name in file.keys() if wanted(name)}  # noqa: SIM118 (not a dictionary)
     except (safetensors.SafetensorError, OSError) as error:
         raise RotnetError(f"damaged checkpoint {path}: {error}. Delete it and make its run again.") from None
     if metadata.get("format") != _FORMAT:
@@ -56,10 +60,7 @@ def load_backbone(path: Path) -> Backbone:
     Raises RotnetError saying what is wrong with which file.
     """
     tensors, header = load_tensors(path)
-    if "arch" not in header:
-        raise RotnetError(f"foreign checkpoint {path}: it holds no backbone (its header has no arch).")
-    if header["arch"] not in ARCHS:
-        raise RotnetError(f"foreign checkpoint {path}: {unknown('arch', header['arch'], ARCHS)}")
+    _check_arch(header, path)
     backbone = make_backbone(header["arch"], width=header["width"], mean=(0,) * 3, std=(1,) * 3)
     if tuple(header["taps"]) != backbone.taps:
         backbone.cut_after(header["taps"][-1])
@@ -67,6 +68,23 @@ def load_backbone(path: Path) -> Backbone:
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     load_strictly(backbone, own, path)
     return backbone
+
+
+def backbone_header(path: Path) -> dict[str, Any]:
+    """What a file written by `save_backbone` says of its backbone: `arch`, `width`, `taps`. The weights are not read.
+
+    Raises RotnetError as `load_backbone` does, but for the weights.
+    """
+    _, header = _read(path, lambda name: False)
+    _check_arch(header, path)
+    return header
+
+
+def _check_arch(header: Mapping[str, Any], path: Path) -> None:
+    if "arch" not in header:
+        raise RotnetError(f"foreign checkpoint {path}: it holds no backbone (its header has no arch).")
+    if header["arch"] not in ARCHS:
+        raise RotnetError(f"foreign checkpoint {path}: {unknown('arch', header['arch'], ARCHS)}")
 
 
 def load_network(path: Path, image_size: int) -> Network:

@@ -13,8 +13,9 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.classifier_config import ClassifierConfig
 from rotnet_lib.evaluation.finetune import FinetuneConfig
 from rotnet_lib.evaluation.probe import ProbeConfig, probe
+from rotnet_lib.models import Network, make_backbone
 from rotnet_lib.runs import METRICS, MODEL, PARAMETERS, checkpoint_of
-from rotnet_lib.training.checkpoints import load_tensors
+from rotnet_lib.training.checkpoints import load_tensors, save_backbone
 from rotnet_lib.training.pretrain import PretrainConfig
 from rotnet_lib.training.schedules import learning_rate
 
@@ -179,6 +180,49 @@ def test_a_checkpoint_of_another_arch_or_width_is_named(
         probe(ProbeConfig.build(tiny | {"backbone": run.name} | other))
     assert name in str(error.value)
     assert str(run.path / MODEL) in str(error.value)
+
+
+# --- A file of weights without a run beside it ---
+
+
+@pytest.fixture
+def weights_file() -> Path:
+    path = Path("imported", "rotnet.safetensors")
+    backbone = make_backbone("nin5", width=0.05, mean=(0,) * 3, std=(1,) * 3)
+    save_backbone(path, Network(backbone, 4, 32), backbone)
+    return path
+
+
+def test_a_file_without_a_run_says_its_arch_and_width(weights_file: Path) -> None:
+    config = ProbeConfig.build({"backbone": str(weights_file), "dataset": "shapes", "layer": "conv5"})
+    followed = (config.backbone, config.arch, config.width, config.dataset, config.train_size, config.grey)
+    assert followed == (str(weights_file), "nin5", 0.05, "shapes", None, False)
+    told = ProbeConfig.build({"backbone": str(weights_file), "dataset": "shapes", "grey": True, "width": 0.1})
+    assert (told.width, told.grey) == (0.1, True)  # what does not fit is said when the weights are loaded
+
+
+@pytest.mark.parametrize("folder", ["", "runs"])
+def test_such_a_file_may_lie_anywhere(weights_file: Path, folder: str) -> None:
+    Path("runs").mkdir()
+    moved = weights_file.rename(Path(folder, weights_file.name))
+    assert ProbeConfig.build({"backbone": str(moved), "dataset": "shapes"}).arch == "nin5"
+
+
+def test_a_file_without_a_run_does_not_say_which_data(weights_file: Path) -> None:
+    with pytest.raises(RotnetError, match=rf"probe: .*{weights_file} has no parameters\.yaml .* dataset must be given"):
+        ProbeConfig.build({"backbone": str(weights_file)})
+
+
+def test_a_file_without_a_run_has_one_state_of_its_weights(weights_file: Path, tiny: dict[str, Any]) -> None:
+    config = ProbeConfig.build(tiny | {"backbone": str(weights_file), "checkpoint": 0.2})
+    with pytest.raises(RotnetError, match=r"parameters\.yaml"):
+        config.weights_file()
+
+
+def test_a_file_that_holds_no_weights_is_named(weights_file: Path) -> None:
+    weights_file.write_text("<html>404 Not Found</html>")
+    with pytest.raises(RotnetError, match=rf"damaged checkpoint .*{weights_file}"):
+        ProbeConfig.build({"backbone": str(weights_file), "dataset": "shapes"})
 
 
 # --- The backbone as it was earlier ---

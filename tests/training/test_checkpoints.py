@@ -17,6 +17,7 @@ from rotnet_lib.models import Backbone, Network, make_backbone
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import (
     ResumeState,
+    backbone_header,
     load_backbone,
     load_network,
     load_tensors,
@@ -64,6 +65,13 @@ def test_a_backbone_that_was_cut_comes_back_cut(tmp_path: Path) -> None:
     after = load_backbone(tmp_path / "model.safetensors").eval()
     assert after.taps == ("conv1", "conv2")
     assert torch.equal(after(IMAGES), backbone(IMAGES))
+
+
+def test_the_header_says_what_the_backbone_is(path: Path) -> None:
+    taps = ["conv1", "conv2", "conv3", "conv4"]
+    assert backbone_header(path) == {"arch": "nin4", "width": 0.1, "taps": taps}
+    rewrite(path, lambda tensors, header: tensors.clear())
+    assert backbone_header(path)["arch"] == "nin4"  # whatever the weights are
 
 
 def test_the_memory_format_does_not_matter(tmp_path: Path) -> None:
@@ -244,7 +252,7 @@ def a_folder(path: Path) -> None:
         (a_folder, "no checkpoint"),
     ],
 )
-@pytest.mark.parametrize("load", [load_tensors, load_backbone, lambda path: load_network(path, 32)])
+@pytest.mark.parametrize("load", [load_tensors, load_backbone, backbone_header, lambda path: load_network(path, 32)])
 def test_a_file_that_is_no_checkpoint_is_named(path: Path, damage: Any, word: str, load: Any) -> None:
     damage(path)
     with pytest.raises(RotnetError) as error:
@@ -254,11 +262,12 @@ def test_a_file_that_is_no_checkpoint_is_named(path: Path, damage: Any, word: st
     assert not Path("sprung").exists()
 
 
-def test_a_resume_state_is_no_backbone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("load", [load_backbone, backbone_header])
+def test_a_resume_state_is_no_backbone(tmp_path: Path, load: Any) -> None:
     module = nn.Linear(2, 2)
     ResumeState(tmp_path / "resume.safetensors").save(module, torch.optim.SGD(module.parameters(), lr=0.1), [])
     with pytest.raises(RotnetError, match="holds no backbone"):
-        load_backbone(tmp_path / "resume.safetensors")
+        load(tmp_path / "resume.safetensors")
 
 
 # --- Resume states ---
