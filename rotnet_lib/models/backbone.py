@@ -43,7 +43,7 @@ class Backbone(nn.Module):
 
     benchmark: ClassVar[str]
     """Whose protocol applies to it: `cifar10` or `imagenet` (the sections of docs/protocol.md)."""
-    min_image_size: ClassVar[int]
+    min_image_size: ClassVar[int] = 1
     """Shorter side in pixels of the smallest images that leave its last block something to work on."""
 
     arch: str

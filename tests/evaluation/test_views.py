@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.probe import ProbeConfig, probe
 from rotnet_lib.evaluation.views import Combine, Views, view_features
 from rotnet_lib.models import Backbone, make_backbone
@@ -127,12 +128,12 @@ def test_a_probe_is_as_wide_as_what_it_reads(
     views: Views, combine: Literal["average", "concatenate"], factor: int, pretrained: Any, tiny: dict[str, Any]
 ) -> None:
     run = pretrained()
-    parameters = tiny | {"backbone": run.name, "classifier": "linear", "layer": "conv1,conv2"}
+    parameters = tiny | {"backbone": run.name, "classifier": "nonlinear", "layer": "conv1,conv2"}
     outcome = probe(ProbeConfig.build(parameters | {"views": views, "combine": combine}))
     tensors, _ = load_tensors(outcome.directory.path / MODEL)
     shapes = {"conv1": 5 * 16 * 16, "conv2": 10 * 8 * 8}
     for layer, size in shapes.items():
-        assert tensors[f"heads.{layer}.2.weight"].shape == (10, factor * size)
+        assert tensors[f"heads.{layer}.1.weight"].shape == (200, factor * size)
     upstream, _ = load_tensors(run.path / MODEL)
     assert all(torch.equal(t, upstream[name]) for name, t in tensors.items() if name.startswith("backbone."))
 
@@ -141,3 +142,10 @@ def test_views_change_what_a_probe_reads(pretrained: Any, tiny: dict[str, Any]) 
     tiny |= {"backbone": pretrained().name}
     losses = [probe(ProbeConfig.build(tiny | {"views": views})).history["train_loss"].tolist() for views in ("one", *SEVERAL)]
     assert losses[0] != losses[1] != losses[2] != losses[0]
+
+
+def test_the_rest_of_an_arch_reads_averages_only(tiny: dict[str, Any]) -> None:
+    parameters = tiny | {"backbone": "random", "arch": "nin3", "classifier": "rest", "layer": "conv2", "views": "flipped"}
+    with pytest.raises(RotnetError, match=r"'rest' takes the 10 channels of conv2 .* not 20: .*combine=average"):
+        probe(ProbeConfig.build(parameters | {"combine": "concatenate"}))
+    assert list(probe(ProbeConfig.build(parameters)).result.metrics) == ["conv2_top1"]
