@@ -140,7 +140,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
 @click.argument("parent", type=int)
 def execute(plan: Path, name: str, parent: int) -> None:
     """One run of a plan, as the process PARENT, Snakemake, calls it; it does not outlive that."""
-    from rotnet_lib.suites.execute import end_with_parent
+    from rotnet_lib.processes import end_with_parent
     from rotnet_lib.suites.execute import execute as execute_notebook
 
     end_with_parent(parent)

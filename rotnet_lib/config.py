@@ -162,3 +162,9 @@ class TrainingConfig(RunConfig):
     )
 
     compile: bool = Field(False, description="through torch.compile; costs a minute at the start", json_schema_extra=EXECUTION)
+    gpus: int = Field(
+        1,
+        ge=1,
+        description="processes to train with, by torchrun; on device cpu: processes on its cores",
+        json_schema_extra=EXECUTION,
+    )

@@ -16,8 +16,11 @@ import rotnet_lib
 _PACKAGES = ("torch", "torchvision", "numpy", "papermill", "nbconvert", "snakemake", "safetensors")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """What a result was measured with: plain JSON values, for `metrics.json` and the report's header."""
+def environment(device: torch.device, processes: int = 1) -> dict[str, Any]:
+    """What a result was measured with: plain JSON values, for `metrics.json` and the report's header.
+
+    `threads` are those of one of the `processes`.
+    """
     return {
         "rotnet_lib": rotnet_lib.__version__,
         "commit": commit(),
@@ -25,6 +28,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "device": device_name(device),
         "cuda": torch.version.cuda if device.type == "cuda" else None,

@@ -99,7 +99,7 @@ class RunResult(BaseModel):
     wall_seconds: float
     """From the start of the stage to its end, of the process that finished it."""
     peak_memory_mib: int
-    """The process's largest resident size; the GPU's memory is not in it."""
+    """The process's largest resident size, the first one's if several train; the GPU's memory is not in it."""
     environment: dict[str, Any]
     finished_at: str
 
@@ -168,6 +168,11 @@ class RunDirectory:
         """Give the lock back."""
         if self.path in _LOCKS:
             _LOCKS.pop(self.path).close()
+
+    @property
+    def lock(self) -> int:
+        """The file descriptor of the lock, which this process holds: a child that inherits it keeps the run locked."""
+        return _LOCKS[self.path].fileno()
 
     @property
     def finished(self) -> bool:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from rotnet_lib import provenance
+from rotnet_lib import launch, provenance
 from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.data.dataset import Dataset, load_dataset, open_source
 from rotnet_lib.data.loader import Loader
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.paths import from_project
@@ -28,6 +29,7 @@ from rotnet_lib.runs import (
     now,
     run_name,
 )
+from rotnet_lib.training import parallel
 from rotnet_lib.training.checkpoints import ResumeState, save_backbone
 from rotnet_lib.training.devices import select_device
 from rotnet_lib.training.task import Task
@@ -39,7 +41,7 @@ class Outcome:
     """A stage's result, in memory.
 
     Attributes:
-        directory: the run's directory; locked until `save`.
+        directory: the run's directory; locked until `save` (by the process that started them, if several train).
         result: what `metrics.json` holds or will hold.
         history: a row an epoch (see `Trainer.fit`).
     """
@@ -101,22 +103,35 @@ def train_stage(
 ) -> Outcome:
     """Train a task as its config says, or go on with an interrupted run, or read a finished one.
 
+    With `config.gpus` processes this one starts them and waits (see `launch`). Each of them calls the stage's function, and
+    so this one, again: it then takes its part of every batch, and the first one writes.
+
     Args:
         config: the stage's.
         make_task: dataset, its training split what is trained on -> the task, and the backbone its module holds.
         checkpoint_epochs: keep the weights after these epochs (from 1) too, in `runs.checkpoint_name(epoch)`.
 
     Raises:
-        RotnetError: see `load_dataset`, `Trainer.fit`, `RunDirectory.open`.
+        RotnetError: see `load_dataset`, `Trainer.fit`, `RunDirectory.open`, `launch.check_processes`.
     """
     begin = time.perf_counter()
-    directory = open_run(config)
-    if directory.finished:
-        return Outcome(directory, directory.result(), pd.read_csv(directory.path / HISTORY))
+    process, processes = parallel.share()
+    if parallel.is_worker():
+        directory = directory_of(config, fingerprint_of(config))  # opened by the process that started this one
+    else:
+        directory = open_run(config)
+        if directory.finished:
+            return Outcome(directory, directory.result(), pd.read_csv(directory.path / HISTORY))
+        if launch.is_wanted(config):
+            result = _train_in_processes(config, directory)
+            result.wall_seconds = time.perf_counter() - begin
+            return Outcome(directory, result, pd.read_csv(directory.path / HISTORY))
     device = select_device(config)
     data = load_data(config)
     train = data.train if config.labels_per_class is None else data.train.first_per_class(config.labels_per_class, data.classes)
     task, backbone = make_task(replace(data, train=train))
+    if processes > 1 and not task.parallel:
+        raise RotnetError(f"gpus: this task trains in one process, not in {processes}; leave gpus out.")
     for module in (task.module, *task.references):
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader = Loader(
@@ -127,7 +142,13 @@ def train_stage(
         colour_jitter=config.colour_jitter,
         copies=task.copies,
         epoch_images=len(data.train),
+        share=(process, processes),
     )
+    if loader.batch_size % processes:
+        raise RotnetError(
+            f"gpus: a batch of {loader.batch_size} images does not divide among {processes} processes. Choose batch_size a "
+            "multiple of that number and no larger than the training set."
+        )
 
     def keep(epoch: int) -> None:
         if epoch in checkpoint_epochs:
@@ -136,9 +157,10 @@ def train_stage(
     resume = ResumeState(directory.path / RESUME)
     trainer = Trainer(task, loader, data.test.to(device), config, resume, device, after_epoch=keep)
     history = trainer.fit()
-    with replacing(directory.path / HISTORY) as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
-    save_backbone(directory.path / MODEL, task.module, backbone)
+    if parallel.is_first():
+        with replacing(directory.path / HISTORY) as temporary:
+            pd.DataFrame(history).to_csv(temporary, index=False)
+        save_backbone(directory.path / MODEL, task.module, backbone)
     result = RunResult(
         run=directory.name,
         stage=config.stage,
@@ -156,10 +178,17 @@ def train_stage(
         ),
         wall_seconds=time.perf_counter() - begin,
         peak_memory_mib=provenance.peak_memory_mib(),
-        environment=provenance.environment(device),
+        environment=provenance.environment(device, processes),
         finished_at=now(),
     )
     return Outcome(directory, result, pd.DataFrame(history))
+
+
+def _train_in_processes(config: TrainingConfig, directory: RunDirectory) -> RunResult:
+    """Check what can be checked before any process is started, decode the data once for all of them, and start them."""
+    launch.check_processes(config)
+    load_data(config)
+    return launch.launch(directory, config)
 
 
 def data_record(data: Dataset, train_images: int) -> DataRecord:

@@ -12,7 +12,7 @@ from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training.pretrain import PretrainConfig
 
-EXECUTION = {"runs", "device", "threads", "compile"}
+EXECUTION = {"runs", "device", "threads", "compile", "gpus"}
 EXPERIMENT = {"seed", "task", "task_options", "arch", "grey", "labels_per_class", "colour_jitter", "teacher"}
 
 
@@ -175,6 +175,7 @@ OTHER: dict[str, Any] = {
     "device": "cpu",
     "threads": 2,
     "compile": True,
+    "gpus": 2,
     "seed": 1,
     "task": "labels",
     "task_options": {"angles": [0, 180]},
@@ -233,7 +234,7 @@ def test_a_stage_that_does_not_train_has_no_schedule() -> None:
     assert of_runs < of_training
     assert of_training - of_runs == {
         *("labels_per_class", "epochs", "batch_size", "lr", "schedule", "lr_milestones", "lr_decay", "momentum"),
-        *("weight_decay", "augment", "colour_jitter", "compile"),
+        *("weight_decay", "augment", "colour_jitter", "compile", "gpus"),
     }
 
 

@@ -75,7 +75,7 @@ OTHER: dict[str, Any] = {
     "combine": "concatenate",
 }
 """For every parameter that decides the figures, a value that is not its default."""
-EXECUTION = {"runs": "elsewhere", "device": "cpu", "compile": True, "threads": 3}
+EXECUTION = {"runs": "elsewhere", "device": "cpu", "compile": True, "threads": 3, "gpus": 2}
 """The same for those that say where and how a run is carried out."""
 
 

@@ -1,5 +1,6 @@
 """Batches from a split that lives on the device, augmented there."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -47,6 +48,8 @@ class Loader:
         copies: entries each image has in an epoch, shuffled among the others'. Their augmentation is drawn apart.
         epoch_images: images an epoch draws; None: each image once. With more, the split is gone through again in a
             new order (the semi-supervised protocol: 50 000 samples whatever the number of labels).
+        share: (r, n): of every batch, take the r-th (from 0) of n equal parts. What is drawn is the same for every n, so
+            that n processes see together what one would; `Batch.rng` is a stream of its own for each, if there are several.
     """
 
     def __init__(
@@ -59,12 +62,14 @@ class Loader:
         colour_jitter: float = 0.0,
         copies: int = 1,
         epoch_images: int | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.split = split
         self.seed = seed
         self.augment = augment
         self.colour_jitter = colour_jitter
         self.copies = copies
+        self.share = share
         self.entries = (epoch_images or len(split)) * copies
         self.batch_size = min(batch_size, self.entries)
 
@@ -76,6 +81,8 @@ class Loader:
         """The batches of epoch `number` (from 0)."""
         device = self.split.images.device
         rng = generator(device, self.seed, "epoch", number)
+        part, parts = self.share
+        task_rng = rng if parts == 1 else generator(device, self.seed, "epoch", number, part)
         order = self._order(rng)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             entries = order[start : start + self.batch_size]
@@ -85,7 +92,9 @@ class Loader:
                 images = jitter_colours(images, self.colour_jitter, derive(self.seed, "jitter", number, start))
             if self.augment:
                 images = crop_and_flip(images, padding=images.shape[-1] // 8, rng=rng)
-            yield Batch(images, self.split.labels[index], copies, index, rng)
+            size = len(entries) // parts
+            own = slice(part * size, (part + 1) * size)
+            yield Batch(images[own], self.split.labels[index[own]], copies[own], index[own], task_rng)
 
     def _order(self, rng: torch.Generator) -> torch.Tensor:
         per_pass = len(self.split) * self.copies
@@ -94,14 +103,16 @@ class Loader:
         return torch.cat([torch.randperm(per_pass, generator=rng, device=device) for _ in range(passes)])[: self.entries]
 
 
-def ordered_batches(split: Split, batch_size: int = TEST_BATCH) -> Iterator[Batch]:
-    """All images of a split in their order, not augmented; the last batch may be smaller."""
+def ordered_batches(split: Split, batch_size: int = TEST_BATCH, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+    """All images of a split in their order, not augmented; the last batch may be smaller.
+
+    With `share` (r, n), of these batches those whose number is r modulo n.
+    """
     device = split.images.device
     rng = generator(device, 0, "test")
     places = torch.arange(len(split), device=device)
-    for images, labels, index in zip(
-        split.images.split(batch_size), split.labels.split(batch_size), places.split(batch_size), strict=True
-    ):
+    batches = zip(split.images.split(batch_size), split.labels.split(batch_size), places.split(batch_size), strict=True)
+    for images, labels, index in itertools.islice(batches, share[0], None, share[1]):
         yield Batch(images.permute(0, 3, 1, 2), labels, torch.zeros_like(labels), index, rng)
 
 

@@ -67,6 +67,7 @@ class RotationInstance(Rotation):
 
     options: Options
     module: InstanceNetwork
+    parallel = False  # the bank learns from a batch too, and processes do not share it
 
     def make_module(self, backbone: Backbone, data: Dataset) -> InstanceNetwork:
         return InstanceNetwork(

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import torch
 
-from rotnet_lib.config import TrainingConfig
+from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
@@ -26,7 +26,7 @@ _MARKER = ".made"
 """The empty file by which Snakemake knows a run as made; what counts is the run's `metrics.json`."""
 
 _JOB_THREADS = 4
-"""CPU cores that a cluster job asks for where its config names no threads."""
+"""CPU cores that a cluster job asks for, for each process that trains, where its config names no threads."""
 
 
 def reproduce(
@@ -119,6 +119,28 @@ def _sign(lock: TextIO, pid: int) -> None:
     lock.flush()
 
 
+def _resources(configs: list[RunConfig], cores: int | None, executor: str | None) -> tuple[bool, int, tuple[str, ...]]:
+    """What runs take: whether any takes a GPU, the CPU threads of each, and Snakemake's arguments for where they run.
+
+    A cluster job asks for a GPU for each of its processes. On this machine runs take turns at the GPUs: each of them would
+    begin at the first. The processes of a run on the CPU share its threads.
+    """
+    count = cores or os.cpu_count() or 1
+    asking = any(config.device != "cpu" for config in configs)
+    if executor:
+        # Elsewhere this machine's GPU and cores say nothing: a job asks for a GPU unless it is told to do without.
+        threads = max(config.threads or _JOB_THREADS * _processes(config) for config in configs)
+        return asking, threads, ("--executor", executor, "--jobs", str(count))
+    # On a CPU side by side, each with the threads its config says; none said: all.
+    gpu = asking and torch.cuda.is_available()
+    threads = max(config.threads or (1 if gpu and config.device != "cpu" else count) for config in configs)
+    return gpu, threads, ("--cores", str(count), "--resources", "gpu=1")
+
+
+def _processes(config: RunConfig) -> int:
+    return config.gpus if isinstance(config, TrainingConfig) else 1
+
+
 def _snakemake(
     plan: Plan | CollectionPlan,
     missing: list[PlannedRun],
@@ -127,17 +149,7 @@ def _snakemake(
     executor: str | None,
     arguments: tuple[str, ...],
 ) -> None:
-    count = str(cores or os.cpu_count() or 1)
-    if executor:
-        # Elsewhere this machine's GPU and cores say nothing: a job asks for a GPU unless it is told to do without.
-        gpu = any(run.config.device != "cpu" for run in missing)
-        threads = max(run.config.threads or _JOB_THREADS for run in missing)
-        where = ("--executor", executor, "--jobs", count)
-    else:
-        # One run at a time on a GPU. On a CPU side by side, each with the threads its config says; none said: all.
-        gpu = torch.cuda.is_available()
-        threads = max(run.config.threads or (1 if gpu else int(count)) for run in missing)
-        where = ("--cores", count, "--resources", "gpu=1")
+    gpu, threads, where = _resources([run.config for run in missing], cores, executor)
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(resources.files("rotnet_lib.suites") / "Snakefile")),
         *(
@@ -146,6 +158,7 @@ def _snakemake(
             f"runs={from_project(plan.options.runs)}",
             f"threads={threads}",
             f"gpu={int(gpu)}",
+            f"cluster={int(executor is not None)}",
             f"marker={_MARKER}",
         ),
         *where,

@@ -1,11 +1,8 @@
 """One run: its notebook executed by papermill, then rendered."""
 
 import os
-import signal
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,18 +75,3 @@ def _kernel_environment() -> Iterator[Config]:
         os.environ.setdefault("TQDM_NCOLS", "100")  # in a kernel there is no terminal to ask
         os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # silences a debugger's warning in every report
         yield Config({"KernelManager": {"transport": "ipc", "connection_file": f"{runtime}/kernel.json"}})
-
-
-def end_with_parent(parent: int) -> None:
-    """End this process, and with it the kernel, soon after its parent, the process of that id, is gone.
-
-    A killed Snakemake leaves its jobs running, and they would go on writing beside those of the next one. ipykernel
-    watches its own parent in the same way.
-    """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()

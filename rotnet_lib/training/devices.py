@@ -1,9 +1,12 @@
 """Where a run computes."""
 
+import os
+
 import torch
 
 from rotnet_lib.config import RunConfig
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.training import parallel
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -14,10 +17,12 @@ def autocast(device: torch.device) -> torch.autocast:
 def select_device(config: RunConfig) -> torch.device:
     """The device a config asks for, with its number of threads and matmul precision set.
 
+    Of several processes on one machine (see `parallel`), each has the GPU of its local number, and they share the threads.
+
     Raises RotnetError if a GPU is asked for and there is none.
     """
     if config.threads:
-        torch.set_num_threads(config.threads)
+        torch.set_num_threads(max(1, config.threads // _processes_here()))
     if config.device == "cuda" and not torch.cuda.is_available():
         raise RotnetError(
             "device: 'cuda' asked for, but torch sees no GPU (`rotnet doctor` tells more). Allowed here: cpu, auto."
@@ -27,3 +32,8 @@ def select_device(config: RunConfig) -> torch.device:
     torch.backends.cudnn.benchmark = True  # shapes do not change, so the search for the fastest kernels pays
     torch.set_float32_matmul_precision("high")
     return torch.device("cuda", torch.cuda.current_device())
+
+
+def _processes_here() -> int:
+    """Processes of this training on this machine."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if parallel.is_worker() else 1

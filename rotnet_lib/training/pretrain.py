@@ -75,6 +75,12 @@ class PretrainConfig(TrainingConfig):
             raise ValueError(f"teacher: task '{self.task}' learns from none. Tasks that do: {', '.join(able)}.")
         return self
 
+    @model_validator(mode="after")
+    def _shareable(self) -> Self:
+        if self.gpus > 1 and not TASKS[self.task].parallel:
+            raise ValueError(f"gpus: task '{self.task}' trains in one process, not in {self.gpus}; leave gpus out")
+        return self
+
     @property
     def slug(self) -> str:
         """`rotation-nin4`, and behind it what is not the task's default: `-angles-0-180`, `-grey`."""

@@ -40,6 +40,8 @@ class Task(ABC):
         copies: entries each image has in an epoch (see `Loader`): 1, or K where the K rotated copies of an image are
             samples of their own.
         batch_copies: entries a batch holds for each image of the config's batch size.
+        parallel: whether several processes may train it together, each on its part of a batch: what is learnt from a batch must
+            be in the gradients and in batch norm's statistics.
         chance: metric -> its value in percent for guessing, for the metrics that must rise above it: training that
             stays there is stopped.
     """
@@ -49,6 +51,7 @@ class Task(ABC):
     target_names: Sequence[str]
     copies: int = 1
     batch_copies: int = 1
+    parallel: bool = True
     chance: Mapping[str, float]
 
     @abstractmethod

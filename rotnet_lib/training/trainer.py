@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
@@ -12,6 +12,7 @@ from rotnet_lib.config import TrainingConfig
 from rotnet_lib.data.dataset import Split
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.training import parallel
 from rotnet_lib.training.checkpoints import ResumeState
 from rotnet_lib.training.devices import autocast
 from rotnet_lib.training.schedules import learning_rate
@@ -26,19 +27,24 @@ four-way guess varies by 0.43 points (one std)."""
 
 History = list[dict[str, float]]
 
+_Number = TypeVar("_Number", float, torch.Tensor)
+
 
 class Trainer:
     """SGD with Nesterov momentum on a task, resumable at every epoch.
 
+    Where several processes train together (see `parallel`), each has one, and they compute what one alone would, up to
+    rounding: every process returns the same history, and the first one writes.
+
     Args:
         task: what is trained, its module on `device` already.
-        loader: the training batches.
+        loader: the training batches, or this process's share of them.
         test: the test split, on the device.
         config: optimiser and schedule.
         resume: where the state is kept while the run lasts.
         device: where everything lives. On a GPU the forward pass runs in bf16 autocast.
         after_epoch: called with the number of each epoch (from 1) before its end is recorded, so that what it does is done
-            even if the run is killed and goes on.
+            even if the run is killed and goes on. In the first process only.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class Trainer:
         self.resume = resume
         self.device = device
         self.after_epoch = after_epoch
+        self._task_step = parallel.training_step(task, device)
         if config.compile:
             task.module.compile()
         self.parameters = [p for p in task.module.parameters() if p.requires_grad]
@@ -76,7 +83,7 @@ class Trainer:
         Returns a row an epoch: `epoch` (from 1), `lr` (of its last step), `train_loss` (nats an input; the sum over the
         classifiers of a probe) and `train_<metric>` (percent; both augmented, while the weights change), `test_loss`,
         `test_<metric>` (percent), `seconds` (of the training steps alone), `inputs` (network inputs trained on, rotated
-        copies counted) and `inputs_per_second`.
+        copies counted) and `inputs_per_second`: figures of all processes together.
 
         Raises:
             RotnetError: the loss is not finite, or a metric of `task.chance` stays at chance.
@@ -85,7 +92,8 @@ class Trainer:
         done = sum(row["inputs"] for row in history)
         per_epoch = done / len(history) if history else None
         bar: tqdm[Any]
-        with tqdm(unit=" inputs", unit_scale=True, initial=int(done), mininterval=0.5, smoothing=0.1) as bar:
+        first = parallel.is_first()
+        with tqdm(unit=" inputs", unit_scale=True, initial=int(done), mininterval=0.5, smoothing=0.1, disable=not first) as bar:
             if per_epoch:
                 bar.total = int(per_epoch * self.config.epochs)
             for epoch in range(len(history), self.config.epochs):
@@ -94,8 +102,9 @@ class Trainer:
                 _check_finite(row["test_loss"], epoch, len(self.loader) - 1)
                 history.append(row)
                 self._check_learning(history)
-                self.after_epoch(epoch + 1)
-                self.resume.save(self.task.module, self.optimizer, history)
+                if first:
+                    self.after_epoch(epoch + 1)
+                    self.resume.save(self.task.module, self.optimizer, history)
         return history
 
     def step(self, batch: Batch, rate: float) -> Step:
@@ -103,7 +112,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(self.device):
-            step = self.task.step(batch)
+            step = self._task_step(batch)
         self.optimizer.zero_grad(set_to_none=True)
         step.loss.backward()
         self.optimizer.step()
@@ -112,6 +121,7 @@ class Trainer:
     def _train_epoch(self, epoch: int, bar: "tqdm[Any]") -> dict[str, float]:
         self.task.module.train()
         steps = len(self.loader)
+        _, processes = parallel.share()
         sums = _Sums()
         begin = shown = time.perf_counter()
         rate = 0.0
@@ -120,38 +130,40 @@ class Trainer:
             step = self.step(batch, rate)
             sums.add(step)
             if position == 0:
-                bar.total = step.inputs * steps * self.config.epochs
-            bar.update(step.inputs)
+                bar.total = step.inputs * processes * steps * self.config.epochs
+            bar.update(step.inputs * processes)
             if time.perf_counter() - shown > 1:  # reading the loss waits for the device: not at every step
                 shown = time.perf_counter()
                 loss = step.loss.item()
                 _check_finite(loss, epoch, position)
                 bar.set_postfix_str(f"epoch {epoch + 1}/{self.config.epochs}, loss {loss:.3f}", refresh=False)
-        means = sums.means("train")
+        inputs, means = sums.over_processes("train")
         _check_finite(means["train_loss"], epoch, steps - 1)
-        seconds = time.perf_counter() - begin
+        seconds = parallel.gather(time.perf_counter() - begin)[0]
         return {
             "epoch": epoch + 1,
             "lr": rate,
             **means,
             "seconds": seconds,
-            "inputs": sums.inputs,
-            "inputs_per_second": sums.inputs / seconds,
+            "inputs": inputs,
+            "inputs_per_second": inputs / seconds,
         }
 
     def accuracy_by_target(self) -> dict[str, dict[str, float]]:
         """Metric -> name of the right answer -> percent of the test inputs with that answer which were answered so."""
         names = self.task.target_names
         right: dict[str, torch.Tensor] = {}
-        count = torch.zeros(len(names), dtype=torch.int64)
+        asked: dict[str, torch.Tensor] = {}
         for step in self._test_steps():
             targets = step.targets.cpu()
-            count += targets.bincount(minlength=len(names))
             for metric, correct in step.correct.items():
-                found = targets[correct.cpu()].bincount(minlength=len(names))
-                right[metric] = right.get(metric, 0) + found
+                asked[metric] = asked.get(metric, 0) + targets.bincount(minlength=len(names))
+                right[metric] = right.get(metric, 0) + targets[correct.cpu()].bincount(minlength=len(names))
+        right, asked = (_added_up(parallel.gather(counts)) for counts in (right, asked))
         return {
-            metric: {name: 100 * hits / n for name, hits, n in zip(names, found.tolist(), count.tolist(), strict=True) if n}
+            metric: {
+                name: 100 * hits / n for name, hits, n in zip(names, found.tolist(), asked[metric].tolist(), strict=True) if n
+            }
             for metric, found in right.items()
         }
 
@@ -159,12 +171,12 @@ class Trainer:
         sums = _Sums()
         for step in self._test_steps():
             sums.add(step)
-        return sums.means("test")
+        return sums.over_processes("test")[1]
 
     @torch.inference_mode()
     def _test_steps(self) -> Iterator[Step]:
         self.task.module.eval()
-        for batch in ordered_batches(self.test):
+        for batch in ordered_batches(self.test, share=parallel.share()):
             with autocast(self.device):
                 step = self.task.evaluate(batch)
             yield step
@@ -198,10 +210,21 @@ class _Sums:
     def _add(self, name: str, value: torch.Tensor) -> None:
         self._totals[name] = self._totals[name] + value if name in self._totals else value
 
-    def means(self, prefix: str) -> dict[str, float]:
-        """`<prefix>_loss` and `<prefix>_<metric>` in percent."""
-        scale = {name: 1.0 if name == "loss" else 100.0 for name in self._totals}
-        return {f"{prefix}_{name}": scale[name] * total.item() / self.inputs for name, total in self._totals.items()}
+    def over_processes(self, prefix: str) -> tuple[int, dict[str, float]]:
+        """The inputs of all processes, and over them `<prefix>_loss` and `<prefix>_<metric>` in percent."""
+        parts = parallel.gather((self.inputs, {name: total.item() for name, total in self._totals.items()}))
+        inputs = sum(count for count, _ in parts)
+        totals = _added_up([own for _, own in parts])
+        scale = {name: 1.0 if name == "loss" else 100.0 for name in totals}
+        return inputs, {f"{prefix}_{name}": scale[name] * total / inputs for name, total in totals.items()}
+
+
+def _added_up(parts: Sequence[Mapping[str, _Number]]) -> dict[str, _Number]:
+    """Name -> its sum; a process that had no batch of a small test split knows no names."""
+    totals: dict[str, _Number] = {}
+    for part in parts:
+        totals |= {name: totals[name] + value if name in totals else value for name, value in part.items()}
+    return totals
 
 
 def _check_finite(loss: float, epoch: int, step: int) -> None:

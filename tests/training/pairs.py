@@ -1,0 +1,85 @@
+"""What two processes compute together, each its part, for `test_parallel`."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from rotnet_lib.data.dataset import Dataset, Split
+from rotnet_lib.data.loader import Loader
+from rotnet_lib.models import make_backbone
+from rotnet_lib.pretext import make_task
+from rotnet_lib.seeds import seeded
+from rotnet_lib.training import parallel
+from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.pretrain import PretrainConfig
+from rotnet_lib.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+NORMS = {
+    "maps": (nn.BatchNorm2d(3), (8, 3, 5, 4)),
+    "vectors": (nn.BatchNorm1d(6), (8, 6)),
+    "maps without affine": (nn.BatchNorm2d(3, affine=False, momentum=0.3), (8, 3, 2, 2)),
+}
+"""Batch norms, and the shape of a whole batch."""
+
+
+def both(rank: int, folder: str) -> None:
+    """Process `rank` of two: compute, and leave what was found in `folder`."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    found: dict[str, Any] = {
+        "gathered": parallel.gather({"process": rank}),
+        "norms": {name: normalise(name) for name in NORMS},
+        "trained": {tests: train(Path(folder) / f"resume-{rank}-{tests}", tests) for tests in (20, 300)},
+    }
+    parallel.gather(None)  # both have trained
+    found["files"] = {path.name for path in Path(folder).glob("resume*")}
+    torch.save(found, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def normalise(name: str) -> dict[str, torch.Tensor]:
+    """Two batches through a norm, this process's part of each, forward and back.
+
+    Returns the output, the gradients and the running statistics after the second, and the output in evaluation mode.
+    """
+    rank, processes = parallel.share()
+    norm, shape = NORMS[name]
+    module = nn.Sequential(copy.deepcopy(norm)).double()
+    if processes > 1:
+        parallel.share_batch_norm(module, CPU)
+    rng = torch.Generator().manual_seed(1)
+    for _ in range(2):
+        module.zero_grad()
+        whole, slope = (torch.randn(shape, generator=rng, dtype=torch.float64) for _ in range(2))
+        images = (3 * whole + 100).chunk(processes)[rank].requires_grad_()
+        output = module(images)
+        (output * slope.chunk(processes)[rank]).sum().backward()
+    assert images.grad is not None
+    gradients = {f"gradient.{n}": p.grad for n, p in module.named_parameters() if p.grad is not None}
+    found = {"output": output, "gradient": images.grad, "evaluated": module.eval()(images)} | gradients
+    return {key: value.detach() for key, value in (found | module.state_dict()).items()}
+
+
+def train(resume: Path, tests: int, copies: str = "all") -> tuple[list[dict[str, float]], dict[str, Any], dict[str, Any]]:
+    """Rotation prediction in float64, in which rounding does not grow: history, weights, accuracy by rotation."""
+    train, test = random_split(40, 0), random_split(tests, 1)
+    data = Dataset("random", "random", ("one", "two"), 16, "", (127.5,) * 3, (73.6,) * 3, train, test)
+    config = PretrainConfig.build({"dataset": "shapes", "device": "cpu", "epochs": 3, "batch_size": 16})
+    with seeded(parallel.share()[0], "weights"):  # other weights in each process: the first one's count
+        backbone = make_backbone("nin3", width=0.05, mean=data.mean, std=data.std)
+        task = make_task("rotation", backbone, data, {"copies": copies})
+    task.module.double()
+    loader = Loader(train, 16, seed=0, augment=True, share=parallel.share())
+    trainer = Trainer(task, loader, test, config, ResumeState(resume), CPU)
+    return trainer.fit(), task.module.state_dict(), trainer.accuracy_by_target()
+
+
+def random_split(count: int, seed: int) -> Split:
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (count, 16, 16, 3), generator=rng, dtype=torch.uint8)
+    return Split(images, torch.arange(count) % 2)
