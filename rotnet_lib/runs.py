@@ -11,6 +11,7 @@ is found again by everyone who needs it and a changed parameter is a new run. It
 | `model.safetensors` | the weights, where the run trains some |
 | `model-epoch20.safetensors`, ... | the weights as they were after some epochs of a pretrain run |
 | `resume.safetensors` | while it runs: the state to go on from |
+| `job.json`, `torchrun.log`, ... | while several processes train: see `launch`; the log stays where they failed |
 | `metrics.json` | the result (`RunResult`); written last, atomically: it means "finished" |
 """
 

@@ -20,7 +20,8 @@ def test_the_environment_is_plain_json() -> None:
     environment = provenance.environment(CPU)
     assert json.loads(json.dumps(environment)) == environment
     assert environment["rotnet_lib"] == rotnet_lib.__version__
-    assert environment["threads"] == 1
+    assert environment["threads"] == environment["processes"] == 1
+    assert provenance.environment(CPU, processes=4)["processes"] == 4
     assert environment["cores"] == os.cpu_count()
     assert environment["cuda"] is None
     assert environment["device"] == environment["cpu"] != ""

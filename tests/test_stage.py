@@ -14,6 +14,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.probe import ProbeConfig, probe
 from rotnet_lib.runs import HISTORY, METRICS, MODEL, PARAMETERS, RESUME, RunDirectory
 from rotnet_lib.stage import directory_of, fingerprint_of
+from rotnet_lib.training import parallel
 from rotnet_lib.training.checkpoints import ResumeState, load_tensors
 from rotnet_lib.training.pretrain import PretrainConfig, pretrain
 
@@ -207,6 +208,21 @@ def test_a_run_that_another_process_finished_meanwhile_is_read(
     outcome.save()
     assert (run.path / MODEL).stat().st_mtime_ns == before
     assert outcome.result == run.result()
+
+
+# --- In several processes (tests/test_worker.py has the rest) ---
+
+
+def test_a_worker_says_what_it_cannot_do_before_it_trains(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the process that started it could not know: other nodes' processes, the size of the training set."""
+    monkeypatch.setattr(parallel, "is_worker", lambda: True)
+    monkeypatch.setattr(parallel, "share", lambda: (0, 3))
+    for batch_size, found in ((16, 16), (60, 40)):
+        with pytest.raises(RotnetError, match=f"gpus: a batch of {found} images does not divide among 3 processes"):
+            pretrain(PretrainConfig.build(tiny | {"batch_size": batch_size}))
+    with pytest.raises(RotnetError, match="this task trains in one process, not in 3; leave gpus out"):
+        pretrain(PretrainConfig.build(tiny | {"task": "rotation-instance"}))
+    assert not Path("runs").exists()  # only the process that started it opens the directory
 
 
 # --- Where ---

@@ -52,6 +52,13 @@ def test_where_the_figure_comes_from(made_up: Any) -> None:
         assert part in text(result)
 
 
+def test_several_processes_are_named(made_up: Any) -> None:
+    result = made_up().finish("rotnet-conv", 80.0)
+    assert "processes" not in text(result)
+    result.environment["processes"] = 2
+    assert "Some processor, 2 processes of 1 threads" in text(result)
+
+
 def test_a_run_that_trains_nothing_names_no_epochs_and_no_training(made_up: Any) -> None:
     shown = text(made_up("inspect").finish("inspect", 70.0, trained=False))
     assert "rotation_top1 70.00 %" in shown

@@ -2,6 +2,10 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs import REPORT
 from rotnet_lib.stage import load_data
-from rotnet_lib.suites.engine import one_at_a_time, prepare_data, reproduce
+from rotnet_lib.suites.engine import _resources, one_at_a_time, prepare_data, reproduce
 from rotnet_lib.suites.plan import Options, make_plan
 
 TINY = "width=0.05 train_size=100 test_size=50 epochs=1 batch_size=32 pretrain.batch_size=16 device=cpu"
@@ -25,6 +29,46 @@ def test_the_lock_of_a_folder_is_given_back_and_names_its_owner(tmp_path: Path) 
     for _ in range(2):
         with one_at_a_time(tmp_path):
             assert (tmp_path / ".lock").read_text() == str(os.getpid())
+
+
+def resources(text: str, *, executor: str | None = None, cores: int | None = 8) -> tuple[bool, int, tuple[str, ...]]:
+    plan = make_plan("table3", Options(preset="quick", set=f"{TINY} {text}"))
+    return _resources([run.config for run in plan.runs], cores, executor)
+
+
+def test_runs_on_the_cpu_go_side_by_side_with_their_threads() -> None:
+    assert resources("threads=2 gpus=2") == (False, 2, ("--cores", "8", "--resources", "gpu=1"))  # shared by the processes
+    assert resources("threads=null")[:2] == (False, 8)
+
+
+def test_runs_on_this_machines_gpus_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert resources("device=auto gpus=4 threads=null") == (True, 1, ("--cores", "8", "--resources", "gpu=1"))
+    assert resources("threads=null")[:2] == (False, 8)  # device=cpu: no GPU, so all cores, one after the other
+
+
+def test_a_cluster_job_asks_for_cores_for_each_process() -> None:
+    where = ("--executor", "slurm", "--jobs", "8")
+    assert resources("device=auto threads=null", executor="slurm") == (True, 4, where)
+    assert resources("device=auto supervised.gpus=2 threads=null", executor="slurm") == (True, 8, where)
+    assert resources("threads=3", executor="slurm") == (False, 3, where)
+
+
+@pytest.mark.slow
+def test_a_cluster_job_asks_for_a_gpu_for_each_process() -> None:
+    text = f"{TINY} device=auto supervised.gpus=2 random-conv.device=cpu"
+    plan = make_plan("table3", Options(preset="quick", set=text))
+    path = plan.write()
+    words = ["--snakefile", str(files("rotnet_lib.suites") / "Snakefile"), "--dry-run", "--cores", "2"]
+    settings = [f"plan={path}", f"runs={path.parents[1]}", "threads=1", "gpu=1", "cluster=1", "marker=.made"]
+    command = [sys.executable, "-m", "snakemake", *words, "--config", *settings]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    jobs = re.findall(r"wildcards: name=(\S+)(?:\n +.+)*?\n +resources: .*\bgpu=(\d+)", done.stdout)
+    assert {run.key: dict(jobs)[run.name] for run in plan.runs} == {
+        **dict.fromkeys((run.key for run in plan.runs), "1"),
+        "supervised": "2",
+        "random-conv": "0",
+    }
 
 
 def test_data_are_prepared_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import torch
 
 from rotnet_lib.config import TrainingConfig
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.training import parallel
 from rotnet_lib.training.devices import select_device
 
 
@@ -35,3 +36,11 @@ def test_threads_are_set_if_asked_for() -> None:
     assert torch.get_num_threads() == 2
     select_device(TrainingConfig(device="cpu"))
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("threads", "own"), [(7, 3), (1, 1)])
+def test_processes_on_one_machine_share_the_threads(threads: int, own: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "is_worker", lambda: True)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    select_device(TrainingConfig(device="cpu", threads=threads))
+    assert torch.get_num_threads() == own
