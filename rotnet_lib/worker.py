@@ -102,4 +102,4 @@ def speak_for_all() -> None:
 if __name__ == "__main__":
     watch()
     speak_for_all()
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]).resolve())

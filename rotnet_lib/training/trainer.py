@@ -86,9 +86,12 @@ class Trainer:
         copies counted) and `inputs_per_second`: figures of all processes together.
 
         Raises:
-            RotnetError: the loss is not finite, or a metric of `task.chance` stays at chance.
+            RotnetError: the loss is not finite, or a metric of `task.chance` stays at chance, or the processes' states differ.
         """
         history = self.resume.load(self.task.module, self.optimizer)
+        if len(done_by := set(parallel.gather(len(history)))) > 1:  # they would wait for each other for ever
+            found = " and ".join(map(str, sorted(done_by)))
+            raise RotnetError(f"{self.resume.path} holds {found} epochs, by process: do all nodes see the same folder of runs?")
         done = sum(row["inputs"] for row in history)
         per_epoch = done / len(history) if history else None
         bar: tqdm[Any]

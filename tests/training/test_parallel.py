@@ -9,6 +9,7 @@ import torch.multiprocessing
 from torch import nn
 
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.training import parallel
 from tests.training import pairs
 
@@ -99,6 +100,13 @@ def test_processes_see_together_what_one_sees_and_draw_from_streams_of_their_own
         [[6, 7, 8, 9, 10, 11]],
         [[12, 13, 14, 15, 16, 17]],
     ]
+
+
+def test_processes_that_would_go_on_from_different_epochs_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each node has a folder of runs of its own, say."""
+    monkeypatch.setattr(parallel, "gather", lambda epochs: [epochs, 2, epochs])
+    with pytest.raises(RotnetError, match=r"resume holds 0 and 2 epochs, by process: do all nodes see the same folder"):
+        pairs.train(tmp_path / "resume", 20)
 
 
 # --- Batch norms that are shared, and what stays ---
