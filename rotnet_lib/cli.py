@@ -34,7 +34,7 @@ def _suite_options(command: Any) -> Any:
             click.option(
                 "--preset", help="paper, released, quick or short; by default paper where there is a GPU, else quick."
             ),
-            click.option("--dataset", help="cifar10, fashion-mnist, shapes or imagefolder:/path."),
+            click.option("--dataset", help="In place of the suite's: tiny-imagenet, imagefolder:/path ..."),
             click.option("--seeds", default=1, show_default=True, help="Runs of every row, for mean and standard deviation."),
             click.option("--set", "set_", default="", help='Overrides: "epochs=20 probe.lr=0.05 rotnet.width=0.5".'),
             click.option("--runs", default="runs", show_default=True, help="Folder of the run directories."),
@@ -88,11 +88,22 @@ def reproduce(
 @_suite_options
 def status(suite: str | None, preset: str | None, dataset: str | None, seeds: int, set_: str, runs: str) -> None:
     """What of SUITE (or of every suite) is finished, failed, missing."""
-    from rotnet_lib.suites.plan import Options, make_plan
+    from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan
     from rotnet_lib.suites.suite import suite_names
 
+    found: dict[str, Plan | CollectionPlan | RotnetError] = {}
     for name in [suite] if suite else suite_names():
-        plan = make_plan(name, Options(preset, dataset, seeds, set_, runs))
+        try:
+            found[name] = make_plan(name, Options(preset, dataset, seeds, set_, runs))
+        except RotnetError as error:
+            found[name] = error
+    errors = [entry for entry in found.values() if isinstance(entry, RotnetError)]
+    if len(errors) == len(found):  # the one asked for, or what is wrong concerns all, such as an unknown preset
+        raise errors[0]
+    for name, plan in found.items():
+        if isinstance(plan, RotnetError):
+            click.echo(f"{name}: {plan}")  # its data is not here, say; the others are told of all the same
+            continue
         states = [run.directory.state for run in plan.runs]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
         click.echo(f"{name} (preset {plan.preset}): {counts}")
@@ -123,7 +134,9 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     if preset:
         fields = schema.model_fields
         kind: dict[str, Any] = {n: values.get(n, fields[n].default) for n in ("task", "classifier") if n in fields}
-        values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind), values.get("dataset")) | values
+        # As told, the stage's own, or that of the backbone's run. The preset names the data where no run does.
+        arch = values.get("arch") or fields["arch"].default or schema.build(values).model_dump()["arch"]
+        values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind), arch, values.get("dataset")) | values
     config = schema.build(values)
     directory = directory_of(config, fingerprint_of(config))
     if directory.state in ("finished", "running"):
@@ -196,13 +209,29 @@ def doctor() -> None:
 
 @main.command()
 @click.option("--seconds", default=10.0, show_default=True, help="How long each measurement may take.")
+@click.option("--arch", default="nin4", show_default=True, help="The backbone that is trained.")
 @click.option("--width", default=1.0, show_default=True, help="Factor on the backbone's channels.")
 @click.option("--compile", is_flag=True, help="Through torch.compile.")
-def bench(seconds: float, width: float, compile: bool) -> None:
+@click.option("--loader", is_flag=True, help="Instead: how fast image files are read, against decoding alone.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one a core.")
+@click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
+@click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
+def bench(
+    seconds: float, arch: str, width: float, compile: bool, loader: bool, workers: int | None, suite: str | None, preset: str
+) -> None:
     """Images a second of pretext training, its share of the matmul rate measured here, the loader's share of a step."""
-    from rotnet_lib.bench import report
+    if suite:
+        from rotnet_lib.bench import estimate
 
-    click.echo(report(seconds, width=width, compile=compile))
+        click.echo(estimate.report(suite, preset, seconds))
+    elif loader:
+        from rotnet_lib.bench import loading
+
+        click.echo(loading.report(seconds, workers))
+    else:
+        from rotnet_lib.bench import training
+
+        click.echo(training.report(seconds, arch=arch, width=width, compile=compile))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,20 @@
 """What every stage's config shares. A stage is one notebook; its config is that notebook's parameters, typed.
 
 The notebook's parameters cell, the suite YAML, the command line and the Python API all meet in these classes. Field
-defaults are the published CIFAR-10 protocol of the stage; what a run changes of them is listed in its report.
+defaults, and `rotnet_lib.protocols` where they depend on the arch, are the published protocol of the stage; what a run
+changes of them is listed in its report.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
+from rotnet_lib.data.augment import Augment
+from rotnet_lib.data.source import DATASETS
 from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.protocols import published
 
 EXECUTION: dict[str, JsonValue] = {"role": "execution"}
 EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
@@ -108,9 +112,18 @@ class RunConfig(StageConfig):
     """Fields of the stages that make runs: the seed, the data, the device."""
 
     seed: int = Field(0, ge=0, description="of the weights, the batch order and the augmentation", json_schema_extra=EXPERIMENT)
-    dataset: str = Field("cifar10", description="cifar10, fashion-mnist, shapes or imagefolder:/path")
+    # None in a notebook, filled by `build`: a config that exists holds the value, hence the types.
+    dataset: str = Field(None, description="its name, such as shapes or imagefolder:/path; None: the protocol's")  # type: ignore[assignment]
     image_size: int | None = Field(
-        None, ge=8, description="side of the square images in pixels; None: the dataset's own, or as the backbone's run"
+        None,
+        ge=8,
+        description="side of the network's square inputs in pixels; None: the dataset's own, or as the backbone's run",
+    )
+    crop_pct: float = Field(  # type: ignore[assignment]
+        None,
+        gt=0,
+        le=1,
+        description="share of an image's shorter side that an input shows, 0.875 for 224 of 256 pixels; None: the protocol's",
     )
     train_size: int | None = Field(
         None, ge=1, description="training images, balanced over classes; None: all, or as the backbone's run"
@@ -119,16 +132,56 @@ class RunConfig(StageConfig):
         None, ge=1, description="test images, balanced over classes; None: all, or as the backbone's run"
     )
     grey: bool = Field(False, description="take the colour out of the images", json_schema_extra=EXPERIMENT)
+    stream: bool = Field(  # type: ignore[assignment]
+        None, description="decode image files batch by batch, for sets larger than memory; None: the dataset's own way"
+    )
+    shrink: int | None = Field(
+        None,
+        ge=8,
+        description="read the images from a copy made once, its shorter side that many pixels; None: the files themselves",
+    )
 
+    max_damaged: float = Field(
+        0.001, ge=0, le=1, description="share of image files that may be unreadable", json_schema_extra=EXECUTION
+    )
+    workers: int | None = Field(
+        None, ge=0, description="processes that read a streamed set; None: one a core", json_schema_extra=EXECUTION
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: a GPU where there is one", json_schema_extra=EXECUTION
     )
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all cores", json_schema_extra=EXECUTION)
 
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        """As `StageConfig.build`. What is left at None takes what the protocol says for the arch, where it says something."""
+        cls.check_names(parameters)
+        given = {name: value for name, value in parameters.items() if value is not None}
+        asked = cls._published(given)
+        values = {name: value for name, value in asked.items() if name in cls.model_fields} | given
+        return super().build({"stream": _streamed(values.get("dataset"))} | values)
+
+    @classmethod
+    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the protocol says for a run of these parameters; names that are no parameters of this stage do not matter."""
+        arch = values.get("arch") or cls.model_fields["arch"].default
+        return published(cls.stage, arch, values.get("classifier") or "")
+
+    def protocol(self) -> dict[str, Any]:
+        decided = to_jsonable_python(self._published(self.model_dump()) | {"stream": _streamed(self.dataset)})
+        plain = super().protocol()
+        return plain | {name: value for name, value in decided.items() if name in plain}
+
     @property
     def slug(self) -> str:
         """Readable start of the run's name."""
         raise NotImplementedError
+
+
+def _streamed(dataset: Any) -> bool:
+    """Whether a dataset is one that does not fit in memory. Of an unknown one its opening says what is wrong."""
+    kind = str(dataset).partition(":")[0]
+    return kind in DATASETS and DATASETS[kind].streamed
 
 
 class TrainingConfig(RunConfig):
@@ -140,19 +193,29 @@ class TrainingConfig(RunConfig):
         description="train on the first K images of each class, drawing as many an epoch as there are in all; None: all",
         json_schema_extra=EXPERIMENT,
     )
-    epochs: int = Field(100, ge=1, description="passes over the training images")
-    batch_size: int = Field(128, ge=2, description="images a step, before rotated copies")
-    lr: float = Field(0.1, ge=0, description="peak learning rate, for the batch size given")
+    epochs: int = Field(None, ge=1, description="passes over the training images; None: the protocol's")  # type: ignore[assignment]
+    batch_size: int = Field(  # type: ignore[assignment]
+        None, ge=2, description="images a step, before rotated copies; None: the protocol's"
+    )
+    lr: float = Field(  # type: ignore[assignment]
+        None, ge=0, description="peak learning rate, for the batch size given; None: the protocol's"
+    )
     schedule: Literal["step", "one-cycle"] = Field(
         "step", description="step: lr x lr_decay after each milestone; one-cycle: linear up over a quarter, linear down"
     )
     lr_milestones: tuple[Fraction, ...] = Field(
-        (0.3, 0.6, 0.8), description="fractions of the epochs after which the rate falls"
+        None,  # type: ignore[arg-type]
+        description="fractions of the epochs after which the rate falls; None: the protocol's",
     )
-    lr_decay: float = Field(0.2, gt=0, le=1, description="factor at each milestone")
+    lr_decay: float = Field(  # type: ignore[assignment]
+        None, gt=0, le=1, description="factor at each milestone; None: the protocol's"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on every trained parameter")
-    augment: bool = Field(True, description="random crop after padding by an eighth of the side, random horizontal flip")
+    augment: Augment = Field(
+        None,  # type: ignore[arg-type]
+        description="none; or with a random flip: pad-crop (by an eighth), random-crop, resized-crop; None: the protocol's",
+    )
     colour_jitter: float = Field(
         0.0,
         ge=0,
@@ -168,3 +231,12 @@ class TrainingConfig(RunConfig):
         description="processes to train with, by torchrun; on device cpu: processes on its cores",
         json_schema_extra=EXECUTION,
     )
+
+    @model_validator(mode="after")
+    def _equal_parts(self) -> Self:
+        if self.batch_size % self.gpus:
+            raise ValueError(
+                f"gpus: a batch of {self.batch_size} images does not divide among {self.gpus} processes. "
+                "Choose batch_size a multiple of gpus"
+            )
+        return self

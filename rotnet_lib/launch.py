@@ -1,6 +1,7 @@
 """A training stage in several processes: torchrun, started by the notebook's process and ended with it."""
 
 import codecs
+import contextlib
 import os
 import shlex
 import signal
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 from rotnet_lib.config import TrainingConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
-from rotnet_lib.processes import identity
+from rotnet_lib.processes import identity, usable_cores
 from rotnet_lib.runs import RunDirectory, RunResult
 
 JOB, OUTCOME, FAILURE, LOG = "job.json", "outcome.json", "failure.json", "torchrun.log"
@@ -27,7 +28,8 @@ PARENT = "ROTNET_PARENT"
 """Environment variable: the `processes.identity` of the process that the workers end with."""
 
 _TORCHRUN = "ROTNET_TORCHRUN"
-"""Environment variable: torchrun's options for many nodes, in place of `--standalone`."""
+"""Environment variable: torchrun's options for many nodes, in place of `--standalone`. With a static rendezvous
+(`--master-addr`) the node of rank 0 has the first process; with `c10d` torchrun ignores `--node-rank` and chooses."""
 
 _PATIENCE = 10.0
 """Seconds that torchrun has to end its workers before they are killed."""
@@ -54,11 +56,13 @@ class Failure(BaseModel):
 
     Attributes:
         process: its number.
+        processes: how many train together.
         users: whether it is a RotnetError.
         message: the error's words, or the end of the traceback.
     """
 
     process: int
+    processes: int
     users: bool
     message: str
 
@@ -66,16 +70,6 @@ class Failure(BaseModel):
 def is_wanted(config: TrainingConfig) -> bool:
     """Whether a config, or the environment, asks for more than this process."""
     return config.gpus > 1 or _TORCHRUN in os.environ
-
-
-def check_processes(config: TrainingConfig) -> None:
-    """Raises RotnetError if the processes that a config asks for cannot train here."""
-    if config.batch_size % config.gpus:
-        raise RotnetError(
-            f"gpus: a batch of {config.batch_size} images does not divide among {config.gpus} processes. "
-            "Choose batch_size a multiple of gpus."
-        )
-    check_devices(config, config.gpus)
 
 
 def check_devices(config: TrainingConfig, processes: int) -> None:
@@ -116,7 +110,7 @@ def launch(directory: RunDirectory, config: TrainingConfig) -> RunResult:
     try:
         code = _run([sys.executable, "-m", "torch.distributed.run", *words], _environment(config.gpus), directory)
         if code:
-            raise _failure(folder, config.gpus, code)
+            raise _failure(folder, code)
         result = RunResult.model_validate_json((folder / OUTCOME).read_text())
     except RuntimeError:
         _clear(folder, but=LOG)
@@ -130,7 +124,7 @@ def launch(directory: RunDirectory, config: TrainingConfig) -> RunResult:
 
 def _environment(processes: int) -> dict[str, str]:
     """The children's environment: the machine's cores are shared out, unless the user has said how many threads."""
-    threads = max(1, (os.cpu_count() or 1) // processes)
+    threads = max(1, usable_cores() // processes)
     own = {"PYTHONUNBUFFERED": "1", PARENT: identity(os.getpid())}
     return {"OMP_NUM_THREADS": str(threads)} | os.environ | own
 
@@ -178,11 +172,11 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
     finally:
         for worker in workers:
-            if worker.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may end on its own meanwhile
                 worker.kill()
 
 
-def _failure(folder: Path, processes: int, code: int) -> Exception:
+def _failure(folder: Path, code: int) -> Exception:
     try:
         failure = Failure.model_validate_json((folder / FAILURE).read_text())
     except FileNotFoundError:  # none could say why: killed, for lack of memory perhaps
@@ -190,7 +184,9 @@ def _failure(folder: Path, processes: int, code: int) -> Exception:
         return RuntimeError(f"torchrun ended with exit code {code}. The end of {folder / LOG}:\n{words}")
     if failure.users:
         return RotnetError(failure.message)
-    return RuntimeError(f"process {failure.process} of {processes} failed ({folder / LOG} has more):\n{failure.message}")
+    return RuntimeError(
+        f"process {failure.process} of {failure.processes} failed ({folder / LOG} has more):\n{failure.message}"
+    )
 
 
 def _clear(folder: Path, but: str = "") -> None:

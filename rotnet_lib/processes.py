@@ -32,6 +32,11 @@ def end_when(gone: Callable[[], bool]) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def usable_cores() -> int:
+    """Cores that this process may run on: of a cluster's node those of its job."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def identity(pid: int) -> str:
     """A process that runs now, as a word that no later process of the same id has: `4711:1795380000.25`."""
     return f"{pid}:{psutil.Process(pid).create_time()}"

@@ -62,6 +62,8 @@ class DataRecord(BaseModel):
     image_size: int
     train_images: int
     test_images: int
+    damaged: list[str] = []
+    """Image files that could not be read and were left out, below the dataset's folder."""
 
 
 class TrainingRecord(BaseModel):

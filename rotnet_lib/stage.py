@@ -1,5 +1,6 @@
 """What every training stage does around its training: directory, data, device, result."""
 
+import itertools
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from rotnet_lib import launch, provenance
 from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.data.dataset import Dataset, load_dataset, open_source
 from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.split import Split
+from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import Backbone
@@ -61,7 +64,7 @@ class Outcome:
 
 def fingerprint_of(config: RunConfig) -> str:
     """The fingerprint of a config's data. Raises RotnetError if its dataset is unknown or not here."""
-    return open_source(config.dataset, config.image_size).fingerprint
+    return open_source(config.dataset, config.image_size, config.crop_pct).fingerprint
 
 
 def directory_of(config: RunConfig, fingerprint: str) -> RunDirectory:
@@ -75,9 +78,14 @@ def load_data(config: RunConfig) -> Dataset:
     return load_dataset(
         config.dataset,
         image_size=config.image_size,
+        crop_pct=config.crop_pct,
         train_size=config.train_size,
         test_size=config.test_size,
         grey=config.grey,
+        stream=config.stream,
+        shrink=config.shrink,
+        max_damaged=config.max_damaged,
+        workers=config.workers,
     )
 
 
@@ -112,7 +120,7 @@ def train_stage(
         checkpoint_epochs: keep the weights after these epochs (from 1) too, in `runs.checkpoint_name(epoch)`.
 
     Raises:
-        RotnetError: see `load_dataset`, `Trainer.fit`, `RunDirectory.open`, `launch.check_processes`.
+        RotnetError: see `load_dataset`, `Trainer.fit`, `RunDirectory.open`, `launch.check_devices`.
     """
     begin = time.perf_counter()
     process, processes = parallel.share()
@@ -131,7 +139,7 @@ def train_stage(
     train = data.train if config.labels_per_class is None else data.train.first_per_class(config.labels_per_class, data.classes)
     task, backbone = make_task(replace(data, train=train))
     if processes > 1 and not task.parallel:
-        raise RotnetError(f"gpus: this task trains in one process, not in {processes}; leave gpus out.")
+        raise RotnetError(f"gpus: this task trains in one process, not in {processes}. Unset ROTNET_TORCHRUN.")
     for module in (task.module, *task.references):
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader = Loader(
@@ -144,11 +152,6 @@ def train_stage(
         epoch_images=len(data.train),
         share=(process, processes),
     )
-    if loader.batch_size % processes:
-        raise RotnetError(
-            f"gpus: a batch of {loader.batch_size} images does not divide among {processes} processes. Choose batch_size a "
-            "multiple of that number and no larger than the training set."
-        )
 
     def keep(epoch: int) -> None:
         if epoch in checkpoint_epochs:
@@ -166,7 +169,7 @@ def train_stage(
         stage=config.stage,
         parameters=config.model_dump(mode="json"),
         protocol_differences=config.protocol_differences(),
-        data=data_record(data, len(train)),
+        data=data_record(data, train),
         metrics=_metrics(history),
         by_target=trainer.accuracy_by_target(),
         training=TrainingRecord(
@@ -186,21 +189,23 @@ def train_stage(
 
 def _train_in_processes(config: TrainingConfig, directory: RunDirectory) -> RunResult:
     """Check what can be checked before any process is started, decode the data once for all of them, and start them."""
-    launch.check_processes(config)
+    launch.check_devices(config, config.gpus)
     load_data(config)
     return launch.launch(directory, config)
 
 
-def data_record(data: Dataset, train_images: int) -> DataRecord:
-    """What a result says of its data."""
+def data_record(data: Dataset, train: Split | StreamedSplit) -> DataRecord:
+    """What a result says of its data, `train` being what of it was trained on. For all processes that train together."""
+    damaged = parallel.gather([*train.damaged, *data.test.damaged])
     return DataRecord(
         name=data.name,
         title=data.title,
         fingerprint=data.fingerprint,
         classes=list(data.classes),
         image_size=data.image_size,
-        train_images=train_images,
+        train_images=len(train),
         test_images=len(data.test),
+        damaged=sorted(set(itertools.chain(*damaged))),
     )
 
 

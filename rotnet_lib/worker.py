@@ -74,7 +74,12 @@ def _leave(error: Exception, path: Path) -> None:
     """Write why this process fails, unless another has already: what fails later fails for want of that one."""
     users = isinstance(error, RotnetError)
     end = traceback.format_exc().splitlines()[-_TRACEBACK_LINES:]
-    failure = Failure(process=int(os.environ["RANK"]), users=users, message=str(error) if users else "\n".join(end))
+    failure = Failure(
+        process=int(os.environ["RANK"]),
+        processes=int(os.environ["WORLD_SIZE"]),
+        users=users,
+        message=str(error) if users else "\n".join(end),
+    )
     own = path.with_suffix(f".{failure.process}")
     own.write_text(failure.model_dump_json())
     try:

@@ -7,12 +7,13 @@ from typing import Any
 import click
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner, Result
 
 from rotnet_lib.cli import main
 from rotnet_lib.runs import METRICS, PARAMETERS
 from rotnet_lib.suites.plan import Options, make_plan
-from rotnet_lib.suites.suite import preset_named, suite_names
+from rotnet_lib.suites.suite import load_collection, preset_named, suite_names
 
 COMMANDS = ["reproduce", "status", "run", "data", "import-weights", "doctor", "bench"]
 TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
@@ -79,6 +80,8 @@ def test_help_of_reproduce_shows_defaults() -> None:
         (["run", "prob"], ["unknown notebook 'prob'", "did you mean 'probe'?", "pretrain, probe, finetune, inspect"]),
         (["run", "probe"], ["no finished pretext run", "rotnet run pretrain"]),
         (["run", "probe", "-p", "backbone", "random"], ["arch and dataset must be given"]),
+        (["run", "probe", "--preset", "quick", "-p", "backbone", "random-rescaled"], ["arch and dataset must be given"]),
+        (["run", "pretrain", "-p", "arch", "7"], ["unknown arch '7'"]),
         (["reproduce", "tabel3"], ["unknown suite 'tabel3'", "did you mean 'table3'?"]),
         (["reproduce", "table3", "--preset", "quik"], ["unknown preset 'quik'", "did you mean 'quick'?"]),
         (["reproduce", "table3", "--preset", "quick", "--set", "epohcs=1"], ["'epohcs'", "did you mean 'epochs'?"]),
@@ -86,7 +89,10 @@ def test_help_of_reproduce_shows_defaults() -> None:
         (["reproduce", "table3", "--seeds", "0"], ["seeds: at least 1"]),
         (["reproduce", "cifar1"], ["unknown suite 'cifar1'", "did you mean 'cifar10'?"]),
         (["reproduce", "cifar10", "--preset", "quick", "--set", "rotnt.lr=1"], ["'rotnt'", "did you mean 'rotnet'?"]),
+        (["reproduce", "table5", "--preset", "paper"], ["imagenet", "train"]),
         (["status", "tabel3"], ["unknown suite 'tabel3'"]),
+        (["status", "table5", "--preset", "paper"], ["imagenet", "train"]),
+        (["status", "--preset", "quik"], ["unknown preset 'quik'", "did you mean 'quick'?"]),
         (["data", "shape"], ["unknown dataset 'shape'", "did you mean 'shapes'?"]),
         (["data", "imagefolder:/no/photos"], ["no folder /no/photos/train", "<class>"]),
         (["import-weights", "net", "out", "--arch", "nin5"], ["'nin5'; did you mean 'nin4'?", "alexnet, nin4"]),
@@ -189,6 +195,17 @@ def test_status_without_a_suite_is_of_all() -> None:
     assert [line.split()[0] for line in output.splitlines() if not line.startswith(" ")] == suite_names()
 
 
+def test_status_goes_on_past_a_suite_whose_data_is_not_here() -> None:
+    result = rotnet("status", "--preset", "paper")
+    assert result.exit_code == 0
+    told = {line.split()[0]: line for line in result.output.splitlines() if re.match(r"[\w-]+:? ", line)}
+    missing = load_collection("imagenet").suites
+    assert sorted(told) == sorted([f"{name}:" if name in missing else name for name in suite_names()])
+    for name in missing:
+        assert "imagenet" in told[f"{name}:"]
+    assert told["table3"] == "table3 (preset paper): 7 missing"
+
+
 @pytest.mark.usefixtures("no_kernel")
 def test_arguments_behind_the_dashes_go_to_snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
@@ -210,7 +227,7 @@ def test_run_hands_the_whole_config_to_the_notebook(monkeypatch: pytest.MonkeyPa
     notebook, parameters, directory = given
     assert notebook == "pretrain"
     assert parameters["dataset"] == "shapes"  # the preset's
-    assert parameters["batch_size"] == preset_named("quick").set["pretrain"]["batch_size"]
+    assert parameters["batch_size"] == preset_named("quick").set["cifar10"]["pretrain"]["batch_size"]
     assert parameters["epochs"] == 2
     assert parameters["task_options"]["angles"] == [0, 180]
     assert directory.name.startswith("rotation-nin4-")
@@ -224,6 +241,34 @@ def test_run_takes_the_presets_values_for_the_task_asked_for(monkeypatch: pytest
     suite = {run.key: run.config.model_dump() for run in make_plan("table3", Options(preset="quick")).runs}
     assert given[0]["epochs"] == suite["supervised"]["epochs"]
     assert given[0]["batch_size"] == suite["supervised"]["batch_size"]
+
+
+LINEAR = ["-p", "classifier", "linear", "-p", "layer", "conv1,conv2,conv3,conv4,conv5"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["pretrain", "-p", "arch", "alexnet"], "rotnet"),
+        (["pretrain", "-p", "arch", "alexnet", "-p", "task", "labels"], "supervised"),
+        (["probe", "-p", "arch", "alexnet", "-p", "backbone", "random", *LINEAR], "linear-random"),
+        (["probe", "-p", "backbone", "ROTNET", *LINEAR], "linear-rotnet"),
+    ],
+    ids=["rotation", "labels", "random", "followed"],
+)
+def test_run_takes_the_presets_values_for_an_alexnet(arguments: list[str], key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the benchmark of the arch, which is told or that of the backbone's run: the same run as the suite's."""
+    given: list[Any] = []
+    monkeypatch.setattr("rotnet_lib.suites.execute.execute", lambda *arguments: given.extend(arguments))
+    runs = {run.key: run for run in make_plan("table5", Options(preset="quick")).runs}
+    rotnet_run = runs["rotnet"].directory.path
+    rotnet_run.mkdir(parents=True)
+    (rotnet_run / PARAMETERS).write_text(yaml.safe_dump(runs["rotnet"].config.model_dump(mode="json")))
+    result = rotnet("run", *(rotnet_run.name if word == "ROTNET" else word for word in arguments), "--preset", "quick")
+    assert result.exit_code == 0, result.output
+    _, parameters, directory = given
+    assert parameters == runs[key].config.model_dump(mode="json")
+    assert directory == runs[key].directory.path
 
 
 @pytest.mark.usefixtures("no_kernel")
@@ -282,10 +327,10 @@ def test_bench_measures_training_matmul_and_loader() -> None:
     result = rotnet("bench", "--seconds", "0.01", "--width", "0.05")
     assert result.exit_code == 0, result.output
     number = r"([\d,.]+)"
-    rate = re.search(rf"width 0\.05, batch 128 x 4: {number} rotated images/s \({number} ms a step\)", result.output)
+    rate = re.search(rf"width 0\.05, 32 pixels, batch 8 x 4: {number} rotated images/s \({number} ms a step\)", result.output)
     assert rate is not None
     per_second, milliseconds = (float(group.replace(",", "")) for group in rate.groups())
-    assert per_second * milliseconds / 1000 == pytest.approx(4 * 128, rel=0.05)
+    assert per_second * milliseconds / 1000 == pytest.approx(4 * 8, rel=0.05)
     assert re.search(rf"{number} % of the \w+ matmul rate", result.output)
     assert re.search(rf"{number} % of a step", result.output)
 

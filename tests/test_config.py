@@ -12,7 +12,7 @@ from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training.pretrain import PretrainConfig
 
-EXECUTION = {"runs", "device", "threads", "compile", "gpus"}
+EXECUTION = {"runs", "max_damaged", "workers", "device", "threads", "compile", "gpus"}
 EXPERIMENT = {"seed", "task", "task_options", "arch", "grey", "labels_per_class", "colour_jitter", "teacher"}
 
 
@@ -48,13 +48,21 @@ def test_an_unknown_parameter_is_named_with_the_nearest(name: str, match: str | 
         ("lr", -0.1, "greater than or equal to 0, not -0.1"),
         ("lr", float("nan"), "finite"),
         ("lr", float("inf"), "finite"),
-        ("lr", None, "number, not None"),
+        ("lr", "fast", "number"),
         ("momentum", 1, "less than 1, not 1"),
         ("lr_decay", 1.5, "less than or equal to 1, not 1.5"),
         ("schedule", "cosine", "'step' or 'one-cycle', not 'cosine'"),
         ("device", "gpu", "not 'gpu'"),
-        ("augment", "sometimes", "boolean"),
+        ("augment", "sometimes", "'none', 'pad-crop', 'random-crop' or 'resized-crop', not 'sometimes'"),
+        ("augment", False, "not False"),  # as it was written while there was one kind
         ("width", 0, "greater than 0, not 0"),
+        ("crop_pct", 0, "greater than 0, not 0"),
+        ("crop_pct", 1.1, "less than or equal to 1, not 1.1"),
+        ("shrink", 7, "greater than or equal to 8, not 7"),
+        ("stream", "sometimes", "boolean"),
+        ("max_damaged", 1.5, "less than or equal to 1, not 1.5"),
+        ("workers", -1, "greater than or equal to 0, not -1"),
+        ("gpus", 0, "greater than or equal to 1, not 0"),
         ("image_size", 4, "greater than or equal to 8, not 4"),
         ("train_size", 0, "greater than or equal to 1, not 0"),
         ("lr_milestones", 0.5, "tuple, not 0.5"),
@@ -182,6 +190,11 @@ OTHER: dict[str, Any] = {
     "arch": "nin5",
     "dataset": "shapes",
     "image_size": 16,
+    "crop_pct": 0.5,
+    "stream": True,
+    "shrink": 256,
+    "max_damaged": 0.5,
+    "workers": 2,
     "train_size": 10,
     "test_size": 10,
     "epochs": 7,
@@ -192,7 +205,7 @@ OTHER: dict[str, Any] = {
     "lr_decay": 0.5,
     "momentum": 0.5,
     "weight_decay": 0.0,
-    "augment": False,
+    "augment": "none",
     "width": 0.5,
     "grey": True,
     "labels_per_class": 20,
@@ -219,18 +232,11 @@ def test_differences_from_the_protocol_are_those_of_protocol_fields(field: str) 
     assert other.protocol_differences() == expected
 
 
-def test_the_defaults_are_the_published_schedule() -> None:
-    config = PretrainConfig.build({})
-    assert config.protocol_differences() == {}
-    assert (config.dataset, config.arch, config.epochs, config.batch_size) == ("cifar10", "nin4", 100, 128)
-    assert (config.lr, config.lr_decay, config.momentum, config.weight_decay) == (0.1, 0.2, 0.9, 5e-4)
-    assert [round(milestone * config.epochs) for milestone in config.lr_milestones] == [30, 60, 80]
-
-
 def test_a_stage_that_does_not_train_has_no_schedule() -> None:
     """What every run has: a seed, data, a device; what only training has is a `TrainingConfig`'s."""
     of_runs, of_training = set(RunConfig.model_fields), set(TrainingConfig.model_fields)
-    assert {"seed", "dataset", "image_size", "train_size", "test_size", "grey", "device", "threads"} <= of_runs
+    assert {"seed", "dataset", "image_size", "crop_pct", "train_size", "test_size", "grey", "stream", "shrink"} <= of_runs
+    assert {"max_damaged", "workers", "device", "threads"} <= of_runs
     assert of_runs < of_training
     assert of_training - of_runs == {
         *("labels_per_class", "epochs", "batch_size", "lr", "schedule", "lr_milestones", "lr_decay", "momentum"),

@@ -67,20 +67,20 @@ def test_more_gpus_than_there_are(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: here)
     with pytest.raises(RotnetError, match=rf"gpus: 4 asked for, this machine {said}.*device=cpu: 4 processes"):
-        launch.check_processes(config(tiny, gpus=4, device=device))
+        launch.check_devices(config(tiny, device=device), 4)
 
 
 def test_as_many_gpus_as_there_are_and_any_number_of_processes_on_the_cpu(
     tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launch.check_processes(config(tiny, gpus=16, device="cpu"))
+    launch.check_devices(config(tiny, device="cpu"), 16)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    launch.check_processes(config(tiny, gpus=4, device="auto"))
+    launch.check_devices(config(tiny, device="auto"), 4)
 
 
 def test_a_batch_that_does_not_divide(tiny: dict[str, Any]) -> None:
     with pytest.raises(RotnetError, match=r"a batch of 16 images does not divide among 3 processes.*multiple of gpus"):
-        pretrain(config(tiny, gpus=3))
+        config(tiny, gpus=3)
 
 
 def test_a_task_that_one_process_must_train(tiny: dict[str, Any]) -> None:
@@ -128,7 +128,7 @@ def test_cores_are_shared_out_unless_the_user_says_how_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     torchrun(f'echo $OMP_NUM_THREADS >> {tmp_path}/threads; cp {tmp_path}/result.json "$run/outcome.json"')
-    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     launch.launch(directory, config(tiny))
     monkeypatch.delenv("OMP_NUM_THREADS")
@@ -172,7 +172,7 @@ def test_other_nodes_are_told_what_to_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     torchrun(f'cp {tmp_path}/result.json "$run/outcome.json"')
-    options = "--nnodes=2 --node-rank=0 --rdzv-backend=c10d --rdzv-endpoint=host:29500"
+    options = "--nnodes=2 --node-rank=0 --master-addr=host --master-port=29500"
     monkeypatch.setenv("ROTNET_TORCHRUN", options)
     assert launch.is_wanted(config(tiny, gpus=1))  # a GPU a node
     launch.launch(directory, config(tiny))
@@ -190,7 +190,7 @@ def test_one_process_is_not_launched(tiny: dict[str, Any]) -> None:
 
 
 def failing(users: bool, message: str) -> str:
-    failure = launch.Failure(process=1, users=users, message=message).model_dump_json()
+    failure = launch.Failure(process=1, processes=4, users=users, message=message).model_dump_json()
     return f"echo traceback >&2; echo '{failure}' > \"$run/failure.json\"; exit 1"
 
 
@@ -207,7 +207,7 @@ def test_another_error_says_which_process_failed_and_how(
     tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun
 ) -> None:
     torchrun(failing(False, "Traceback ...\nKeyError: 3"))
-    with pytest.raises(RuntimeError, match=r"(?s)process 1 of 2 failed \(.*torchrun\.log has more\):\nTrace.*KeyError: 3$"):
+    with pytest.raises(RuntimeError, match=r"(?s)process 1 of 4 failed \(.*torchrun\.log has more\):\nTrace.*KeyError: 3$"):
         launch.launch(directory, config(tiny))
     assert left(directory) == {launch.LOG}
     assert (directory.path / launch.LOG).read_text() == "traceback\n"
@@ -224,7 +224,9 @@ def test_processes_that_were_killed_leave_torchruns_words(
 def test_what_an_earlier_failure_left_does_not_count(
     tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun, result: RunResult, tmp_path: Path
 ) -> None:
-    (directory.path / launch.FAILURE).write_text(launch.Failure(process=0, users=True, message="old").model_dump_json())
+    (directory.path / launch.FAILURE).write_text(
+        launch.Failure(process=0, processes=2, users=True, message="old").model_dump_json()
+    )
     torchrun("exit 1")
     with pytest.raises(RuntimeError, match="exit code 1"):
         launch.launch(directory, config(tiny))

@@ -218,9 +218,9 @@ def test_a_worker_says_what_it_cannot_do_before_it_trains(tiny: dict[str, Any], 
     monkeypatch.setattr(parallel, "is_worker", lambda: True)
     monkeypatch.setattr(parallel, "share", lambda: (0, 3))
     for batch_size, found in ((16, 16), (60, 40)):
-        with pytest.raises(RotnetError, match=f"gpus: a batch of {found} images does not divide among 3 processes"):
+        with pytest.raises(RotnetError, match=f"batch_size: {found} images are not 3 equal parts"):
             pretrain(PretrainConfig.build(tiny | {"batch_size": batch_size}))
-    with pytest.raises(RotnetError, match="this task trains in one process, not in 3; leave gpus out"):
+    with pytest.raises(RotnetError, match=r"this task trains in one process, not in 3\. Unset ROTNET_TORCHRUN"):
         pretrain(PretrainConfig.build(tiny | {"task": "rotation-instance"}))
     assert not Path("runs").exists()  # only the process that started it opens the directory
 

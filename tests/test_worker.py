@@ -239,7 +239,7 @@ def test_a_workers_error_for_the_user_is_the_notebooks(folder: Path) -> None:
 @slow
 def test_two_nodes(folder: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
     """A process each, on this machine; the second is started with the line that the first prints."""
-    shared = f"--nnodes=2 --rdzv-backend=c10d --rdzv-endpoint=localhost:{free_port} --local-addr=localhost"
+    shared = f"--nnodes=2 --master-addr=localhost --master-port={free_port}"
     monkeypatch.setenv("ROTNET_TORCHRUN", f"{shared} --node-rank=0")
     started: list[subprocess.Popen[bytes]] = []
 
@@ -327,13 +327,13 @@ def test_an_error_of_another_kind_is_told_with_the_end_of_its_traceback(
 
     monkeypatch.setattr(worker, "process_group", broken)
     failure = alone(stage="pretrain", parameters=SMALL, folder=str(tmp_path))
-    assert (failure.process, failure.users) == (1, False)
+    assert (failure.process, failure.processes, failure.users) == (1, 2, False)
     assert failure.message.startswith("Traceback")
     assert failure.message.endswith("KeyError: 'three'")
     assert 'raise KeyError("three")' in failure.message
 
 
 def test_the_first_failure_counts(alone: Callable[..., launch.Failure], tmp_path: Path) -> None:
-    first = launch.Failure(process=0, users=True, message="the first")
+    first = launch.Failure(process=0, processes=2, users=True, message="the first")
     (tmp_path / launch.FAILURE).write_text(first.model_dump_json())
     assert alone(stage="pretrain", parameters={"epochz": 3}, folder=str(tmp_path)) == first

@@ -1,46 +1,27 @@
-"""A dataset in memory: opened by name, decoded once, cut to size."""
+"""A dataset by name: opened, decoded into memory once or made ready to be streamed, cut to size."""
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import safetensors
-import safetensors.numpy
+import psutil
 import torch
 
-from rotnet_lib.data.source import DATASETS, SPLITS, Source, SplitName, Statistics, cache_root
+from rotnet_lib.data import colours
+from rotnet_lib.data.damage import MAX_DAMAGED, Damage
+from rotnet_lib.data.decoded import decoded
+from rotnet_lib.data.listing import SPLITS, Listing, SplitName
+from rotnet_lib.data.shrink import shrunk
+from rotnet_lib.data.source import DATASETS, Source, Statistics
+from rotnet_lib.data.split import Request, Split, balanced
+from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.files import replacing
 
 GREY = ", grey"
 """Behind the title of a dataset whose colour was taken out."""
 
-
-@dataclass(frozen=True)
-class Split:
-    """Images (N, S, S, 3) uint8 RGB and labels (N,) int64.
-
-    Channels come last in memory because that is the layout convolutions run fastest on: the loader hands out views.
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def to(self, device: torch.device) -> "Split":
-        return Split(self.images.to(device), self.labels.to(device))
-
-    def first_per_class(self, per_class: int, classes: tuple[str, ...]) -> "Split":
-        """The first `per_class` images of each class, interleaved by class: images (K*C, S, S, 3), labels (K*C,).
-
-        Raises RotnetError naming the class that has fewer.
-        """
-        return Split(*(torch.from_numpy(a) for a in _first_per_class(*self._arrays(), per_class, classes)))
-
-    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.images.numpy(), self.labels.numpy()
+_SAMPLE = 1024
+"""Images of a streamed split whose pixels stand for all of them, in the statistics."""
 
 
 @dataclass(frozen=True)
@@ -54,55 +35,78 @@ class Dataset:
     fingerprint: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    train: Split
-    test: Split
+    train: Split | StreamedSplit
+    test: Split | StreamedSplit
 
 
-def open_source(name: str, image_size: int | None = None) -> Source:
+def open_source(name: str, image_size: int | None = None, crop_pct: float = 1.0) -> Source:
     """The dataset of that name, not yet decoded.
+
+    Args:
+        name: as for `load_dataset`.
+        image_size: S, side of what a network sees, in pixels; None: the dataset's own.
+        crop_pct: S over the side that images are resized to first.
 
     Raises:
         RotnetError: there is no such dataset, or its data is not here; the message says what brings it.
     """
     kind, colon, argument = name.partition(":")
     if kind not in DATASETS:
-        raise unknown("dataset", name, (f"{n}:/path" if n == "imagefolder" else n for n in DATASETS))
-    if bool(argument) != (kind == "imagefolder") or (colon and not argument):
-        remedy = "give its folder: imagefolder:/path" if not argument and kind == "imagefolder" else f"write just {kind}"
+        raise unknown("dataset", name, (f"{n}:/path" if DATASETS[n].argument == "folder" else n for n in DATASETS))
+    takes = DATASETS[kind].argument
+    if (takes == "folder" and not argument) or (takes == "none" and argument) or (colon and not argument):
+        remedy = "give its folder: imagefolder:/path" if takes == "folder" else f"write just {kind}"
         raise RotnetError(f"dataset '{name}' is not complete or too long: {remedy}.")
-    return DATASETS[kind](argument, image_size)
+    return DATASETS[kind](argument, image_size, crop_pct)
 
 
 def load_dataset(
     name: str,
     *,
     image_size: int | None = None,
+    crop_pct: float = 1.0,
     train_size: int | None = None,
     test_size: int | None = None,
     grey: bool = False,
+    stream: bool | None = None,
+    shrink: int | None = None,
+    max_damaged: float = MAX_DAMAGED,
+    workers: int | None = None,
 ) -> Dataset:
-    """Decode a dataset, from the cache where it has been decoded before.
+    """A dataset in memory, from the cache where it has been decoded before, or streamed from its files.
 
     Args:
-        name: `cifar10`, `fashion-mnist`, `shapes` or `imagefolder:/path`.
-        image_size: side in pixels; None: the dataset's own.
+        name: `cifar10`, `fashion-mnist`, `imagenet`, `places205`, `tiny-imagenet`, `shapes`, `shapes:1`, `imagefolder:/path`.
+        image_size: S, side of what a network sees, in pixels; None: the dataset's own.
+        crop_pct: S over R, the side that images are resized to before S pixels are cut out.
         train_size, test_size: this many images, the first of each class in equal parts; None: all.
         grey: put each pixel's luminance (ITU-R 601) in all three channels.
+        stream: read the files batch by batch; None: if the dataset does not fit in memory.
+        shrink: read a copy of the files whose shorter side is this many pixels, made once (see `shrunk`).
+        max_damaged: share of a split's files, above which it is an error that they cannot be read.
+        workers: processes that read a streamed split; None: one a core.
 
     Raises:
-        RotnetError: no such data, a damaged image (named), more images asked for than there are.
+        RotnetError: no such data, too many damaged images (named), more images asked for than there are, more than fit in
+            memory, no files to stream or to shrink.
     """
-    source = open_source(name, image_size)
-    splits = {}
+    source = open_source(name, image_size, crop_pct)
+    streamed = source.streamed if stream is None else stream
+    if not source.files and (streamed or shrink):
+        field = "stream" if streamed else "shrink"
+        raise RotnetError(f"{field}: {name} is not made of image files here. Leave it out.")
+    if not streamed:
+        _check_memory(name, source, {"train": train_size, "test": test_size})
+    damages = {split: Damage(f"the {split} split of {name}", len(files), max_damaged) for split, files in source.files.items()}
+    files = shrunk(source.files, shrink, damages, workers) if shrink else source.files
+    splits: dict[SplitName, Split | StreamedSplit] = {}
     for split, size in zip(SPLITS, (train_size, test_size), strict=True):
-        images, labels = _decode(name, source, split, size)
-        if size is not None:
-            images, labels = _cut(images, labels, size, source.classes, name, split)
-        if grey:
-            images = _grey(images)
-        splits[split] = Split(torch.from_numpy(images), torch.from_numpy(labels))
+        if streamed:
+            splits[split] = _streamed(name, source, split, size, files[split], damages[split], grey, workers)
+        else:
+            splits[split] = _in_memory(name, source, split, size, files, damages, grey, shrink)
     published = None if grey else source.statistics
-    mean, std = published or _statistics(splits["train"].images.numpy())
+    mean, std = published or _statistics(splits["train"])
     return Dataset(
         name,
         source.title + GREY if grey else source.title,
@@ -116,78 +120,68 @@ def load_dataset(
     )
 
 
-def _decode(name: str, source: Source, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
-    if not source.cached:
-        return source.decode(split, count)
-    extent = count if source.generated else None  # as many as one asks for, so the number is part of what is kept
-    key = hashlib.sha256(repr((name, source.fingerprint, split, extent)).encode()).hexdigest()[:16]
-    path = cache_root() / f"{name.partition(':')[0]}-{source.image_size}-{split}-{key}.safetensors"
-    if not path.exists():
-        images, labels = source.decode(split, count)
-        try:
-            with replacing(path) as temporary:
-                # Contiguous, since safetensors writes any other array's bytes in the order they happen to lie in memory.
-                arrays = {"images": np.ascontiguousarray(images), "labels": np.ascontiguousarray(labels)}
-                safetensors.numpy.save_file(arrays, temporary)
-        except OSError as error:
-            raise RotnetError(f"cannot keep the decoded images in {path.parent}: {error}. Set ROTNET_CACHE.") from None
-        return images, labels
-    try:
-        arrays = safetensors.numpy.load_file(path)
-        return arrays["images"], arrays["labels"]
-    except (safetensors.SafetensorError, KeyError, OSError) as error:
-        raise RotnetError(f"the decoded images in {path} are damaged ({error}). Delete that file and run again.") from None
+def _in_memory(
+    name: str,
+    source: Source,
+    split: SplitName,
+    size: int | None,
+    files: Mapping[SplitName, Listing],
+    damages: Mapping[SplitName, Damage],
+    grey: bool,
+    shrink: int | None,
+) -> Split:
+    images, labels, damaged = decoded(name, source, split, size, files.get(split), damages.get(split), shrink)
+    if size is not None:
+        kept = _kept(labels, size, source, name, split)
+        images, labels = images[kept], labels[kept]
+    if grey:
+        images = colours.grey(images)
+    return Split(torch.from_numpy(images), torch.from_numpy(labels), source.image_size, damaged)
 
 
-def _cut(
-    images: np.ndarray, labels: np.ndarray, size: int, classes: tuple[str, ...], name: str, split: str
-) -> tuple[np.ndarray, np.ndarray]:
-    if size > len(images):
-        raise RotnetError(f"{split}_size: {size} images asked for, but the {split} split of {name} has {len(images)}.")
-    order = np.argsort(_rank_in_class(labels, len(classes)), kind="stable")
-    kept = order[:size]
-    return images[kept], labels[kept]
+def _streamed(
+    name: str,
+    source: Source,
+    split: SplitName,
+    size: int | None,
+    files: Listing,
+    damage: Damage,
+    grey: bool,
+    workers: int | None,
+) -> StreamedSplit:
+    found = StreamedSplit(files, source.side, source.image_size, grey=grey, damage=damage, workers=workers)
+    return found if size is None else found.part(_kept(files.labels, size, source, name, split))
 
 
-def _first_per_class(
-    images: np.ndarray, labels: np.ndarray, per_class: int, classes: tuple[str, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.bincount(labels, minlength=len(classes))
-    smallest = int(counts.argmin())
-    if counts[smallest] < per_class:
+def _kept(labels: np.ndarray, size: int, source: Source, name: str, split: SplitName) -> np.ndarray:
+    if size > len(labels):
+        raise RotnetError(f"{split}_size: {size} images asked for, but the {split} split of {name} has {len(labels)}.")
+    return balanced(labels, size, len(source.classes))
+
+
+def _check_memory(name: str, source: Source, sizes: Mapping[SplitName, int | None]) -> None:
+    """Raises RotnetError if the images would take more than half of the memory that is left."""
+    # Of files all are decoded, whatever part is asked for.
+    count = sum(map(len, source.files.values())) if source.files else sum(size or 0 for size in sizes.values())
+    needed, available = count * source.side**2 * 3, psutil.virtual_memory().available
+    if needed > available / 2:
+        remedy = "Stream it: -p stream true; or take a smaller image_size." if source.files else "Take fewer or smaller images."
         raise RotnetError(
-            f"labels_per_class: {per_class} asked for, but class '{classes[smallest]}' has {counts[smallest]} images. "
-            "Take fewer, or a larger train_size."
+            f"{name} needs {needed / 2**30:.1f} GiB in memory ({count} images of {source.side} x {source.side} pixels), and "
+            f"{available / 2**30:.1f} GiB are available here, of which it may take half. {remedy}"
         )
-    rank = _rank_in_class(labels, len(classes))
-    kept = np.flatnonzero(rank < per_class)
-    kept = kept[np.argsort(rank[kept], kind="stable")]
-    return images[kept], labels[kept]
 
 
-def _rank_in_class(labels: np.ndarray, classes: int) -> np.ndarray:
-    """For each image how many images of its class stand before it, (N,) int64."""
-    rank = np.empty_like(labels)
-    for label in range(classes):
-        of_class = np.flatnonzero(labels == label)
-        rank[of_class] = np.arange(len(of_class))
-    return rank
-
-
-def _grey(images: np.ndarray) -> np.ndarray:
-    """(N, S, S, 3) uint8 with the luminance in every channel, in chunks so that no float copy of the whole set is made."""
-    result = np.empty_like(images)
-    for start in range(0, len(images), 1024):
-        luminance = images[start : start + 1024] @ np.array([0.299, 0.587, 0.114])
-        result[start : start + 1024] = luminance.round().astype(np.uint8)[..., None]
-    return result
-
-
-def _statistics(images: np.ndarray) -> Statistics:
-    """Channel means and standard deviations of 255, in chunks so that no float copy of the whole set is made."""
+def _statistics(split: Split | StreamedSplit) -> Statistics:
+    """Channel means and standard deviations of 255; of a streamed split those of 1 024 images spread evenly over it."""
     total, squares, count = np.zeros(3), np.zeros(3), 0
-    for start in range(0, len(images), 1024):
-        pixels = images[start : start + 1024].reshape(-1, 3).astype(np.float64)
+    if isinstance(split, Split):
+        chunks = (part.numpy() for part in split.images.split(1024))  # so that no float copy of the whole set is made
+    else:
+        places = torch.linspace(0, len(split) - 1, min(len(split), _SAMPLE)).round().long()
+        chunks = (found.images.numpy() for found in split.cut(Request(part) for part in places.split(64)))
+    for chunk in chunks:
+        pixels = chunk.reshape(-1, 3).astype(np.float64)
         total += pixels.sum(0)
         squares += (pixels**2).sum(0)
         count += len(pixels)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from rotnet_lib.data.download import downloading
-from rotnet_lib.data.source import DATASETS, SplitName, Statistics, data_root
+from rotnet_lib.data.listing import SplitName
+from rotnet_lib.data.source import DATASETS, Source, data_root, fixed_size
 from rotnet_lib.errors import RotnetError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -14,11 +15,11 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 @DATASETS.register("fashion-mnist")
-class FashionMnist:
+class FashionMnist(Source):
     """60 000 training and 10 000 test images of 10 kinds of clothing, 28 x 28 grey (Xiao et al., 2017), as RGB."""
 
     title = "Fashion-MNIST"
-    classes: tuple[str, ...] = (
+    classes = (
         "t-shirt",
         "trouser",
         "pullover",
@@ -30,16 +31,14 @@ class FashionMnist:
         "bag",
         "ankle boot",
     )
-    image_size = 28
-    generated = False
-    statistics: Statistics | None = None
+    side = 28
+    usual_size = 28
     cached = False
 
-    def __init__(self, argument: str, image_size: int | None) -> None:
+    def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None:
         from torchvision.datasets import FashionMNIST  # takes seconds to import: only where it is needed
 
-        if image_size not in (None, 28):
-            raise RotnetError(f"image_size: fashion-mnist has 28 x 28 images, not {image_size}. Leave it out.")
+        self.image_size = fixed_size("fashion-mnist", self.side, image_size, crop_pct)
         self.fingerprint = "fashion-mnist-" + "-".join(md5[:8] for _, md5 in FashionMNIST.resources)
 
     def location(self) -> str:

@@ -1,64 +1,112 @@
 """What a dataset has to offer, and the register of those there are.
 
-A new dataset is one file with a class of this shape under `@DATASETS.register("name")`, and its import in
+A new dataset is one file with a subclass of `Source` under `@DATASETS.register("name")`, and its import in
 `rotnet_lib/data/__init__.py`.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from rotnet_lib.data.listing import Listing, SplitName
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import from_project
 from rotnet_lib.registry import Registry
-
-SplitName = Literal["train", "test"]
-SPLITS: tuple[SplitName, SplitName] = ("train", "test")
-
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of the RGB channels, of 255."""
 
+IMAGENET_STATISTICS: Statistics = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+"""Of ImageNet's training images, as everybody uses them (and the authors for Places205 too)."""
 
-class Source(Protocol):
-    """A dataset that can be decoded as a whole into memory.
+
+QUICK = "PRESET=quick needs no data."
+"""What may be done without a dataset that cannot be downloaded here."""
+
+
+class Counts(NamedTuple):
+    """How large a dataset is."""
+
+    train: int
+    test: int
+    classes: int
+
+
+class Source:
+    """A dataset, not yet decoded.
+
+    Made of image files, which `files` lists and `load_dataset` decodes, or of something else, which `decode` turns into
+    images.
 
     Attributes:
         title: the data's name in a report (`"CIFAR-10 (JPEG copy)"`).
         classes: class names; the label of class i is i.
-        image_size: side of the square images that `decode` gives, in pixels.
+        image_size: S, side of the square images that a network sees, in pixels.
+        side: R, at least S: what the shorter side is resized to before S pixels are cut out; of the images of `decode`.
         fingerprint: changes when the images, their labels or their decoding change. Known without decoding.
+        files: the image files of both splits; empty where the dataset is not made of files.
         statistics: mean and standard deviation of the RGB channels, of 255, where the protocol states them; None: they
             are computed from the training images.
         generated: whether there are as many images as one asks for.
         cached: whether decoding takes long enough to be worth doing once for all runs.
+        streamed: whether the images do not fit in memory and are decoded batch by batch.
+        argument: what stands behind the colon of the dataset's name: nothing, a folder, or optionally a number.
+        published_title: the name under which published figures give results on this data; None: none do.
+        published: counts of the whole set that those figures are of.
+        usual_size: S where none is asked for, in pixels.
     """
 
     title: str
     classes: tuple[str, ...]
     image_size: int
+    side: int
     fingerprint: str
-    statistics: Statistics | None
-    generated: bool
-    cached: bool
+    files: Mapping[SplitName, Listing] = {}
+    statistics: Statistics | None = None
+    generated: ClassVar[bool] = False
+    cached: bool = True
+    streamed: ClassVar[bool] = False
+    argument: ClassVar[Literal["none", "folder", "number"]] = "none"
+    published_title: ClassVar[str | None] = None
+    published: ClassVar[Counts | None] = None
+    usual_size: ClassVar[int]
 
-    def __init__(self, argument: str, image_size: int | None) -> None:
+    def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None:
         """`argument` is what stands behind the colon of the dataset's name (`imagefolder:/path`), often nothing.
 
         Raises RotnetError if the data is not there and cannot be brought, saying what brings it.
         """
+        raise NotImplementedError
 
     def location(self) -> str:
         """Where the images are, or where they come from."""
+        raise NotImplementedError
 
     def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Images (N, S, S, 3) uint8 RGB and labels (N,) int64, all of the split or at least its first `count`
+        """Images (N, R, R, 3) uint8 RGB and labels (N,) int64, all of the split or at least its first `count`
         images balanced over classes (`count` spares a generated dataset needless work; others may ignore it).
         """
+        raise NotImplementedError
 
 
 DATASETS = Registry[type[Source]]("dataset")
+
+
+def resized_side(image_size: int, crop_pct: float) -> int:
+    """R: what the shorter side is resized to so that S = `image_size` pixels are `crop_pct` of it. 256 for 224, 0.875."""
+    return round(image_size / crop_pct)
+
+
+def fixed_size(name: str, side: int, image_size: int | None, crop_pct: float) -> int:
+    """S of a dataset whose images are all `side` pixels wide. Raises RotnetError if another is asked for."""
+    shown = round(side * crop_pct)
+    if image_size not in (None, shown):
+        cut = f", of which crop_pct {crop_pct:g} leaves {shown}" if shown != side else ""
+        raise RotnetError(f"image_size: {name} has {side} x {side} images{cut}, not {image_size}. Leave it out.")
+    return shown
 
 
 def data_root() -> Path:

@@ -4,19 +4,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import torch
 from pydantic import Field, field_validator, model_validator
 
 from rotnet_lib.config import EXPERIMENT, Fraction, RunConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models import ARCHS, Backbone, make_backbone
+from rotnet_lib.models.backbone import sample_backbone
+from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs import PARAMETERS, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
-from rotnet_lib.seeds import seeded
+from rotnet_lib.seeds import generator, seeded
 from rotnet_lib.training.checkpoints import backbone_header, load_backbone
 from rotnet_lib.training.schedules import epochs_after
 
-RANDOM, NEWEST = "random", "newest"
+RANDOM, RESCALED, NEWEST = "random", "random-rescaled", "newest"
+UNTRAINED = (RANDOM, RESCALED)
+
+_RESCALING_IMAGES = 256
+"""Training images that a random backbone is rescaled by: some 10^5 responses a channel even where maps are small."""
 
 
 class BackboneConfig(RunConfig):
@@ -35,7 +42,7 @@ class BackboneConfig(RunConfig):
     )
     backbone: str = Field(
         NEWEST,
-        description="name or path of a run; newest: the newest finished pretext run that fits; random: untrained",
+        description="run or path; newest: the newest pretext run that fits; random: untrained; random-rescaled: by data",
         json_schema_extra=EXPERIMENT,
     )
     checkpoint: Fraction | None = Field(
@@ -60,7 +67,7 @@ class BackboneConfig(RunConfig):
         return super().build(_follow_backbone(values, cls))
 
     def protocol(self) -> dict[str, Any]:
-        return super().protocol() | {"dataset": "cifar10", "width": 1.0}
+        return super().protocol() | {"width": 1.0}
 
     @classmethod
     def fits(cls, parameters: Mapping[str, Any]) -> bool:
@@ -74,7 +81,7 @@ class BackboneConfig(RunConfig):
 
     @model_validator(mode="after")
     def _layers_of_arch(self) -> Self:
-        backbone = _sample(self.arch)
+        backbone = sample_backbone(self.arch)
         for layer in self.layer:
             if self.layer != ("all",):
                 backbone.check_layer(layer)
@@ -84,23 +91,28 @@ class BackboneConfig(RunConfig):
 
     @model_validator(mode="after")
     def _checkpoint_of_run(self) -> Self:
-        if self.checkpoint and self.backbone == RANDOM:
+        if self.checkpoint and self.backbone in UNTRAINED:
             raise ValueError("checkpoint: a random backbone has no epochs; leave it out")
         return self
 
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers named, `all` spelled out."""
-        return _sample(self.arch).taps if self.layer == ("all",) else self.layer
+        return sample_backbone(self.arch).taps if self.layer == ("all",) else self.layer
 
     def make_backbone(self, data: Dataset) -> Backbone:
         """The backbone: loaded, or freshly initialised.
 
         Raises RotnetError if the checkpoint is missing, damaged or of another arch or width.
         """
-        if self.backbone == RANDOM:
+        if self.backbone in UNTRAINED:
             with seeded(self.seed, "weights"):
-                return make_backbone(self.arch, width=self.width, mean=data.mean, std=data.std)
+                backbone = make_backbone(self.arch, width=self.width, mean=data.mean, std=data.std)
+            if self.backbone == RESCALED:
+                count = min(_RESCALING_IMAGES, len(data.train))
+                places = generator(torch.device("cpu"), self.seed, "rescaling")
+                rescale_by_data(backbone, data.train.read(torch.randperm(len(data.train), generator=places)[:count]))
+            return backbone
         path = self.weights_file()
         backbone = load_backbone(path)
         if (backbone.arch, backbone.width) != (self.arch, self.width):
@@ -127,12 +139,7 @@ class BackboneConfig(RunConfig):
 
 
 def _split(layer: Any) -> Any:
-    return tuple(part.strip() for part in layer.split(",")) if isinstance(layer, str) else layer
-
-
-def _sample(arch: str) -> Backbone:
-    """A tiny backbone of that arch, to ask it for its taps."""
-    return make_backbone(arch, width=0.01, mean=(0,) * 3, std=(1,) * 3)
+    return layer if isinstance(layer, list | tuple) else tuple(part.strip() for part in str(layer).split(","))
 
 
 def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
@@ -142,11 +149,11 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
     runs = values.get("runs", "runs")
     backbone = own_name(str(values.get("backbone", NEWEST)), runs)
     values = values | {"backbone": backbone}
-    if backbone == RANDOM:
+    if backbone in UNTRAINED:
         missing = [name for name in ("arch", "dataset") if name not in values]
         if missing:
             raise RotnetError(
-                f"{cls.stage}: backbone 'random' follows no run, so {' and '.join(missing)} must be given. "
+                f"{cls.stage}: backbone '{backbone}' follows no run, so {' and '.join(missing)} must be given. "
                 f"Archs: {', '.join(ARCHS)}."
             )
         return {"width": 1.0, "grey": False} | values
@@ -159,13 +166,13 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
     if checkpoint.is_file() and not (checkpoint.parent / PARAMETERS).exists():
         return _follow_file(checkpoint, values, cls)
     if not checkpoint.parent.is_dir() or checkpoint.parent == from_project("."):
-        raise unknown("backbone", backbone, (NEWEST, RANDOM, *(run.name for run in all_runs(from_project(runs)))))
+        raise unknown("backbone", backbone, (NEWEST, *UNTRAINED, *(run.name for run in all_runs(from_project(runs)))))
     upstream = RunDirectory(checkpoint.parent).parameters()
     followed = {"arch": upstream["arch"], "width": upstream["width"], "grey": upstream.get("grey", False)}
     if "dataset" not in values:
         # The sizes belong to the dataset: with another one the upstream's would mean nothing.
-        for name in ("dataset", "image_size", "train_size", "test_size"):
-            if name not in values and upstream[name] is not None:
+        for name in ("dataset", "image_size", "crop_pct", "train_size", "test_size", "stream", "shrink"):
+            if name not in values and upstream.get(name) is not None:
                 followed[name] = upstream[name]
     return followed | values
 
@@ -184,7 +191,7 @@ def _follow_file(path: Path, values: dict[str, Any], cls: type[BackboneConfig]) 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:
     """The newest finished pretrain run, of a pretext task, whose arch has the layers asked for."""
     layers = _split(values.get("layer", cls.model_fields["layer"].default))
-    taps = {tap: None for arch in ARCHS for tap in _sample(arch).taps}  # in order, each once
+    taps = {tap: None for arch in ARCHS for tap in sample_backbone(arch).taps}  # in order, each once
     for layer in layers:
         if layer != "all" and layer not in taps:
             raise unknown("layer", layer, (*taps, "all"))
@@ -199,7 +206,7 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
             continue
         if any(parameters[name] != values[name] for name in ("arch", "width", "dataset") if name in values):
             continue
-        if all(layer == "all" or layer in _sample(parameters["arch"]).taps for layer in layers):
+        if all(layer == "all" or layer in sample_backbone(parameters["arch"]).taps for layer in layers):
             print(f"backbone: {run.name} (the newest pretext run that fits)")
             return run
     wanted = ", ".join(f"{name}={values[name]}" for name in ("arch", "width", "dataset") if name in values)

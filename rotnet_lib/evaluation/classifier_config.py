@@ -5,30 +5,14 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator
 
-from rotnet_lib.config import EXPERIMENT, Fraction, TrainingConfig
+from rotnet_lib.config import EXPERIMENT, TrainingConfig
 from rotnet_lib.evaluation.backbone_config import BackboneConfig
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models import CLASSIFIERS
 
-_SCHEDULES: dict[str, dict[str, Any]] = {
-    "linear": {"epochs": 50, "lr_milestones": (0.4, 0.8, 0.9)},
-    "nonlinear": {"epochs": 50, "lr_milestones": (0.4, 0.8, 0.9)},
-    "conv": {"epochs": 100, "lr_milestones": (0.35, 0.7, 0.85)},
-    "rest": {"epochs": 100, "lr_milestones": (0.35, 0.7, 0.85)},
-}
-"""docs/protocol.md, "CIFAR-10": x0.2 after 20, 40, 45 of 50 epochs, or after 35, 70, 85 of 100. It has no linear probe on NIN;
-that one takes the non-linear probe's schedule. The rest of a NIN takes the conv probe's, which it is on a NIN of 3 blocks."""
-
 
 class ClassifierConfig(BackboneConfig, TrainingConfig):
     """Parameters of a classifier on a backbone. Those left at None follow the backbone's run, or the protocol."""
-
-    # None in a notebook, filled by `build`, as in `BackboneConfig`.
-    epochs: int = Field(None, ge=1, description="None: the protocol's for the classifier")  # type: ignore[assignment]
-    lr_milestones: tuple[Fraction, ...] = Field(
-        None,  # type: ignore[arg-type]
-        description="fractions of the run after which the rate falls; None: the protocol's for the classifier",
-    )
 
     classifier: str = Field("nonlinear", description="linear, nonlinear, conv or rest", json_schema_extra=EXPERIMENT)
     views: Views = Field(
@@ -42,14 +26,9 @@ class ClassifierConfig(BackboneConfig, TrainingConfig):
 
     @classmethod
     def build(cls, parameters: Mapping[str, Any]) -> Self:
-        classifier = str(parameters.get("classifier") or cls.model_fields["classifier"].default)
-        CLASSIFIERS[classifier]  # first: a wrong name must not be answered with what the folder of runs lacks
-        given = {name: value for name, value in parameters.items() if value is not None}
-        return super().build(_SCHEDULES.get(classifier, {}) | given)
-
-    def protocol(self) -> dict[str, Any]:
-        schedule = {name: list(v) if isinstance(v, tuple) else v for name, v in _SCHEDULES.get(self.classifier, {}).items()}
-        return super().protocol() | schedule
+        classifier = parameters.get("classifier") or cls.model_fields["classifier"].default
+        CLASSIFIERS[str(classifier)]  # first: a wrong name must not be answered with what the folder of runs lacks
+        return super().build({**parameters, "classifier": classifier})
 
     @field_validator("classifier")
     @classmethod

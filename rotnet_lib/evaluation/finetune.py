@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from rotnet_lib.config import EXPERIMENT
-from rotnet_lib.evaluation.backbone_config import RANDOM
+from rotnet_lib.evaluation.backbone_config import UNTRAINED
 from rotnet_lib.evaluation.classifier_config import ClassifierConfig
 from rotnet_lib.evaluation.classifier_task import train_classifiers
 from rotnet_lib.stage import Outcome
@@ -34,7 +34,7 @@ class FinetuneConfig(ClassifierConfig):
 
     @property
     def slug(self) -> str:
-        return self.describe("random" if self.backbone == RANDOM else "finetune") + ("-frozen" if self.freeze else "")
+        return self.describe(self.backbone if self.backbone in UNTRAINED else "finetune") + ("-frozen" if self.freeze else "")
 
 
 def finetune(config: FinetuneConfig) -> Outcome:

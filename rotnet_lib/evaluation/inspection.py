@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -13,10 +14,12 @@ from pydantic import Field, field_validator
 
 from rotnet_lib import provenance
 from rotnet_lib.config import EXPERIMENT
-from rotnet_lib.data.dataset import Dataset, Split
+from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import ordered_batches
+from rotnet_lib.data.split import Split
+from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.evaluation.backbone_config import RANDOM, BackboneConfig
+from rotnet_lib.evaluation.backbone_config import NEWEST, UNTRAINED, BackboneConfig
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 from rotnet_lib.models import Backbone
 from rotnet_lib.models.folding import first_filters
@@ -40,6 +43,7 @@ class InspectConfig(BackboneConfig):
     stage: ClassVar[str] = "inspect"
     takes_random: ClassVar[bool] = False
 
+    backbone: str = Field(NEWEST, description="name or path of a run; newest: the newest RotNet", json_schema_extra=EXPERIMENT)
     layer: tuple[str, ...] = Field(
         ("all",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
     )
@@ -66,7 +70,7 @@ class InspectConfig(BackboneConfig):
 
     @classmethod
     def build(cls, parameters: Mapping[str, Any]) -> Self:
-        if parameters.get("backbone") == RANDOM:
+        if parameters.get("backbone") in UNTRAINED:
             raise RotnetError("backbone: a random one has learned no rotations. Allowed: newest, or a run of task rotation.")
         if parameters.get("compare"):
             compare = own_name(parameters["compare"], parameters.get("runs", "runs"))
@@ -201,12 +205,13 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     answers = answer_rotations(network, test, rotation.angles, rotation.crop_for)
-    chosen = test.images[list(config.images)].permute(0, 3, 1, 2)
-    looks = [_look(weights, network.backbone, config.layers, chosen, config.power)]
-    layers = config.layers
+    chosen = test.read(config.images)
+    everything = config.layer == ("all",)
+    layers = _with_maps(network.backbone, data.image_size) if everything else config.layers
+    looks = [_look(weights, network.backbone, layers, chosen, config.power)]
     metrics = {"rotation_top1": _metric(answers.accuracy, weights)}
     if beside and other:
-        layers = tuple(dict.fromkeys((*layers, *(other.taps if config.layer == ("all",) else ()))))
+        layers = tuple(dict.fromkeys((*layers, *(_with_maps(other, data.image_size) if everything else ()))))
         other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         looks.append(_look(beside, other, [layer for layer in layers if layer in other.taps], chosen, config.power))
         made = RunDirectory(beside.parent).parameters()
@@ -219,7 +224,7 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         stage=config.stage,
         parameters=config.model_dump(mode="json"),
         protocol_differences=config.protocol_differences(),
-        data=data_record(data, len(data.train)),
+        data=data_record(data, data.train),
         metrics=metrics,
         by_target={"rotation_top1": answers.by_rotation},
         training=None,
@@ -237,7 +242,7 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         looks,
         answers,
         _mistakes(answers, data, rotation, config.shown),
-        [(_upright(data, index), loss) for index, loss in answers.ambiguous(config.shown)],
+        [(_upright(data, answers.place(index)), loss) for index, loss in answers.ambiguous(config.shown)],
     )
 
 
@@ -292,19 +297,24 @@ def _check_images(images: Sequence[int], data: Dataset) -> None:
 
 
 def _upright(data: Dataset, index: int) -> Picture:
-    return Picture(index, data.test.images[index].numpy(), data.classes[int(data.test.labels[index])])
+    return Picture(index, data.test.read([index])[0].permute(1, 2, 0).numpy(), data.classes[int(data.test.labels[index])])
 
 
 def _mistakes(answers: RotationAnswers, data: Dataset, rotation: Rotation.Options, count: int) -> list[Mistake]:
     """The `count` surest wrong answers, with the copies as the network saw them."""
     found = []
     for index, true in answers.mistaken(count):
-        image = data.test.images[index : index + 1].permute(0, 3, 1, 2)
-        copy = rotate_all(image, rotation.angles, rotation.crop_for)[true].permute(1, 2, 0).numpy()
-        picture = dataclasses.replace(_upright(data, index), pixels=copy)
+        place = answers.place(index)
+        copy = rotate_all(data.test.read([place]), rotation.angles, rotation.crop_for)[true].permute(1, 2, 0).numpy()
+        picture = dataclasses.replace(_upright(data, place), pixels=copy)
         said = rotation.angles[answers.said[index, true]]
         found.append(Mistake(picture, rotation.angles[true], said, float(answers.probability[index, true])))
     return found
+
+
+def _with_maps(backbone: Backbone, image_size: int) -> tuple[str, ...]:
+    """The taps whose output is more than one pixel: what a fully connected layer looks at has no place in the image."""
+    return tuple(tap for tap in backbone.taps if backbone.shape(tap, image_size)[1] > 1)
 
 
 @torch.inference_mode()
@@ -320,13 +330,15 @@ def _look(weights: Path, backbone: Backbone, layers: Sequence[str], images: torc
 
 
 @torch.inference_mode()
-def _class_accuracy(network: torch.nn.Module, test: Split) -> float:
+def _class_accuracy(network: torch.nn.Module, test: Split | StreamedSplit) -> float:
     """Percent of images whose class the network names."""
-    right = torch.zeros((), dtype=torch.int64, device=test.images.device)
-    for batch in ordered_batches(test):
-        with autocast(batch.images.device):
-            right += (network(batch.images).argmax(1) == batch.labels).sum()
-    return 100 * right.item() / len(test)
+    right, seen = torch.zeros((), dtype=torch.int64, device=test.device), 0
+    with closing(ordered_batches(test)) as batches:
+        for batch in batches:
+            with autocast(batch.images.device):
+                right += (network(batch.images).argmax(1) == batch.labels).sum()
+            seen += len(batch)
+    return 100 * right.item() / seen
 
 
 def _metric(percent: float, weights: Path) -> Metric:

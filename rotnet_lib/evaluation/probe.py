@@ -2,19 +2,25 @@
 
 from typing import ClassVar
 
-from rotnet_lib.evaluation.backbone_config import RANDOM
+from rotnet_lib.evaluation.backbone_config import UNTRAINED
 from rotnet_lib.evaluation.classifier_config import ClassifierConfig
 from rotnet_lib.evaluation.classifier_task import train_classifiers
 from rotnet_lib.stage import Outcome
 
 
 class ProbeConfig(ClassifierConfig):
-    """Classifiers on frozen features (docs/protocol.md, "CIFAR-10": non-linear probe, conv probe; tables 1 and 3).
+    """Classifiers on frozen features (docs/protocol.md: tables 1, 3, 4, 5, 6 and the frozen stem).
 
-    The backbone is frozen, in evaluation mode, and is run once a batch for all layers probed. Non-linear: three fully
-    connected layers of 200-200-10, 50 epochs, lr 0.1 x0.2 after 20, 40, 45. Conv: a third NIN block, 100 epochs, lr
-    0.1 x0.2 after 35, 70, 85. Batch 128, Nesterov momentum 0.9, weight decay 5e-4, random crop and flip. With
-    `labels_per_class`, the semi-supervised classifier of figure 5b. Reported: the last epoch on the test split.
+    The backbone is frozen, in evaluation mode, and is run once a batch for all layers probed. Nesterov momentum 0.9, weight
+    decay 5e-4. Reported: the last epoch on the test split. With `labels_per_class`, the semi-supervised classifier of
+    figure 5b.
+
+    NIN, batch 128, random crop and flip. Non-linear: three fully connected layers of 200-200-10, 50 epochs, lr 0.1 x0.2
+    after 20, 40, 45. Conv: a third NIN block, 100 epochs, lr 0.1 x0.2 after 35, 70, 85.
+
+    AlexNet, batch 192, random crop of 224 from 256 and flip. Linear: adaptive max pool to about 9 000 elements, batch norm,
+    35 epochs, lr 0.01 x0.2 after 5, 15, 25. Rest, the non-linear probe of table 4: the layers of an AlexNet above the one
+    probed, 40 epochs, lr 0.01 x0.2 after 10, 20, 30; on conv2 it is the frozen stem.
     """
 
     stage: ClassVar[str] = "probe"
@@ -22,7 +28,7 @@ class ProbeConfig(ClassifierConfig):
 
     @property
     def slug(self) -> str:
-        return self.describe("probe-random" if self.backbone == RANDOM else "probe")
+        return self.describe(f"probe-{self.backbone}" if self.backbone in UNTRAINED else "probe")
 
 
 def probe(config: ProbeConfig) -> Outcome:

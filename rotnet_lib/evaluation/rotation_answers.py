@@ -1,13 +1,15 @@
 """What a RotNet answers for every rotated copy of a split."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from rotnet_lib.data.dataset import Split
 from rotnet_lib.data.loader import ordered_batches
+from rotnet_lib.data.split import Split
+from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.pretext.rotation import rotate_all
 from rotnet_lib.training.devices import autocast
 
@@ -21,12 +23,14 @@ class RotationAnswers:
         said: (N, K) int64 in [0, K), the rotation answered.
         probability: (N, K) float32 in [0, 1], that of the answer.
         loss: (N, K) float32, cross-entropy in nats; ln K for a guess.
+        index: (N,) int64, the images' places in their split; None: image n is at place n, none was left out as damaged.
     """
 
     angles: tuple[float, ...]
     said: np.ndarray
     probability: np.ndarray
     loss: np.ndarray
+    index: np.ndarray | None = None
 
     @property
     def confusion(self) -> np.ndarray:
@@ -57,10 +61,17 @@ class RotationAnswers:
         order = np.argsort(-means, kind="stable")[:count]
         return list(zip(order.tolist(), means[order].tolist(), strict=True))
 
+    def place(self, image: int) -> int:
+        """Where image number `image` of these N stands in its split."""
+        return image if self.index is None else int(self.index[image])
+
 
 @torch.inference_mode()
 def answer_rotations(
-    predict: Callable[[torch.Tensor], torch.Tensor], split: Split, angles: Sequence[float], crop_for: Sequence[float] = ()
+    predict: Callable[[torch.Tensor], torch.Tensor],
+    split: Split | StreamedSplit,
+    angles: Sequence[float],
+    crop_for: Sequence[float] = (),
 ) -> RotationAnswers:
     """Ask a RotNet for the rotation of all K copies of every image.
 
@@ -71,11 +82,12 @@ def answer_rotations(
     """
     count = len(angles)
     found: list[tuple[torch.Tensor, ...]] = []
-    for batch in ordered_batches(split):
-        with autocast(batch.images.device):
-            logits = predict(rotate_all(batch.images, angles, crop_for))
-        # Copies stand one rotation after the other: (K, n, K), then an image a row.
-        log_p = logits.float().log_softmax(1).view(count, len(batch), count).transpose(0, 1)
-        best, said = log_p.max(2)
-        found.append((said, best.exp(), -log_p.diagonal(dim1=1, dim2=2)))
+    with closing(ordered_batches(split)) as batches:
+        for batch in batches:
+            with autocast(batch.images.device):
+                logits = predict(rotate_all(batch.images, angles, crop_for))
+            # Copies stand one rotation after the other: (K, n, K), then an image a row.
+            log_p = logits.float().log_softmax(1).view(count, len(batch), count).transpose(0, 1)
+            best, said = log_p.max(2)
+            found.append((said, best.exp(), -log_p.diagonal(dim1=1, dim2=2), batch.index))
     return RotationAnswers(tuple(angles), *(torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True)))

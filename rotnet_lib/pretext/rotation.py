@@ -128,9 +128,6 @@ class Rotation(PretextTask):
     The loss is the mean over images and their K copies of the cross-entropy: -1/N sum_i 1/K sum_y log F^y(g(X_i|y)).
     Crop and flip are drawn once an image, before its rotation, so the K copies show the same crop (where they share a
     batch: the copies of the other modes are samples of their own).
-
-    Of several processes each draws from its own stream, so that no two images get their rotation from one number: training
-    with `copies` one or one-large-batch agrees with that of one process in distribution only.
     """
 
     class Options(BaseModel):
@@ -199,7 +196,7 @@ class Rotation(PretextTask):
         else:
             labels = batch.copies
             if self.options.copies != "shuffled":
-                labels = torch.randint(len(self.angles), (len(batch),), generator=batch.rng, device=batch.images.device)
+                labels = batch.randint(len(self.angles))
             images = rotate_each(batch.images, self.angles, labels, self.options.crop_for)
         return self.score(images, labels, batch)
 

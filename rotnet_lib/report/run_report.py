@@ -18,7 +18,7 @@ def run_summary(result: RunResult) -> HTML:
 
 def describe_differences(differences: dict[str, list[Any]]) -> list[str]:
     """`["epochs 4 (protocol: 100)", ...]` from `RunResult.protocol_differences`."""
-    return [f"{name} {plain(value)} (protocol: {plain(asked)})" for name, (asked, value) in differences.items()]
+    return [f"{name} {plain(value, name)} (protocol: {plain(asked, name)})" for name, (asked, value) in differences.items()]
 
 
 def training_curves(history: pd.DataFrame) -> Figure:
@@ -74,10 +74,14 @@ def target_bars(result: RunResult) -> Figure:
     return grid.figure
 
 
-def plain(value: Any) -> str:
-    """A parameter's value as a reader expects it: None is a size not limited."""
+_UNSET = {"image_size": "the data's own", "shrink": "none"}
+"""Parameters whose None does not mean all."""
+
+
+def plain(value: Any, field: str = "") -> str:
+    """The value of a parameter as a reader expects it. None is a number of images not limited, but of `_UNSET`."""
     if value is None:
-        return "all"
+        return _UNSET.get(field, "all")
     if isinstance(value, list):
         return ", ".join(plain(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from rotnet_lib.config import EXECUTION, StageConfig
 from rotnet_lib.data.dataset import GREY
+from rotnet_lib.data.source import DATASETS
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
@@ -45,6 +46,8 @@ class ReportedRun:
     directory: RunDirectory
     parameters: dict[str, Any]
     upstream: tuple[str, ...]
+    dataset: str
+    """What the suite measures on."""
     departures: dict[str, list[Any]]
 
     @cached_property
@@ -82,6 +85,7 @@ class SuiteReport:
                     RunDirectory(root / run["name"]),
                     run["parameters"],
                     tuple(run["upstream"]),
+                    run["dataset"],
                     run["departures"],
                 )
                 for run in self.plan["runs"]
@@ -175,11 +179,15 @@ class SuiteReport:
             if run.result is None:
                 continue
             changed = run.departures | run.result.protocol_differences
+            changed.pop("dataset", None)  # the suite, not the stage's protocol, says which
             title = run.result.data.title.removesuffix(GREY)  # an experiment of its own, not another set of data
-            if title != self.suite["data"] and "dataset" not in changed:
-                changed["data"] = [self.suite["data"], title]
+            asked = DATASETS[run.dataset].published_title
+            if run.parameters["dataset"] != run.dataset:
+                changed["dataset"] = [run.dataset, run.parameters["dataset"]]
+            elif title != asked:
+                changed["data"] = [asked, title]
             for name, (asked, value) in changed.items():
-                keys = found.setdefault((name, plain(asked), plain(value)), [])
+                keys = found.setdefault((name, plain(asked, name), plain(value, name)), [])
                 if run.key not in keys:
                     keys.append(run.key)
         for sweep, (asked, value) in self.suite["changed_sweeps"].items():
@@ -301,10 +309,16 @@ class SuiteReport:
             return {"runs": "none finished"}
         data = {
             f"{r.data.title}: {r.data.train_images} training and {r.data.test_images} test images of "
-            f"{r.data.image_size} pixels, fingerprint {r.data.fingerprint}"
+            f"{r.data.image_size} pixels"
+            + (f", {len(r.data.damaged)} unreadable files left out" if r.data.damaged else "")
+            + f", fingerprint {r.data.fingerprint}"
             for r in self.results
         }
-        machines = {f"{r.environment['device']}, CPU threads a run: {r.environment['threads']}" for r in self.results}
+        machines = {
+            f"{r.environment['device']}, CPU threads a run: {r.environment['threads']}"
+            + (f" in each of {processes} processes" if (processes := r.environment.get("processes", 1)) > 1 else "")
+            for r in self.results
+        }
         versions = {
             f"rotnet-lib {r.environment['rotnet_lib']} at {r.environment['commit'] or 'no commit'}, "
             f"Python {r.environment['python']}, "

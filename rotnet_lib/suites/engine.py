@@ -25,6 +25,9 @@ from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 _MARKER = ".made"
 """The empty file by which Snakemake knows a run as made; what counts is the run's `metrics.json`."""
 
+_DATA = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "grey", "stream", "shrink")
+"""What decides the data of a run."""
+
 _JOB_THREADS = 4
 """CPU cores that a cluster job asks for, for each process that trains, where its config names no threads."""
 
@@ -85,7 +88,7 @@ def prepare_data(plan: Plan | CollectionPlan) -> None:
     wanted: dict[tuple[Any, ...], set[int | None]] = {}
     configs = {}
     for config in (run.config for run in plan.runs):
-        key = (config.dataset, config.image_size, config.train_size, config.test_size, config.grey)
+        key = tuple(getattr(config, name) for name in _DATA)
         configs[key] = config
         wanted.setdefault(key, set()).add(config.labels_per_class if isinstance(config, TrainingConfig) else None)
     for key, labels in wanted.items():

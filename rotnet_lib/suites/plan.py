@@ -2,17 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rotnet_lib.config import RunConfig, TrainingConfig
+from rotnet_lib.config import RunConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
+from rotnet_lib.protocols import published
 from rotnet_lib.runs import PLAN, RunDirectory
 from rotnet_lib.stage import directory_of, fingerprint_of
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
@@ -49,6 +50,7 @@ class PlannedRun:
         config: complete.
         directory: where it lives.
         upstream: the runs it builds on.
+        dataset: what the suite measures on, which the preset or the user may have put another in the place of.
         departures: parameter -> [the suite's value, the user's], where an override made it another experiment.
     """
 
@@ -56,6 +58,7 @@ class PlannedRun:
     config: RunConfig
     directory: RunDirectory
     upstream: "tuple[PlannedRun, ...]"
+    dataset: str
     departures: dict[str, list[Any]]
 
     @property
@@ -151,6 +154,7 @@ def _write(plan: Plan | CollectionPlan, what: dict[str, Any]) -> Path:
                 "notebook": run.config.stage,
                 "upstream": [upstream.name for upstream in run.upstream],
                 "parameters": run.config.model_dump(mode="json"),
+                "dataset": run.dataset,
                 "departures": run.departures,
             }
             for run in plan.runs
@@ -160,37 +164,50 @@ def _write(plan: Plan | CollectionPlan, what: dict[str, Any]) -> Path:
     return path
 
 
-def make_plan(name: str, options: Options) -> Plan | CollectionPlan:
+def make_plan(name: str, options: Options, fingerprint: Callable[[RunConfig], str] = fingerprint_of) -> Plan | CollectionPlan:
     """Resolve a suite or a collection of suites.
 
-    A run's parameters come, each over the one before, from: the protocol (config defaults), the preset, the suite, the
-    dataset asked for, the run it builds on (arch and width), the overrides.
+    A run's parameters come, each over the one before, from: the protocol, the preset, the suite (but for its dataset, which
+    the preset or the dataset asked for may stand in for), the run it builds on (arch and width), the overrides.
+
+    Args:
+        name: of the suite or the collection.
+        options: what the user says.
+        fingerprint: of a run's data, part of the run's name; another than the usual one plans for data that is not here.
 
     Raises:
         RotnetError: an unknown suite, preset, parameter, arch, layer or dataset, a wrong value, or data that is not here.
     """
     if name not in collection_names():
-        return plan_suite(name, options)
+        return plan_suite(name, options, fingerprint)
     collection = load_collection(name)
-    return CollectionPlan(collection, _plans(name, collection.suites, options))
+    return CollectionPlan(collection, _plans(name, collection.suites, options, fingerprint))
 
 
-def plan_suite(name: str, options: Options) -> Plan:
+def plan_suite(name: str, options: Options, fingerprint: Callable[[RunConfig], str] = fingerprint_of) -> Plan:
     """Resolve one suite, as `make_plan` does."""
-    [plan] = _plans(name, [name], options)
+    [plan] = _plans(name, [name], options, fingerprint)
     return plan
 
 
-def _plans(name: str, suite_names: list[str], options: Options) -> tuple[Plan, ...]:
+def _plans(name: str, suite_names: list[str], options: Options, fingerprint: Callable[[RunConfig], str]) -> tuple[Plan, ...]:
     preset_name, reason = _choose_preset(options.preset)
     preset = preset_named(preset_name)
     if options.seeds < 1:
         raise RotnetError(f"seeds: at least 1, not {options.seeds}.")
     suites = [load_suite(suite, preset.sweeps) for suite in suite_names]
     overrides = parse_overrides(options.set, name, _runs_by_key(suites))
-    fingerprints: dict[tuple[str, int | None], str] = {}
+    taken: dict[tuple[str, int | None, float], str] = {}
+
+    def once(config: RunConfig) -> str:
+        """Taking a fingerprint lists every file of an image folder, and many runs share their data."""
+        data = (config.dataset, config.image_size, config.crop_pct)
+        if data not in taken:
+            taken[data] = fingerprint(config)
+        return taken[data]
+
     return tuple(
-        Plan(suite, preset_name, reason, preset.description, options, _planned(suite, preset, options, overrides, fingerprints))
+        Plan(suite, preset_name, reason, preset.description, options, _planned(suite, preset, options, overrides, once))
         for suite in suites
     )
 
@@ -212,21 +229,20 @@ def _planned(
     preset: Preset,
     options: Options,
     overrides: list[Override],
-    fingerprints: dict[tuple[str, int | None], str],
+    fingerprint: Callable[[RunConfig], str],
 ) -> tuple[PlannedRun, ...]:
-    """The runs of a suite. `fingerprints` remembers those taken, since taking one lists every file of an image folder."""
     planned: list[PlannedRun] = []
     for seed in range(options.seeds):
         of_seed: dict[str, PlannedRun] = {}
         for key in _upstream_first(suite):
-            settings = (key, suite.runs[key], preset, of_seed, seed, options)
+            run, arch = suite.runs[key], _arch(suite, key)
+            settings = (key, run, preset.parameters(run, arch, options.dataset), of_seed, seed, options.runs)
             config = _configure(*settings, overrides)
             departures = _departures(_configure(*settings, []), config) if overrides else {}
-            data = (config.dataset, config.image_size)
-            if data not in fingerprints:
-                fingerprints[data] = fingerprint_of(config)
-            upstream = tuple(of_seed[name] for name in suite.runs[key].upstream)
-            of_seed[key] = PlannedRun(key, config, directory_of(config, fingerprints[data]), upstream, departures)
+            upstream = tuple(of_seed[name] for name in run.upstream)
+            directory = directory_of(config, fingerprint(config))
+            dataset = run.set.get("dataset", published(run.notebook, arch)["dataset"])
+            of_seed[key] = PlannedRun(key, config, directory, upstream, dataset, departures)
         planned += of_seed.values()
     return tuple(planned)
 
@@ -242,25 +258,24 @@ def _choose_preset(asked: str | None) -> tuple[str, str]:
 def _configure(
     key: str,
     run: SuiteRun,
-    preset: Preset,
+    said: Mapping[str, Any],
     made: Mapping[str, PlannedRun],
     seed: int,
-    options: Options,
+    runs: str,
     overrides: list[Override],
 ) -> RunConfig:
+    """A run's config, from what the preset said and the runs made before it."""
     schema = STAGES[run.notebook]
-    values: dict[str, Any] = preset.parameters(run, options.dataset) | run.set | {"seed": seed, "runs": options.runs}
-    values |= {name: made[other].name for name, other in run.references.items()}
     backbone = made.get(run.backbone or "")
-    if run.backbone:
-        # Written out, so that the config does not ask a run that does not exist yet.
-        values.setdefault("dataset", TrainingConfig.model_fields["dataset"].default)
-        values["backbone"] = backbone.name if backbone else run.backbone
     followed = {}
     if backbone:
         parameters = backbone.config.model_dump()
         followed = {name: parameters[name] for name in ("arch", "width")}
-    values |= followed
+    own = {name: value for name, value in run.set.items() if name != "dataset"}  # the preset has the word on what stands in
+    values = dict(said) | own | {"seed": seed, "runs": runs}
+    values |= {name: made[other].name for name, other in run.references.items()} | followed
+    if run.backbone:
+        values["backbone"] = backbone.name if backbone else run.backbone
     for override in overrides:
         override.apply(key, run, values)
     if run.backbone:
@@ -271,6 +286,15 @@ def _configure(
             f"To change them, set {backbone.key}.arch or {backbone.key}.width."
         )
     return schema.build(values)
+
+
+def _arch(suite: Suite, key: str) -> str:
+    """The arch that the suite means for a run. Its benchmark says which data and settings, whatever an override makes of it."""
+    run = suite.runs[key]
+    if run.backbone in suite.runs:
+        return _arch(suite, run.backbone)
+    arch: str = run.set.get("arch") or STAGES[run.notebook].model_fields["arch"].default
+    return arch
 
 
 def _departures(asked: RunConfig, config: RunConfig) -> dict[str, list[Any]]:

@@ -10,8 +10,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.evaluation.backbone_config import UNTRAINED
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.pretext import TASKS
+from rotnet_lib.protocols import BENCHMARKS, benchmark_of, published
 from rotnet_lib.report.published import published_table
 from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.sweeps import expand
@@ -30,7 +32,7 @@ class SuiteRun(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     notebook: str
-    backbone: str | None = Field(None, description="key of the run whose backbone is taken, or `random`")
+    backbone: str | None = Field(None, description="key of the run whose backbone is taken, `random` or `random-rescaled`")
     set: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -41,7 +43,7 @@ class SuiteRun(BaseModel):
     @property
     def upstream(self) -> tuple[str, ...]:
         """Keys of the runs this one builds on."""
-        backbone = [] if self.backbone in (None, "random") else [str(self.backbone)]
+        backbone = [] if self.backbone in (None, *UNTRAINED) else [str(self.backbone)]
         return tuple(dict.fromkeys([*backbone, *self.references.values()]))
 
 
@@ -63,6 +65,7 @@ class SuiteRow(BaseModel):
     label: str
     cells: dict[str, SuiteCell]
     by_target: bool = Field(False, description="one cell, shown as a column for each right answer (class)")
+    published: bool = Field(True, description="whether the suite's published table has this row")
 
 
 class Question(BaseModel):
@@ -82,7 +85,6 @@ class Suite(BaseModel):
 
     name: str
     title: str
-    data: str = Field("CIFAR-10", description="title of the data that the published figures were measured on")
     published: str | None = Field(None, description="table of published.yaml")
     source: str = "rotnet"
     axis: Literal["epochs", "labels"] | None = Field(None, description="what the columns count, drawn as a curve")
@@ -103,12 +105,12 @@ class Suite(BaseModel):
                 raise ValueError(str(unknown(f"notebook of run '{key}'", run.notebook, STAGES)))
             for other in run.upstream:
                 if other not in self.runs:
-                    raise ValueError(str(unknown(f"run that '{key}' builds on,", other, ("random", *self.runs))))
+                    raise ValueError(str(unknown(f"run that '{key}' builds on,", other, (*UNTRAINED, *self.runs))))
         for row in self.rows:
             for cell in row.cells.values():
                 if cell.run not in self.runs:
                     raise ValueError(str(unknown(f"run of row '{row.label}'", cell.run, self.runs)))
-            if self.published and row.label not in published_table(self.published):
+            if self.published and row.published and row.label not in published_table(self.published):
                 raise ValueError(str(unknown(f"row of {self.published}", row.label, published_table(self.published))))
         labels = [row.label for row in self.rows]
         for question in self.questions:
@@ -129,47 +131,61 @@ class Collection(BaseModel):
 
 
 class Preset(BaseModel):
-    """A way to run every suite: parameters for all runs, for a notebook, or for a kind of run of it.
+    """A way to run every suite: parameters for all runs, for a notebook, or for a kind of run of it, by benchmark.
 
-    `set` is keyed by `all`, a notebook (`probe`), or a notebook and its task or classifier (`pretrain.labels`); the more
-    special key wins. What a notebook has no parameter for does not concern it.
+    `set` is keyed by benchmark, then by `all`, a notebook (`probe`), or a notebook and its task or classifier
+    (`pretrain.labels`); the more special key wins. What a notebook has no parameter for does not concern it.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     description: str
-    set: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    datasets: dict[str, str] = Field(default_factory=dict, description="what stands in for a dataset of the protocol's")
+    set: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     sweeps: dict[str, list[Any]] = Field(default_factory=dict, description="values in place of the suites' own")
 
     @model_validator(mode="after")
     def _known_parameters(self) -> "Preset":
-        for key, values in self.set.items():
-            notebook, _, kind = key.partition(".")
-            if kind and kind not in (*TASKS, *CLASSIFIERS):
-                raise ValueError(str(unknown(f"task or classifier of '{key}'", kind, (*TASKS, *CLASSIFIERS))))
-            stages = list(STAGES) if key == "all" else [notebook]
-            allowed = {name: None for stage in stages for name in STAGES[stage].model_fields}
-            for name in values:
-                if name not in allowed:
-                    raise ValueError(str(unknown(f"parameter under '{key}'", name, allowed)))
+        for benchmark, settings in self.set.items():
+            if benchmark not in BENCHMARKS:
+                raise ValueError(str(unknown("benchmark", benchmark, BENCHMARKS)))
+            for key, values in settings.items():
+                _check_setting(key, values)
         return self
 
-    def parameters(self, run: SuiteRun, dataset: str | None = None) -> dict[str, Any]:
+    def parameters(self, run: SuiteRun, arch: str, dataset: str | None = None) -> dict[str, Any]:
         """What this preset says to a run.
 
         Args:
             run: of a suite.
-            dataset: in place of the preset's; then the preset's image size, which is for its own data, is left out.
+            arch: its backbone's.
+            dataset: in place of the protocol's dataset; then the preset's image size, which is for its own data, is left
+                out. A dataset that the suite itself names is not the protocol's, and stays or is stood in for.
         """
         kind = run.set.get("task") or run.set.get("classifier")
+        settings = self.set.get(benchmark_of(arch), {})
         merged: dict[str, Any] = {}
         for key in ("all", run.notebook, f"{run.notebook}.{kind}"):
-            merged |= self.set.get(key, {})
-        if dataset not in (None, merged.get("dataset")):
-            merged |= {"dataset": dataset}
+            merged |= settings.get(key, {})
+        usual = published(run.notebook, arch)["dataset"]
+        asked = run.set.get("dataset", usual)
+        own = self.datasets.get(asked, asked)
+        merged["dataset"] = dataset if dataset and asked == usual else own
+        if merged["dataset"] != own:
             merged.pop("image_size", None)
         known = STAGES[run.notebook].model_fields
         return {name: value for name, value in merged.items() if name in known}
+
+
+def _check_setting(key: str, values: Mapping[str, Any]) -> None:
+    notebook, _, kind = key.partition(".")
+    if kind and kind not in (*TASKS, *CLASSIFIERS):
+        raise ValueError(str(unknown(f"task or classifier of '{key}'", kind, (*TASKS, *CLASSIFIERS))))
+    stages = list(STAGES) if key == "all" else [notebook]
+    allowed = {name: None for stage in stages for name in STAGES[stage].model_fields}
+    for name in values:
+        if name not in allowed:
+            raise ValueError(str(unknown(f"parameter under '{key}'", name, allowed)))
 
 
 def suite_names() -> list[str]:

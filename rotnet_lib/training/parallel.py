@@ -100,7 +100,7 @@ def share_batch_norm(module: nn.Module, device: torch.device) -> None:
 class SharedBatchNorm(_BatchNorm):
     """Batch norm over the batches of all processes together, on the CPU.
 
-    What torch's SyncBatchNorm is on GPUs. The processes' batches must be of one size.
+    What torch's SyncBatchNorm is on GPUs. The processes' batches may differ in size: damaged images are left out of them.
 
     Args:
         norm: the one whose place it takes, with running statistics and a momentum; its parameters and buffers are taken over.
@@ -125,9 +125,10 @@ class SharedBatchNorm(_BatchNorm):
         self._check_input_dim(input)
         dims = [dim for dim in range(input.dim()) if dim != 1]
         shape = (1, -1, *[1] * (input.dim() - 2))
-        count = input.numel() // input.shape[1] * share()[1]
+        own = input.new_full((1,), input.numel() // input.shape[1])
         # The mean first and then the squares about it: the mean of squares less the square of the mean loses digits.
-        mean = _sum_over_processes(input.sum(dims)) / count
+        total, count = _sum_over_processes(torch.cat([input.sum(dims), own])).split([input.shape[1], 1])
+        mean = total / count
         centred = input - mean.view(shape)
         variance = _sum_over_processes(centred.square().sum(dims)) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1))

@@ -18,10 +18,13 @@ from rotnet_lib.training.task import Task
 
 
 class PretrainConfig(TrainingConfig):
-    """Pretraining on CIFAR-10 (docs/protocol.md, "CIFAR-10": the pretext run and the supervised NIN).
+    """Pretraining (docs/protocol.md: the pretext runs and the supervised networks).
 
-    SGD, batch 128 images (x4 rotated copies), Nesterov momentum 0.9, weight decay 5e-4, lr 0.1, x0.2 after epochs 30,
-    60, 80 of 100; random crop 32 after padding by 4, flip. Reported: the last epoch on the test split.
+    SGD, Nesterov momentum 0.9, weight decay 5e-4.
+
+    NIN, "CIFAR-10": batch 128 images (x4 rotated copies), lr 0.1, x0.2 after epochs 30, 60, 80 of 100; random crop 32 after
+    padding by 4, flip. AlexNet, "ImageNet and Places205": batch 192 images (x4), lr 0.01, x0.1 after epochs 10 and 20 of 30;
+    random resized crop 224, flip. Reported: the last epoch on the test split.
     """
 
     stage: ClassVar[str] = "pretrain"
@@ -99,22 +102,29 @@ def _brief(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]:
+    """The task that a config asks for, on a backbone of its own. Raises RotnetError if the teacher's run is not there or does
+    not fit.
+    """
+    with seeded(config.seed, "weights"):
+        backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std)
+        task = make_task(config.task, backbone, data, config.task_options)
+    if config.teacher:
+        path = checkpoint_of(config.teacher, config.runs)
+        teacher = load_network(path, data.image_size)
+        task.learn_from(teacher, RunDirectory(path.parent).parameters().get("task_options", {}))
+    return task, backbone
+
+
 def pretrain(config: PretrainConfig) -> Outcome:
     """Train a backbone on its task; see `train_stage`.
 
-    The result's metrics are the task's (`rotation_top1` or `top1`, percent). Raises RotnetError as `train_stage` does, and if
-    the teacher's run is not there or does not fit.
+    The result's metrics are the task's (`rotation_top1` or `top1`, percent). Raises RotnetError as `train_stage` and
+    `pretext_task` do.
     """
-
-    def make(data: Dataset) -> tuple[Task, Backbone]:
-        with seeded(config.seed, "weights"):
-            backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std)
-            task = make_task(config.task, backbone, data, config.task_options)
-        if config.teacher:
-            path = checkpoint_of(config.teacher, config.runs)
-            teacher = load_network(path, data.image_size)
-            task.learn_from(teacher, RunDirectory(path.parent).parameters().get("task_options", {}))
-        return task, backbone
-
     kept = {epochs_after(share, config.epochs) for share in config.checkpoints}
-    return train_stage(config, make, checkpoint_epochs=kept - {config.epochs})  # the last epoch's are the run's weights
+    return train_stage(
+        config,
+        lambda data: pretext_task(config, data),
+        checkpoint_epochs=kept - {config.epochs},  # the last epoch's are the run's weights
+    )

@@ -2,15 +2,17 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
 
 from rotnet_lib.config import TrainingConfig
-from rotnet_lib.data.dataset import Split
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
+from rotnet_lib.data.split import Split
+from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training import parallel
 from rotnet_lib.training.checkpoints import ResumeState
@@ -51,7 +53,7 @@ class Trainer:
         self,
         task: Task,
         loader: Loader,
-        test: Split,
+        test: Split | StreamedSplit,
         config: TrainingConfig,
         resume: ResumeState,
         device: torch.device,
@@ -128,18 +130,19 @@ class Trainer:
         sums = _Sums()
         begin = shown = time.perf_counter()
         rate = 0.0
-        for position, batch in enumerate(self.loader.epoch(epoch)):
-            rate = learning_rate(self.config, epoch * steps + position, steps)
-            step = self.step(batch, rate)
-            sums.add(step)
-            if position == 0:
-                bar.total = step.inputs * processes * steps * self.config.epochs
-            bar.update(step.inputs * processes)
-            if time.perf_counter() - shown > 1:  # reading the loss waits for the device: not at every step
-                shown = time.perf_counter()
-                loss = step.loss.item()
-                _check_finite(loss, epoch, position)
-                bar.set_postfix_str(f"epoch {epoch + 1}/{self.config.epochs}, loss {loss:.3f}", refresh=False)
+        with closing(self.loader.epoch(epoch)) as batches:  # or its worker processes would outlive an interrupt
+            for position, batch in enumerate(batches):
+                rate = learning_rate(self.config, epoch * steps + position, steps)
+                step = self.step(batch, rate)
+                sums.add(step)
+                if position == 0:
+                    bar.total = step.inputs * processes * steps * self.config.epochs
+                bar.update(step.inputs * processes)
+                if time.perf_counter() - shown > 1:  # reading the loss waits for the device: not at every step
+                    shown = time.perf_counter()
+                    loss = step.loss.item()
+                    _check_finite(loss, epoch, position)
+                    bar.set_postfix_str(f"epoch {epoch + 1}/{self.config.epochs}, loss {loss:.3f}", refresh=False)
         inputs, means = sums.over_processes("train")
         _check_finite(means["train_loss"], epoch, steps - 1)
         seconds = parallel.gather(time.perf_counter() - begin)[0]
@@ -157,11 +160,12 @@ class Trainer:
         names = self.task.target_names
         right: dict[str, torch.Tensor] = {}
         asked: dict[str, torch.Tensor] = {}
-        for step in self._test_steps():
-            targets = step.targets.cpu()
-            for metric, correct in step.correct.items():
-                asked[metric] = asked.get(metric, 0) + targets.bincount(minlength=len(names))
-                right[metric] = right.get(metric, 0) + targets[correct.cpu()].bincount(minlength=len(names))
+        with closing(self._test_steps()) as steps:
+            for step in steps:
+                targets = step.targets.cpu()
+                for metric, correct in step.correct.items():
+                    asked[metric] = asked.get(metric, 0) + targets.bincount(minlength=len(names))
+                    right[metric] = right.get(metric, 0) + targets[correct.cpu()].bincount(minlength=len(names))
         right, asked = (_added_up(parallel.gather(counts)) for counts in (right, asked))
         return {
             metric: {
@@ -172,17 +176,19 @@ class Trainer:
 
     def _evaluate(self) -> dict[str, float]:
         sums = _Sums()
-        for step in self._test_steps():
-            sums.add(step)
+        with closing(self._test_steps()) as steps:
+            for step in steps:
+                sums.add(step)
         return sums.over_processes("test")[1]
 
     @torch.inference_mode()
-    def _test_steps(self) -> Iterator[Step]:
+    def _test_steps(self) -> Generator[Step, None, None]:
         self.task.module.eval()
-        for batch in ordered_batches(self.test, share=parallel.share()):
-            with autocast(self.device):
-                step = self.task.evaluate(batch)
-            yield step
+        with closing(ordered_batches(self.test, share=parallel.share())) as batches:
+            for batch in batches:
+                with autocast(self.device):
+                    step = self.task.evaluate(batch)
+                yield step
 
     def _check_learning(self, history: History) -> None:
         seen = sum(row["inputs"] for row in history)

@@ -8,27 +8,26 @@ import numpy as np
 import pytest
 import torch
 
-from rotnet_lib.data import Split, dataset, load_dataset, open_source
-from rotnet_lib.data.source import DATASETS, SplitName, cache_root, data_root
+from rotnet_lib.data import Split, decoded, load_dataset, open_source
+from rotnet_lib.data.listing import SplitName
+from rotnet_lib.data.source import DATASETS, Source, cache_root, data_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import NOTEBOOKS
 
 MessageOf = Callable[[Callable[[], object]], str]
 
 
-class Toy:
+class Toy(Source):
     """Unbalanced labels; image i of a split is (i, 2 * i, 255 - i) at every pixel."""
 
     title = "toy"
-    classes: tuple[str, ...] = ("ant", "bee", "cow")
-    image_size = 4
+    classes = ("ant", "bee", "cow")
+    image_size = side = 4
     fingerprint = "toy-1"
-    statistics: Any = None
-    generated = False
     cached = False
     labels: Any = (0, 0, 0, 0, 1, 0, 2, 1, 0, 2, 1, 2)
 
-    def __init__(self, argument: str, image_size: int | None) -> None: ...
+    def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None: ...
 
     def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
         number = np.arange(len(self.labels))
@@ -304,7 +303,7 @@ def test_decoding_stops_at_an_interrupt_without_a_half_written_cache(toy: type[T
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(dataset.safetensors.numpy, "save_file", interrupted)
+        patch.setattr(decoded.safetensors.numpy, "save_file", interrupted)
         with pytest.raises(KeyboardInterrupt):
             load_dataset("toy")
     assert list(cache_root().iterdir()) == []

@@ -1,17 +1,13 @@
 """Decoding image files of any kind, whole or damaged."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from rotnet_lib.data.images import EXTENSIONS, decode_all, decode_square, fingerprint, list_images
-from rotnet_lib.errors import RotnetError
-
-Folder = Callable[..., Path]
-MessageOf = Callable[[Callable[[], object]], str]
+from rotnet_lib.data.images import DamagedImage, decode_square
+from rotnet_lib.data.listing import EXTENSIONS
 
 
 def save(path: Path, pixels: object, mode: str | None = None) -> Path:
@@ -85,17 +81,15 @@ def test_a_photograph_held_sideways_is_turned_upright(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("suffix", sorted(EXTENSIONS))
-def test_a_file_cut_short_anywhere_is_named(suffix: str, tmp_path: Path) -> None:
+def test_a_file_cut_short_anywhere_is_noticed(suffix: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     whole = save(tmp_path / f"whole{suffix}", pixels).read_bytes()
     assert decode_square(tmp_path / f"whole{suffix}", 64).shape == (64, 64, 3)
     path = tmp_path / f"cut{suffix}"
     for length in [0, 1, 4, 10, 20, 40, 100, 200, len(whole) // 4, len(whole) // 2, len(whole) * 3 // 4]:
         path.write_bytes(whole[:length])
-        with pytest.raises(RotnetError) as error:
+        with pytest.raises(DamagedImage):
             decode_square(path, 64)
-        assert f"damaged image {path}" in str(error.value)
-        assert "Replace or remove that file" in str(error.value)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -111,75 +105,21 @@ def test_damaged_bytes_never_escape_as_another_error(suffix: str, tmp_path: Path
         path.write_bytes(damaged.tobytes())
         try:
             decode_square(path, 16)
-        except RotnetError as error:
-            named += str(path) in str(error)
+        except DamagedImage:
+            named += 1
     assert named > 10
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"<html>404</html>"])
-def test_what_is_no_image_is_named(content: bytes, tmp_path: Path) -> None:
+def test_what_is_no_image_is_noticed(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
-    with pytest.raises(RotnetError, match=r"damaged image .*a\.jpg"):
+    with pytest.raises(DamagedImage):
         decode_square(path, 16)
 
 
-def test_an_image_of_absurd_size_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_of_absurd_size_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "a.png", np.zeros((20, 20, 3)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(RotnetError, match=r"damaged image .*a\.png"):
+    with pytest.raises(DamagedImage):
         decode_square(path, 16)
-
-
-def test_images_and_labels_come_in_the_order_listed(tmp_path: Path, folder: Folder) -> None:
-    listing = list_images(folder(tmp_path, train={"bee": 12, "ant": 2}) / "train")
-    names = [f"{kind}/{path.name}" for path, kind in listing]
-    assert names == sorted(names)
-    images, labels = decode_all(listing, ("ant", "bee"), 32)
-    assert images.dtype == np.uint8
-    assert labels.dtype == np.int64
-    assert labels.tolist() == [0] * 2 + [1] * 12
-    for image, (path, _) in zip(images, listing, strict=True):
-        np.testing.assert_array_equal(image, np.asarray(Image.open(path)))
-
-
-def test_only_images_in_class_folders_are_listed(tmp_path: Path, folder: Folder) -> None:
-    folder(tmp_path, train={"ant": 1})
-    for name in ("ant/notes.txt", "ant/.DS_Store", "ant/._0.png", "labels.csv", "stray.png"):
-        (tmp_path / "train" / name).write_text("no image")
-    (tmp_path / "train" / ".ipynb_checkpoints").mkdir()
-    save(tmp_path / "train" / ".ipynb_checkpoints" / "a.png", np.zeros((4, 4, 3)))
-    save(tmp_path / "train" / "ant" / "LARGE.PNG", np.zeros((4, 4, 3)))
-    assert [path.name for path, _ in list_images(tmp_path / "train")] == ["0.png", "LARGE.PNG"]
-
-
-def test_the_fingerprint_changes_with_what_is_decoded(tmp_path: Path, folder: Folder) -> None:
-    train = list_images(folder(tmp_path, train={"ant": 2, "bee": 1}) / "train")
-    first = fingerprint({"train": train}, 32)
-    assert fingerprint({"train": train}, 32) == first
-    others = [
-        fingerprint({"train": train}, 64),
-        fingerprint({"test": train}, 32),
-        fingerprint({"train": train[:-1]}, 32),
-        fingerprint({"train": train[:-1], "test": train[-1:]}, 32),
-        fingerprint({"train": [*train[:-1], (train[-1][0], "cow")]}, 32),
-    ]
-    with train[0][0].open("ab") as file:
-        file.write(b"x")
-    others.append(fingerprint({"train": train}, 32))
-    assert len({first, *others}) == 7
-
-
-def test_the_fingerprint_does_not_change_with_the_place(tmp_path: Path, folder: Folder) -> None:
-    listings = [{"train": list_images(folder(tmp_path / name, train={"ant": 2}) / "train")} for name in ("here", "there")]
-    assert fingerprint(listings[0], 32) == fingerprint(listings[1], 32)
-
-
-def test_the_fingerprint_changes_with_the_pixels(tmp_path: Path) -> None:
-    """BMP is not compressed: all files of one size are equally long."""
-    prints = []
-    for grey in (50, 200):
-        (tmp_path / str(grey) / "ant").mkdir(parents=True)
-        save(tmp_path / str(grey) / "ant" / "0.bmp", np.full((8, 8, 3), grey))
-        prints.append(fingerprint({"train": list_images(tmp_path / str(grey))}, 32))
-    assert prints[0] != prints[1]

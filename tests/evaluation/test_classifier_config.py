@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.backbone_config import UNTRAINED
 from rotnet_lib.evaluation.classifier_config import ClassifierConfig
 from rotnet_lib.evaluation.finetune import FinetuneConfig
 from rotnet_lib.evaluation.probe import ProbeConfig, probe
@@ -86,33 +87,47 @@ def test_no_runs_folder_at_all_says_the_same() -> None:
         FinetuneConfig.build({})
 
 
+@pytest.mark.parametrize("backbone", UNTRAINED)
 @pytest.mark.parametrize(
     ("given", "missing"),
     [({}, "arch and dataset must be given"), ({"arch": "nin4"}, "so dataset must"), ({"dataset": "shapes"}, "so arch must")],
 )
-def test_a_random_backbone_needs_arch_and_dataset(given: dict[str, Any], missing: str) -> None:
+def test_a_random_backbone_needs_arch_and_dataset(backbone: str, given: dict[str, Any], missing: str) -> None:
+    make_run("rotnet")  # there is a run to follow, but it has nothing to do with it
     with pytest.raises(RotnetError, match=missing) as error:
-        ProbeConfig.build({"backbone": "random"} | given)
+        ProbeConfig.build({"backbone": backbone} | given)
+    assert f"'{backbone}' follows no run" in str(error.value)
     assert "nin3, nin4, nin5" in str(error.value)
 
 
-def test_a_random_backbone_has_width_1_unless_told() -> None:
-    assert ProbeConfig.build(RANDOM).width == 1.0
-    assert ProbeConfig.build(RANDOM | {"width": 0.5}).width == 0.5
+@pytest.mark.parametrize("backbone", UNTRAINED)
+def test_a_random_backbone_has_width_1_unless_told(backbone: str) -> None:
+    assert ProbeConfig.build(RANDOM | {"backbone": backbone}).width == 1.0
+    assert ProbeConfig.build(RANDOM | {"backbone": backbone, "width": 0.5}).width == 0.5
 
 
 def test_what_is_not_said_follows_the_backbones_run() -> None:
-    make_run("rotnet", arch="nin5", train_size=30, test_size=20, image_size=16)
+    said: dict[str, Any] = {
+        "arch": "nin5",
+        "train_size": 30,
+        "test_size": 20,
+        "image_size": 16,
+        "crop_pct": 0.5,
+        "stream": True,
+        "shrink": 64,
+    }
+    make_run("rotnet", **said)
     config = ProbeConfig.build({"backbone": "rotnet"})
-    followed = (config.arch, config.width, config.dataset, config.train_size, config.test_size, config.image_size)
-    assert followed == ("nin5", 0.05, "shapes", 30, 20, 16)
+    assert {name: getattr(config, name) for name in said} == said
+    assert (config.width, config.dataset) == (0.05, "shapes")
     assert ProbeConfig.build({"backbone": "rotnet", "train_size": 10}).train_size == 10
 
 
 def test_with_other_data_the_backbones_sizes_mean_nothing() -> None:
-    make_run("rotnet", train_size=30, test_size=20, image_size=16, grey=True)
+    make_run("rotnet", train_size=30, test_size=20, image_size=16, crop_pct=0.5, stream=True, shrink=64, grey=True)
     config = ProbeConfig.build({"backbone": "rotnet", "dataset": "cifar10"})
     assert (config.dataset, config.train_size, config.test_size, config.image_size) == ("cifar10", None, None, None)
+    assert (config.crop_pct, config.stream, config.shrink) == (1.0, False, None)  # as for any run on that data
     assert config.grey is True  # what the backbone sees is no size of a dataset
 
 
@@ -261,10 +276,11 @@ def test_a_checkpoint_that_was_not_kept_is_told_from_those_that_were(
         probe(ProbeConfig.build(tiny | {"backbone": run.name, "checkpoint": 0.5}))
 
 
+@pytest.mark.parametrize("backbone", UNTRAINED)
 @pytest.mark.parametrize("stage", [ProbeConfig, FinetuneConfig])
-def test_a_random_backbone_has_no_checkpoints(stage: type[ClassifierConfig]) -> None:
+def test_a_random_backbone_has_no_checkpoints(stage: type[ClassifierConfig], backbone: str) -> None:
     with pytest.raises(RotnetError, match="a random backbone has no epochs"):
-        stage.build(RANDOM | {"checkpoint": 0.2})
+        stage.build(RANDOM | {"backbone": backbone, "checkpoint": 0.2})
 
 
 # --- Layer, classifier, arch ---
@@ -298,7 +314,6 @@ def test_layers(layer: Any, named: tuple[str, ...], layers: tuple[str, ...]) -> 
         ({"laier": "conv4"}, ["'laier'", "did you mean 'layer'?"]),
         ({"views": "turned"}, ["views", "'one', 'rotated' or 'flipped'", "not 'turned'"]),
         ({"combine": "add"}, ["combine", "'average' or 'concatenate'", "not 'add'"]),
-        ({"checkpoint": 0.5}, ["checkpoint: a random backbone has no epochs"]),
         ({"checkpoint": 20}, ["checkpoint", "less than 1", "not 20"]),
         ({"epochs": 0}, ["epochs", "greater than or equal to 1", "not 0"]),
         ({"lr_milestones": "late"}, ["lr_milestones", "not 'late'"]),
@@ -348,7 +363,7 @@ def test_the_protocols_schedule_goes_by_classifier(
     assert len(rates) == epochs
     assert [epoch for epoch in range(1, epochs) if rates[epoch] < rates[epoch - 1]] == falls
     assert rates[:: epochs - 1] == pytest.approx([0.1, 0.1 * 0.2**3])
-    assert (config.batch_size, config.momentum, config.weight_decay, config.augment) == (128, 0.9, 5e-4, True)
+    assert (config.batch_size, config.momentum, config.weight_decay, config.augment) == (128, 0.9, 5e-4, "pad-crop")
     assert config.protocol_differences() == {}
 
 

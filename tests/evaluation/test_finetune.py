@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rotnet_lib.stage
-from rotnet_lib.data.dataset import Dataset, Split
+from rotnet_lib.data import Dataset, Split, StreamedSplit
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.finetune import FinetuneConfig, finetune
@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_figures(pretrained: Any, tiny: dict[str, A
 # --- Few labels ---
 
 
-def first_of_each_class(split: Split, count: int) -> set[bytes]:
+def first_of_each_class(split: Split | StreamedSplit, count: int) -> set[bytes]:
     """The images that come first in their class, found one by one."""
     seen = dict.fromkeys(range(10), 0)
     chosen = set()
@@ -92,7 +92,7 @@ def test_the_first_images_of_each_class_are_trained_on(
                 yield batch
 
     monkeypatch.setattr(rotnet_lib.stage, "Loader", Recorder)
-    tiny |= {"backbone": "random", "arch": "nin3", "augment": False, "epochs": 3}
+    tiny |= {"backbone": "random", "arch": "nin3", "augment": "none", "epochs": 3}
     outcome = run_finetune(tiny, labels_per_class=labels)
     images = [image.tobytes() for batch in shown for image in batch]
     assert set(images) == first_of_each_class(shapes_data.train, labels)
@@ -129,5 +129,6 @@ def test_it_takes_one_layer(layer: str, tiny: dict[str, Any]) -> None:
 def test_names_say_what_was_trained(tiny: dict[str, Any]) -> None:
     tiny |= {"backbone": "random", "arch": "nin4"}
     assert FinetuneConfig.build(tiny).slug == "random-nin4-conv2-conv"
+    assert FinetuneConfig.build(tiny | {"backbone": "random-rescaled"}).slug == "random-rescaled-nin4-conv2-conv"
     few = FinetuneConfig.build(tiny | {"backbone": "run", "labels_per_class": 20, "freeze": True, "classifier": "linear"})
     assert few.slug == "finetune-nin4-conv2-linear-20-labels-frozen"

@@ -11,6 +11,7 @@ import yaml
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.backbone_config import UNTRAINED
 from rotnet_lib.evaluation.inspection import (
     InspectConfig,
     Inspection,
@@ -66,6 +67,13 @@ def test_the_rotation_accuracy_is_the_runs_own(pretrained: Pretrained) -> None:
     assert result.by_target["rotation_top1"] == pytest.approx(expected.by_target["rotation_top1"])
     assert result.metrics["rotation_top1"].best_epoch == 1
     assert result.parameters["backbone"] == run.name
+
+
+def test_all_layers_are_those_with_a_map(pretrained: Pretrained) -> None:
+    """What a fully connected layer looks at has no place in the image."""
+    pretrained(arch="alexnet", image_size=64)
+    found = inspect(layer="all")
+    assert found.layers == tuple(found.looks[0].attention) == ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 
 def test_what_is_shown_of_a_network(pretrained: Pretrained, shapes_data: Dataset) -> None:
@@ -163,8 +171,9 @@ def error_of(**parameters: Any) -> str:
     return str(caught.value)
 
 
-def test_a_random_backbone_is_refused() -> None:
-    assert error_of(backbone="random") == (
+@pytest.mark.parametrize("backbone", UNTRAINED)
+def test_a_random_backbone_is_refused(backbone: str) -> None:
+    assert error_of(backbone=backbone) == (
         "backbone: a random one has learned no rotations. Allowed: newest, or a run of task rotation."
     )
 

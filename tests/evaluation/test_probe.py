@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.evaluation import backbone_config
 from rotnet_lib.evaluation.classifier_task import ClassifierTask
 from rotnet_lib.evaluation.probe import ProbeConfig, probe
 from rotnet_lib.models import make_backbone
@@ -117,9 +118,50 @@ def test_a_random_backbone_is_untrained_and_of_its_seed(tiny: dict[str, Any]) ->
     assert all(tensor.eq(0).all() for name, tensor in backbones[0].items() if name.endswith("running_mean"))
 
 
+def test_a_rescaled_backbone_is_the_random_one_with_statistics_of_training_images(
+    tiny: dict[str, Any], shapes_data: Dataset
+) -> None:
+    """40 training images, so all of them. The statistics of the first batch norm, whose input nothing was rescaled below."""
+    tiny |= {"arch": "nin3"}
+    plain, rescaled, again = (
+        run_probe(tiny, backbone=backbone, lr=lr)
+        for backbone, lr in (("random", 0.1), ("random-rescaled", 0.1), ("random-rescaled", 0.2))
+    )
+    ours, theirs = (weights(outcome.directory, "backbone.") for outcome in (rescaled, plain))
+    assert same(ours, weights(again.directory, "backbone."))  # whatever is trained on it
+    changed = {name for name in ours if not torch.equal(ours[name], theirs[name])}
+    assert changed == {name for name in ours if name.endswith(("running_mean", "running_var"))}
+    convolution, first = next(name for name in ours if ours[name].dim() == 4), next(n for n in ours if "running_mean" in n)
+    images = shapes_data.train.images.permute(0, 3, 1, 2)
+    pixels = (images - torch.tensor(shapes_data.mean)[:, None, None]) / torch.tensor(shapes_data.std)[:, None, None]
+    kernel = ours[convolution]
+    responses = torch.nn.functional.conv2d(pixels, kernel, padding=kernel.shape[2] // 2)
+    torch.testing.assert_close(ours[first], responses.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
+
+
+def test_a_backbone_is_rescaled_by_a_part_of_a_large_training_set(
+    tiny: dict[str, Any], shapes_data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawn by the seed from all of it, since files lie class by class."""
+    monkeypatch.setattr(backbone_config, "_RESCALING_IMAGES", 8)
+    given: list[torch.Tensor] = []
+    monkeypatch.setattr(backbone_config, "rescale_by_data", lambda backbone, images: given.append(images))
+    for seed in (0, 0, 1):
+        config = ProbeConfig.build(tiny | {"backbone": "random-rescaled", "arch": "nin3", "seed": seed})
+        config.make_backbone(shapes_data)
+    first, again, other = ({image.numpy().tobytes() for image in images.permute(0, 2, 3, 1)} for images in given)
+    assert first == again != other
+    images = [image.numpy().tobytes() for image in shapes_data.train.images]
+    for chosen in (first, other):
+        places = [images.index(image) for image in chosen]
+        assert len(places) == 8
+        assert max(places) > 8
+
+
 def test_names_say_what_was_probed(tiny: dict[str, Any]) -> None:
     tiny |= {"arch": "nin4", "backbone": "random"}
     assert ProbeConfig.build(tiny).slug == "probe-random-nin4-conv2-nonlinear"
+    assert ProbeConfig.build(tiny | {"backbone": "random-rescaled"}).slug == "probe-random-rescaled-nin4-conv2-nonlinear"
     assert ProbeConfig.build(tiny | {"backbone": "run", "layer": "conv1,conv4"}).slug == "probe-nin4-conv1-conv4-nonlinear"
     views = {"backbone": "run", "checkpoint": 0.25, "views": "rotated", "combine": "concatenate", "labels_per_class": 20}
     assert ProbeConfig.build(tiny | views).slug == "probe-nin4-conv2-nonlinear-rotated-concatenate-at-0.25-20-labels"
@@ -132,7 +174,7 @@ def test_a_probe_can_train_on_a_few_labels(pretrained: Any, tiny: dict[str, Any]
     tiny |= {"backbone": pretrained().name, "layer": "conv2"}
     few, every = run_probe(tiny, labels_per_class=2), run_probe(tiny)
     assert (few.result.data.train_images, every.result.data.train_images) == (20, 40)
-    assert few.result.training == every.result.training.model_copy(  # type: ignore[union-attr]
+    assert few.result.training == every.result.training.model_copy(
         update={name: getattr(few.result.training, name) for name in ("seconds", "inputs_per_second")}
     )
     assert not same(weights(few.directory, "heads."), weights(every.directory, "heads."))

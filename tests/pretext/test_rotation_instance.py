@@ -30,7 +30,7 @@ def task(data: Dataset, **options: Any) -> RotationInstance:
 
 
 def training_batch(data: Dataset, size: int = 6) -> Batch:
-    return next(Loader(data.train, size, seed=0, augment=True).epoch(0))
+    return next(Loader(data.train, size, seed=0, augment="pad-crop").epoch(0))
 
 
 def unit(vector: np.ndarray) -> np.ndarray:

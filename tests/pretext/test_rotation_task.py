@@ -105,7 +105,7 @@ def run_epoch(rotation: Rotation, number: int = 0, images: int = 24, batch_size:
     reader = Reader()
     rotation.module = reader
     size = batch_size * rotation.batch_copies
-    loader = Loader(corner_split(images), size, seed=0, augment=False, copies=rotation.copies)
+    loader = Loader(corner_split(images), size, seed=0, augment="none", copies=rotation.copies)
     return reader, [rotation.step(batch) for batch in loader.epoch(number)]
 
 
@@ -176,7 +176,7 @@ def test_the_copies_of_an_image_share_its_crop_and_flip(shapes_data: Dataset) ->
     rotation = task(shapes_data)
     reader = Reader()
     rotation.module = reader
-    batch = next(Loader(shapes_data.train, 16, seed=0, augment=True).epoch(0))
+    batch = next(Loader(shapes_data.train, 16, seed=0, augment="pad-crop").epoch(0))
     rotation.step(batch)
     copies = reader.seen[0].numpy().reshape(4, 16, 3, 32, 32)
     for y in range(4):
@@ -195,7 +195,7 @@ def test_training_can_crop_right_angles_as_if_for_eighths(mode: str, shapes_data
     rotation = task(shapes_data, copies=mode, crop_for=[45])
     shown: list[torch.Size] = []
     rotation.module.register_forward_pre_hook(lambda module, images: shown.append(images[0].shape[-2:]))
-    batch = next(Loader(shapes_data.train, 8, seed=0, augment=False, copies=rotation.copies).epoch(0))
+    batch = next(Loader(shapes_data.train, 8, seed=0, augment="none", copies=rotation.copies).epoch(0))
     rotation.step(batch)
     rotation.evaluate(next(ordered_batches(shapes_data.test, 8)))
     assert shown == [(22, 22)] * 2
@@ -252,7 +252,7 @@ def test_copies_that_pass_for_upright_weigh_less(mode: str, gamma: float, shapes
     rotation.module.eval()
     shown: list[torch.Tensor] = []
     rotation.module.register_forward_pre_hook(lambda module, images: shown.append(images[0]))
-    step = rotation.step(next(Loader(shapes_data.train, 8, seed=0, augment=False, copies=rotation.copies).epoch(0)))
+    step = rotation.step(next(Loader(shapes_data.train, 8, seed=0, augment="none", copies=rotation.copies).epoch(0)))
     total, weights = 0.0, []
     with torch.no_grad():
         for image, label in zip(shown[0], step.targets.tolist(), strict=True):

@@ -1,6 +1,6 @@
 """A suite whose runs finished with figures of one's choice, without any of them being run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
+from rotnet_lib.config import RunConfig
+from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.runs import HISTORY, METRICS, NOTEBOOK, DataRecord, Metric, RunResult, TrainingRecord
+from rotnet_lib.stage import fingerprint_of
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, plan_suite
 
 matplotlib.use("agg")  # not by the environment, which kernels inherit: their pictures would be gone
@@ -20,8 +23,8 @@ matplotlib.use("agg")  # not by the environment, which kernels inherit: their pi
 class MadeUp:
     """A suite planned with some options, and its runs finished or failed by hand."""
 
-    def __init__(self, name: str = "table3", **options: Any) -> None:
-        self.plan: Plan = plan_suite(name, Options(**({"preset": "quick"} | options)))
+    def __init__(self, name: str = "table3", fingerprint: Callable[[RunConfig], str] = fingerprint_of, **options: Any) -> None:
+        self.plan: Plan = plan_suite(name, Options(**({"preset": "quick"} | options)), fingerprint)
         self.path = self.plan.write()
 
     @property
@@ -39,7 +42,7 @@ class MadeUp:
         *,
         best: float | None = None,
         seed: int = 0,
-        title: str = "made up",
+        title: str | None = "made up",
         by_target: Mapping[str, float] | None = None,
         course: Sequence[float] | None = None,
         train_images: int = 4000,
@@ -51,7 +54,7 @@ class MadeUp:
             key, seed: which run.
             last: percent at the last epoch, of every metric or by metric.
             best: percent at the best epoch, the second of three; None: as at the last.
-            title: of the data.
+            title: of the data; None: the one that published figures are of.
             by_target: percent by right answer, of every metric.
             course: percent at every epoch; None: three epochs that start at half of `last`.
             train_images: trained on, of 10 classes.
@@ -68,7 +71,7 @@ class MadeUp:
             protocol_differences=run.config.protocol_differences(),
             data=DataRecord(
                 name=run.config.dataset,
-                title=title,
+                title=title or DATASETS[run.config.dataset].published_title or "",
                 fingerprint="0123",
                 classes=[f"class {n}" for n in range(10)],
                 image_size=32,
@@ -114,7 +117,7 @@ class MadeUp:
         (directory / "parameters.yaml").write_text("{}")
         (directory / "report.html").write_text("the failed run's report")
 
-    def finish_all(self, title: str = "made up", **more: Any) -> None:
+    def finish_all(self, title: str | None = "made up", **more: Any) -> None:
         for run in self.plan.runs:
             self.finish(run.key, 50.0, seed=run.config.seed, title=title, **more)
 

@@ -222,6 +222,15 @@ def test_the_page_names_data_machine_versions_and_the_citation(made_up: Any) -> 
     shown = text(suite.report())
     for part in ("4000 training and 1000 test images", "Some processor", "abcdef012345", "torch 2.15.0", "ICLR 2018", "quick"):
         assert part in shown
+    assert "processes" not in shown
+
+
+def test_the_page_names_several_processes(made_up: Any) -> None:
+    suite = made_up()
+    result = suite.finish("supervised", 90.0)
+    result.environment["processes"] = 2
+    (suite.run("supervised").directory.path / "metrics.json").write_text(result.model_dump_json())
+    assert "Some processor, CPU threads a run: 1 in each of 2 processes" in text(suite.report())
 
 
 def test_names_are_escaped(made_up: Any) -> None:

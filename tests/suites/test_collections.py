@@ -8,7 +8,7 @@ import pytest
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, PlannedRun, _runs_by_key, make_plan, plan_suite
-from rotnet_lib.suites.suite import load_suite, suite_names
+from rotnet_lib.suites.suite import collection_names, load_collection, load_suite, suite_names
 
 
 def plan_of(text: str = "", *, suite: str = "table3", **options: Any) -> Plan:
@@ -65,8 +65,10 @@ def test_a_collection_holds_every_run_of_its_suites_once() -> None:
     assert sum(len(part.runs) for part in plan.parts) > len(plan.runs)
 
 
-def test_the_whole_of_cifar10_is_every_suite_there_is() -> None:
-    assert {part.suite.name for part in collection().parts} == set(suite_names())
+def test_every_suite_there_is_belongs_to_one_collection() -> None:
+    assert collection_names() == ["cifar10", "imagenet"]
+    assert sorted(suite for name in collection_names() for suite in load_collection(name).suites) == suite_names()
+    assert [part.suite.name for part in collection().parts] == load_collection("cifar10").suites
 
 
 def test_a_collections_runs_come_behind_those_they_build_on() -> None:

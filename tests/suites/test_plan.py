@@ -133,7 +133,7 @@ def test_each_word_counts_over_the_one_before() -> None:
     """Protocol, preset, suite, DATASET, SET."""
     configs = {run.key: run.config.model_dump() for run in plan_of().runs}
     assert configs["rotnet"]["momentum"] == 0.9
-    assert configs["rotnet"]["batch_size"] == preset_named("quick").set["pretrain"]["batch_size"]
+    assert configs["rotnet"]["batch_size"] == preset_named("quick").set["cifar10"]["pretrain"]["batch_size"]
     assert configs["supervised"]["arch"] == "nin3"
     assert {config["dataset"] for config in configs.values()} == {"shapes"}
     plan = plan_of("supervised.arch=nin5 batch_size=64 image_size=32", dataset="cifar10")
@@ -143,6 +143,18 @@ def test_each_word_counts_over_the_one_before() -> None:
     assert asked["supervised"]["arch"] == "nin5"
     probes = {run.key: run.config.dataset for run in plan_of("probe.dataset=cifar10 image_size=32").runs}
     assert (probes["rotnet-conv"], probes["rotnet"]) == ("cifar10", "shapes")
+
+
+@pytest.mark.parametrize("preset", ["paper", "quick"])
+def test_an_arch_of_another_benchmark_stays_on_the_suites_data(preset: str) -> None:
+    """With its own schedule, but for what the preset says to this suite."""
+    plan = plan_of("rotnet.arch=alexnet", preset=preset)
+    assert {run.dataset for run in plan.runs} == {"cifar10"}
+    assert len({(run.config.dataset, run.config.image_size) for run in plan.runs}) == 1
+    configs = {run.key: run.config.model_dump() for run in plan.runs}
+    assert {configs[key]["arch"] for key in ROTNETS} == {"alexnet"}
+    assert configs["rotnet-conv"]["lr"] == 0.01
+    assert configs["rotnet"]["lr"] == (0.01 if preset == "paper" else 0.05)
 
 
 def test_readme_words_for_own_images(tmp_path: Path) -> None:
@@ -180,7 +192,7 @@ def test_the_plan_on_disk_is_all_an_engine_needs() -> None:
     assert document["preset"] == "quick"
     assert document["options"] == {"preset": "quick", "dataset": None, "seeds": 2, "set": "epochs=3", "runs": "runs"}
     for entry, run in zip(document["runs"], plan.runs, strict=True):
-        assert (entry["key"], entry["name"]) == (run.key, run.name)
+        assert (entry["key"], entry["name"], entry["dataset"]) == (run.key, run.name, run.dataset)
         assert entry["upstream"] == [upstream.name for upstream in run.upstream]
         assert STAGES[entry["notebook"]].build(entry["parameters"]) == run.config
     assert Suite(**document["suite"]) == load_suite("table3")

@@ -1,11 +1,13 @@
 """Suites and presets as YAML: table 3 is PROTOCOL's, and what is wrong in a YAML is named."""
 
 import itertools
+from functools import partial
 from typing import Any
 
 import pytest
 
 from rotnet_lib.config import RunConfig, TrainingConfig
+from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.suites.suite import (
@@ -20,6 +22,9 @@ from rotnet_lib.suites.suite import (
     suite_names,
 )
 from rotnet_lib.training.schedules import learning_rate
+
+planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
+"""For suites whose data is not here."""
 
 # --- Table 3, word by word ---
 
@@ -80,8 +85,8 @@ def test_a_row_of_table3_is_the_protocols_run(label: str, paper: Plan) -> None:
 
 
 def test_the_published_table3_is_on_cifar10(paper: Plan) -> None:
-    assert paper.suite.data == "CIFAR-10"
-    assert {config.dataset for config in configs(paper).values()} == {"cifar10"}
+    assert {(run.dataset, run.config.dataset) for run in paper.runs} == {("cifar10", "cifar10")}
+    assert DATASETS["cifar10"].published_title == "CIFAR-10"
 
 
 def test_the_rotnet_of_table3_predicts_four_rotations_with_four_blocks(paper: Plan) -> None:
@@ -107,7 +112,7 @@ def test_the_paper_preset_is_the_published_schedule(key: str, epochs: int, after
     assert config.dataset == "cifar10"
     assert (config.epochs, config.schedule, falls(config)) == (epochs, "step", after)
     assert (config.lr, config.batch_size, config.momentum, config.weight_decay) == (0.1, 128, 0.9, 5e-4)
-    assert config.augment
+    assert (config.augment, config.crop_pct) == ("pad-crop", 1.0)
     assert (config.train_size, config.test_size, config.image_size) == (None, None, None)
 
 
@@ -134,7 +139,7 @@ def test_the_released_preset_is_the_authors_configuration(paper: Plan) -> None:
 @pytest.mark.parametrize("name", suite_names())
 @pytest.mark.parametrize("preset", load_presets())
 def test_every_preset_is_valid_for_every_suite(name: str, preset: str) -> None:
-    plan = plan_suite(name, Options(preset=preset, seeds=2))
+    plan = planned(name, Options(preset=preset, seeds=2))
     assert len(plan.runs) == 2 * len(plan.suite.runs)
     assert len({run.name for run in plan.runs}) == len(plan.runs)
     assert source(plan.suite.source)
@@ -151,45 +156,87 @@ def test_presets() -> None:
 def test_the_quick_preset_needs_no_data_and_says_what_it_changes(name: str) -> None:
     for run in plan_suite(name, Options(preset="quick")).runs:
         differences = run.config.protocol_differences()
-        assert run.config.dataset == "shapes"
+        assert run.config.dataset == {"cifar10": "shapes", "imagenet": "shapes", "places205": "shapes:1"}[run.dataset]
         assert run.config.threads == 1  # so that figures do not hang on the number of cores
         trained = {"epochs"} if isinstance(run.config, TrainingConfig) else set()
         assert {"dataset", "width", "train_size", *trained} <= set(differences)
 
 
 def test_the_more_special_key_of_a_preset_wins() -> None:
-    preset = Preset(
-        description="",
-        set={
-            "probe.conv": {"lr": 3.0},
-            "probe": {"lr": 2.0, "epochs": 2},
-            "all": {"lr": 1.0, "epochs": 1, "width": 0.5},
-            "pretrain.labels": {"lr": 4.0},
-        },
-    )
-    assert preset.parameters(SuiteRun(notebook="probe", set={"classifier": "conv"})) == {"lr": 3.0, "epochs": 2, "width": 0.5}
-    assert preset.parameters(SuiteRun(notebook="probe", set={"classifier": "linear"})) == {"lr": 2.0, "epochs": 2, "width": 0.5}
-    assert preset.parameters(SuiteRun(notebook="pretrain", set={"task": "labels"})) == {"lr": 4.0, "epochs": 1, "width": 0.5}
-    assert preset.parameters(SuiteRun(notebook="finetune")) == {"lr": 1.0, "epochs": 1, "width": 0.5}
+    settings = {
+        "probe.conv": {"lr": 3.0},
+        "probe": {"lr": 2.0, "epochs": 2},
+        "all": {"lr": 1.0, "epochs": 1, "width": 0.5},
+        "pretrain.labels": {"lr": 4.0},
+    }
+    preset = Preset(description="", set={"cifar10": settings})
+
+    def said(notebook: str, **kind: str) -> tuple[Any, ...]:
+        values = preset.parameters(SuiteRun(notebook=notebook, set=kind), "nin4")
+        assert values.keys() == {"lr", "epochs", "width", "dataset"}
+        return values["lr"], values["epochs"], values["width"]
+
+    assert said("probe", classifier="conv") == (3.0, 2, 0.5)
+    assert said("probe", classifier="linear") == (2.0, 2, 0.5)
+    assert said("pretrain", task="labels") == (4.0, 1, 0.5)
+    assert said("finetune") == (1.0, 1, 0.5)
 
 
 def test_a_preset_says_nothing_to_a_notebook_about_parameters_it_has_not() -> None:
-    preset = Preset(description="", set={"all": {"lr": 1.0, "epochs": 1, "width": 0.5, "seed": 3}, "inspect": {"power": 4}})
-    assert preset.parameters(SuiteRun(notebook="inspect")) == {"width": 0.5, "seed": 3, "power": 4}
+    settings: dict[str, dict[str, Any]] = {"all": {"lr": 1.0, "epochs": 1, "seed": 3}, "inspect": {"power": 4}}
+    preset = Preset(description="", set={"cifar10": settings})
+    found = preset.parameters(SuiteRun(notebook="inspect"), "nin4")
+    assert found == {"dataset": "cifar10", "seed": 3, "power": 4}
 
 
+def test_a_preset_says_to_an_arch_what_is_for_its_benchmark() -> None:
+    settings: dict[str, Any] = {"cifar10": {"all": {"lr": 1.0}}, "imagenet": {"pretrain": {"lr": 2.0}}}
+    preset = Preset(description="", set=settings)
+    run = SuiteRun(notebook="pretrain")
+    found = {arch: preset.parameters(run, arch) for arch in ("nin3", "alexnet")}
+    assert found == {"nin3": {"dataset": "cifar10", "lr": 1.0}, "alexnet": {"dataset": "imagenet", "lr": 2.0}}
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "expected"),
+    [
+        (None, None, ("drawn", 64)),
+        (None, "imagefolder:/photos", ("imagefolder:/photos", None)),  # the size was chosen for the drawings
+        (None, "drawn", ("drawn", 64)),
+        ("places205", None, ("drawn:1", 64)),
+        ("places205", "imagefolder:/photos", ("drawn:1", 64)),  # DATASET is for what the protocol measures on
+        ("shapes", "imagefolder:/photos", ("shapes", 64)),
+        ("imagenet", "imagefolder:/photos", ("imagefolder:/photos", None)),
+    ],
+)
+def test_what_stands_in_for_the_data(own: str | None, asked: str | None, expected: tuple[str, int | None]) -> None:
+    preset = Preset(
+        description="",
+        datasets={"imagenet": "drawn", "places205": "drawn:1"},
+        set={"imagenet": {"all": {"image_size": 64}}},
+    )
+    run = SuiteRun(notebook="pretrain", set={} if own is None else {"dataset": own})
+    found = preset.parameters(run, "alexnet", asked)
+    assert (found["dataset"], found.get("image_size")) == expected
+
+
+BENCHMARK_ARCHS = {"cifar10": "nin4", "imagenet": "alexnet"}
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARK_ARCHS)
 @pytest.mark.parametrize("task", ["rotation", "rotation-instance"])
-def test_the_settings_for_pretraining_hold_for_every_pretext_task(task: str) -> None:
+def test_the_settings_for_pretraining_hold_for_every_pretext_task(task: str, benchmark: str) -> None:
     quick = preset_named("quick")
-    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": task}))
-    assert quick.set["pretrain"].items() <= values.items()
+    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": task}), BENCHMARK_ARCHS[benchmark])
+    assert quick.set[benchmark]["pretrain"].items() <= values.items()
 
 
-def test_supervised_runs_have_settings_of_their_own() -> None:
+@pytest.mark.parametrize("benchmark", BENCHMARK_ARCHS)
+def test_supervised_runs_have_settings_of_their_own(benchmark: str) -> None:
     quick = preset_named("quick")
-    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": "labels"}))
-    assert quick.set["pretrain.labels"].items() <= values.items()
-    assert quick.set["pretrain.labels"] != quick.set["pretrain"]
+    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": "labels"}), BENCHMARK_ARCHS[benchmark])
+    assert quick.set[benchmark]["pretrain.labels"].items() <= values.items()
+    assert quick.set[benchmark]["pretrain.labels"] != quick.set[benchmark]["pretrain"]
 
 
 @pytest.mark.parametrize("preset", load_presets())
@@ -312,7 +359,7 @@ def test_every_row_of_the_questions_is_asked_about() -> None:
 @pytest.mark.parametrize("name", suite_names())
 @pytest.mark.parametrize("preset", load_presets())
 def test_every_metric_of_a_row_is_one_its_run_has(name: str, preset: str) -> None:
-    plan = plan_suite(name, Options(preset=preset))
+    plan = planned(name, Options(preset=preset))
     runs = {run.key: run.config for run in plan.runs}
     for row in plan.suite.rows:
         for cell in row.cells.values():

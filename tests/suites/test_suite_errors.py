@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.backbone_config import UNTRAINED
 from rotnet_lib.suites.suite import (
     Preset,
     Suite,
@@ -20,7 +21,6 @@ def suite_values(**changes: Any) -> dict[str, Any]:
     values = {
         "name": "mine",
         "title": "Mine",
-        "data": "CIFAR-10",
         "published": "table3",
         "source": "rotnet",
         "runs": {"supervised": {"notebook": "pretrain", "set": {"task": "labels"}}},
@@ -47,7 +47,7 @@ def test_a_suite_may_be_as_small_as_this() -> None:
         ),
         (
             {"runs": {"supervised": {"notebook": "pretrain", "set": {"teacher": "@rotnot"}}}},
-            ["run that 'supervised' builds on, 'rotnot'", "Allowed: random, supervised"],
+            ["run that 'supervised' builds on, 'rotnot'", "Allowed: random, random-rescaled, supervised"],
         ),
         (
             {"rows": [row(run="suprevised")]},
@@ -95,8 +95,9 @@ def test_a_run_that_refers_to_its_backbone_builds_on_it_once() -> None:
     assert SuiteRun(notebook="inspect", backbone="rotnet", set={"compare": "@rotnet"}).upstream == ("rotnet",)
 
 
-def test_a_random_backbone_is_no_run() -> None:
-    assert SuiteRun(notebook="probe", backbone="random").upstream == ()
+@pytest.mark.parametrize("backbone", UNTRAINED)
+def test_a_random_backbone_is_no_run(backbone: str) -> None:
+    assert SuiteRun(notebook="probe", backbone=backbone).upstream == ()
 
 
 def test_unknown_suites_and_presets_are_named_with_the_nearest() -> None:
@@ -113,6 +114,13 @@ def test_unknown_suites_and_presets_are_named_with_the_nearest() -> None:
         preset_named("quik")
 
 
+def test_a_row_of_the_suites_own_need_not_be_published() -> None:
+    rows = [row(), row(label="Ours") | {"published": False}]
+    assert [entry.published for entry in Suite(**suite_values(rows=rows)).rows] == [True, False]
+    with pytest.raises(ValidationError, match="row of table3 'Ours'"):
+        Suite(**suite_values(rows=[row(label="Ours")]))
+
+
 @pytest.mark.parametrize(
     ("key", "word", "message"),
     [
@@ -123,4 +131,9 @@ def test_unknown_suites_and_presets_are_named_with_the_nearest() -> None:
 )
 def test_a_wrong_word_in_a_preset_is_named(key: str, word: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        Preset(description="of a test", set={key: {word: 1}})
+        Preset(description="of a test", set={"cifar10": {key: {word: 1}}})
+
+
+def test_a_preset_is_by_benchmark() -> None:
+    with pytest.raises(ValidationError, match="unknown benchmark 'cifar'; did you mean 'cifar10'"):
+        Preset(description="of a test", set={"cifar": {"all": {}}})

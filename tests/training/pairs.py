@@ -22,6 +22,7 @@ CPU = torch.device("cpu")
 NORMS = {
     "maps": (nn.BatchNorm2d(3), (8, 3, 5, 4)),
     "vectors": (nn.BatchNorm1d(6), (8, 6)),
+    "vectors in parts of 5 and 4": (nn.BatchNorm1d(6), (9, 6)),
     "maps without affine": (nn.BatchNorm2d(3, affine=False, momentum=0.3), (8, 3, 2, 2)),
 }
 """Batch norms, and the shape of a whole batch."""
@@ -74,7 +75,7 @@ def train(resume: Path, tests: int, copies: str = "all") -> tuple[list[dict[str,
         backbone = make_backbone("nin3", width=0.05, mean=data.mean, std=data.std)
         task = make_task("rotation", backbone, data, {"copies": copies})
     task.module.double()
-    loader = Loader(train, 16, seed=0, augment=True, share=parallel.share())
+    loader = Loader(train, 16, seed=0, augment="pad-crop", share=parallel.share())
     trainer = Trainer(task, loader, test, config, ResumeState(resume), CPU)
     return trainer.fit(), task.module.state_dict(), trainer.accuracy_by_target()
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from rotnet_lib.config import TrainingConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training import parallel
 from rotnet_lib.training.devices import select_device
+from rotnet_lib.training.pretrain import PretrainConfig
 
 
 @pytest.fixture
@@ -17,24 +17,24 @@ def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_gpu")
 def test_a_gpu_that_is_not_there_is_said() -> None:
     with pytest.raises(RotnetError, match=r"device: 'cuda' asked for.*no GPU.*rotnet doctor.*Allowed here: cpu, auto"):
-        select_device(TrainingConfig(device="cuda"))
+        select_device(PretrainConfig.build({"device": "cuda"}))
 
 
 @pytest.mark.usefixtures("_no_gpu")
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_without_a_gpu_the_cpu_is_taken(device: str) -> None:
-    assert select_device(TrainingConfig.build({"device": device})) == torch.device("cpu")
+    assert select_device(PretrainConfig.build({"device": device})) == torch.device("cpu")
 
 
 def test_the_cpu_is_taken_if_asked_for_even_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert select_device(TrainingConfig(device="cpu")) == torch.device("cpu")
+    assert select_device(PretrainConfig.build({"device": "cpu"})) == torch.device("cpu")
 
 
 def test_threads_are_set_if_asked_for() -> None:
-    select_device(TrainingConfig(device="cpu", threads=2))
+    select_device(PretrainConfig.build({"device": "cpu", "threads": 2}))
     assert torch.get_num_threads() == 2
-    select_device(TrainingConfig(device="cpu"))
+    select_device(PretrainConfig.build({"device": "cpu"}))
     assert torch.get_num_threads() == 2
 
 
@@ -42,5 +42,5 @@ def test_threads_are_set_if_asked_for() -> None:
 def test_processes_on_one_machine_share_the_threads(threads: int, own: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "is_worker", lambda: True)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    select_device(TrainingConfig(device="cpu", threads=threads))
+    select_device(PretrainConfig.build({"device": "cpu", "threads": threads}))
     assert torch.get_num_threads() == own

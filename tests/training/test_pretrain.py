@@ -123,7 +123,7 @@ def test_the_stored_weights_give_the_stored_figure(build: Callable[..., Pretrain
         {"grey": True},
         {"colour_jitter": 0.4},
         {"schedule": "one-cycle"},
-        {"augment": False},
+        {"augment": "none"},
         {"image_size": 28},
         {"momentum": 0},
         {"batch_size": 1000},
@@ -174,7 +174,7 @@ def test_the_same_parameters_give_the_same_run(build: Callable[..., PretrainConf
     [
         {"seed": 1},
         {"lr": 0.05},
-        {"augment": False},
+        {"augment": "none"},
         {"task_options": {"copies": "one"}},
         {"task_options": {"crop_for": [45]}},
         {"grey": True},

@@ -41,7 +41,7 @@ def test_the_rate_of_every_epoch_is_the_published_one(config: TrainingConfig, pu
 
 @pytest.mark.parametrize("epochs", [5, 7, 10, 15, 40])
 def test_a_shorter_run_keeps_the_shape(epochs: int) -> None:
-    found = rates(TrainingConfig(epochs=epochs), steps=4)
+    found = rates(PretrainConfig.build({"epochs": epochs}), steps=4)
     assert (found == found[:, :1]).all()  # whole epochs
     falls = np.flatnonzero(np.diff(found[:, 0])) + 1
     np.testing.assert_allclose(falls / epochs, [0.3, 0.6, 0.8], atol=0.5 / epochs)  # to the nearest epoch
@@ -50,15 +50,15 @@ def test_a_shorter_run_keeps_the_shape(epochs: int) -> None:
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 5])
 def test_the_first_epoch_has_the_full_rate_however_short_the_run(epochs: int) -> None:
-    np.testing.assert_allclose(rates(TrainingConfig(epochs=epochs), steps=4)[0], 0.1)
+    np.testing.assert_allclose(rates(PretrainConfig.build({"epochs": epochs}), steps=4)[0], 0.1)
 
 
 def test_no_milestones_mean_one_rate() -> None:
-    assert set(rates(TrainingConfig(epochs=5, lr_milestones=()), steps=3).flat) == {0.1}
+    assert set(rates(PretrainConfig.build({"epochs": 5, "lr_milestones": ()}), steps=3).flat) == {0.1}
 
 
 def test_one_cycle_rises_over_a_quarter_and_falls_to_zero() -> None:
-    config = TrainingConfig(epochs=10, schedule="one-cycle", lr=0.4)
+    config = PretrainConfig.build({"epochs": 10, "schedule": "one-cycle", "lr": 0.4})
     found = rates(config, steps=40).ravel()
     position = (np.arange(400) + 0.5) / 400  # the middle of each step
     np.testing.assert_allclose(found, np.interp(position, [0, 0.25, 1], [0, 0.4, 0]), rtol=1e-9)
@@ -70,6 +70,6 @@ def test_one_cycle_rises_over_a_quarter_and_falls_to_zero() -> None:
 
 @pytest.mark.parametrize(("epochs", "steps"), [(1, 1), (1, 2), (1, 7), (3, 1)])
 def test_one_cycle_of_a_few_steps_never_stands_still(epochs: int, steps: int) -> None:
-    found = rates(TrainingConfig(epochs=epochs, schedule="one-cycle"), steps)
+    found = rates(PretrainConfig.build({"epochs": epochs, "schedule": "one-cycle"}), steps)
     assert (found > 0).all()
     assert (found <= 0.1).all()

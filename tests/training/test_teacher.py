@@ -26,7 +26,7 @@ def test_a_teacher_changes_what_is_learnt_and_stays_as_it_is(build: Callable[...
     assert not same_weights(taught.directory, alone.directory)
     assert taught.history["train_loss"][0] < alone.history["train_loss"][0]  # the weights are at most 1
     assert (teacher.path / "model.safetensors").read_bytes() == before
-    assert taught.result.training == alone.result.training.model_copy(  # type: ignore[union-attr]
+    assert taught.result.training == alone.result.training.model_copy(
         update={name: getattr(taught.result.training, name) for name in ("seconds", "inputs_per_second")}
     )
 

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rotnet_lib.config import TrainingConfig
 from rotnet_lib.data.dataset import Split
 from rotnet_lib.data.loader import Batch, Loader
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training import trainer as trainer_module
 from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.pretrain import PretrainConfig
 from rotnet_lib.training.task import Step, Task
 from rotnet_lib.training.trainer import Trainer
 
@@ -82,7 +82,7 @@ def make(tmp_path: Path) -> Callable[..., Trainer]:
         after_epoch: Callable[[int], None] = lambda epoch: None,
         **parameters: Any,
     ) -> Trainer:
-        config = TrainingConfig.build({"epochs": 3, "dataset": "shapes", "device": "cpu"} | parameters)
+        config = PretrainConfig.build({"epochs": 3, "dataset": "shapes", "device": "cpu"} | parameters)
         loader = Loader(light_and_dark(images), batch_size, seed=config.seed, augment=config.augment)
         state = ResumeState(tmp_path / "resume.safetensors")
         return Trainer(task, loader, light_and_dark(tests, seed=1), config, state, CPU, after_epoch)

@@ -1,0 +1,1 @@
+"""How fast this machine trains and reads images, and how long the published runs would take on it."""

@@ -1,0 +1,104 @@
+"""How long a suite would take on this machine, on the whole of its data, from rates measured here."""
+
+import json
+from dataclasses import dataclass
+
+import torch
+
+from rotnet_lib.bench.loading import LoadingRates, loading_rates
+from rotnet_lib.bench.training import TrainingRates, measure, random_data
+from rotnet_lib.config import RunConfig, TrainingConfig
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.workers import worker_count
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.backbone_config import RANDOM
+from rotnet_lib.evaluation.classifier_config import ClassifierConfig
+from rotnet_lib.evaluation.classifier_task import ClassifierTask
+from rotnet_lib.evaluation.finetune import FinetuneConfig
+from rotnet_lib.provenance import device_name
+from rotnet_lib.suites.plan import Options, PlannedRun, make_plan
+from rotnet_lib.training.devices import select_device
+from rotnet_lib.training.pretrain import PretrainConfig, pretext_task
+from rotnet_lib.training.task import Task
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """Of one run: hours of computing, and hours of reading files, which a GPU does not wait for if they are fewer."""
+
+    run: PlannedRun
+    images: int
+    rate: float
+    compute: float
+    load: float
+
+
+def report(suite: str, preset: str, seconds: float) -> str:
+    """Hours for every run of a suite and for all of them, one after the other, without the data being here.
+
+    Args:
+        suite: or a collection of suites.
+        preset: whose schedule it is.
+        seconds: how long each kind of training is measured.
+
+    Raises RotnetError for a suite or preset that does not exist, or a dataset whose size is not known.
+    """
+    plan = make_plan(suite, Options(preset=preset), fingerprint=lambda config: "not looked at")
+    device = select_device(plan.runs[0].config)
+    cores = worker_count(None)
+    loading = loading_rates(seconds, cores) if any(run.config.stream for run in plan.runs) else None
+    rates: dict[str, TrainingRates] = {}
+    estimates = [_estimate(run, rates, loading, seconds, device) for run in plan.runs if isinstance(run.config, TrainingConfig)]
+    # Reading files takes cores: a GPU computes meanwhile, a CPU does one or the other.
+    hours = {e.run.key: max(e.compute, e.load) if device.type == "cuda" else e.compute + e.load for e in estimates}
+    width = max(map(len, hours))
+    lines = [
+        f"{device_name(device)}, {cores} cores, torch {torch.__version__}: {plan.preset} {suite}, one run after the other",
+        *(
+            f"{e.run.key:{width}}  {hours[e.run.key]:9.2f} h: {e.run.config.epochs} epochs of {e.images:,} images at "  # type: ignore[attr-defined]
+            f"{e.rate:,.0f} images/s" + (f"; reading the files alone {e.load:.2f} h" if e.load else "")
+            for e in estimates
+        ),
+        f"{'in all':{width}}  {sum(hours.values()):9.2f} h",
+    ]
+    if loading:
+        lines.append(
+            f"files of 256 pixels are read at {loading.random_crop:,.0f} images/s, with resized crops "
+            f"{loading.resized_crop:,.0f}: ImageNet's own files are larger and slower, so make the copy (shrink=256)"
+        )
+    return "\n".join(lines)
+
+
+def _estimate(
+    run: PlannedRun, rates: dict[str, TrainingRates], loading: LoadingRates | None, seconds: float, device: torch.device
+) -> _Estimate:
+    config = run.config
+    assert isinstance(config, TrainingConfig)
+    counts = DATASETS[config.dataset.partition(":")[0]].published
+    if counts is None and (config.train_size is None or config.test_size is None):
+        raise RotnetError(f"{run.key}: how many images {config.dataset} has is not known: take --preset paper.")
+    train = config.train_size or (counts.train if counts else 0)
+    test = config.test_size or (counts.test if counts else 0)
+    left_out = ("epochs", "lr_milestones", "seed", "backbone")  # a step costs the same whatever these are
+    kind = json.dumps({name: value for name, value in config.identity().items() if name not in left_out}, sort_keys=True)
+    if kind not in rates:
+        data = random_data(config, device)
+        rates[kind] = measure(config, _task(config, data), data, seconds, device)
+    measured = rates[kind]
+    compute = config.epochs * (train * measured.step + test * measured.test) / measured.images / 3600
+    load = 0.0
+    if config.stream and loading:
+        of_training = loading.resized_crop if config.augment == "resized-crop" else loading.random_crop
+        load = config.epochs * (train / of_training + test / loading.random_crop) / 3600
+    return _Estimate(run, train, measured.images / measured.step, compute, load)
+
+
+def _task(config: RunConfig, data: Dataset) -> Task:
+    """The run's task, on a random backbone: what a step costs does not depend on the weights."""
+    if isinstance(config, PretrainConfig):
+        return pretext_task(config.model_copy(update={"teacher": None}), data)[0]
+    assert isinstance(config, ClassifierConfig)
+    config = config.model_copy(update={"backbone": RANDOM, "checkpoint": None})
+    freeze = config.freeze if isinstance(config, FinetuneConfig) else True
+    return ClassifierTask(config.make_backbone(data), config, data, freeze=freeze)

@@ -1,0 +1,118 @@
+"""A copy of image files at a smaller size, made once: large photographs take longest to decode."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from rotnet_lib.data.damage import Damage
+from rotnet_lib.data.decoding import Damaged, decode_bytes, read_bytes, resize
+from rotnet_lib.data.images import DamagedImage, resized
+from rotnet_lib.data.listing import Listing, SplitName, fingerprint
+from rotnet_lib.data.source import cache_root
+from rotnet_lib.data.workers import in_workers, worker_count
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import replacing, write_text
+
+QUALITY = 95
+"""Of the copies' JPEG compression."""
+
+_DONE = "complete.json"
+_FILES_A_TASK = 32
+
+
+def shrunk(
+    files: Mapping[SplitName, Listing], side: int, damages: Mapping[SplitName, Damage], workers: int | None
+) -> dict[SplitName, Listing]:
+    """Copies of the files of both splits as RGB JPEGs of quality 95, upright, whose shorter side is `side` pixels.
+
+    Smaller images stay as large as they are. The copies are kept in the cache folder. Each is written atomically, so one that
+    was interrupted goes on where it was.
+
+    Args:
+        files: the originals.
+        side: in pixels.
+        damages: count the originals that cannot be read, which have no copy.
+        workers: processes that make the copies; None: one a core.
+
+    Raises:
+        RotnetError: too many are damaged; the cache folder cannot be written to.
+    """
+    digest = hashlib.sha256(f"{QUALITY} {fingerprint(files, side)}".encode()).hexdigest()[:16]
+    root = cache_root() / f"shrunk-{side}-{digest}"
+    try:
+        return {
+            split: _shrink(listing, side, root / split, damages[split], worker_count(workers))
+            for split, listing in files.items()
+        }
+    except OSError as error:
+        raise RotnetError(f"cannot keep smaller copies of the images in {root}: {error}. Set ROTNET_CACHE.") from None
+
+
+def _shrink(files: Listing, side: int, folder: Path, damage: Damage, workers: int) -> Listing:
+    done = folder / _DONE
+    if not done.exists():
+        for directory in {os.path.dirname(name) for name in files.names.tolist()}:
+            (folder / os.fsdecode(directory)).mkdir(parents=True, exist_ok=True)
+        damaged: list[int] = []
+        work = _Shrink(files, side, folder)
+        places = np.arange(len(files))
+        tasks: Iterator[np.ndarray] = (places[start : start + _FILES_A_TASK] for start in places[::_FILES_A_TASK])
+        bar = tqdm(desc=f"copies of {side} pixels", total=len(files), unit=" images", leave=False)
+        with bar, closing(in_workers(work, tasks, workers)) as results:
+            for count, failures in results:
+                bar.update(count)
+                for place, reason in failures:
+                    damage.add(files, place, reason)
+                    damaged.append(place)
+        write_text(done, json.dumps(damaged))
+    else:
+        damaged = json.loads(done.read_text(encoding="utf-8"))
+        for place in damaged:
+            damage.add(files, place, f"it has no copy in {folder}")
+    kept = np.delete(np.arange(len(files)), damaged)
+    names = np.array([_copy_name(name) for name in files.names[kept].tolist()])
+    return Listing(str(folder), names, files.labels[kept], files.classes)
+
+
+class _Shrink:
+    """A worker's job: copies of some of the files."""
+
+    def __init__(self, files: Listing, side: int, folder: Path) -> None:
+        self.files, self.side, self.folder = files, side, folder
+
+    def __call__(self, places: np.ndarray) -> tuple[int, Damaged]:
+        """How many files these were, and which of them could not be read."""
+        damaged: Damaged = []
+        for place in places.tolist():
+            target = self.folder / os.fsdecode(_copy_name(self.files.names[place]))
+            if target.exists():
+                continue
+            try:
+                image = decode_bytes(read_bytes(self.files.path(place)))
+            except DamagedImage as error:
+                damaged.append((place, str(error)))
+                continue
+            if min(image.shape[1:]) > self.side:
+                height, width = resized(image.shape[1], image.shape[2], self.side)
+                image = resize(image, height, width)
+            with replacing(target) as temporary:
+                _encode(image).numpy().tofile(temporary)
+        return len(places), damaged
+
+
+def _copy_name(name: bytes) -> bytes:
+    """An original's name, with `.jpg` behind it if it does not end so: `a.png` and `a.jpg` are two images."""
+    return name if name.lower().endswith((b".jpg", b".jpeg")) else name + b".jpg"
+
+
+def _encode(image: torch.Tensor) -> torch.Tensor:
+    from torchvision.io import encode_jpeg  # takes a second to import
+
+    return encode_jpeg(image.contiguous(), QUALITY)

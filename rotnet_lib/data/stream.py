@@ -1,0 +1,154 @@
+"""A split that is read batch by batch, by processes of its own."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import torch
+
+from rotnet_lib.data.colours import grey_batch
+from rotnet_lib.data.damage import Damage
+from rotnet_lib.data.decoding import Decode, Job, Read, finish, jpeg_device
+from rotnet_lib.data.listing import Listing
+from rotnet_lib.data.split import Cut, Request, first_per_class
+from rotnet_lib.data.transfer import sent
+from rotnet_lib.data.workers import Slots, in_workers, worker_count
+from rotnet_lib.errors import RotnetError
+
+
+class StreamedSplit:
+    """Image files that are read as they are needed; shares the interface of `Split`, but for `images`.
+
+    Order and crops are drawn in this process, so batches are the same whatever the number of workers. Each image is decoded
+    once for a batch, whatever a task makes of it then. Memory holds a few batches and the files' names.
+
+    Args:
+        files: the images' files.
+        side: R, what an image's shorter side is resized to, in pixels.
+        image_size: S, at most R.
+        grey: put each pixel's luminance (ITU-R 601) in all three channels.
+        damage: counts files that cannot be read; None: 0.1 % of them may be damaged.
+        workers: processes that read; 0: this one reads; None: one a core.
+        device: where batches come to lie.
+        decode_on: the device that decodes JPEGs, for workers then only read them; None: the workers decode.
+
+    Attributes:
+        labels: (N,) int64, on the device.
+    """
+
+    def __init__(
+        self,
+        files: Listing,
+        side: int,
+        image_size: int,
+        *,
+        grey: bool = False,
+        damage: Damage | None = None,
+        workers: int | None = None,
+        device: torch.device = torch.device("cpu"),  # noqa: B008
+        decode_on: torch.device | None = None,
+    ) -> None:
+        self.files = files
+        self.labels = torch.from_numpy(files.labels).to(device)
+        self.side = side
+        self.size = image_size
+        self.grey = grey
+        self.workers = worker_count(workers)
+        self.device = device
+        self.index_device = torch.device("cpu")
+        self._damage = damage or Damage(files.root, len(files))
+        self._decode_on = decode_on
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def damaged(self) -> list[str]:
+        """Names of the files that could not be read, as far as they were read so far."""
+        return self._damage.names
+
+    def to(self, device: torch.device) -> "StreamedSplit":
+        """The same split with its batches on that device, and decoded there if it can."""
+        decode_on = jpeg_device(device) if device.type == "cuda" else self._decode_on
+        return self._like(self.files, self._damage, device, decode_on)
+
+    def first_per_class(self, per_class: int, classes: tuple[str, ...]) -> "StreamedSplit":
+        """The first `per_class` images of each class, interleaved by class. See `Split.first_per_class`."""
+        return self.part(first_per_class(self.files.labels, per_class, classes))
+
+    def part(self, kept: np.ndarray) -> "StreamedSplit":
+        """The images at those places (n,), in their order."""
+        return self._like(self.files.part(kept), self._damage.part(len(kept)), self.device, self._decode_on)
+
+    def read(self, indices: Iterable[int]) -> torch.Tensor:
+        """The middle of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device.
+
+        Raises RotnetError if one of them is damaged.
+        """
+        index = np.array(list(indices), np.int64)
+        images, _, damaged = Decode(self.files, self.side, self.size)(Job(index, None))
+        assert isinstance(images, torch.Tensor)
+        for place, reason in damaged:
+            path = self.files.path(int(index[place]))
+            raise RotnetError(f"damaged image {path}: {reason}. Replace or remove that file, or ask for another.")
+        images = images.to(self.device)
+        return (grey_batch(images) if self.grey else images).permute(0, 3, 1, 2)
+
+    def cut(self, requests: Iterable[Request]) -> Generator[Cut, None, None]:
+        """What is asked for, one request after the other, without the images that are damaged.
+
+        Worker processes live from the first image to the last, or until the iterator is closed.
+
+        Raises:
+            RotnetError: more files are damaged than may be, or all of a request.
+        """
+        import torchvision.io  # noqa: F401  # here once, rather than in every process that is started
+
+        asked: deque[Request] = deque()
+
+        requests = iter(requests)
+        first = next(requests, None)
+        if first is None:
+            return
+        slots = None
+        work: Callable[[Job], Any] = Read(self.files)
+        if self._decode_on is None:
+            if self.workers:
+                slots = Slots(self.workers, len(first.index), self.size, self.size, 3)
+            work = Decode(self.files, self.side, self.size, slots.memory if slots else None)
+
+        def jobs() -> Iterator[Job]:
+            for request in itertools.chain([first], requests):
+                asked.append(request)
+                yield Job(request.index.numpy(), request.draws, slots.take() if slots else None)
+
+        with closing(in_workers(work, jobs(), self.workers, pin=self.device.type == "cuda")) as results:
+            for result in results:
+                request = asked.popleft()
+                if self._decode_on is None:
+                    found, kept, damaged = result
+                    images = slots.give(found, len(kept)) if slots and isinstance(found, int) else found
+                else:
+                    images, kept, damaged = finish(result, request.draws, self.side, self.size, self._decode_on)
+                for place, reason in damaged:
+                    self._damage.add(self.files, int(request.index[place]), reason)
+                if not len(kept):
+                    raise RotnetError(f"all {len(request.index)} files of a batch of {self._damage.what} are damaged.")
+                images = sent(images, self.device)
+                complete = len(kept) == len(request.index)
+                yield Cut(request, grey_batch(images) if self.grey else images, None if complete else torch.from_numpy(kept))
+
+    def _like(self, files: Listing, damage: Damage, device: torch.device, decode_on: torch.device | None) -> "StreamedSplit":
+        return StreamedSplit(
+            files,
+            self.side,
+            self.size,
+            grey=self.grey,
+            damage=damage,
+            workers=self.workers,
+            device=device,
+            decode_on=decode_on,
+        )

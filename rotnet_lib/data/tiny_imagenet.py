@@ -1,0 +1,57 @@
+"""`tiny-imagenet`: ImageNet's small sibling, as folders of images."""
+
+from pathlib import Path
+
+from rotnet_lib.data.listing import fingerprint, list_images, same_classes
+from rotnet_lib.data.source import DATASETS, QUICK, Source, data_root, resized_side
+from rotnet_lib.errors import RotnetError
+
+_WORDS = "words.txt"
+
+
+@DATASETS.register("tiny-imagenet")
+class TinyImageNet(Source):
+    """Photographs of 200 of ImageNet's classes (or of 100 of those), 64 x 64, some of them grey.
+
+    In `ROTNET_DATA` as `tiny-imagenet-200` or `tiny-imagenet-100`, each `{train,val}/<wnid>/*.JPEG` and `words.txt` with lines
+    of a WordNet id, a tab and the class's names. Where both are there, the larger is taken. A network sees 64 x 64 unless
+    said otherwise: cut out of images that were enlarged for it if `crop_pct` is below 1.
+    """
+
+    usual_size = 64
+
+    def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None:
+        self.image_size = image_size or self.usual_size
+        self.side = resized_side(self.image_size, crop_pct)
+        folders = [data_root() / f"tiny-imagenet-{classes}" for classes in (200, 100)]
+        self._root = next((folder for folder in folders if folder.is_dir()), folders[0])
+        if not self._root.is_dir():
+            raise RotnetError(
+                f"no folder {self._root}, nor {folders[1].name}. Expected {self._root}/{{train,val}}/<wnid>/*.JPEG and "
+                f"{_WORDS}. Put it there, or set ROTNET_DATA to a folder that has it. {QUICK}"
+            )
+        self.files = {"train": list_images(self._root / "train"), "test": list_images(self._root / "val")}
+        wnids = same_classes(self.files, self._root)
+        self.classes = _class_names(self._root / _WORDS, wnids)
+        self.title = f"Tiny ImageNet-{len(wnids)}"
+        self.fingerprint = fingerprint(self.files, self.side)
+
+    def location(self) -> str:
+        return str(self._root)
+
+
+def _class_names(path: Path, wnids: tuple[str, ...]) -> tuple[str, ...]:
+    """What the classes are called: the first of their names, and where two classes share that, all of them.
+
+    Raises RotnetError if the file is not there or lacks a class.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise RotnetError(f"cannot read the classes' names: {error}. Expected lines of a wnid, a tab, its names.") from None
+    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    missing = [wnid for wnid in wnids if wnid not in words]
+    if missing:
+        raise RotnetError(f"{path} names no class {', '.join(missing[:5])}, of which there are images.")
+    first = [words[wnid].split(",")[0].strip() for wnid in wnids]
+    return tuple(name if first.count(name) == 1 else words[wnid].strip() for name, wnid in zip(first, wnids, strict=True))

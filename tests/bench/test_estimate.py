@@ -1,0 +1,71 @@
+"""The hours a suite would take, from rates: the arithmetic with made-up rates, and once with measured ones."""
+
+import re
+
+import pytest
+
+from rotnet_lib.bench import estimate
+from rotnet_lib.bench.loading import LoadingRates
+from rotnet_lib.bench.training import TrainingRates
+from rotnet_lib.errors import RotnetError
+
+STEP, TEST = 0.8, 0.2
+"""Seconds of a training step, and of evaluating as many images."""
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Rates of 8 images a step; notes what is measured."""
+    measured: list[str] = []
+
+    def measure(config, task, data, seconds, device):
+        measured.append(f"{config.stage} {len(data.classes)} classes {data.image_size} pixels")
+        return TrainingRates(inputs=32, images=8, step=STEP, load=0.1, test=TEST, flops=1e9)
+
+    monkeypatch.setattr(estimate, "measure", measure)
+    monkeypatch.setattr(estimate, "loading_rates", lambda seconds, workers: LoadingRates(2000, 1800, 900, workers, 30))
+    return measured
+
+
+def hours(text: str) -> dict[str, float]:
+    return {key.strip(): float(value) for key, value in re.findall(r"^([\w -]+?) +([\d.]+) h", text, re.MULTILINE)}
+
+
+def test_hours_are_epochs_times_images_over_rates(made_up: list[str]) -> None:
+    found = hours(estimate.report("table5", "paper", 1.0))
+    train, test = 1_281_167, 50_000
+    computing = (train * STEP + test * TEST) / 8 / 3600
+    pretext = 30 * (computing + (train / 900 + test / 1800) / 3600)
+    probe = 35 * (computing + (train / 1800 + test / 1800) / 3600)
+    assert found["rotnet"] == found["supervised"] == pytest.approx(pretext, abs=0.006)
+    assert found["linear-rotnet"] == pytest.approx(probe, abs=0.006)
+    assert found["in all"] == pytest.approx(2 * pretext + 4 * probe, abs=0.006)
+
+
+def test_what_costs_the_same_is_measured_once_on_data_like_the_suites(made_up: list[str]) -> None:
+    estimate.report("table6", "paper", 1.0)
+    assert sorted(made_up) == sorted(
+        [
+            *["pretrain 1000 classes 224 pixels"] * 2,  # labels, rotation
+            *["pretrain 205 classes 224 pixels"] * 2,
+            "probe 205 classes 224 pixels",
+        ]
+    )
+
+
+def test_a_set_in_memory_has_no_files_to_read(made_up: list[str]) -> None:
+    text = estimate.report("table3", "paper", 1.0)
+    assert "reading the files" not in text
+    assert hours(text)["supervised"] == pytest.approx(100 * (50_000 * STEP + 10_000 * TEST) / 8 / 3600, abs=0.006)
+
+
+def test_sizes_that_are_not_known_are_an_error(made_up: list[str]) -> None:
+    with pytest.raises(RotnetError, match="how many images"):
+        estimate.report("table5", "short", 1.0)
+
+
+@pytest.mark.slow
+def test_a_measured_estimate() -> None:
+    found = hours(estimate.report("frozen-stem", "quick", 0.1))
+    assert set(found) == {"supervised", "rotnet", "stem-random", "stem-rotnet", "in all"}
+    assert found["in all"] > 0

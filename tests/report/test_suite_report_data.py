@@ -1,0 +1,102 @@
+"""What a report says of data that stands in for the suite's, and of rows that nobody published."""
+
+from typing import Any
+
+import pytest
+
+from rotnet_lib.report.published import published_table
+from tests.report.pages import cells, text
+
+OWN = "RotNet, pretext task on Places205"
+ON_IMAGENET = "supervised, rotnet"
+LAYERS = [f"conv{n}" for n in range(1, 6)]
+
+
+@pytest.fixture
+def table6(made_up: Any) -> Any:
+    """Makes a plan of table 6, which measures on two sets of data that need not be here: `table6(preset="paper")`."""
+
+    def make(**options: Any) -> Any:
+        return made_up("table6", fingerprint=lambda config: config.dataset, **options)
+
+    return make
+
+
+# --- Data ---
+
+
+def test_each_run_is_held_against_the_data_that_the_suite_has_it_on(table6: Any) -> None:
+    suite = table6(preset="paper")
+    suite.finish_all(title=None)
+    assert {run.dataset for run in suite.report().runs} == {"imagenet", "places205"}
+    assert suite.report().differences == []
+    assert suite.report().comparable
+    assert "No parameter differs from the protocol." in text(suite.report())
+
+
+def test_what_stands_in_for_each_data_is_told_with_its_runs(table6: Any) -> None:
+    suite = table6(preset="quick")
+    suite.finish_all()
+    found = [entry for entry in suite.report().differences if entry["name"] in ("dataset", "data")]
+    on_places = ", ".join(key for key in suite.plan.suite.runs if key not in ("supervised", "rotnet"))
+    assert found == [
+        {"name": "dataset", "protocol": "imagenet", "here": "shapes", "runs": ON_IMAGENET},
+        {"name": "dataset", "protocol": "places205", "here": "shapes:1", "runs": on_places},
+    ]
+    assert not suite.report().comparable
+
+
+def test_the_place_of_one_data_may_be_taken_and_the_others_not(table6: Any) -> None:
+    suite = table6(preset="paper", dataset="tiny-imagenet")
+    for run in suite.plan.runs:
+        suite.finish(run.key, 50.0, title=None if run.dataset == "places205" else "Tiny ImageNet")
+    [difference] = suite.report().differences
+    assert difference == {"name": "dataset", "protocol": "imagenet", "here": "tiny-imagenet", "runs": ON_IMAGENET}
+
+
+def test_a_part_of_the_data_is_not_the_data(table6: Any) -> None:
+    suite = table6(preset="paper")
+    for run in suite.plan.runs:
+        suite.finish(run.key, 50.0, title=None if run.dataset == "places205" else "ImageNet (part)")
+    [difference] = suite.report().differences
+    assert difference == {"name": "data", "protocol": "ImageNet", "here": "ImageNet (part)", "runs": ON_IMAGENET}
+
+
+def test_data_put_in_by_an_override_is_told_once(made_up: Any) -> None:
+    suite = made_up(preset="paper", set="probe.dataset=shapes")
+    for run in suite.plan.runs:
+        suite.finish(run.key, 50.0, title="CIFAR-10" if run.config.dataset == "cifar10" else "drawn shapes")
+    probes = "random-conv, rotnet-nonlinear, rotnet-conv"
+    assert suite.report().differences == [{"name": "dataset", "protocol": "cifar10", "here": "shapes", "runs": probes}]
+
+
+# --- A row of the suite's own ---
+
+
+def test_a_row_that_nobody_published_comes_behind_those_that_are(table6: Any) -> None:
+    suite = table6(preset="paper")
+    suite.finish("places-rotnet-places", 40.0, title=None)
+    report = suite.report()
+    assert [row.label for row in report.rows] == [*published_table("table6"), OWN]
+    own = report.rows[-1]
+    assert list(own.cells) == LAYERS
+    assert {(cell.mean, cell.published, cell.difference) for cell in own.cells.values()} == {(40.0, None, None)}
+    assert cells(report)[OWN] == {"top1, percent": OWN} | dict.fromkeys(LAYERS, "40.00 best epoch 40.00")
+
+
+def test_it_takes_no_part_in_the_published_order(table6: Any) -> None:
+    suite = table6(preset="paper")
+    suite.finish("places-rotnet", {f"{layer}_top1": 20.0 + n for n, layer in enumerate(LAYERS)}, title=None)
+    alone = suite.report().verdict
+    assert "Of 10 pairs of figures" in alone
+    suite.finish("places-rotnet-places", 90.0, title=None)
+    both = suite.report().verdict
+    assert both.partition(" Of ")[2] == alone.partition(" Of ")[2]
+    assert f"highest {OWN}, conv1 (90.0)" in both
+
+
+def test_before_it_is_measured_it_is_missing_and_not_another_methods(table6: Any) -> None:
+    suite = table6(preset="paper")
+    suite.finish("places-rotnet", 40.0, title=None)
+    assert cells(suite.report())[OWN]["conv3"] == "missing"
+    assert cells(suite.report())["BIGAN (Donahue et al., 2016)"]["conv3"] == "published 31.8"
