@@ -6,9 +6,9 @@ from collections.abc import Callable
 import torch
 
 
-def seconds_each(call: Callable[[], object], seconds: float, device: torch.device, *, warm_up: int = 3) -> float:
+def seconds_each(call: Callable[[], object], seconds: float, device: torch.device) -> float:
     """Mean seconds of a call, over as many as fit into `seconds`; the device is waited for at the ends only."""
-    for _ in range(warm_up):
+    for _ in range(3 if device.type == "cuda" else 1):  # warm-up: on a GPU a second call still looks for kernels
         call()
     _wait(device)
     begin, calls = time.perf_counter(), 0

@@ -22,7 +22,7 @@ from rotnet_lib.training.pretrain import PretrainConfig, pretext_task
 from rotnet_lib.training.task import Task
 from rotnet_lib.training.trainer import Trainer
 
-_CPU_BATCH = 8
+_CPU_BATCH = 32
 """Images a step at most on a CPU, where a step of the protocol's batch may take a minute."""
 
 

@@ -39,7 +39,7 @@ def test_a_step_is_of_all_rotated_copies_and_its_arithmetic_forward_and_backward
     data = random_data(config, CPU)
     task, backbone = pretext_task(config, data)
     rates = measure(config, task, data, 0.02, CPU)
-    assert rates.inputs == 4 * rates.images == 32
+    assert rates.inputs == 4 * rates.images == 128
     assert rates.step > rates.load > 0
     assert rates.test > 0
     # Backward costs twice as much, but the first layer needs no gradient of its input; the linear layer is a trifle.
@@ -49,5 +49,5 @@ def test_a_step_is_of_all_rotated_copies_and_its_arithmetic_forward_and_backward
 
 def test_the_report_says_what_was_trained_and_how_fast() -> None:
     text = report(0.1, arch="nin3", width=0.05, compile=False)
-    assert re.search(r"nin3 width 0.05, 32 pixels, batch 8 x 4: [\d,]+ rotated images/s", text)
+    assert re.search(r"nin3 width 0.05, 32 pixels, batch 32 x 4: [\d,]+ rotated images/s", text)
     assert re.search(r"\d+ % of the fp32 matmul", text)
