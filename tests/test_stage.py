@@ -1,12 +1,15 @@
 """What every training stage leaves behind, and what it does when it is run again."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from rotnet_lib.config import TrainingConfig
 from rotnet_lib.data.dataset import Dataset
@@ -264,3 +267,20 @@ def test_a_probe_reads_its_backbone_from_where_runs_are(pretrained: Pretrained, 
     outcome = probe(ProbeConfig.build(tiny | {"runs": "elsewhere"}))
     outcome.save()
     assert outcome.result.parameters["backbone"] == run.name
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_damaged_image_is_left_out_and_named_in_the_result(stream: bool, tiny: dict[str, Any], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split, kind, number in itertools.product(("train", "test"), "ab", range(4)):
+        path = tmp_path / "photos" / split / kind / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path)
+    path = tmp_path / "photos" / "train" / "b" / "2.jpg"
+    path.write_bytes(path.read_bytes()[:200])
+    own = {"dataset": f"imagefolder:{tmp_path / 'photos'}", "train_size": None, "test_size": None, "batch_size": 4}
+    parameters = tiny | own | {"stream": stream, "workers": 0, "arch": "nin3"}
+    result = pretrain(PretrainConfig.build(parameters | {"max_damaged": 0.2})).result
+    assert result.data.damaged == ["train/b/2.jpg"]
+    with pytest.raises(RotnetError, match=r"1 of the 8 files of the train split.*max_damaged 0.001 allows 0"):
+        pretrain(PretrainConfig.build(parameters | {"seed": 1}))

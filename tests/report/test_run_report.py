@@ -35,6 +35,15 @@ def test_several_layers_are_all_shown(made_up: Any) -> None:
         assert part in shown
 
 
+def test_files_that_were_left_out_are_named(made_up: Any) -> None:
+    result = made_up().finish("rotnet-conv", 80.0)
+    assert "unreadable" not in text(result)
+    result.data.damaged = ["train/a/1.jpg"]
+    assert "1 unreadable file: train/a/1.jpg" in text(result)
+    result.data.damaged = [f"train/a/{number}.jpg" for number in range(30)]
+    assert "30 unreadable files: train/a/0.jpg" in text(result)
+
+
 def test_what_differs_from_the_protocol_stands_above_the_details(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0)
     html = run_summary(result).data
