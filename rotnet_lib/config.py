@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from pydantic_core import to_jsonable_python
 
 from rotnet_lib.data.augment import Augment
+from rotnet_lib.data.dataset import open_source
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.protocols import published
@@ -114,36 +115,13 @@ class RunConfig(StageConfig):
     seed: int = Field(0, ge=0, description="of the weights, the batch order and the augmentation", json_schema_extra=EXPERIMENT)
     # None in a notebook, filled by `build`: a config that exists holds the value, hence the types.
     dataset: str = Field(None, description="its name, such as shapes or imagefolder:/path; None: the protocol's")  # type: ignore[assignment]
-    image_size: int | None = Field(
-        None,
-        ge=8,
-        description="side of the network's square inputs in pixels; None: the dataset's own, or as the backbone's run",
-    )
-    crop_pct: float = Field(  # type: ignore[assignment]
-        None,
-        gt=0,
-        le=1,
-        description="share of an image's shorter side that an input shows, 0.875 for 224 of 256 pixels; None: the protocol's",
-    )
     train_size: int | None = Field(
         None, ge=1, description="training images, balanced over classes; None: all, or as the backbone's run"
     )
     test_size: int | None = Field(
         None, ge=1, description="test images, balanced over classes; None: all, or as the backbone's run"
     )
-    grey: bool = Field(False, description="take the colour out of the images", json_schema_extra=EXPERIMENT)
-    stream: bool = Field(  # type: ignore[assignment]
-        None, description="decode image files batch by batch, for sets larger than memory; None: the dataset's own way"
-    )
-    shrink: int | None = Field(
-        None,
-        ge=8,
-        description="read the images from a copy made once, its shorter side that many pixels; None: the files themselves",
-    )
 
-    max_damaged: float = Field(
-        0.001, ge=0, le=1, description="share of image files that may be unreadable", json_schema_extra=EXECUTION
-    )
     workers: int | None = Field(
         None, ge=0, description="processes that read a streamed set; None: one a core", json_schema_extra=EXECUTION
     )
@@ -158,8 +136,7 @@ class RunConfig(StageConfig):
         cls.check_names(parameters)
         given = {name: value for name, value in parameters.items() if value is not None}
         asked = cls._published(given)
-        values = {name: value for name, value in asked.items() if name in cls.model_fields} | given
-        return super().build({"stream": _streamed(values.get("dataset"))} | values)
+        return super().build({name: value for name, value in asked.items() if name in cls.model_fields} | given)
 
     @classmethod
     def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,14 +145,71 @@ class RunConfig(StageConfig):
         return published(cls.stage, arch, values.get("classifier") or "")
 
     def protocol(self) -> dict[str, Any]:
-        decided = to_jsonable_python(self._published(self.model_dump()) | {"stream": _streamed(self.dataset)})
+        decided = to_jsonable_python(self._published(self.model_dump()))
         plain = super().protocol()
         return plain | {name: value for name, value in decided.items() if name in plain}
+
+    @classmethod
+    def takes(cls, dataset: str) -> bool:
+        """Whether a dataset of that name, if there is one, would be of the kind that this stage reads."""
+        raise NotImplementedError
+
+    def source(self) -> tuple[Any, ...]:
+        """What the fingerprint is a function of."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """The fingerprint of the data. Raises RotnetError if the dataset is unknown or not here."""
+        raise NotImplementedError
 
     @property
     def slug(self) -> str:
         """Readable start of the run's name."""
         raise NotImplementedError
+
+
+class ImagesConfig(RunConfig):
+    """Fields of the stages whose data are images of one object and one label each (`rotnet_lib.data.DATASETS`)."""
+
+    image_size: int | None = Field(
+        None,
+        ge=8,
+        description="side of the network's square inputs in pixels; None: the dataset's own, or as the backbone's run",
+    )
+    crop_pct: float = Field(  # type: ignore[assignment]
+        None,
+        gt=0,
+        le=1,
+        description="share of an image's shorter side that an input shows, 0.875 for 224 of 256 pixels; None: the protocol's",
+    )
+    grey: bool = Field(False, description="take the colour out of the images", json_schema_extra=EXPERIMENT)
+    stream: bool = Field(  # type: ignore[assignment]
+        None, description="decode image files batch by batch, for sets larger than memory; None: the dataset's own way"
+    )
+    shrink: int | None = Field(
+        None,
+        ge=8,
+        description="read the images from a copy made once, its shorter side that many pixels; None: the files themselves",
+    )
+
+    max_damaged: float = Field(
+        0.001, ge=0, le=1, description="share of image files that may be unreadable", json_schema_extra=EXECUTION
+    )
+
+    @classmethod
+    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        asked = super()._published(values)
+        return asked | {"stream": _streamed(values.get("dataset") or asked["dataset"])}
+
+    @classmethod
+    def takes(cls, dataset: str) -> bool:
+        return dataset.partition(":")[0] in DATASETS
+
+    def source(self) -> tuple[Any, ...]:
+        return (self.dataset, self.image_size, self.crop_pct)
+
+    def fingerprint(self) -> str:
+        return open_source(*self.source()).fingerprint
 
 
 def _streamed(dataset: Any) -> bool:
@@ -184,8 +218,24 @@ def _streamed(dataset: Any) -> bool:
     return kind in DATASETS and DATASETS[kind].streamed
 
 
-class TrainingConfig(RunConfig):
-    """Fields of the stages that train: the labels, the optimiser and its schedule, the augmentation."""
+class ScheduleConfig(RunConfig):
+    """Fields of the stages that train by SGD: the learning rate over the run."""
+
+    lr: float = Field(None, ge=0, description="peak learning rate, for the batch size given; None: the protocol's")  # type: ignore[assignment]
+    schedule: Literal["step", "one-cycle"] = Field(
+        "step", description="step: lr x lr_decay after each milestone; one-cycle: linear up over a quarter, linear down"
+    )
+    lr_milestones: tuple[Fraction, ...] = Field(
+        None,  # type: ignore[arg-type]
+        description="fractions of the training after which the rate falls; None: the protocol's",
+    )
+    lr_decay: float = Field(  # type: ignore[assignment]
+        None, gt=0, le=1, description="factor at each milestone; None: the protocol's"
+    )
+
+
+class TrainingConfig(ScheduleConfig, ImagesConfig):
+    """Fields of the stages that train by epochs: the labels, the optimiser, the augmentation."""
 
     labels_per_class: int | None = Field(
         None,
@@ -196,19 +246,6 @@ class TrainingConfig(RunConfig):
     epochs: int = Field(None, ge=1, description="passes over the training images; None: the protocol's")  # type: ignore[assignment]
     batch_size: int = Field(  # type: ignore[assignment]
         None, ge=2, description="images a step, before rotated copies; None: the protocol's"
-    )
-    lr: float = Field(  # type: ignore[assignment]
-        None, ge=0, description="peak learning rate, for the batch size given; None: the protocol's"
-    )
-    schedule: Literal["step", "one-cycle"] = Field(
-        "step", description="step: lr x lr_decay after each milestone; one-cycle: linear up over a quarter, linear down"
-    )
-    lr_milestones: tuple[Fraction, ...] = Field(
-        None,  # type: ignore[arg-type]
-        description="fractions of the epochs after which the rate falls; None: the protocol's",
-    )
-    lr_decay: float = Field(  # type: ignore[assignment]
-        None, gt=0, le=1, description="factor at each milestone; None: the protocol's"
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on every trained parameter")

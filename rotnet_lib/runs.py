@@ -7,7 +7,7 @@ is found again by everyone who needs it and a changed parameter is a new run. It
 | --- | --- |
 | `parameters.yaml` | the whole effective config |
 | `notebook.ipynb`, `report.html` | the executed notebook and its rendering; a failed run keeps both, with the error |
-| `history.csv` | a row an epoch |
+| `history.csv` | a row an epoch, or every fiftieth of the iterations |
 | `model.safetensors` | the weights, where the run trains some |
 | `model-epoch20.safetensors`, ... | the weights as they were after some epochs of a pretrain run |
 | `resume.safetensors` | while it runs: the state to go on from |
@@ -41,15 +41,16 @@ PLAN = "plan.json"
 
 
 class Metric(BaseModel):
-    """One figure of a run, in percent where its name ends in `top1`.
+    """One figure of a run, in percent.
 
     The headline is the last epoch on the test split. The best epoch was chosen on the test split, so it flatters: it is
-    shown beside the headline, under that name, because the published figures were chosen so.
+    shown beside the headline, under that name, because the published figures were chosen so. None where the test split was
+    looked at once, at the end.
     """
 
     last: float
-    best: float
-    best_epoch: int
+    best: float | None = None
+    best_epoch: int | None = None
 
 
 class DataRecord(BaseModel):
@@ -59,7 +60,8 @@ class DataRecord(BaseModel):
     title: str
     fingerprint: str
     classes: list[str]
-    image_size: int
+    image_size: int | None = None
+    """Side of the square images in pixels; None where they keep their sizes."""
     train_images: int
     test_images: int
     damaged: list[str] = []
@@ -69,14 +71,18 @@ class DataRecord(BaseModel):
 class TrainingRecord(BaseModel):
     """What a run trained, and how fast."""
 
-    epochs: int
-    """Epochs trained, interrupted processes' included."""
+    epochs: int | None = None
+    """Epochs trained, interrupted processes' included; None where training is counted in iterations."""
+    iterations: int | None = None
+    """Iterations trained, where training is counted in them."""
     inputs: int
     """Network inputs trained on, rotated copies counted."""
     seconds: float
     """Training steps only: set-up and evaluation are excluded, and so is what an interrupted epoch had done."""
     inputs_per_second: float
-    """Of the median epoch, so that a slow first one does not count."""
+    """Of the median row of the history (an epoch), so that a slow first one does not count."""
+    waiting: float | None = None
+    """Share of the training's seconds that the device waited for images, in [0, 1]; None where that is not measured."""
     parameters: int
     """Numbers trained."""
 

@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 
 from rotnet_lib import launch, provenance
-from rotnet_lib.config import RunConfig, TrainingConfig
-from rotnet_lib.data.dataset import Dataset, load_dataset, open_source
+from rotnet_lib.config import ImagesConfig, RunConfig, TrainingConfig
+from rotnet_lib.data.dataset import Dataset, load_dataset
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
@@ -54,26 +54,32 @@ class Outcome:
     history: pd.DataFrame
 
     def save(self) -> None:
-        """Write `metrics.json`, which marks the run finished. A notebook's last line."""
-        if not self.directory.finished:
-            self.directory.save(self.result)
-        self.directory.close()
-        headline = ", ".join(f"{name} {metric.last:.2f} %" for name, metric in self.result.metrics.items())
-        print(f"{headline}: {self.directory.path}")
+        """See `finish`. A notebook's last line."""
+        finish(self.directory, self.result)
+
+
+def finish(directory: RunDirectory, result: RunResult) -> None:
+    """Write `metrics.json`, which marks the run finished, unless it was; give the run's lock back; print the headline."""
+    if not directory.finished:
+        directory.save(result)
+    directory.close()
+    headline = ", ".join(f"{name} {metric.last:.2f} %" for name, metric in result.metrics.items())
+    print(f"{headline}: {directory.path}")
 
 
 def fingerprint_of(config: RunConfig) -> str:
-    """The fingerprint of a config's data. Raises RotnetError if its dataset is unknown or not here."""
-    return open_source(config.dataset, config.image_size, config.crop_pct).fingerprint
+    """The fingerprint of a config's data: see `RunConfig.fingerprint`."""
+    return config.fingerprint()
 
 
 def directory_of(config: RunConfig, fingerprint: str) -> RunDirectory:
     """Where the run of a config on the data of that fingerprint lives."""
-    data = Path(config.dataset.partition(":")[2]).name or config.dataset
+    argument = config.dataset.partition(":")[2]
+    data = Path(argument).name if argument and not argument.isdecimal() else config.dataset
     return RunDirectory(from_project(config.runs) / run_name(config, f"{config.slug}-{data}", fingerprint))
 
 
-def load_data(config: RunConfig) -> Dataset:
+def load_data(config: ImagesConfig) -> Dataset:
     """The data a config asks for; see `load_dataset`."""
     return load_dataset(
         config.dataset,

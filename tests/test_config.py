@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from rotnet_lib.config import RunConfig, TrainingConfig
+from rotnet_lib.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training.pretrain import PretrainConfig
 
@@ -233,12 +233,12 @@ def test_differences_from_the_protocol_are_those_of_protocol_fields(field: str) 
 
 
 def test_a_stage_that_does_not_train_has_no_schedule() -> None:
-    """What every run has: a seed, data, a device; what only training has is a `TrainingConfig`'s."""
-    of_runs, of_training = set(RunConfig.model_fields), set(TrainingConfig.model_fields)
-    assert {"seed", "dataset", "image_size", "crop_pct", "train_size", "test_size", "grey", "stream", "shrink"} <= of_runs
-    assert {"max_damaged", "workers", "device", "threads"} <= of_runs
-    assert of_runs < of_training
-    assert of_training - of_runs == {
+    """Every run has a seed, data, a device; images of one label have more; what only training has is a `TrainingConfig`'s."""
+    of_runs, of_images, of_training = (set(schema.model_fields) for schema in (RunConfig, ImagesConfig, TrainingConfig))
+    assert of_runs == {"runs", "seed", "dataset", "train_size", "test_size", "workers", "device", "threads"}
+    assert of_images - of_runs == {"image_size", "crop_pct", "grey", "stream", "shrink", "max_damaged"}
+    assert of_runs < of_images < of_training
+    assert of_training - of_images == {
         *("labels_per_class", "epochs", "batch_size", "lr", "schedule", "lr_milestones", "lr_decay", "momentum"),
         *("weight_decay", "augment", "colour_jitter", "compile", "gpus"),
     }

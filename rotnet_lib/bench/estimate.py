@@ -7,7 +7,7 @@ import torch
 
 from rotnet_lib.bench.loading import LoadingRates, loading_rates
 from rotnet_lib.bench.training import TrainingRates, measure, random_data
-from rotnet_lib.config import RunConfig, TrainingConfig
+from rotnet_lib.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.workers import worker_count
@@ -47,7 +47,11 @@ def report(suite: str, preset: str, seconds: float) -> str:
     plan = make_plan(suite, Options(preset=preset), fingerprint=lambda config: "not looked at")
     device = select_device(plan.runs[0].config)
     cores = worker_count(None)
-    loading = loading_rates(seconds, cores) if any(run.config.stream for run in plan.runs) else None
+    loading = (
+        loading_rates(seconds, cores)
+        if any(isinstance(run.config, ImagesConfig) and run.config.stream for run in plan.runs)
+        else None
+    )
     rates: dict[str, TrainingRates] = {}
     estimates = [_estimate(run, rates, loading, seconds, device) for run in plan.runs if isinstance(run.config, TrainingConfig)]
     # Reading files takes cores: a GPU computes meanwhile, a CPU does one or the other.

@@ -1,14 +1,14 @@
 """What the stages that read a backbone share: which one, and what its run says about the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from rotnet_lib.config import EXPERIMENT, Fraction, RunConfig
-from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.source import Statistics
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models import ARCHS, Backbone, make_backbone
 from rotnet_lib.models.backbone import sample_backbone
@@ -27,19 +27,17 @@ _RESCALING_IMAGES = 256
 
 
 class BackboneConfig(RunConfig):
-    """A backbone and its layers. Parameters left at None follow the backbone's run.
+    """A backbone. Parameters left at None follow the backbone's run.
 
     Built by `build` (or `from_notebook`), which fills them in: the effective config has no None of that kind left.
     """
 
     takes_random: ClassVar[bool] = True
     """Whether an untrained backbone makes sense."""
+    followed: ClassVar[tuple[str, ...]] = ()
+    """Parameters about the data that follow the backbone's run, where no other dataset is asked for."""
 
     # None in a notebook, filled by `build`: a config that exists holds the value, hence the types.
-    dataset: str = Field(None, description="None: that of the backbone's run")  # type: ignore[assignment]
-    grey: bool = Field(  # type: ignore[assignment]
-        None, description="take the colour out of the images; None: as the backbone's run", json_schema_extra=EXPERIMENT
-    )
     backbone: str = Field(
         NEWEST,
         description="run or path; newest: the newest pretext run that fits; random: untrained; random-rescaled: by data",
@@ -56,9 +54,6 @@ class BackboneConfig(RunConfig):
     width: float = Field(  # type: ignore[assignment]
         None, gt=0, le=4, description="factor on the backbone's channels; None: that of the backbone's run, 1 if random"
     )
-    layer: tuple[str, ...] = Field(
-        ("conv2",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
-    )
 
     @classmethod
     def build(cls, parameters: Mapping[str, Any]) -> Self:
@@ -74,20 +69,10 @@ class BackboneConfig(RunConfig):
         """Whether `newest` may mean the run of these parameters: neither supervised runs nor other stages are pretext runs."""
         return parameters.get("task", "labels") != "labels"
 
-    @field_validator("layer", mode="before")
     @classmethod
-    def _listed(cls, layer: Any) -> Any:
-        return _split(layer)
-
-    @model_validator(mode="after")
-    def _layers_of_arch(self) -> Self:
-        backbone = sample_backbone(self.arch)
-        for layer in self.layer:
-            if self.layer != ("all",):
-                backbone.check_layer(layer)
-        if len(set(self.layer)) != len(self.layer):
-            raise ValueError(f"layer: one of {', '.join(self.layer)} stands twice")
-        return self
+    def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """The layers that a backbone must have for these parameters."""
+        raise NotImplementedError
 
     @model_validator(mode="after")
     def _checkpoint_of_run(self) -> Self:
@@ -95,23 +80,23 @@ class BackboneConfig(RunConfig):
             raise ValueError("checkpoint: a random backbone has no epochs; leave it out")
         return self
 
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layers named, `all` spelled out."""
-        return sample_backbone(self.arch).taps if self.layer == ("all",) else self.layer
-
-    def make_backbone(self, data: Dataset) -> Backbone:
+    def open_backbone(self, statistics: Statistics, images: Callable[[int, torch.Generator], torch.Tensor]) -> Backbone:
         """The backbone: loaded, or freshly initialised.
+
+        Args:
+            statistics: of the images that a fresh one will see.
+            images: (how many, generator) -> that many of the training images, (N, 3, S, S) uint8, drawn at random: what a
+                `random-rescaled` one is rescaled by.
 
         Raises RotnetError if the checkpoint is missing, damaged or of another arch or width.
         """
         if self.backbone in UNTRAINED:
+            mean, std = statistics
             with seeded(self.seed, "weights"):
-                backbone = make_backbone(self.arch, width=self.width, mean=data.mean, std=data.std)
+                backbone = make_backbone(self.arch, width=self.width, mean=mean, std=std)
             if self.backbone == RESCALED:
-                count = min(_RESCALING_IMAGES, len(data.train))
                 places = generator(torch.device("cpu"), self.seed, "rescaling")
-                rescale_by_data(backbone, data.train.read(torch.randperm(len(data.train), generator=places)[:count]))
+                rescale_by_data(backbone, images(_RESCALING_IMAGES, places))
             return backbone
         path = self.weights_file()
         backbone = load_backbone(path)
@@ -138,10 +123,6 @@ class BackboneConfig(RunConfig):
         return kept if epoch < made["epochs"] else path
 
 
-def _split(layer: Any) -> Any:
-    return layer if isinstance(layer, list | tuple) else tuple(part.strip() for part in str(layer).split(","))
-
-
 def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
     """Fill what the parameters leave to the backbone's run; a random backbone has none to follow."""
     if "arch" in values:
@@ -150,51 +131,64 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
     backbone = own_name(str(values.get("backbone", NEWEST)), runs)
     values = values | {"backbone": backbone}
     if backbone in UNTRAINED:
-        missing = [name for name in ("arch", "dataset") if name not in values]
+        missing = [name for name in ("arch", *_own_data(cls)) if name not in values]
         if missing:
             raise RotnetError(
                 f"{cls.stage}: backbone '{backbone}' follows no run, so {' and '.join(missing)} must be given. "
                 f"Archs: {', '.join(ARCHS)}."
             )
-        return {"width": 1.0, "grey": False} | values
+        return {"width": 1.0, **_colour(cls)} | values
     if backbone == NEWEST:
         values = values | {"backbone": _newest(values, runs, cls).name}
     checkpoint = checkpoint_of(values["backbone"], runs)
-    told = all(name in values for name in ("arch", "width", "dataset"))
-    if told and ("grey" in values or not (checkpoint.parent / PARAMETERS).exists()):
-        return {"grey": False} | values  # nothing to ask it: a suite names runs that do not exist yet
+    told = all(name in values for name in ("arch", "width", *_own_data(cls)))
+    if told and (not _colour(cls) or "grey" in values or not (checkpoint.parent / PARAMETERS).exists()):
+        return _colour(cls) | values  # nothing to ask it: a suite names runs that do not exist yet
     if checkpoint.is_file() and not (checkpoint.parent / PARAMETERS).exists():
         return _follow_file(checkpoint, values, cls)
     if not checkpoint.parent.is_dir() or checkpoint.parent == from_project("."):
         raise unknown("backbone", backbone, (NEWEST, *UNTRAINED, *(run.name for run in all_runs(from_project(runs)))))
     upstream = RunDirectory(checkpoint.parent).parameters()
-    followed = {"arch": upstream["arch"], "width": upstream["width"], "grey": upstream.get("grey", False)}
+    followed = {"arch": upstream["arch"], "width": upstream["width"]}
+    if _colour(cls):
+        followed["grey"] = upstream.get("grey", False)
     if "dataset" not in values:
         # The sizes belong to the dataset: with another one the upstream's would mean nothing.
-        for name in ("dataset", "image_size", "crop_pct", "train_size", "test_size", "stream", "shrink"):
+        for name in cls.followed:
             if name not in values and upstream.get(name) is not None:
                 followed[name] = upstream[name]
     return followed | values
 
 
+def _own_data(cls: type[BackboneConfig]) -> tuple[str, ...]:
+    """The parameter that names the data, where it follows the backbone's run."""
+    return ("dataset",) if "dataset" in cls.followed else ()
+
+
+def _colour(cls: type[BackboneConfig]) -> dict[str, Any]:
+    """Whether the images are grey, as far as a stage has a say in it, where no run says so."""
+    return {"grey": False} if "grey" in cls.model_fields else {}
+
+
 def _follow_file(path: Path, values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
     """Fill what the parameters leave to a file of weights without a run beside it, such as imported ones."""
     header = backbone_header(path)
-    if "dataset" not in values:
+    if "dataset" not in values and _own_data(cls):
         raise RotnetError(
             f"{cls.stage}: {path} has no {PARAMETERS} beside it that says what it was trained on, so dataset must be given: "
             "-p dataset cifar10."
         )
-    return {"arch": header["arch"], "width": header["width"], "grey": False} | values
+    return {"arch": header["arch"], "width": header["width"], **_colour(cls)} | values
 
 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:
     """The newest finished pretrain run, of a pretext task, whose arch has the layers asked for."""
-    layers = _split(values.get("layer", cls.model_fields["layer"].default))
+    layers = cls.needs(values)
     taps = {tap: None for arch in ARCHS for tap in sample_backbone(arch).taps}  # in order, each once
     for layer in layers:
         if layer != "all" and layer not in taps:
             raise unknown("layer", layer, (*taps, "all"))
+    asked = {name: values[name] for name in ("arch", "width", *_own_data(cls)) if name in values}
     finished = [run for run in all_runs(from_project(runs)) if run.finished]
     for run in finished:
         try:
@@ -204,15 +198,22 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
             continue
         if not cls.fits(parameters):
             continue
-        if any(parameters[name] != values[name] for name in ("arch", "width", "dataset") if name in values):
+        if any(parameters[name] != value for name, value in asked.items()):
             continue
-        if all(layer == "all" or layer in sample_backbone(parameters["arch"]).taps for layer in layers):
+        if _has(parameters["arch"], layers):
             print(f"backbone: {run.name} (the newest pretext run that fits)")
             return run
-    wanted = ", ".join(f"{name}={values[name]}" for name in ("arch", "width", "dataset") if name in values)
-    untrained = ", or take an untrained one: -p backbone random -p arch nin4 -p dataset shapes" if cls.takes_random else ""
+    wanted = ", ".join(f"{name}={value}" for name, value in asked.items())
+    arch = values.get("arch") or next((arch for arch in ("nin4", *ARCHS) if _has(arch, layers)), "nin4")
+    data = " -p dataset shapes" if _own_data(cls) else ""
+    untrained = f", or take an untrained one: -p backbone random -p arch {arch}{data}" if cls.takes_random else ""
     raise RotnetError(
         f"{cls.stage}: no finished pretext run in '{runs}' has layer {', '.join(layers)}{' and ' + wanted if wanted else ''} "
-        f"({len(finished)} finished runs looked at). Make one: `rotnet run pretrain --preset quick` (minutes on a CPU), or "
-        f"name one: -p backbone RUN{untrained}."
+        f"({len(finished)} finished runs looked at). Make one: `rotnet run pretrain --preset quick -p arch {arch}` (minutes on "
+        f"a CPU), or name one: -p backbone RUN{untrained}."
     )
+
+
+def _has(arch: str, layers: tuple[str, ...]) -> bool:
+    """Whether an arch has the layers, of which `all` is no layer's name."""
+    return all(layer == "all" or layer in sample_backbone(arch).taps for layer in layers)

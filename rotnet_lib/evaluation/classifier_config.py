@@ -6,12 +6,12 @@ from typing import Any, Self
 from pydantic import Field, field_validator
 
 from rotnet_lib.config import EXPERIMENT, TrainingConfig
-from rotnet_lib.evaluation.backbone_config import BackboneConfig
+from rotnet_lib.evaluation.layers_config import LayersConfig
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models import CLASSIFIERS
 
 
-class ClassifierConfig(BackboneConfig, TrainingConfig):
+class ClassifierConfig(LayersConfig, TrainingConfig):
     """Parameters of a classifier on a backbone. Those left at None follow the backbone's run, or the protocol."""
 
     classifier: str = Field("nonlinear", description="linear, nonlinear, conv or rest", json_schema_extra=EXPERIMENT)

@@ -19,7 +19,8 @@ from rotnet_lib.data.loader import ordered_batches
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.evaluation.backbone_config import NEWEST, UNTRAINED, BackboneConfig
+from rotnet_lib.evaluation.backbone_config import NEWEST, UNTRAINED
+from rotnet_lib.evaluation.layers_config import LayersConfig
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 from rotnet_lib.models import Backbone
 from rotnet_lib.models.folding import first_filters
@@ -28,12 +29,12 @@ from rotnet_lib.pretext import TASKS, Rotation
 from rotnet_lib.pretext.rotation import rotate_all
 from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs import MODEL, Metric, RunDirectory, RunResult, all_runs, checkpoint_name, checkpoint_of, now, own_name
-from rotnet_lib.stage import data_record, load_data, open_run
+from rotnet_lib.stage import data_record, finish, load_data, open_run
 from rotnet_lib.training.checkpoints import load_backbone, load_network
 from rotnet_lib.training.devices import autocast, select_device
 
 
-class InspectConfig(BackboneConfig):
+class InspectConfig(LayersConfig):
     """Attention maps, first-layer filters, mistakes of a RotNet (docs/protocol.md, "CIFAR-10").
 
     Attention: A(i,j) = sum over channels of |feature|^power, upsampled over the image. Filters: the conv1 kernels with their
@@ -173,11 +174,8 @@ class Inspection:
     ambiguous: list[tuple[Picture, float]]
 
     def save(self) -> None:
-        """Write `metrics.json`, which marks the run finished. A notebook's last line."""
-        if not self.directory.finished:
-            self.directory.save(self.result)
-        self.directory.close()
-        print(f"rotation_top1 {self.result.metrics['rotation_top1'].last:.2f} %: {self.directory.path}")
+        """See `finish`. A notebook's last line."""
+        finish(self.directory, self.result)
 
 
 def inspect_backbone(config: InspectConfig) -> Inspection:

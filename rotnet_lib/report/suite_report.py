@@ -128,7 +128,7 @@ class SuiteReport:
         states, x = [_state(run, metric) for run in runs], self._place(cell)
         if share is None:
             found = [run.result.metrics[metric] for run in runs if run.result and metric in run.result.metrics]
-            return Cell(published, [m.last for m in found], [m.best for m in found], states, x)
+            return Cell(published, [m.last for m in found], [m.best for m in found if m.best is not None], states, x)
         values = []
         for run in runs:
             if f"test_{metric}" in run.history:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import torch
 
-from rotnet_lib.config import RunConfig, TrainingConfig
+from rotnet_lib.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
@@ -86,8 +86,9 @@ def prepare_data(plan: Plan | CollectionPlan) -> None:
     Raises RotnetError, before anything is trained, if a run asks for more labelled images a class than there are.
     """
     wanted: dict[tuple[Any, ...], set[int | None]] = {}
-    configs = {}
+    configs: dict[tuple[Any, ...], ImagesConfig] = {}
     for config in (run.config for run in plan.runs):
+        assert isinstance(config, ImagesConfig)
         key = tuple(getattr(config, name) for name in _DATA)
         configs[key] = config
         wanted.setdefault(key, set()).add(config.labels_per_class if isinstance(config, TrainingConfig) else None)

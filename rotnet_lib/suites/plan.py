@@ -197,11 +197,11 @@ def _plans(name: str, suite_names: list[str], options: Options, fingerprint: Cal
         raise RotnetError(f"seeds: at least 1, not {options.seeds}.")
     suites = [load_suite(suite, preset.sweeps) for suite in suite_names]
     overrides = parse_overrides(options.set, name, _runs_by_key(suites))
-    taken: dict[tuple[str, int | None, float], str] = {}
+    taken: dict[tuple[Any, ...], str] = {}
 
     def once(config: RunConfig) -> str:
         """Taking a fingerprint lists every file of an image folder, and many runs share their data."""
-        data = (config.dataset, config.image_size, config.crop_pct)
+        data = config.source()
         if data not in taken:
             taken[data] = fingerprint(config)
         return taken[data]

@@ -125,18 +125,19 @@ def load_strictly(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: 
 
 
 class ResumeState:
-    """What a run goes on from: module, momentum, history. Written after every epoch.
+    """What a run goes on from: module, momentum, history.
 
-    The batch order and augmentation of an epoch are functions of (seed, epoch), so no generator state is kept.
+    The batch order and augmentation of an epoch are functions of (seed, epoch), those of an iteration of (seed, iteration),
+    so no generator state is kept.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, float]]) -> None:
-        """Write the state after the last epoch in `history`."""
+        """Write the state after the last row of `history`."""
         tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
-        for position, parameter in enumerate(optimizer.param_groups[0]["params"]):
+        for position, parameter in enumerate(_trained(optimizer)):
             momentum = optimizer.state[parameter].get("momentum_buffer")
             if momentum is not None:
                 tensors[f"momentum.{position}"] = momentum
@@ -149,9 +150,14 @@ class ResumeState:
         tensors, header = load_tensors(self.path)
         weights = {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
         load_strictly(module, weights, self.path)
-        for position, parameter in enumerate(optimizer.param_groups[0]["params"]):
+        for position, parameter in enumerate(_trained(optimizer)):
             momentum = tensors.get(f"momentum.{position}")
             if momentum is not None:
                 optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
         history: list[dict[str, float]] = header["history"]
         return history
+
+
+def _trained(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """The parameters of all groups, in order."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

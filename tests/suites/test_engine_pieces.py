@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rotnet_lib.config import RunConfig
+from rotnet_lib.config import ImagesConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs import REPORT
@@ -81,7 +81,7 @@ def test_data_are_prepared_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) ->
 def test_data_of_a_collection_are_prepared_once_for_all_its_suites(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 
-    def load(config: RunConfig) -> Dataset:
+    def load(config: ImagesConfig) -> Dataset:
         asked.append(config.grey)
         return load_data(config)
 

@@ -151,8 +151,8 @@ def test_a_dataset_asked_for_stands_in_for_imagenet_and_the_presets_image_size_g
     plan = planned("table6", Options(preset="quick", dataset="tiny-imagenet"))
     of_imagenet = [run.config for run in plan.runs if run.dataset == "imagenet"]
     of_places = [run.config for run in plan.runs if run.dataset == "places205"]
-    assert {(config.dataset, config.image_size) for config in of_imagenet} == {("tiny-imagenet", None)}
-    assert {(config.dataset, config.image_size) for config in of_places} == {("shapes:1", 64)}
+    assert {config.source()[:2] for config in of_imagenet} == {("tiny-imagenet", None)}
+    assert {config.source()[:2] for config in of_places} == {("shapes:1", 64)}
 
 
 def test_an_override_says_what_stands_in_for_places205() -> None:
