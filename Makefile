@@ -18,7 +18,7 @@ WHAT = $(strip $(call option,PRESET,preset) $(call option,DATASET,dataset) $(cal
 	$(call option,SET,set) $(call option,RUNS,runs))
 HOW = $(strip $(call option,CORES,cores) $(call option,EXECUTOR,executor) $(if $(SNAKEMAKE_ARGS),-- $(SNAKEMAKE_ARGS)))
 
-.PHONY: help setup status lab test lint format doctor bench pins clean $(REPRODUCE)
+.PHONY: help setup status lab detectron2 test lint format doctor bench pins clean $(REPRODUCE)
 
 help: ## list the targets
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -27,7 +27,7 @@ help: ## list the targets
 		title=$$(sed -n "s/^title: *//p" "rotnet_lib/suites/$$suite.yaml" | sed "s/^[\"']//; s/[\"']$$//; q"); \
 		printf '  %-22s %s\n' "reproduce-$$suite" "$${title:-the suite $$suite}"; \
 	done
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables of reproduce-* and status (make -n reproduce-... shows what would run, and runs nothing):"
 	@awk -F '## ' '/^#   [A-Z]+ *## / { sub(/^# /, "", $$1); printf "%s%s\n", $$1, $$2 }' Makefile
@@ -55,13 +55,14 @@ setup: $(READY) ## set .venv up; the others do so by themselves (PYTHON=python3.
 # packages that the user has added stay; that is why this is not `uv pip sync`.
 # --compile-bytecode: each run starts a notebook kernel, 3 to 5 times faster so, and where PYTHONDONTWRITEBYTECODE is set
 # nothing else would ever compile the packages.
+# --no-deps: requirements.txt names everything; requirements-overrides.txt says what it leaves out on purpose.
 $(READY): requirements.txt pyproject.toml
 	@rm -f $(READY)
 	@$(if $(NEW),$(create_venv),echo "Bringing .venv up to date: requirements.txt or pyproject.toml has changed ...")
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		"$$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements.txt)" \
 		|| { $(call failed,pip could not install uv); }
-	@$(pip_index) $(uv) $$([ -t 2 ] || echo --quiet) --compile-bytecode -r requirements.txt \
+	@$(pip_index) $(uv) $$([ -t 2 ] || echo --quiet) --compile-bytecode --no-deps -r requirements.txt \
 		|| { $(call failed,uv could not install requirements.txt); }
 	@$(uv) --quiet --no-deps --no-build-isolation -e . || { $(call failed,rotnet-lib itself could not be installed); }
 	@echo $(call quote,$(CURDIR)) > $(READY)
@@ -89,6 +90,22 @@ export UV_HTTP_TIMEOUT ?= 300
 failed = echo >&2; echo "error: $1; the cause is above." >&2; \
 	echo "Set-up needs a package index (is the network up?) and 8 GB of disk." >&2; \
 	echo "Then run make again: what was downloaded is kept." >&2; exit 1
+
+# detectron2 is published as source only. Building it needs a C++ compiler (and nvcc, for its operators on a GPU), torch and
+# pkg_resources, which setuptools has dropped: so it is built in the environment, with the last setuptools that has it.
+# All the rest stays as requirements.txt says.
+DETECTRON2_COMMIT := 02b5c4e295e990042a714712c21dc79b731e8833
+DETECTRON2_URL := https://github.com/facebookresearch/detectron2
+detectron2_source = $(call quote,$(or $(DETECTRON2),detectron2 @ git+$(DETECTRON2_URL)@$(DETECTRON2_COMMIT)))
+
+detectron2: $(READY) ## compile detectron2 (minutes; DETECTRON2=checkout of it); engine=torchvision needs none of this
+	@grep -v '^setuptools==' requirements.txt > .venv/detectron2-constraints.txt
+	@$(pip_index) $(uv) --quiet 'setuptools<81' wheel || { $(call failed,uv could not install setuptools and wheel); }
+	@echo "Building detectron2: minutes ..."
+	@$(pip_index) $(uv) --no-build-isolation -c .venv/detectron2-constraints.txt $(detectron2_source) || { \
+		echo >&2; echo "error: detectron2 was not built; the cause is above." >&2; \
+		echo "It needs git, the network and a C++ compiler (Debian and Ubuntu: apt install g++ python3-dev)." >&2; \
+		echo "Detection runs without it: engine=torchvision. A checkout of it: make detectron2 DETECTRON2=/path" >&2; exit 1; }
 
 # --- Experiments ---
 
@@ -141,7 +158,7 @@ format: $(READY) ## put the code in the project's format
 pins: $(READY) ## make requirements.txt anew from requirements.in (PINS_ARGS=--upgrade: with newer versions)
 	@cp requirements.txt .venv/pins.txt
 	@$(pip_index) $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		$(PINS_ARGS) requirements.in -o .venv/pins.txt
+		--override requirements-overrides.txt $(PINS_ARGS) requirements.in -o .venv/pins.txt
 	@{ echo "# The exact versions of everything, for Python 3.11 to 3.13. Made by \`make pins\` from requirements.in."; \
 		cat .venv/pins.txt; } > .venv/requirements.txt
 	@if cmp -s .venv/requirements.txt requirements.txt; then echo "requirements.txt is as it was."; \

@@ -16,11 +16,8 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import NOTEBOOKS
 
 _OPTIONAL = {
-    "detectron2": (
-        "VOC detection",
-        "pip install --no-build-isolation git+https://github.com/facebookresearch/detectron2",
-    ),
-    "onedl-mmsegmentation": ("VOC segmentation", "pip install onedl-mmsegmentation onedl-mmengine mmcv-lite ftfy regex"),
+    "detectron2": ("VOC detection with engine=detectron2; torchvision's engine needs none of it", "make detectron2"),
+    "onedl-mmsegmentation": ("VOC segmentation", "make setup, or pip install --no-deps -r requirements.txt in a checkout"),
 }
 """Distribution -> what it is for, how to install it."""
 

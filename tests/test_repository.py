@@ -23,7 +23,7 @@ from rotnet_lib.suites.suite import collection_names, load_collection, load_pres
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-TARGETS = {"help", "setup", "status", "lab", "test", "lint", "format", "doctor", "bench", "pins", "clean"}
+TARGETS = {"help", "setup", "detectron2", "status", "lab", "test", "lint", "format", "doctor", "bench", "pins", "clean"}
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 needs_git = pytest.mark.skipif(
@@ -156,6 +156,20 @@ def test_a_failure_of_rotnet_is_a_failure_of_make(ready: Path) -> None:
 
 
 @needs_make
+@pytest.mark.parametrize("source", [None, "a checkout/of it"])
+def test_detectron2_is_built_with_the_pins_as_constraints(source: str | None, ready: Path) -> None:
+    done = make(ready, "detectron2", *([f"DETECTRON2={source}"] if source else []))
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.splitlines()
+    assert "setuptools<81" in words
+    constraints = (ready / words[words.index("-c") + 1]).read_text().splitlines()
+    kept = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("setuptools==")]
+    assert constraints == kept
+    assert words[-1] == (source or words[-1])
+    assert source or re.fullmatch(r"detectron2 @ git\+https://github\.com/facebookresearch/detectron2@[0-9a-f]{40}", words[-1])
+
+
+@needs_make
 def test_an_environment_of_another_place_is_not_used(ready: Path) -> None:
     moved = ready.rename(ready.parent / "moved")
     assert "would first set the environment up" in make(moved, "-n", "reproduce-table3").stdout
@@ -187,6 +201,17 @@ def test_everything_used_directly_is_pinned() -> None:
     direct = [line.partition("#")[0].strip() for line in (ROOT / "requirements.in").read_text().splitlines()]
     names = {canonicalize_name(Requirement(line).name) for line in direct if line}
     assert names <= set(pins())
+
+
+def test_what_the_pins_leave_out_is_not_brought_back_by_an_installer() -> None:
+    lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements-overrides.txt").read_text().splitlines()]
+    left_out = {canonicalize_name(Requirement(line).name) for line in lines if line}
+    assert left_out
+    assert not left_out & set(pins())
+    for name in ("Makefile", "environment.yml"):
+        installs = [line for line in (ROOT / name).read_text().splitlines() if "-r requirements.txt" in line]
+        assert installs
+        assert all("--no-deps" in line for line in installs), name
 
 
 def test_pins_satisfy_what_the_package_asks_for() -> None:
