@@ -1,11 +1,15 @@
 """Batch norm folded into the layer before it."""
 
+import copy
+from collections import Counter
 from itertools import pairwise
 
 import torch
 from torch import nn
 
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.models.execution import calls
 
 
 @torch.no_grad()
@@ -29,6 +33,42 @@ def fold_batch_norm(layer: nn.Conv2d | nn.Linear, norm: nn.modules.batchnorm._Ba
     bias = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean
     shift = norm.bias if norm.affine else 0.0
     return layer.weight * scale.view(-1, *[1] * (layer.weight.dim() - 1)), bias * scale + shift
+
+
+@torch.no_grad()
+def fold(backbone: Backbone) -> Backbone:
+    """A new backbone that does what `backbone` does in evaluation mode, without batch norm.
+
+    Every batch norm goes into the convolution or linear layer that hands it its input, which then has a bias; an identity
+    stands in its place, so that the other layers keep their names in the state. The rest (ReLU, pools, padding) is as it was,
+    and padding stays right: images are normalised before the first convolution, not by it.
+
+    Args:
+        backbone: on any device, left as it is.
+
+    Returns:
+        On the same device, in the same mode, of the same arch, width and taps.
+
+    Raises RotnetError naming a batch norm that follows neither a convolution nor a linear layer.
+    """
+    folded = copy.deepcopy(backbone)
+    layers = dict(folded.named_modules())
+    order = calls(folded)
+    uses = Counter(call.layer for call in order)
+    for name, layer, source in order:
+        if not isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            continue
+        if not isinstance(source, nn.Conv2d | nn.Linear) or uses[source] > 1 or layer.running_mean is None:
+            raise RotnetError(
+                f"{backbone.arch}: the batch norm {name} cannot be folded: it must keep running statistics and come right "
+                "behind a convolution or linear layer that is used once."
+            )
+        weight, bias = fold_batch_norm(source, layer)
+        source.weight.copy_(weight)
+        source.bias = nn.Parameter(bias, requires_grad=source.weight.requires_grad)
+        parent, _, own = name.rpartition(".")
+        setattr(layers[parent], own, nn.Identity().train(layer.training))
+    return folded
 
 
 def first_filters(backbone: Backbone) -> torch.Tensor:

@@ -20,9 +20,9 @@ def rescale_by_data(backbone: Backbone, images: torch.Tensor) -> None:
     1, so that without this a random backbone's batch norm does nothing in evaluation mode.
 
     The paper's second part (algorithm 2) multiplies the weights of whole layers by positive numbers until all layers have the
-    same ratio of gradient to weight, for the sake of training them. It is not done here, where layers stay frozen: ReLU and
-    pooling pass a positive factor on, so it would multiply a layer's features by one number, which the batch norm at the
-    entrance of a linear probe takes out again.
+    same ratio of gradient to weight, for the sake of training them: `gradient_rescaling.rescale_gradients`, for a folded
+    backbone. It is not done here, where layers stay frozen: ReLU and pooling pass a positive factor on, so it would multiply
+    a layer's features by one number, which the batch norm at the entrance of a linear probe takes out again.
 
     Args:
         backbone: on any device, changed in place; its mode is left as it is.
