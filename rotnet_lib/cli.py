@@ -116,7 +116,7 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, read as YAML.")
 @click.option("--preset", help="Start from a preset's parameters instead of the protocol's.")
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
-    """One run: NOTEBOOK (pretrain, probe, finetune, inspect) into its directory below `runs`, with its HTML report."""
+    """One run of NOTEBOOK (pretrain, probe, finetune, inspect, voc_...) into its directory below `runs`, with its report."""
     import yaml
 
     from rotnet_lib.report.index import write_index
@@ -172,7 +172,14 @@ def execute(plan: Path, name: str, parent: int) -> None:
 @main.command()
 @click.argument("dataset")
 def data(dataset: str) -> None:
-    """Bring DATASET here: download, decode or draw it once."""
+    """Bring DATASET here: download, decode or draw it once. Of VOC too: voc2007, voc2012, scenes."""
+    from rotnet_lib.data.voc.sets import VOC_SETS, open_voc
+
+    if dataset.partition(":")[0] in VOC_SETS:
+        for task in ("detection", "segmentation"):
+            voc = open_voc(dataset, task)
+            click.echo(f"{voc.title}, {task}: {len(voc.train)} training and {len(voc.test)} test images, {voc.fingerprint}")
+        return
     from rotnet_lib.data import load_dataset
 
     found = load_dataset(dataset)
@@ -213,11 +220,20 @@ def doctor() -> None:
 @click.option("--width", default=1.0, show_default=True, help="Factor on the backbone's channels.")
 @click.option("--compile", is_flag=True, help="Through torch.compile.")
 @click.option("--loader", is_flag=True, help="Instead: how fast image files are read, against decoding alone.")
+@click.option("--voc", is_flag=True, help="Instead: how fast a set in VOC's layout is read, and in how much memory.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one a core.")
 @click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
 @click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
 def bench(
-    seconds: float, arch: str, width: float, compile: bool, loader: bool, workers: int | None, suite: str | None, preset: str
+    seconds: float,
+    arch: str,
+    width: float,
+    compile: bool,
+    loader: bool,
+    voc: bool,
+    workers: int | None,
+    suite: str | None,
+    preset: str,
 ) -> None:
     """Images a second of pretext training, its share of the matmul rate measured here, the loader's share of a step."""
     if suite:
@@ -228,6 +244,10 @@ def bench(
         from rotnet_lib.bench import loading
 
         click.echo(loading.report(seconds, workers))
+    elif voc:
+        from rotnet_lib.bench import voc as reading
+
+        click.echo(reading.report(workers))
     else:
         from rotnet_lib.bench import training
 

@@ -10,13 +10,14 @@ from rotnet_lib.errors import RotnetError
 
 
 @contextmanager
-def downloading(name: str, folder: Path, layout: str) -> Iterator[None]:
+def downloading(name: str, folder: Path, layout: str, drawn: str = "shapes") -> Iterator[None]:
     """Turn a failed torchvision download into an error that says what to do.
 
     Args:
         name: the dataset.
         folder: where torchvision keeps its files.
         layout: files that would serve as well.
+        drawn: the dataset that is drawn where there is none.
     """
     try:
         yield
@@ -26,5 +27,5 @@ def downloading(name: str, folder: Path, layout: str) -> Iterator[None]:
         raise RotnetError(
             f"{what} and it could not be downloaded ({error}). Run `rotnet data {name}` where "
             f"there is a network and copy the folder here, or put the images at {layout}, or set ROTNET_DATA to a folder "
-            "that has them. DATASET=shapes needs no data."
+            f"that has them. DATASET={drawn} needs no data."
         ) from None

@@ -76,17 +76,32 @@ def render(rng: np.random.Generator, kind: str, image_size: int) -> np.ndarray:
     """
     side = image_size * SUPERSAMPLING
     canvas, against = draw_background(rng, side)
+    palette = random_palette(rng, against)
+    mask = draw_object(canvas, OBJECTS[kind](rng), palette, _random_placement(rng, side))
+    lay_texture(canvas, rng, mask)
+    return averaged(canvas, rng)
+
+
+def random_palette(rng: np.random.Generator, against: Sequence[Colour]) -> list[Colour]:
+    """Colours for an object that stand out from those given and from each other."""
     palette: list[Colour] = []
     for _ in range(PALETTE_SIZE):
-        palette.append(contrasting_colour(rng, against + palette))
-    mask = draw_object(canvas, OBJECTS[kind](rng), palette, _random_placement(rng, side))
+        palette.append(contrasting_colour(rng, [*against, *palette]))
+    return palette
 
-    # The texture is laid over the object in the image's frame, so it has no up of its own.
+
+def lay_texture(canvas: Image.Image, rng: np.random.Generator, mask: Image.Image) -> None:
+    """Replace some of the colour under `mask` by a random pattern, in place; the canvas is square, of mode RGB."""
+    # The texture is laid over the object in the canvas's frame, so it has no up of its own.
     strength = rng.uniform(0, _MAX_TEXTURE)
-    texture = random_pattern(rng, side).point([round(strength * level) for level in range(256)])
+    weaker = np.rint(strength * np.arange(256)).astype(np.uint8)
+    texture = Image.fromarray(weaker[np.asarray(random_pattern(rng, canvas.width))])
     canvas.paste(random_colour(rng), mask=ImageChops.multiply(mask, texture))
 
-    image = np.asarray(canvas.reduce(SUPERSAMPLING), dtype=np.int16)
+
+def averaged(canvas: Image.Image, rng: np.random.Generator, supersampling: int = SUPERSAMPLING) -> np.ndarray:
+    """The canvas averaged down `supersampling` times, with pixel noise of random strength: (H, W, 3) uint8 RGB."""
+    image = np.asarray(canvas.reduce(supersampling), dtype=np.int16)
     spread = int(rng.integers(2, _MAX_NOISE + 1))
     noise = rng.integers(-spread, spread + 1, (2, *image.shape), dtype=np.int16).sum(axis=0, dtype=np.int16)
     noisy: np.ndarray = np.clip(image + noise, 0, 255).astype(np.uint8)

@@ -1,0 +1,106 @@
+"""Sets of images with objects by name: opened for a task."""
+
+from dataclasses import dataclass
+
+from rotnet_lib.data.voc.classes import VOC_CLASSES
+from rotnet_lib.data.voc.drawn import Scenes
+from rotnet_lib.data.voc.folder import VocFolder
+from rotnet_lib.data.voc.official import Voc2007, Voc2012
+from rotnet_lib.data.voc.source import VOC_SETS, VocSource, VocTaskName
+from rotnet_lib.data.voc.split import VocSplit
+from rotnet_lib.errors import RotnetError, unknown
+
+__all__ = [
+    "VOC_SETS",
+    "Scenes",
+    "Voc2007",
+    "Voc2012",
+    "VocFolder",
+    "VocSet",
+    "VocSource",
+    "VocTaskName",
+    "open_voc",
+    "voc_fingerprint",
+]
+
+
+@dataclass(frozen=True)
+class VocSet:
+    """A set opened for a task.
+
+    Attributes:
+        name: by which it was asked for (`"voc2007"`).
+        title: what a report calls it (`"VOC 2007"`).
+        classes: as annotations call them; label i is the class at place i, id 1 + i in a mask.
+        short: as tables print them (`"aero"`).
+        fingerprint: that of `voc_fingerprint`.
+        train, test: its splits.
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    short: tuple[str, ...]
+    fingerprint: str
+    train: VocSplit
+    test: VocSplit
+
+
+def open_voc(name: str, task: VocTaskName, train_size: int | None = None, test_size: int | None = None) -> VocSet:
+    """The set of that name: downloaded or drawn if need be, its lists read and their files found. No image is read yet.
+
+    | set | classification, detection | segmentation |
+    | --- | --- | --- |
+    | `voc2007` | trainval -> test | trainval -> test |
+    | `voc2012` | train -> val | train -> val |
+    | `voc:/path` | trainval -> test if both lists are there, else train -> val | the same |
+    | `scenes`, `scenes:128` | trainval -> test | trainval -> test |
+
+    Args:
+        name: of the set.
+        task: classification and detection need an annotation of each image, segmentation a mask.
+        train_size, test_size: the first so many images of the lists, None: all; so many scenes are drawn.
+
+    Raises:
+        RotnetError: no such set; its data is not here and cannot be brought; a list is wrong or a listed file missing, with
+            file and line; more images asked for than there are.
+    """
+    source = _source(name)
+    sizes = {"train_size": train_size, "test_size": test_size}
+    for field, size in sizes.items():
+        if size is not None and size < 1:
+            raise RotnetError(f"{field}: {size} images are too few. Take 1 or more, or leave it out to have all.")
+    lists = source.lists(source.folder(train_size, test_size), task)
+    ids = lists.read()
+    classes = source.classes(lists)
+    splits = []
+    for (field, size), split, names in zip(sizes.items(), lists.splits, ids, strict=True):
+        if size is not None and size > len(names):
+            raise RotnetError(f"{field}: {size} images asked for, but {lists.path(split)} lists {len(names)}.")
+        splits.append(VocSplit(lists.folder, classes, split, names[:size]))
+    short = tuple(VOC_CLASSES[kind] for kind in classes) if classes == tuple(VOC_CLASSES) else classes
+    return VocSet(name, source.title, classes, short, source.fingerprint(task), *splits)
+
+
+def voc_fingerprint(name: str, task: VocTaskName) -> str:
+    """What the name of a run on a set hashes: changes when the images, annotations or lists of the task's splits change.
+
+    Nothing is downloaded or drawn for it: that of `voc2007` and `voc2012` is known before they are here, and the same when
+    they were downloaded. How many images are asked for is not in it, being a parameter of the run.
+
+    Raises RotnetError where `open_voc` would for lists and missing files.
+    """
+    return _source(name).fingerprint(task)
+
+
+def _source(name: str) -> VocSource:
+    kind, colon, argument = name.partition(":")
+    if kind not in VOC_SETS:
+        raise unknown(
+            "VOC set", name, (f"{known}:/path" if VOC_SETS[known].argument == "folder" else known for known in VOC_SETS)
+        )
+    takes = VOC_SETS[kind].argument
+    if (takes == "folder" and not argument) or (takes == "none" and argument) or (colon and not argument):
+        remedy = f"give its folder: {kind}:/path/to/VOCdevkit/VOC2007" if takes == "folder" else f"write just {kind}"
+        raise RotnetError(f"VOC set '{name}' is not complete or too long: {remedy}.")
+    return VOC_SETS[kind](argument)

@@ -1,0 +1,57 @@
+"""What a set in VOC's layout has to offer, and the register of those there are.
+
+A new set is a file with a subclass of `VocSource` under `@VOC_SETS.register("name")`, and its import in `sets.py`.
+"""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from rotnet_lib.data.voc.lists import Lists
+from rotnet_lib.data.voc.split import ANNOTATIONS, IMAGES, MASKS
+from rotnet_lib.registry import Registry
+
+VocTaskName = Literal["classification", "detection", "segmentation"]
+
+
+class VocSource:
+    """A set that may be opened.
+
+    Attributes:
+        title: what a report calls it.
+        argument: what stands behind the colon of its name: nothing, a folder, or optionally a number.
+        published_title: the name under which published figures give results on it; None: none do.
+    """
+
+    title: str
+    argument: ClassVar[Literal["none", "folder", "number"]] = "none"
+    published_title: ClassVar[str | None] = None
+
+    def __init__(self, argument: str) -> None:
+        """`argument` is what stands behind the colon of the set's name, often nothing."""
+        raise NotImplementedError
+
+    def fingerprint(self, task: VocTaskName) -> str:
+        """Changes when the images, annotations or lists of the task change. Known without downloading or drawing."""
+        raise NotImplementedError
+
+    def folder(self, train_size: int | None, test_size: int | None) -> Path:
+        """Where the set is, in VOC's layout, downloaded or drawn first where need be; the sizes concern drawn sets."""
+        raise NotImplementedError
+
+    def lists(self, folder: Path, task: VocTaskName) -> Lists:
+        """What the task's splits are called and need."""
+        raise NotImplementedError
+
+    def classes(self, lists: Lists) -> tuple[str, ...]:
+        """The classes' names, as annotations have them."""
+        raise NotImplementedError
+
+
+VOC_SETS = Registry[type[VocSource]]("VOC set")
+
+
+def task_lists(folder: Path, task: VocTaskName, splits: tuple[str, str]) -> Lists:
+    """The lists of a task: classification and detection need annotations (`Main`), segmentation masks."""
+    if task == "segmentation":
+        return Lists(folder, "Segmentation", splits, (IMAGES, MASKS))
+    return Lists(folder, "Main", splits, (IMAGES, ANNOTATIONS))
