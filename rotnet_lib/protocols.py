@@ -28,6 +28,42 @@ _IMAGENET_CLASSIFIERS: Mapping[str, Values] = {
     "conv": _IMAGENET_LONG,
 }
 
+# Counted in iterations; on an AlexNet.
+_VOC: Mapping[str, Mapping[str, Values]] = {
+    "voc_classification": {
+        "": {
+            "dataset": "voc2007",
+            "iterations": 80_000,
+            "batch_size": 16,
+            "lr": 0.001,
+            "lr_milestones": tuple(step / 8 for step in range(1, 8)),
+            "lr_decay": 0.5,  # x0.5 every 10 000
+        }
+    },
+    "voc_detection": {
+        "": {
+            "dataset": "voc2007",
+            "iterations": 200_000,
+            "batch_size": 2,
+            "lr": 0.001,
+            "lr_milestones": (0.4, 0.8),
+            "lr_decay": 0.1,  # x0.1 every 80 000
+        }
+    },
+    # The published schedule is not known: these are FCN-AlexNet's rate and batch (Long, Shelhamer, Darrell 2015, section 4.3),
+    # and a number of iterations of our own.
+    "voc_segmentation": {
+        "": {
+            "dataset": "voc2012",
+            "iterations": 25_000,
+            "batch_size": 20,
+            "lr": 0.001,
+            "lr_milestones": (),
+            "lr_decay": 0.1,
+        }
+    },
+}
+
 _PROTOCOLS: Mapping[str, tuple[Values, Mapping[str, Mapping[str, Values]]]] = {
     "cifar10": (
         {"dataset": "cifar10", "crop_pct": 1.0, "augment": "pad-crop", "batch_size": 128, "lr": 0.1, "lr_decay": 0.2},
@@ -44,6 +80,7 @@ _PROTOCOLS: Mapping[str, tuple[Values, Mapping[str, Mapping[str, Values]]]] = {
             "pretrain": {"": {"augment": "resized-crop", "epochs": 30, "lr_milestones": (1 / 3, 2 / 3), "lr_decay": 0.1}},
             "probe": _IMAGENET_CLASSIFIERS,
             "finetune": _IMAGENET_CLASSIFIERS,
+            **_VOC,
         },
     ),
 }

@@ -5,6 +5,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import torch
 import rotnet_lib
 
 _PACKAGES = ("torch", "torchvision", "numpy", "papermill", "nbconvert", "snakemake", "safetensors")
+VOC_PACKAGES = ("detectron2", "onedl-mmsegmentation", "opencv-contrib-python-headless", "scikit-learn")
+"""What the VOC stages' figures hang on besides."""
 
 
-def environment(device: torch.device, processes: int = 1) -> dict[str, Any]:
+def environment(device: torch.device, processes: int = 1, packages: Sequence[str] = ()) -> dict[str, Any]:
     """What a result was measured with: plain JSON values, for `metrics.json` and the report's header.
 
-    `threads` are those of one of the `processes`.
+    `threads` are those of one of the `processes`; `packages` are named besides the usual ones, where they are installed.
     """
     return {
         "rotnet_lib": rotnet_lib.__version__,
@@ -32,7 +35,7 @@ def environment(device: torch.device, processes: int = 1) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": device_name(device),
         "cuda": torch.version.cuda if device.type == "cuda" else None,
-        "packages": {name: version for name in _PACKAGES if (version := installed(name)) is not None},
+        "packages": {name: version for name in (*_PACKAGES, *packages) if (version := installed(name)) is not None},
     }
 
 

@@ -1,7 +1,9 @@
 """What a run's notebook shows of its result."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
@@ -11,9 +13,15 @@ from rotnet_lib.report.fragments import fragment
 from rotnet_lib.runs import RunResult
 
 
-def run_summary(result: RunResult) -> HTML:
-    """Headline, data, time, versions and protocol differences of a run, for a notebook cell."""
-    return HTML(fragment("run.html.j2", result=result, differences=describe_differences(result.protocol_differences)))
+def run_summary(result: RunResult, notes: Sequence[str] = ()) -> HTML:
+    """Headline, data, time, versions and protocol differences of a run, for a notebook cell.
+
+    Args:
+        result: the run's.
+        notes: sentences that belong to the headline.
+    """
+    differences = describe_differences(result.protocol_differences)
+    return HTML(fragment("run.html.j2", result=result, differences=differences, notes=notes))
 
 
 def describe_differences(differences: dict[str, list[Any]]) -> list[str]:
@@ -54,6 +62,25 @@ def training_curves(history: pd.DataFrame) -> Figure:
     return grid.figure
 
 
+def loss_curves(history: pd.DataFrame) -> Figure:
+    """The terms of the training loss, and the rate, against iterations.
+
+    Args:
+        history: a row every fiftieth of the iterations, as `evaluation.voc.loop.fit` returns it.
+    """
+    terms = [name for name in map(str, history) if name.startswith("train_")]
+    if len(terms) == 2:  # the loss and the one term that it is
+        terms.remove("train_loss")
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+        figure, (loss, rate) = plt.subplots(1, 2, figsize=(8.6, 3.0), width_ratios=(2, 1), layout="constrained")
+        for name in terms:
+            sns.lineplot(history, x="iteration", y=name, label=name.removeprefix("train_").replace("_", " "), ax=loss)
+        sns.lineplot(history, x="iteration", y="lr", ax=rate)
+    loss.set(ylabel="training loss", ylim=(0, None))
+    rate.set(ylabel="learning rate")
+    return figure
+
+
 def target_bars(result: RunResult) -> Figure:
     """Accuracy by right answer (class, rotation) on the test split, a bar each; a colour a metric where there are several."""
     frame = pd.DataFrame(
@@ -74,7 +101,7 @@ def target_bars(result: RunResult) -> Figure:
     return grid.figure
 
 
-_UNSET = {"image_size": "the data's own", "shrink": "none"}
+_UNSET = {"image_size": "the data's own", "shrink": "none", "clip_gradient": "none"}
 """Parameters whose None does not mean all."""
 
 

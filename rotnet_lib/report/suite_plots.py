@@ -15,7 +15,7 @@ _PUBLISHED, _MEASURED = "published", "measured, a dot a seed"
 
 
 def picture(report: SuiteReport) -> Figure | None:
-    """The suite's figure: curves where its columns count something, bars by class, else figures beside the published ones.
+    """The suite's figure: curves where its columns count something, bars by class or by task, else lines over the columns.
 
     None if nothing is measured.
     """
@@ -23,23 +23,24 @@ def picture(report: SuiteReport) -> Figure | None:
         return None
     if report.axis:
         return curves(report)
-    if any(row["by_target"] for row in report.suite["rows"]):
+    if report.separate or any(row["by_target"] for row in report.suite["rows"]):
         return bars(report)
-    return compare_rows(report.rows) if len(report.columns) == 1 else compare_columns(report)
+    return compare_rows(report.rows, report.suite["measure"]) if len(report.columns) == 1 else compare_columns(report)
 
 
-def compare_rows(rows: list[Row]) -> Figure:
+def compare_rows(rows: list[Row], measure: str = "top1") -> Figure:
     """Published figure and every measured seed of rows of one column, percent."""
+    value = f"{measure} (%)"
     cells = {row.label: cell for row in rows for cell in row.cells.values()}
     points = [(label, value, _MEASURED) for label, cell in cells.items() for value in cell.values]
     points += [(label, cell.published, _PUBLISHED) for label, cell in cells.items() if cell.published is not None]
-    frame = pd.DataFrame(points, columns=["row", "top1 (%)", "figure"])
+    frame = pd.DataFrame(points, columns=["row", value, "figure"])
     shown = [figure for figure in (_PUBLISHED, _MEASURED) if figure in set(frame["figure"])]
     with _style():
         grid = sns.catplot(
             frame,
             kind="strip",
-            x="top1 (%)",
+            x=value,
             y="row",
             order=[row.label for row in rows],
             hue="figure",
@@ -66,16 +67,16 @@ def compare_columns(report: SuiteReport) -> Figure:
             for column, cell in row.cells.items()
             if cell.published is not None and row.measured
         ],
-        columns=["row", "column", "top1 (%)", "figure"],
+        columns=["row", "column", _value(report), "figure"],
     )
     frame = pd.concat([frame.assign(figure="measured"), published], ignore_index=True)
-    return _lines(frame, style="figure")
+    return _lines(frame, _value(report), style="figure")
 
 
 def curves(report: SuiteReport) -> Figure:
     """Measured figures of each row over what the columns count (mean, band of one standard deviation), percent."""
     assert report.axis
-    figure = _lines(_figures(report), x="x")
+    figure = _lines(_figures(report), _value(report), x="x")
     axis = figure.axes[0]
     axis.set_xlabel(report.axis.title)
     places = sorted({cell.x for row in report.rows for cell in row.measured.values() if cell.x is not None})
@@ -87,13 +88,13 @@ def curves(report: SuiteReport) -> Figure:
 
 
 def bars(report: SuiteReport) -> Figure:
-    """Accuracy of each row by right answer (class), a bar for the mean and a line of one standard deviation, percent."""
+    """Figures of each row by column (class, task), a bar for the mean and a line of one standard deviation, percent."""
     with _style():
         grid = sns.catplot(
             _figures(report),
             kind="bar",
             x="column",
-            y="top1 (%)",
+            y=_value(report),
             hue="row",
             errorbar="sd",
             height=3.2,
@@ -130,7 +131,7 @@ def learning_curves(histories: pd.DataFrame) -> Figure | None:
 
 
 def _figures(report: SuiteReport) -> pd.DataFrame:
-    """Every measured seed of every cell: row, column, x, top1."""
+    """Every measured seed of every cell: row, column, x, and the figure under `_value`."""
     return pd.DataFrame(
         [
             (row.label, report.columns[column], cell.x, value)
@@ -138,17 +139,22 @@ def _figures(report: SuiteReport) -> pd.DataFrame:
             for column, cell in row.cells.items()
             for value in cell.values
         ],
-        columns=["row", "column", "x", "top1 (%)"],
+        columns=["row", "column", "x", _value(report)],
     )
 
 
-def _lines(frame: pd.DataFrame, *, x: str = "column", style: str | None = None) -> Figure:
+def _value(report: SuiteReport) -> str:
+    """What the figures are, as an axis says it."""
+    return f"{report.suite['measure']} (%)"
+
+
+def _lines(frame: pd.DataFrame, value: str, *, x: str = "column", style: str | None = None) -> Figure:
     with _style():
         figure, axis = plt.subplots(figsize=(8, 3.6))
         sns.lineplot(
             frame,
             x=x,
-            y="top1 (%)",
+            y=value,
             hue="row",
             style=style,
             markers=["o", "X"] if style else None,

@@ -14,6 +14,7 @@ from pydantic import Field
 from rotnet_lib.config import EXECUTION, StageConfig
 from rotnet_lib.data.dataset import GREY
 from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.voc.sets import VOC_SETS
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
@@ -164,7 +165,12 @@ class SuiteReport:
         """Column -> its heading."""
         cells = [(column, cell) for row in self.rows for column, cell in row.cells.items()]
         places = {column: f"{cell.x:g}" for column, cell in cells if cell.x is not None}
-        return {column: places.get(column, column) for column, _ in cells}
+        return {column: places.get(column, self.suite["headings"].get(column, column)) for column, _ in cells}
+
+    @property
+    def separate(self) -> bool:
+        """Whether the columns are experiments of their own, which nothing should join, and not layers of one network."""
+        return any(len({cell["run"] for cell in row["cells"].values()}) > 1 for row in self.suite["rows"])
 
     @property
     def comparable(self) -> bool:
@@ -181,7 +187,7 @@ class SuiteReport:
             changed = run.departures | run.result.protocol_differences
             changed.pop("dataset", None)  # the suite, not the stage's protocol, says which
             title = run.result.data.title.removesuffix(GREY)  # an experiment of its own, not another set of data
-            asked = DATASETS[run.dataset].published_title
+            asked = (VOC_SETS if run.dataset in VOC_SETS else DATASETS)[run.dataset].published_title
             if run.parameters["dataset"] != run.dataset:
                 changed["dataset"] = [run.dataset, run.parameters["dataset"]]
             elif title != asked:
@@ -212,13 +218,20 @@ class SuiteReport:
             return f"{count}: nothing to compare yet."
         if any(row["by_target"] for row in self.suite["rows"]):
             return f"{count}: {'; '.join(_extremes(row) for row in self.rows if row.measured)}."
-        named = {
-            f"{label}, {self.columns[column]}" if len(self.columns) > 1 else label: cell for label, column, cell in measured
-        }
-        order = sorted(named, key=lambda name: -(named[name].mean or 0))
-        text = f"{count}: highest {order[0]} ({named[order[0]].mean:.1f}), lowest {order[-1]} ({named[order[-1]].mean:.1f})."
+        if self.separate:  # a figure of one task says nothing beside one of another
+            groups = [
+                (f"{heading}: ", {row.label: row.cells[c] for row in self.rows if c in row.measured})
+                for c, heading in self.columns.items()
+            ]
+        else:
+            several = len(self.columns) > 1
+            groups = [
+                ("", {f"{label}, {self.columns[column]}" if several else label: cell for label, column, cell in measured})
+            ]
+        text = f"{count}: {'; '.join(what + _highest(named) for what, named in groups if named)}."
         pairs = [
             ((a.mean or 0) > (b.mean or 0)) == (a.published > b.published)
+            for _, named in groups
             for a, b in itertools.combinations(named.values(), 2)
             if a.published is not None and b.published is not None and a.published != b.published
         ]
@@ -237,6 +250,7 @@ class SuiteReport:
                 data_title="; ".join(titles),
                 plan=self.plan,
                 comparable=self.comparable,
+                measure=self.suite["measure"],
                 rows=self.rows,
                 columns=self.columns,
                 axis=self.axis,
@@ -280,7 +294,7 @@ class SuiteReport:
 
     @property
     def histories(self) -> pd.DataFrame:
-        """Test accuracy by epoch of every finished run: columns run, seed, metric, epoch, top1."""
+        """Test accuracy by epoch of every finished run that was tested by epoch: columns run, seed, metric, epoch, top1."""
         frames = [
             pd.DataFrame(
                 {
@@ -294,6 +308,7 @@ class SuiteReport:
             for run in self.runs
             if run.result and not run.history.empty
             for metric in run.result.metrics
+            if f"test_{metric}" in run.history
         ]
         return (
             pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run", "seed", "metric", "epoch", "top1"])
@@ -308,8 +323,8 @@ class SuiteReport:
         if not self.results:
             return {"runs": "none finished"}
         data = {
-            f"{r.data.title}: {r.data.train_images} training and {r.data.test_images} test images of "
-            f"{r.data.image_size} pixels"
+            f"{r.data.title}: {r.data.train_images} training and {r.data.test_images} test images"
+            + (f" of {r.data.image_size} pixels" if r.data.image_size else "")
             + (f", {len(r.data.damaged)} unreadable files left out" if r.data.damaged else "")
             + f", fingerprint {r.data.fingerprint}"
             for r in self.results
@@ -355,6 +370,11 @@ class SuiteReport:
 def _state(run: ReportedRun, metric: str) -> str:
     """The run's state; of a finished run without the metric (another task was asked for), that it has none."""
     return run.state if not run.result or metric in run.result.metrics else f"finished without {metric}"
+
+
+def _highest(named: dict[str, Cell]) -> str:
+    order = sorted(named, key=lambda name: -(named[name].mean or 0))
+    return f"highest {order[0]} ({named[order[0]].mean:.1f}), lowest {order[-1]} ({named[order[-1]].mean:.1f})"
 
 
 def _extremes(row: Row) -> str:

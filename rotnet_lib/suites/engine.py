@@ -14,6 +14,7 @@ import torch
 
 from rotnet_lib.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.voc.config import VocConfig
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
 from rotnet_lib.report.overview import write_overview
@@ -88,6 +89,9 @@ def prepare_data(plan: Plan | CollectionPlan) -> None:
     wanted: dict[tuple[Any, ...], set[int | None]] = {}
     configs: dict[tuple[Any, ...], ImagesConfig] = {}
     for config in (run.config for run in plan.runs):
+        if isinstance(config, VocConfig):
+            config.prepare_data(config.open_data())
+            continue
         assert isinstance(config, ImagesConfig)
         key = tuple(getattr(config, name) for name in _DATA)
         configs[key] = config

@@ -9,8 +9,11 @@ from typing import Any
 
 import torch
 
-from rotnet_lib.config import RunConfig
-from rotnet_lib.errors import RotnetError
+from rotnet_lib.config import ImagesConfig, RunConfig
+from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.voc.sets import VOC_SETS
+from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.evaluation.voc.config import VocConfig
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.protocols import published
@@ -196,6 +199,10 @@ def _plans(name: str, suite_names: list[str], options: Options, fingerprint: Cal
     if options.seeds < 1:
         raise RotnetError(f"seeds: at least 1, not {options.seeds}.")
     suites = [load_suite(suite, preset.sweeps) for suite in suite_names]
+    notebooks = {run.notebook for suite in suites for run in suite.runs.values()}
+    if options.dataset and not any(STAGES[notebook].takes(options.dataset) for notebook in notebooks):
+        images, voc = (any(issubclass(STAGES[notebook], kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig))
+        raise unknown(f"dataset of {name}", options.dataset, (*(DATASETS if images else ()), *(VOC_SETS if voc else ())))
     overrides = parse_overrides(options.set, name, _runs_by_key(suites))
     taken: dict[tuple[Any, ...], str] = {}
 
@@ -278,8 +285,10 @@ def _configure(
         values["backbone"] = backbone.name if backbone else run.backbone
     for override in overrides:
         override.apply(key, run, values)
-    if run.backbone:
+    if run.backbone and "grey" in schema.model_fields:
         values.setdefault("grey", parameters["grey"] if backbone else False)
+    elif backbone and parameters.get("grey"):
+        raise RotnetError(f"SET: {key} shows colour, and {backbone.key}, which it builds on, would be trained on grey images.")
     if backbone and any(values[name] != value for name, value in followed.items()):
         raise RotnetError(
             f"SET: {key} builds on {backbone.key}, so its arch and width are those: {followed['arch']}, {followed['width']:g}. "

@@ -87,6 +87,8 @@ class Suite(BaseModel):
     title: str
     published: str | None = Field(None, description="table of published.yaml")
     source: str = "rotnet"
+    measure: str = Field("top1", description="what the figures are, in percent")
+    headings: dict[str, str] = Field(default_factory=dict, description="column -> how the table heads it, where otherwise")
     axis: Literal["epochs", "labels"] | None = Field(None, description="what the columns count, drawn as a curve")
     runs: dict[str, SuiteRun]
     rows: list[SuiteRow] = Field(default_factory=list)
@@ -113,6 +115,10 @@ class Suite(BaseModel):
             if self.published and row.published and row.label not in published_table(self.published):
                 raise ValueError(str(unknown(f"row of {self.published}", row.label, published_table(self.published))))
         labels = [row.label for row in self.rows]
+        columns = [column for row in self.rows for column in row.cells]
+        for column in self.headings:
+            if column not in columns:
+                raise ValueError(str(unknown("column with a heading,", column, columns)))
         for question in self.questions:
             for label in (question.baseline, *question.against):
                 if label not in labels:
@@ -159,8 +165,9 @@ class Preset(BaseModel):
         Args:
             run: of a suite.
             arch: its backbone's.
-            dataset: in place of the protocol's dataset; then the preset's image size, which is for its own data, is left
-                out. A dataset that the suite itself names is not the protocol's, and stays or is stood in for.
+            dataset: in place of the protocol's dataset, if it is one for that notebook; then the preset's image size, which
+                is for its own data, is left out. A dataset that the suite itself names is not the protocol's, and stays or
+                is stood in for.
         """
         kind = run.set.get("task") or run.set.get("classifier")
         settings = self.set.get(benchmark_of(arch), {})
@@ -170,7 +177,7 @@ class Preset(BaseModel):
         usual = published(run.notebook, arch)["dataset"]
         asked = run.set.get("dataset", usual)
         own = self.datasets.get(asked, asked)
-        merged["dataset"] = dataset if dataset and asked == usual else own
+        merged["dataset"] = dataset if dataset and asked == usual and STAGES[run.notebook].takes(dataset) else own
         if merged["dataset"] != own:
             merged.pop("image_size", None)
         known = STAGES[run.notebook].model_fields

@@ -35,9 +35,14 @@ def expand(document: dict[str, Any], replaced: Mapping[str, list[Any]]) -> dict[
 
 
 def _row(row: dict[str, Any], sweeps: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """`{label, run, metric}`, `{label, run, columns: {column: metric}}`, or one of a swept run, as a row of cells."""
+    """`{label, run, metric}`, `{label, run, columns: {column: metric}}`, or one of a swept run, as a row of cells.
+
+    A row whose columns are of several runs is written as cells: `{label, cells: {column: {run, metric}}}`.
+    """
+    if "cells" in row:
+        return row
     if "run" not in row or ("metric" in row) == ("columns" in row):
-        raise RotnetError(f"a suite's row '{row.get('label')}' needs a run, and a metric or columns.")
+        raise RotnetError(f"a suite's row '{row.get('label')}' needs a run, and a metric or columns, or cells.")
     rest = {name: value for name, value in row.items() if name not in ("run", "metric", "columns", "at")}
     cells = {}
     for column, metric in row.get("columns", {"": row.get("metric")}).items():

@@ -15,6 +15,10 @@ from rotnet_lib.evaluation.backbone_config import BackboneConfig
 from rotnet_lib.evaluation.finetune import FinetuneConfig
 from rotnet_lib.evaluation.inspection import InspectConfig
 from rotnet_lib.evaluation.probe import ProbeConfig
+from rotnet_lib.evaluation.voc.classification import ClassificationConfig
+from rotnet_lib.evaluation.voc.config import VocConfig
+from rotnet_lib.evaluation.voc.detection import DetectionConfig
+from rotnet_lib.evaluation.voc.segmentation import SegmentationConfig
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.suite_report import ReportConfig
 from rotnet_lib.suites.plan import Options, plan_suite
@@ -22,7 +26,11 @@ from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.training.pretrain import PretrainConfig
 
 CONFIGS: dict[str, type[StageConfig]] = {
-    schema.stage: schema for schema in (PretrainConfig, ProbeConfig, FinetuneConfig, InspectConfig, ReportConfig)
+    schema.stage: schema
+    for schema in (
+        *(PretrainConfig, ProbeConfig, FinetuneConfig, InspectConfig, ReportConfig),
+        *(ClassificationConfig, DetectionConfig, SegmentationConfig),
+    )
 }
 
 
@@ -82,7 +90,8 @@ def test_the_defaults_are_the_configs(name: str) -> None:
 def test_the_defaults_make_the_defaults_config(name: str) -> None:
     schema, found = CONFIGS[name], defaults(name)
     # A run that says all there is to ask it does not have to be there.
-    run = {"backbone": "some-run", "arch": "nin4", "width": 1.0, "dataset": "shapes"}
+    arch = "alexnet" if issubclass(schema, VocConfig) else "nin4"
+    run = {"backbone": "some-run", "arch": arch, "width": 1.0, "dataset": "shapes"}
     given = run if issubclass(schema, BackboneConfig) else {}
     assert schema.build(found | given) == schema.build(given)
 
@@ -139,7 +148,7 @@ def test_a_notebook_is_parameters_one_call_a_result_and_a_line_that_saves(name: 
     statements = [statement for cell in cells(name)[2:] for statement in ast.parse("".join(cell["source"])).body]
     kinds = {type(statement) for statement in statements}
     assert kinds <= {ast.ImportFrom, ast.Import, ast.Assign, ast.Expr}  # no function, no loop, no condition
-    assert len([s for s in statements if not isinstance(s, ast.ImportFrom | ast.Import)]) <= 7
+    assert len([s for s in statements if not isinstance(s, ast.ImportFrom | ast.Import)]) <= 8
     assert ".from_notebook(globals())" in source(name)
     assert ast.unparse(statements[-1]).endswith(".save()")
     assert tagged(name, "result")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from rotnet_lib.report.run_report import describe_differences, plain, run_summary, target_bars, training_curves
+from rotnet_lib.report.run_report import describe_differences, loss_curves, plain, run_summary, target_bars, training_curves
 from rotnet_lib.runs import Metric, RunResult
 
 
@@ -56,7 +56,7 @@ def test_what_differs_from_the_protocol_stands_above_the_details(made_up: Any) -
 
 def test_where_the_figure_comes_from(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0)
-    data_and_time = ("fingerprint 0123", "12,000 inputs", "Some processor, 1 threads", "512 MiB")
+    data_and_time = ("fingerprint 0123", "12,000 inputs", "Some processor, 1 thread, peak", "512 MiB")
     for part in (*data_and_time, "abcdef012345", "torch 2.15.0", result.run):
         assert part in text(result)
 
@@ -65,7 +65,7 @@ def test_several_processes_are_named(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0)
     assert "processes" not in text(result)
     result.environment["processes"] = 2
-    assert "Some processor, 2 processes of 1 threads" in text(result)
+    assert "Some processor, 2 processes of 1 thread," in text(result)
 
 
 def test_a_run_that_trains_nothing_names_no_epochs_and_no_training(made_up: Any) -> None:
@@ -154,3 +154,13 @@ def test_bars_of_several_metrics_stand_side_by_side_and_are_named(made_up: Any) 
 def test_curves_of_any_length(epochs: int) -> None:
     history = pd.DataFrame({"epoch": range(1, epochs + 1)} | dict.fromkeys(("train_loss", "test_loss", "test_top1"), 1.0))
     assert len(training_curves(history).axes) == 2
+
+
+@pytest.mark.parametrize(
+    ("terms", "drawn"), [(["loss"], ["loss"]), (["loss", "pixels"], ["pixels"]), (["loss", "a", "b"], ["loss", "a", "b"])]
+)
+def test_a_loss_of_one_term_is_drawn_once(terms: list[str], drawn: list[str]) -> None:
+    history = pd.DataFrame({"iteration": [1, 2], "lr": [0.1, 0.1], **{f"train_{name}": [2.0, 1.0] for name in terms}})
+    axis = loss_curves(history).axes[0]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == drawn
+    assert len(axis.get_lines()) == len(drawn)

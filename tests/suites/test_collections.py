@@ -66,7 +66,7 @@ def test_a_collection_holds_every_run_of_its_suites_once() -> None:
 
 
 def test_every_suite_there_is_belongs_to_one_collection() -> None:
-    assert collection_names() == ["cifar10", "imagenet"]
+    assert collection_names() == ["cifar10", "imagenet", "voc"]
     assert sorted(suite for name in collection_names() for suite in load_collection(name).suites) == suite_names()
     assert [part.suite.name for part in collection().parts] == load_collection("cifar10").suites
 

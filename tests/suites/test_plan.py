@@ -219,7 +219,7 @@ def test_a_plan_sees_what_is_finished() -> None:
         ("tabel3", {}, ["unknown suite 'tabel3'", "did you mean 'table3'?"]),
         ("table3", {"preset": "quik"}, ["unknown preset 'quik'", "did you mean 'quick'?", "paper, released"]),
         ("table3", {"seeds": 0}, ["seeds: at least 1, not 0"]),
-        ("table3", {"dataset": "shape"}, ["unknown dataset 'shape'", "did you mean 'shapes'?"]),
+        ("table3", {"dataset": "shape"}, ["unknown dataset of table3 'shape'", "did you mean 'shapes'?"]),
         ("table3", {"dataset": "imagefolder"}, ["imagefolder:/path"]),
         ("table3", {"dataset": "imagefolder:/no/such/photos"}, ["no folder /no/such/photos/train", "<class>"]),
         ("table3", {"set": "epohcs=20"}, ["'epohcs'", "did you mean 'epochs'?"]),

@@ -8,6 +8,7 @@ import pytest
 
 from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.data.source import DATASETS
+from rotnet_lib.evaluation.voc.config import VocConfig
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.suites.suite import (
@@ -156,9 +157,11 @@ def test_presets() -> None:
 def test_the_quick_preset_needs_no_data_and_says_what_it_changes(name: str) -> None:
     for run in plan_suite(name, Options(preset="quick")).runs:
         differences = run.config.protocol_differences()
-        assert run.config.dataset == {"cifar10": "shapes", "imagenet": "shapes", "places205": "shapes:1"}[run.dataset]
+        of_images = {"cifar10": "shapes", "imagenet": "shapes", "places205": "shapes:1"}
+        assert run.config.dataset == (of_images | {"voc2007": "scenes:128", "voc2012": "scenes:192"})[run.dataset]
         assert run.config.threads == 1  # so that figures do not hang on the number of cores
         trained = {"epochs"} if isinstance(run.config, TrainingConfig) else set()
+        trained |= {"iterations"} if isinstance(run.config, VocConfig) else set()
         assert {"dataset", "width", "train_size", *trained} <= set(differences)
 
 
@@ -369,6 +372,8 @@ def test_every_metric_of_a_row_is_one_its_run_has(name: str, preset: str) -> Non
                 metrics = {"top1" if config.task == "labels" else "rotation_top1"}
             if config.stage == "inspect":
                 metrics = {"rotation_top1"}
+            if config.stage.startswith("voc_"):
+                metrics = {"miou"} if config.stage == "voc_segmentation" else {"map"}
             assert cell.metric in metrics, row.label
 
 

@@ -1,0 +1,1 @@
+"""Transfer to PASCAL VOC: classification, detection, segmentation (docs/protocol.md, "PASCAL VOC")."""

@@ -1,0 +1,66 @@
+"""How well pixels were segmented: a confusion matrix, and what VOC's segmentation counts of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rotnet_lib.data.voc.split import VOID
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import replacing
+
+BACKGROUND = "background"
+
+
+def confusion(truth: np.ndarray, prediction: np.ndarray, ids: int) -> np.ndarray:
+    """Pixels of each true id (rows) that were taken for each id (columns), those not counted left out.
+
+    Args:
+        truth: (H, W) uint8: below `ids`, or 255 for what does not count.
+        prediction: (H, W) integers below `ids`.
+
+    Returns:
+        (ids, ids) int64.
+    """
+    counts = truth != VOID
+    pairs = truth[counts].astype(np.int64) * ids + prediction[counts]
+    return np.bincount(pairs, minlength=ids * ids).reshape(ids, ids)
+
+
+def intersection_over_union(matrix: np.ndarray) -> np.ndarray:
+    """TP / (TP + FP + FN) of each id, (ids,) float64 in [0, 1]; nan where an id neither occurs nor is predicted.
+
+    VOC's measure of segmentation: pixels are summed over the whole split before dividing.
+    """
+    right = matrix.diagonal().astype(np.float64)
+    union = matrix.sum(0) + matrix.sum(1) - right
+    return np.divide(right, union, out=np.full(len(right), np.nan), where=union > 0)
+
+
+def pixel_accuracy(matrix: np.ndarray) -> float:
+    """Share of the counted pixels that are right, in [0, 1]."""
+    return float(matrix.trace() / matrix.sum())
+
+
+def write_confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
+    """A CSV, atomically: a row a true id, a column an answer, pixels in each."""
+    table = pd.DataFrame(matrix, index=pd.Index(names, name="truth"), columns=list(names))
+    with replacing(path) as temporary:
+        table.to_csv(temporary)
+
+
+def read_confusion(path: Path, names: Sequence[str]) -> np.ndarray:
+    """What `write_confusion` wrote, (ids, ids) int64. Raises RotnetError if it is missing, damaged or of other classes."""
+    try:
+        # As text: a class may be called "none", and a missing number must not become one.
+        table = pd.read_csv(path, index_col=0, dtype=str, keep_default_na=False)
+        matrix = table.to_numpy().astype(np.int64)
+    except (OSError, ValueError) as error:
+        raise RotnetError(f"{path}: {error}. Delete the run's folder to make it again.") from None
+    if list(table.columns) != list(names) or list(table.index) != list(names):
+        raise RotnetError(
+            f"{path} has the classes {', '.join(map(str, table.columns))}, not {', '.join(names)}. "
+            "Delete the run's folder to make it again."
+        )
+    return matrix

@@ -1,0 +1,72 @@
+"""Figures of one number a class, and of precision against recall, for the VOC notebooks."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import seaborn as sns
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+
+_DPI = 90
+_ACROSS = 5
+"""Panels a row."""
+
+
+def ap_bars(by_class: Mapping[str, float], label: str = "average precision (%)") -> Figure:
+    """A bar a class with its value, from the highest to the lowest, and their mean as a line.
+
+    Args:
+        by_class: percent.
+        label: of the axis.
+    """
+    ordered = dict(sorted(by_class.items(), key=lambda entry: -entry[1]))
+    mean = float(np.mean(list(ordered.values())))
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+        figure, axis = pyplot.subplots(figsize=(max(4.0, 1.6 + 0.4 * len(ordered)), 3.0), dpi=_DPI)
+        bars = axis.bar(list(ordered), list(ordered.values()), color=sns.color_palette()[0])
+    axis.bar_label(bars, fmt="%.0f", padding=1, fontsize="x-small")
+    axis.grid(visible=False, axis="x")
+    axis.axhline(mean, color=sns.color_palette()[1], label=f"mean {mean:.1f}")
+    axis.legend(loc="upper right", frameon=True)
+    axis.set_ylabel(label)
+    axis.set_ylim(0, 1.12 * max(*ordered.values(), mean, 1))
+    if len(ordered) > 10:
+        axis.tick_params("x", rotation=90)
+    else:  # slanted names end below their bars
+        pyplot.setp(axis.get_xticklabels(), rotation=30, ha="right", rotation_mode="anchor")
+    sns.despine(figure)
+    figure.tight_layout()
+    return figure
+
+
+def pr_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """A small panel a class: precision against recall, a point holding for the recalls since the point before it.
+
+    Args:
+        curves: class -> recall and precision, each (n,) in [0, 1], recall rising or falling. A class without a point, of which
+            nothing was found, has an empty panel.
+    """
+    columns = min(_ACROSS, len(curves))
+    rows = math.ceil(len(curves) / columns)
+    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.7):
+        figure, axes = pyplot.subplots(
+            rows,
+            columns,
+            figsize=(1.2 + 1.5 * columns, 0.6 + 1.5 * rows),
+            dpi=_DPI,
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+            layout="constrained",
+        )
+    for axis, (name, (recall, precision)) in zip(axes.flat, curves.items(), strict=False):
+        rising = slice(None, None, -1) if len(recall) and recall[0] > recall[-1] else slice(None)
+        axis.plot(recall[rising], precision[rising], drawstyle="steps-pre", linewidth=1.2)
+        axis.fill_between(recall[rising], precision[rising], step="pre", alpha=0.15)
+        axis.set(title=name, xlim=(0, 1.02), ylim=(0, 1.05), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+    for axis in axes.flat[len(curves) :]:
+        axis.remove()
+    figure.supxlabel("recall", fontsize="medium")
+    figure.supylabel("precision", fontsize="medium")
+    return figure

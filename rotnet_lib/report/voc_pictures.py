@@ -1,0 +1,91 @@
+"""Test images of VOC with what is to be found in them and what was."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from rotnet_lib.evaluation.voc.detections import Example
+
+_DPI = 80
+_PANEL = 2.5
+"""Inches of a panel's side."""
+_ACROSS = 2
+"""Examples a row, each of two panels."""
+
+
+def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) -> Figure:
+    """Each test image twice: with its objects, dashed if they are difficult, and with the detections of at least `min_score`.
+
+    A class has the same colour in both.
+    """
+    rows = max(1, -(-len(examples) // _ACROSS))
+    with sns.plotting_context("notebook", font_scale=0.75):
+        figure, axes = pyplot.subplots(
+            rows,
+            2 * _ACROSS,
+            figsize=(_PANEL * 2 * _ACROSS, _PANEL * rows + 0.5),
+            dpi=_DPI,
+            squeeze=False,
+            layout="constrained",
+        )
+        figure.suptitle(f"Test images: objects (left) and detections with a score of at least {min_score:g} (right)")
+        pairs = axes.reshape(-1, 2)
+        for pair in pairs[len(examples) :]:
+            for axis in pair:
+                axis.remove()
+        for (left, right), example in zip(pairs, examples, strict=False):  # the last row may not be full
+            colours = _colours(len(example.classes))
+            for axis in (left, right):
+                axis.imshow(example.image, interpolation="antialiased")
+                axis.set(xticks=[], yticks=[])
+                sns.despine(ax=axis, left=True, bottom=True)
+            objects, found = example.objects, example.found
+            for box, label, difficult in zip(objects.boxes, objects.labels, objects.difficult, strict=True):
+                _draw(left, box, example.classes[label], colours[label], "--" if difficult else "-")
+            sure = np.flatnonzero(found.scores >= min_score)
+            for place in sure[np.argsort(found.scores[sure], kind="stable")]:  # the surest on top
+                label = found.labels[place]
+                _draw(right, found.boxes[place], f"{example.classes[label]} {found.scores[place]:.2f}", colours[label], "-")
+            left.set_title(f"{example.name}: {_count(len(objects), 'object')}")
+            right.set_title(_count(len(sure), "detection"))
+    return figure
+
+
+def _colours(classes: int) -> list[tuple[float, float, float]]:
+    """A colour a class: of the palettes whose colours are easiest to tell apart, the one that has enough."""
+    palette = next((name for name, size in (("tab10", 10), ("tab20", 20)) if classes <= size), "husl")
+    colours: list[tuple[float, float, float]] = list(sns.color_palette(palette, classes))
+    return colours
+
+
+def _draw(axis: Axes, box: np.ndarray, text: str, colour: tuple[float, float, float], style: str) -> None:
+    """A box, its name on its upper edge, within the picture."""
+    # Pixel 0 is drawn from -0.5 to 0.5: edges lie half a pixel before.
+    left, top, right, bottom = (float(edge) - 0.5 for edge in box)
+    frame = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linestyle=style, linewidth=1.6)
+    axis.add_patch(frame)
+    axis.annotate(
+        text,
+        (max(left, -0.5), max(top, -0.5)),
+        (1, -1),
+        textcoords="offset points",
+        va="top",
+        fontsize=7,
+        color="white" if _luminance(colour) < 0.5 else "black",
+        bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
+    )
+
+
+def _luminance(colour: tuple[float, float, float]) -> float:
+    red, green, blue = colour
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def _count(number: int, what: str) -> str:
+    """`1 object`, `no objects`."""
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,70 @@
+"""Pictures of segmented images: ground truth beside prediction, in VOC's colours."""
+
+import textwrap
+
+import numpy as np
+import seaborn as sns
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from rotnet_lib.data.voc.split import VOID
+from rotnet_lib.data.voc.writing import voc_palette
+from rotnet_lib.evaluation.voc.segmentation import SegmentationDetails
+
+_DPI = 72
+_WIDTH = 2.1
+"""Inches of a picture."""
+_COLUMNS = ("image", "ground truth", "prediction")
+_ACROSS = 2
+"""Test images a row."""
+
+
+def segments_figure(details: SegmentationDetails) -> Figure:
+    """Each kept test image, its ground truth and its prediction, two images a row; below, the colours of the classes shown."""
+    pictures = details.pictures
+    rows = -(-len(pictures) // _ACROSS)
+    across = min(_ACROSS, len(pictures))
+    tallest = max(picture.truth.shape[0] / picture.truth.shape[1] for picture in pictures)
+    height = _WIDTH * min(tallest, 1.2)
+    with sns.plotting_context("notebook", font_scale=0.75):
+        figure, axes = pyplot.subplots(
+            rows,
+            across * len(_COLUMNS),
+            figsize=(_WIDTH * across * len(_COLUMNS), (height + 0.2) * rows + 0.5),
+            dpi=_DPI,
+            squeeze=False,
+            layout="constrained",
+        )
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for place, picture in enumerate(pictures):
+            row, column = divmod(place, _ACROSS)
+            panels = axes[row, column * len(_COLUMNS) :]
+            for axis, pixels in zip(
+                panels, (picture.image, *map(_coloured, (picture.truth, picture.prediction))), strict=False
+            ):
+                axis.imshow(pixels, interpolation="nearest")
+            for axis, title in zip(panels, _COLUMNS, strict=False):
+                axis.set_title(textwrap.shorten(picture.name, 24) if title == "image" else title)
+        _legend(figure, details)
+    return figure
+
+
+def _coloured(mask: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    coloured: np.ndarray = voc_palette()[mask]
+    return coloured
+
+
+def _legend(figure: Figure, details: SegmentationDetails) -> None:
+    """The classes that a picture shows, largest ids last, and the border that does not count."""
+    shown = {
+        int(id_) for picture in details.pictures for mask in (picture.truth, picture.prediction) for id_ in np.unique(mask)
+    }
+    labels = dict(enumerate(details.names)) | {VOID: "not counted"}
+    patches = [
+        Patch(facecolor=voc_palette()[id_] / 255, edgecolor="#666666", linewidth=0.5, label=labels[id_])
+        for id_ in sorted(shown)
+    ]
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 8), frameon=False)

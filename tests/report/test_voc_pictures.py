@@ -1,0 +1,74 @@
+"""Pictures of detections: what is drawn, and that a report with them stays small."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from rotnet_lib.data.voc.objects import Objects
+from rotnet_lib.evaluation.voc.detections import Example, Found
+from rotnet_lib.report.voc_pictures import detections_figure
+
+
+def example(name: str = "000001", image: np.ndarray | None = None) -> Example:
+    """A cat, a difficult dog; a cat found surely, a dog less so, another not."""
+    boxes = np.array([[2.0, 4, 22, 34], [30, 4, 50, 24]])
+    return Example(
+        name,
+        np.zeros((40, 60, 3), np.uint8) if image is None else image,
+        Objects(boxes.astype(np.float32), np.array([0, 1]), np.array([False, True])),
+        Found(boxes[[1, 0, 1]] + 1, np.array([0.6, 0.9, 0.2]), np.array([1, 0, 1])),
+        ("cat", "dog"),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    pyplot.close("all")
+
+
+def drawn(figure: Figure, panel: int) -> list[tuple[tuple[float, ...], str]]:
+    """Boxes (left, top, right, bottom) of a panel and their texts."""
+    axis = figure.axes[panel]
+    boxes = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
+    corners = [(box.get_x(), box.get_y(), box.get_x() + box.get_width(), box.get_y() + box.get_height()) for box in boxes]
+    return list(zip(corners, [text.get_text() for text in axis.texts], strict=True))
+
+
+def test_objects_stand_left_and_sure_detections_right_the_surest_on_top():
+    figure = detections_figure([example()])
+    # Pixel edges: the first pixel is drawn from -0.5 to 0.5.
+    assert drawn(figure, 0) == [((1.5, 3.5, 21.5, 33.5), "cat"), ((29.5, 3.5, 49.5, 23.5), "dog")]
+    assert drawn(figure, 1) == [((30.5, 4.5, 50.5, 24.5), "dog 0.60"), ((2.5, 4.5, 22.5, 34.5), "cat 0.90")]
+    assert [axis.get_title() for axis in figure.axes] == ["000001: 2 objects", "2 detections"]
+    assert len(drawn(detections_figure([example()], min_score=0.8), 1)) == 1
+
+
+def test_a_class_has_one_colour_and_a_difficult_object_is_dashed():
+    left, right = detections_figure([example()]).axes
+    cat, dog = (to_rgb(patch.get_edgecolor()) for patch in left.patches)
+    assert [to_rgb(patch.get_edgecolor()) for patch in right.patches] == [dog, cat]
+    assert cat != dog
+    assert [patch.get_linestyle() for patch in left.patches] == ["-", "--"]
+
+
+def test_nothing_sure_is_said():
+    figure = detections_figure([example()], min_score=0.95)
+    assert figure.axes[1].get_title() == "no detections"
+
+
+def test_an_odd_number_of_images_leaves_no_empty_panel():
+    assert len(detections_figure([example("a"), example("b"), example("c")]).axes) == 6
+
+
+def test_pictures_of_photographs_stay_small():
+    noise = np.random.default_rng(0).integers(0, 256, (6, 375, 500, 3), np.uint8)  # no photograph compresses worse
+    figure = detections_figure([example(str(place), image) for place, image in enumerate(noise)])
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    assert len(file.getvalue()) < 1.2e6
