@@ -157,7 +157,11 @@ def interrupted(folder: Path, pair: Pair) -> Interrupted:
         return len(load_tensors(resume)[1]["history"]) if resume.exists() else 0
 
     def train_until(epochs: int, stop: signal.Signals) -> tuple[int, list[psutil.Process], str]:
-        code = "import sys, rotnet_lib.training.pretrain as p; p.pretrain(p.PretrainConfig.model_validate_json(sys.argv[1]))"
+        # What a shell starts in the background ignores Ctrl-C, and so would this process if the tests were started so.
+        code = (
+            "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "import rotnet_lib.training.pretrain as p; p.pretrain(p.PretrainConfig.model_validate_json(sys.argv[1]))"
+        )
         process = subprocess.Popen([sys.executable, "-c", code, config.model_dump_json()], start_new_session=True)
         children: list[psutil.Process] = []
         try:
