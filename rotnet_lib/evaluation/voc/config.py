@@ -95,8 +95,9 @@ class VocConfig(BackboneConfig, ScheduleConfig):
         `VocSplit.objects` and `VocSplit.mask`.
         """
         for split in (voc.train, voc.test):
+            read = split.mask if self.task == "segmentation" else split.objects
             for index in range(len(split)):
-                split.mask(index) if self.task == "segmentation" else split.objects(index)
+                read(index)
 
     def describe(self, *what: str) -> str:
         """Readable start of the run's name: `voc-detection-random-alexnet`."""
