@@ -10,6 +10,7 @@ is found again by everyone who needs it and a changed parameter is a new run. It
 | `history.csv` | a row an epoch, or every fiftieth of the iterations |
 | `model.safetensors` | the weights, where the run trains some |
 | `model-epoch20.safetensors`, ... | the weights as they were after some epochs of a pretrain run |
+| `pu.safetensors` | of a pu_weights run: how plausible each rotated training image is as an upright one |
 | `resume.safetensors` | while it runs: the state to go on from |
 | `job.json`, `torchrun.log`, ... | while several processes train: see `launch`; the log stays where they failed |
 | `metrics.json` | the result (`RunResult`); written last, atomically: it means "finished" |
@@ -35,6 +36,7 @@ from rotnet_lib.paths import from_project
 
 PARAMETERS, METRICS, HISTORY = "parameters.yaml", "metrics.json", "history.csv"
 MODEL, RESUME = "model.safetensors", "resume.safetensors"
+PU = "pu.safetensors"
 NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
 PLAN = "plan.json"
 """In a suite's directory: its runs."""
@@ -269,11 +271,16 @@ def own_name(run: str, runs: str) -> str:
 
 
 def checkpoint_of(run: str, runs: str) -> Path:
-    """The weights' file of a run given by directory name, path of the directory, or path of the file itself."""
+    """The weights' file of a run; see `file_of`."""
+    return file_of(run, runs, MODEL)
+
+
+def file_of(run: str, runs: str, name: str) -> Path:
+    """That file of a run, given by directory name, path of the directory, or path of the file itself."""
     path = from_project(runs) / run
     if not path.exists():
         path = from_project(run)
-    return path / MODEL if path.is_dir() else path
+    return path / name if path.is_dir() else path
 
 
 def checkpoint_name(epoch: int) -> str:

@@ -12,6 +12,7 @@ import torch
 from rotnet_lib import launch, provenance
 from rotnet_lib.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.data.dataset import Dataset, load_dataset
+from rotnet_lib.data.folds import Fold
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
@@ -114,6 +115,7 @@ def train_stage(
     make_task: Callable[[Dataset], tuple[Task, Backbone]],
     *,
     checkpoint_epochs: Collection[int] = (),
+    fold: Fold | None = None,
 ) -> Outcome:
     """Train a task as its config says, or go on with an interrupted run, or read a finished one.
 
@@ -124,9 +126,10 @@ def train_stage(
         config: the stage's.
         make_task: dataset, its training split what is trained on -> the task, and the backbone its module holds.
         checkpoint_epochs: keep the weights after these epochs (from 1) too, in `runs.checkpoint_name(epoch)`.
+        fold: part of the training images to leave out: an epoch is a pass over the rest.
 
     Raises:
-        RotnetError: see `load_dataset`, `Trainer.fit`, `RunDirectory.open`, `launch.check_devices`.
+        RotnetError: see `load_dataset`, `Fold.without`, `Trainer.fit`, `RunDirectory.open`, `launch.check_devices`.
     """
     begin = time.perf_counter()
     process, processes = parallel.share()
@@ -142,7 +145,7 @@ def train_stage(
             return Outcome(directory, result, pd.read_csv(directory.path / HISTORY))
     device = select_device(config)
     data = load_data(config)
-    train = data.train if config.labels_per_class is None else data.train.first_per_class(config.labels_per_class, data.classes)
+    train = _training_images(config, data, fold)
     task, backbone = make_task(replace(data, train=train))
     if processes > 1 and not task.parallel:
         raise RotnetError(f"gpus: this task trains in one process, not in {processes}. Unset ROTNET_TORCHRUN.")
@@ -155,7 +158,7 @@ def train_stage(
         augment=config.augment,
         colour_jitter=config.colour_jitter,
         copies=task.copies,
-        epoch_images=len(data.train),
+        epoch_images=None if config.labels_per_class is None else len(data.train),
         share=(process, processes),
     )
 
@@ -191,6 +194,14 @@ def train_stage(
         finished_at=now(),
     )
     return Outcome(directory, result, pd.DataFrame(history))
+
+
+def _training_images(config: TrainingConfig, data: Dataset, fold: Fold | None) -> Split | StreamedSplit:
+    if fold is not None:
+        return data.train.part(fold.without(len(data.train)))
+    if config.labels_per_class is not None:
+        return data.train.first_per_class(config.labels_per_class, data.classes)
+    return data.train
 
 
 def _train_in_processes(config: TrainingConfig, directory: RunDirectory) -> RunResult:

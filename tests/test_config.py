@@ -13,7 +13,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.training.pretrain import PretrainConfig
 
 EXECUTION = {"runs", "max_damaged", "workers", "device", "threads", "compile", "gpus"}
-EXPERIMENT = {"seed", "task", "task_options", "arch", "grey", "labels_per_class", "colour_jitter", "teacher"}
+EXPERIMENT = {"seed", "task", "task_options", "arch", "grey", "labels_per_class", "colour_jitter", "fold", "pu_weights"}
 
 
 def message(parameters: dict[str, Any]) -> str:
@@ -72,7 +72,9 @@ def test_an_unknown_parameter_is_named_with_the_nearest(name: str, match: str | 
         ("labels_per_class", 0, "greater than or equal to 1, not 0"),
         ("colour_jitter", 1.5, "less than or equal to 1, not 1.5"),
         ("colour_jitter", -0.1, "greater than or equal to 0, not -0.1"),
-        ("teacher", 7, "string, not 7"),
+        ("pu_weights", 7, "string, not 7"),
+        ("fold", 2, "string, not 2"),
+        ("fold", "3/2", "'3/2' is no part: write k/K, K at least 2 and k from 1 to K, such as 1/2"),
         ("checkpoints", 0.5, "tuple, not 0.5"),
     ],
 )
@@ -128,7 +130,7 @@ def test_the_effective_config_holds_every_option_of_the_task() -> None:
         for options in ({}, {"angles": [0, 90, 180, 270]}, {"angles": (0.0, 90.0, 180.0, 270.0), "copies": "all"})
     ]
     for config in configs:
-        assert config.task_options == {"angles": [0, 90, 180, 270], "copies": "all", "crop_for": [], "gamma": 2}
+        assert config.task_options == {"angles": [0, 90, 180, 270], "copies": "all", "crop_for": [], "gamma": 2, "pu_after": 0}
         assert config.identity() == configs[0].identity()
 
 
@@ -210,7 +212,8 @@ OTHER: dict[str, Any] = {
     "grey": True,
     "labels_per_class": 20,
     "colour_jitter": 0.4,
-    "teacher": "rotation-nin4-s0-0123456789",
+    "fold": "1/2",
+    "pu_weights": "pu-nin4-s0-0123456789",
     "checkpoints": [0.5],
 }
 

@@ -71,7 +71,8 @@ OTHER: dict[str, Any] = {
     "labels_per_class": 20,
     "grey": True,
     "colour_jitter": 0.4,
-    "teacher": "rotation-nin4-s0-0123456789",
+    "fold": "1/2",
+    "pu_weights": "pu-nin4-s0-0123456789",
     "checkpoints": [0.5],
     "checkpoint": 0.5,
     "views": "rotated",
@@ -121,7 +122,7 @@ def test_two_spellings_of_a_run_have_one_name(one: dict[str, Any], other: dict[s
 
 
 def test_task_options_spelled_out_or_left_out_have_one_name() -> None:
-    options = {"angles": [0, 90, 180, 270], "copies": "all", "crop_for": [], "gamma": 2}
+    options = {"angles": [0, 90, 180, 270], "copies": "all", "crop_for": [], "gamma": 2, "pu_after": 0}
     assert name_of("pretrain", task_options=options) == name_of("pretrain", task_options={}) == name_of("pretrain")
     assert name_of("pretrain", task_options={"copies": "one"}) != name_of("pretrain")
 

@@ -9,6 +9,7 @@ from rotnet_lib.bench.loading import LoadingRates, loading_rates
 from rotnet_lib.bench.training import TrainingRates, measure, random_data
 from rotnet_lib.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.folds import Fold
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.workers import worker_count
 from rotnet_lib.errors import RotnetError
@@ -83,8 +84,11 @@ def _estimate(
     if counts is None and (config.train_size is None or config.test_size is None):
         raise RotnetError(f"{run.key}: how many images {config.dataset} has is not known: take --preset paper.")
     train = config.train_size or (counts.train if counts else 0)
+    if isinstance(config, PretrainConfig) and config.fold:
+        train = len(Fold.parse(config.fold).without(train))
     test = config.test_size or (counts.test if counts else 0)
-    left_out = ("epochs", "lr_milestones", "seed", "backbone")  # a step costs the same whatever these are
+    # A step costs the same whatever these are.
+    left_out = ("epochs", "lr_milestones", "seed", "backbone", "fold", "pu_weights")
     kind = json.dumps({name: value for name, value in config.identity().items() if name not in left_out}, sort_keys=True)
     if kind not in rates:
         data = random_data(config, device)
@@ -101,7 +105,7 @@ def _estimate(
 def _task(config: RunConfig, data: Dataset) -> Task:
     """The run's task, on a random backbone: what a step costs does not depend on the weights."""
     if isinstance(config, PretrainConfig):
-        return pretext_task(config.model_copy(update={"teacher": None}), data)[0]
+        return pretext_task(config.model_copy(update={"pu_weights": None}), data)[0]
     assert isinstance(config, ClassifierConfig)
     config = config.model_copy(update={"backbone": RANDOM, "checkpoint": None})
     freeze = config.freeze if isinstance(config, FinetuneConfig) else True

@@ -83,8 +83,12 @@ class Split:
 
         Raises RotnetError naming the class that has fewer.
         """
-        kept = torch.from_numpy(first_per_class(self.labels.numpy(), per_class, classes))
-        return Split(self.images[kept], self.labels[kept], self.image_size, self.damaged)
+        return self.part(first_per_class(self.labels.numpy(), per_class, classes))
+
+    def part(self, kept: np.ndarray) -> "Split":
+        """The images at those places (n,), in their order."""
+        places = torch.from_numpy(kept).to(self.device)
+        return Split(self.images[places], self.labels[places], self.image_size, self.damaged)
 
     def read(self, indices: Iterable[int]) -> torch.Tensor:
         """The middle of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device."""

@@ -1,8 +1,8 @@
 """RotNet's pretext task: which of K rotations was applied to an image (Gidaris et al. 2018, section 3)."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -10,9 +10,9 @@ from torch import nn
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch
-from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.network import Network
+from rotnet_lib.pretext.pu import Plausibility, PuWeights
 from rotnet_lib.pretext.task import TASKS, PretextTask
 from rotnet_lib.training.task import Step
 
@@ -128,7 +128,12 @@ class Rotation(PretextTask):
     The loss is the mean over images and their K copies of the cross-entropy: -1/N sum_i 1/K sum_y log F^y(g(X_i|y)).
     Crop and flip are drawn once an image, before its rotation, so the K copies show the same crop (where they share a
     batch: the copies of the other modes are samples of their own).
+
+    Attributes:
+        weighs: whether the weights of `weigh_copies`, where there are some, count in this epoch.
     """
+
+    weighs: bool = True
 
     class Options(BaseModel):
         """Which rotations, and how an image's copies are spread over batches."""
@@ -146,7 +151,13 @@ class Rotation(PretextTask):
             (), description="crop the copies as if these angles, in degrees, were among the rotations"
         )
         gamma: float = Field(
-            2.0, gt=0, description="with a teacher: a rotated copy weighs 1 - p^gamma, p its probability of being upright"
+            2.0, gt=0, description="with pu_weights: a rotated copy weighs 1 - p^gamma, p its probability of being upright"
+        )
+        pu_after: float = Field(
+            0.0,
+            ge=0,
+            lt=1,
+            description="with pu_weights: they count after this fraction of the epochs, in the last epoch at least",
         )
 
         @field_validator("angles")
@@ -174,21 +185,15 @@ class Rotation(PretextTask):
         """What is trained: images (N, 3, S, S) to logits (N, K)."""
         return Network(backbone, len(self.angles), data.image_size)
 
-    def learn_from(self, teacher: Network, taught: Mapping[str, Any]) -> None:
-        """Let a trained RotNet say how plausible a rotated copy is as an upright image.
+    def weigh_copies(self, plausibility: Plausibility) -> None:
+        """Let copies that pass for upright count less: L = 1/(NK) sum w_{i,y} CE (see `PuWeights`).
 
-        Such copies weigh less: L = 1/(NK) sum w_{i,y} CE, w = 1 for the upright copy, else 1 - p^gamma (Feng, Xu, Tao 2019,
-        section 3.1; as in their code p comes from a RotNet, but theirs had not seen the image, and this one may have: that a
-        copy passes for upright is then said more rarely).
-
-        Raises RotnetError if there is no upright copy, or the teacher was trained on other angles.
+        Its rows are the images trained on and its columns this task's angles (see `Plausibility.check`).
         """
-        if not any(angle % 360 == 0 for angle in self.angles):
-            raise RotnetError(f"teacher: it weighs copies against the upright one, and angles {list(self.angles)} lack 0.")
-        if list(taught.get("angles", [])) != list(self.angles):
-            known = taught.get("angles", "none: it is no RotNet")
-            raise RotnetError(f"teacher: its angles are {known}, this run's are {list(self.angles)}; they must be the same.")
-        self.references = (teacher.eval().requires_grad_(False),)
+        self.references = (PuWeights(plausibility, self.options.gamma),)
+
+    def starts_epoch(self, epoch: int, epochs: int) -> None:
+        self.weighs = epoch >= min(round(self.options.pu_after * epochs), epochs - 1)
 
     def step(self, batch: Batch) -> Step:
         if self.options.copies == "all":
@@ -209,22 +214,19 @@ class Rotation(PretextTask):
 
     def score(self, images: torch.Tensor, labels: torch.Tensor, batch: Batch) -> Step:
         """Loss and metrics of a training batch's copies, (n, 3, S', S') with labels (n,) int64 in [0, K)."""
-        return self.rotation_step(self.module(images), images, labels)
+        return self.rotation_step(self.module(images), labels, batch)
 
-    def rotation_step(self, logits: torch.Tensor, images: torch.Tensor, labels: torch.Tensor) -> Step:
-        """The cross-entropy of logits (n, K), weighted where there is a teacher."""
+    def rotation_step(self, logits: torch.Tensor, labels: torch.Tensor, batch: Batch) -> Step:
+        """The cross-entropy of logits (n, K), weighted where copies are weighed.
+
+        The n copies stand as `step` makes them: one or more times all images of the batch.
+        """
         losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-        loss = (losses * self._weights(images, labels)).mean() if self.references else losses.mean()
-        return Step(loss, {"rotation_top1": logits.argmax(1) == labels}, labels)
+        if self.references and self.weighs:
+            (weights,) = self.references
+            losses = losses * weights(batch.index.repeat(len(labels) // len(batch)), labels)
+        return Step(losses.mean(), {"rotation_top1": logits.argmax(1) == labels}, labels)
 
     def _all_copies(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         labels = torch.arange(len(self.angles), device=batch.images.device).repeat_interleave(len(batch))
         return rotate_all(batch.images, self.angles, self.options.crop_for), labels
-
-    @torch.no_grad()
-    def _weights(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """(n,) in [0, 1]: how much each copy counts."""
-        upright = next(label for label, angle in enumerate(self.angles) if angle % 360 == 0)
-        (teacher,) = self.references
-        plausible = teacher(images).float().softmax(1)[:, upright]
-        return torch.where(labels == upright, 1.0, 1 - plausible**self.options.gamma)

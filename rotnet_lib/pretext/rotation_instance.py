@@ -76,7 +76,7 @@ class RotationInstance(Rotation):
 
     def score(self, images: torch.Tensor, labels: torch.Tensor, batch: Batch) -> Step:
         logits, embeddings = self.module.both(images)
-        rotation = self.rotation_step(logits, images, labels)
+        rotation = self.rotation_step(logits, labels, batch)
         # The mean over the copies, which stand one rotation after the other.
         mean = embeddings.float().view(len(self.angles), len(batch), -1).mean(0)
         with torch.autocast(images.device.type, enabled=False):  # the temperature makes bf16's rounding count

@@ -1,7 +1,6 @@
 """The register of pretext tasks, and what one is made from."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
@@ -9,7 +8,6 @@ from pydantic import BaseModel, ValidationError
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError, nearest
 from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.models.network import Network
 from rotnet_lib.registry import Registry
 from rotnet_lib.training.task import Task
 
@@ -25,13 +23,6 @@ class PretextTask(Task):
     @abstractmethod
     def __init__(self, backbone: Backbone, data: Dataset, options: Any) -> None:
         """Put the task's head on a backbone. `options` is an instance of this class's `Options`."""
-
-    def learn_from(self, teacher: Network, taught: Mapping[str, Any]) -> None:
-        """Take the trained network that `PretrainConfig.teacher` names, and the options of the task it was trained on.
-
-        Raises RotnetError: this task has no use for one.
-        """
-        raise RotnetError("teacher: this task learns from none; leave it out. One that does: rotation.")
 
 
 TASKS = Registry[type[PretextTask]]("pretext task")

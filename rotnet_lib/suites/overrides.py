@@ -10,7 +10,7 @@ from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.suite import SuiteRun
 
-DECIDED = frozenset({"seed", "runs", "backbone", "layer", "teacher", "compare"})
+DECIDED = frozenset({"seed", "runs", "backbone", "layer", "pu_weights", "others", "compare"})
 """Parameters that SEEDS, RUNS and the suite's rows decide."""
 
 

@@ -6,13 +6,16 @@ from pydantic import Field, field_validator, model_validator
 
 from rotnet_lib.config import EXPERIMENT, Fraction, TrainingConfig
 from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.folds import Fold
+from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models import ARCHS, Backbone, make_backbone
-from rotnet_lib.pretext import TASKS, make_task
-from rotnet_lib.pretext.task import PretextTask, task_options
-from rotnet_lib.runs import RunDirectory, checkpoint_of, own_name
+from rotnet_lib.paths import from_project
+from rotnet_lib.pretext import TASKS, Rotation, make_task
+from rotnet_lib.pretext.pu import Plausibility, choice_of
+from rotnet_lib.pretext.task import task_options
+from rotnet_lib.runs import PU, all_runs, file_of, own_name
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stage import Outcome, train_stage
-from rotnet_lib.training.checkpoints import load_network
 from rotnet_lib.training.schedules import epochs_after
 from rotnet_lib.training.task import Task
 
@@ -38,9 +41,14 @@ class PretrainConfig(TrainingConfig):
     )
     arch: str = Field("nin4", description="backbone", json_schema_extra=EXPERIMENT)
     width: float = Field(1.0, gt=0, le=4, description="factor on the backbone's channels")
-    teacher: str | None = Field(
+    fold: str | None = Field(
         None,
-        description="a RotNet's run, by which copies that pass for upright weigh less; None: all weigh the same",
+        description="leave this part of the training images out, chosen at random: 1/2, the first of two; None: none",
+        json_schema_extra=EXPERIMENT,
+    )
+    pu_weights: str | None = Field(
+        None,
+        description="a pu_weights run, by which copies that pass for upright weigh less; None: all weigh the same",
         json_schema_extra=EXPERIMENT,
     )
     checkpoints: tuple[Fraction, ...] = Field(
@@ -59,12 +67,17 @@ class PretrainConfig(TrainingConfig):
         ARCHS[arch]
         return arch
 
+    @field_validator("fold")
+    @classmethod
+    def _a_part(cls, fold: str | None) -> str | None:
+        return None if fold is None else str(Fold.parse(fold))
+
     @model_validator(mode="before")
     @classmethod
     def _spelled_out(cls, values: dict[str, Any]) -> dict[str, Any]:
         """The effective config holds every option, and runs by their names, so that two spellings of one run have one name."""
-        if isinstance(values.get("teacher"), str):
-            values = values | {"teacher": own_name(values["teacher"], values.get("runs", "runs"))}
+        if isinstance(values.get("pu_weights"), str):
+            values = values | {"pu_weights": own_name(values["pu_weights"], values.get("runs", "runs"))}
         task, given = values.get("task", "rotation"), values.get("task_options") or {}
         if task not in TASKS or not isinstance(given, dict):
             return values  # the fields' own checks say what is wrong
@@ -72,10 +85,20 @@ class PretrainConfig(TrainingConfig):
         return values | {"task_options": options.model_dump(mode="json")}
 
     @model_validator(mode="after")
-    def _teachable(self) -> Self:
-        if self.teacher and TASKS[self.task].learn_from is PretextTask.learn_from:
-            able = [name for name in TASKS if TASKS[name].learn_from is not PretextTask.learn_from]
-            raise ValueError(f"teacher: task '{self.task}' learns from none. Tasks that do: {', '.join(able)}.")
+    def _one_choice_of_images(self) -> Self:
+        chosen = [name for name in ("labels_per_class", "fold", "pu_weights") if getattr(self, name) is not None]
+        if len(chosen) > 1:
+            raise ValueError(
+                f"{chosen[0]}: not together with {chosen[1]}. Each says which training images a run sees (with pu_weights: all "
+                "those that the weights are of); keep one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weighable(self) -> Self:
+        if self.pu_weights and not issubclass(TASKS[self.task], Rotation):
+            able = ", ".join(name for name in TASKS if issubclass(TASKS[name], Rotation))
+            raise ValueError(f"pu_weights: task '{self.task}' has no rotated copies to weigh. Tasks that have: {able}")
         return self
 
     @model_validator(mode="after")
@@ -89,10 +112,11 @@ class PretrainConfig(TrainingConfig):
         """`rotation-nin4`, and behind it what is not the task's default: `-angles-0-180`, `-grey`."""
         usual = task_options(self.task, {}).model_dump(mode="json")
         extras = [f"{name} {_brief(value)}" for name, value in self.task_options.items() if value != usual[name]]
-        extras += ["taught"] if self.teacher else []
+        extras += ["weighted"] if self.pu_weights else []
         extras += ["grey"] if self.grey else []
         extras += [f"jitter {self.colour_jitter:g}"] if self.colour_jitter else []
         extras += [f"{self.labels_per_class} labels"] if self.labels_per_class else []
+        extras += [f"fold {self.fold}"] if self.fold else []
         return "-".join([self.task, self.arch, *extras])
 
 
@@ -103,17 +127,26 @@ def _brief(value: Any) -> str:
 
 
 def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]:
-    """The task that a config asks for, on a backbone of its own. Raises RotnetError if the teacher's run is not there or does
-    not fit.
+    """The task that a config asks for, on a backbone of its own. Raises RotnetError if the run of `pu_weights` is not there or
+    is of other images or angles.
     """
     with seeded(config.seed, "weights"):
         backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std)
         task = make_task(config.task, backbone, data, config.task_options)
-    if config.teacher:
-        path = checkpoint_of(config.teacher, config.runs)
-        teacher = load_network(path, data.image_size)
-        task.learn_from(teacher, RunDirectory(path.parent).parameters().get("task_options", {}))
+    if config.pu_weights:
+        assert isinstance(task, Rotation)
+        task.weigh_copies(_plausibility(config.pu_weights, config, data, task))
     return task, backbone
+
+
+def _plausibility(run: str, config: PretrainConfig, data: Dataset, task: Rotation) -> Plausibility:
+    path = file_of(run, config.runs, PU)
+    if not path.is_file():
+        made = [other.name for other in all_runs(from_project(config.runs)) if (other.path / PU).exists()]
+        raise RotnetError(f"{unknown('pu_weights run', run, made)} One is made from a RotNet: `rotnet run pu_weights`.")
+    found = Plausibility.load(path)
+    found.check(run, choice_of(config, data), task.angles)
+    return found
 
 
 def pretrain(config: PretrainConfig) -> Outcome:
@@ -127,4 +160,5 @@ def pretrain(config: PretrainConfig) -> Outcome:
         config,
         lambda data: pretext_task(config, data),
         checkpoint_epochs=kept - {config.epochs},  # the last epoch's are the run's weights
+        fold=Fold.parse(config.fold) if config.fold else None,
     )

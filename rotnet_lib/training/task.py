@@ -35,7 +35,7 @@ class Task(ABC):
 
     Attributes:
         module: everything trained and everything saved; parameters that ask for no gradient stay as they are.
-        references: networks it reads but neither trains nor saves.
+        references: modules it reads but neither trains nor saves.
         target_names: what the answers are called: classes, rotations.
         copies: entries each image has in an epoch (see `Loader`): 1, or K where the K rotated copies of an image are
             samples of their own.
@@ -53,6 +53,9 @@ class Task(ABC):
     batch_copies: int = 1
     parallel: bool = True
     chance: Mapping[str, float]
+
+    def starts_epoch(self, epoch: int, epochs: int) -> None:  # noqa: B027 (most tasks have nothing to do)
+        """Called before epoch `epoch`, counted from 0, of `epochs` is trained, whatever process or attempt it is."""
 
     @abstractmethod
     def step(self, batch: Batch) -> Step:

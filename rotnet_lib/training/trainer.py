@@ -102,6 +102,7 @@ class Trainer:
             if per_epoch:
                 bar.total = int(per_epoch * self.config.epochs)
             for epoch in range(len(history), self.config.epochs):
+                self.task.starts_epoch(epoch, self.config.epochs)
                 row = self._train_epoch(epoch, bar)
                 row |= self._evaluate()
                 _check_finite(row["test_loss"], epoch, len(self.loader) - 1)

@@ -1,6 +1,5 @@
 """Rotation and instance discrimination together: the loss against its formula, and the memory of the images."""
 
-import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import make_backbone
 from rotnet_lib.pretext import Rotation, RotationInstance
+from rotnet_lib.pretext.pu import Plausibility
 from rotnet_lib.runs import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import load_network, load_tensors
@@ -80,11 +80,11 @@ def test_the_loss_is_the_formulas(weight: float, temperature: float, unseen: int
     assert step.inputs == 24
 
 
-def logits_of(instance: RotationInstance, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Logits, images and labels of all copies."""
+def logits_of(instance: RotationInstance, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, Batch]:
+    """Logits and labels of all copies, and the batch."""
     images, labels = instance._all_copies(batch)
     with torch.no_grad():
-        return instance.module(images), images, labels
+        return instance.module(images), labels, batch
 
 
 def test_without_weight_it_is_rotation(shapes_data: Dataset) -> None:
@@ -124,13 +124,13 @@ def test_testing_asks_for_the_rotation_alone(shapes_data: Dataset) -> None:
     assert torch.equal(instance.module.bank, before)
 
 
-def test_a_teacher_weighs_the_rotation_loss(shapes_data: Dataset) -> None:
-    alone, taught = task(shapes_data, instance_weight=0), task(shapes_data, instance_weight=0)
-    taught.learn_from(copy.deepcopy(alone.module), {"angles": list(alone.angles)})
+def test_weights_are_of_the_rotation_loss(shapes_data: Dataset) -> None:
+    alone, weighted = task(shapes_data, instance_weight=0), task(shapes_data, instance_weight=0)
+    weighted.weigh_copies(Plausibility(torch.full((40, 4), 0.5), alone.angles, {}))
     batch = training_batch(shapes_data)
-    for instance in (alone, taught):
+    for instance in (alone, weighted):
         instance.module.eval()
-    assert taught.step(batch).loss.item() < alone.step(batch).loss.item()
+    assert weighted.step(batch).loss.item() < alone.step(batch).loss.item()
 
 
 # --- The bank ---

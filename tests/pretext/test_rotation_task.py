@@ -1,4 +1,4 @@
-"""The rotation task: its loss, how it spreads copies over batches, its options, and a teacher."""
+"""The rotation task: its loss, how it spreads copies over batches, its options, and weights for the copies."""
 
 import math
 from collections import Counter
@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from rotnet_lib.data.dataset import Dataset, Split
 from rotnet_lib.data.loader import Loader, ordered_batches
-from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, Network, make_backbone
-from rotnet_lib.pretext import Labels, Rotation
+from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.pretext import Rotation
+from rotnet_lib.pretext.pu import Plausibility
 from rotnet_lib.runs import RunDirectory
 from rotnet_lib.seeds import seeded
 
@@ -212,6 +212,8 @@ def test_training_can_crop_right_angles_as_if_for_eighths(mode: str, shapes_data
         ({"copies": "some"}, "'all', 'shuffled', 'one' or 'one-large-batch'"),
         ({"crop_for": [math.nan]}, "finite"),
         ({"gamma": 0}, "greater than 0"),
+        ({"pu_after": -0.1}, "greater than or equal to 0"),
+        ({"pu_after": 1}, "less than 1"),
         ({"angles": [0, math.nan]}, "finite"),
         ({"angles": [0, math.inf]}, "finite"),
     ],
@@ -221,100 +223,83 @@ def test_wrong_options(options: dict[str, Any], message: str) -> None:
         Rotation.Options(**options)
 
 
-# --- With a teacher ---
-
-TAUGHT = {"angles": [0, 90, 180, 270]}
+# --- With weights ---
 
 
-class Plausible(Network):
-    """In place of a trained RotNet: an image's brightness decides how upright it looks."""
-
-    def __init__(self, data: Dataset, classes: int = 4) -> None:
-        super().__init__(network(data), classes, 32)
-        self.shown: list[torch.Tensor] = []
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        assert not torch.is_grad_enabled()
-        assert not self.training
-        self.shown.append(images)
-        logits = images.new_zeros(len(images), self.classes, dtype=torch.float32)
-        logits[:, 1] = (images.float().mean(dim=(1, 2, 3)) - 110) / 20
-        return logits
+def plausibility(angles: tuple[float, ...] = RIGHT_ANGLES) -> Plausibility:
+    """Any probabilities of the 40 images of `shapes_data`."""
+    with seeded(1):
+        return Plausibility(torch.rand(40, len(angles)), angles, {})
 
 
 @pytest.mark.parametrize("gamma", [2.0, 0.5])
 @pytest.mark.parametrize("mode", MODES)
 def test_copies_that_pass_for_upright_weigh_less(mode: str, gamma: float, shapes_data: Dataset) -> None:
     """L = 1/n sum w CE with w = 1 upright, 1 - p^gamma else, one copy at a time; upright is label 1 here."""
-    rotation = task(shapes_data, angles=(90, 0, 180, 270), copies=mode, gamma=gamma)
-    teacher = Plausible(shapes_data).train()
-    rotation.learn_from(teacher, {"angles": [90, 0, 180, 270]})
+    angles = (90, 0, 180, 270)
+    rotation, table = task(shapes_data, angles=angles, copies=mode, gamma=gamma), plausibility(angles)
+    rotation.weigh_copies(table)
     rotation.module.eval()
     shown: list[torch.Tensor] = []
     rotation.module.register_forward_pre_hook(lambda module, images: shown.append(images[0]))
-    step = rotation.step(next(Loader(shapes_data.train, 8, seed=0, augment="none", copies=rotation.copies).epoch(0)))
+    batch = next(Loader(shapes_data.train, 8, seed=0, augment="none", copies=rotation.copies).epoch(0))
+    step = rotation.step(batch)
     total, weights = 0.0, []
     with torch.no_grad():
-        for image, label in zip(shown[0], step.targets.tolist(), strict=True):
-            upright = math.exp((image.float().mean().item() - 110) / 20)
-            p = upright / (upright + 3)
-            weights.append(1.0 if label == 1 else 1 - p**gamma)
+        for position, (image, label) in enumerate(zip(shown[0], step.targets.tolist(), strict=True)):
+            upright = turned(image.numpy(), -angles[label] // 90)
+            place = int(batch.index[position % len(batch)])
+            np.testing.assert_array_equal(upright, shapes_data.train.images[place].permute(2, 0, 1).numpy())
+            weights.append(1.0 if label == 1 else 1 - float(table.p[place, label]) ** gamma)
             total -= weights[-1] * math.log(rotation.module(image[None])[0].softmax(0)[label])
     assert step.loss.item() == pytest.approx(total / step.inputs, rel=1e-4)
     assert max(w for w in weights if w != 1) - min(weights) > 0.1  # so that the weights tell
-    assert torch.equal(teacher.shown[0], shown[0])
 
 
 def test_testing_weighs_every_copy_alike(shapes_data: Dataset) -> None:
     batch = next(ordered_batches(shapes_data.test, 8))
-    taught, alone = task(shapes_data), task(shapes_data)
-    taught.module.load_state_dict(alone.module.state_dict())
-    taught.learn_from(Plausible(shapes_data), TAUGHT)
-    for rotation in (taught, alone):
+    weighted, alone = task(shapes_data), task(shapes_data)
+    weighted.module.load_state_dict(alone.module.state_dict())
+    weighted.weigh_copies(plausibility())
+    for rotation in (weighted, alone):
         rotation.module.eval()
-    assert taught.evaluate(batch).loss.item() == alone.evaluate(batch).loss.item()
-    assert taught.step(batch).loss.item() < alone.step(batch).loss.item()
+    assert weighted.evaluate(batch).loss.item() == alone.evaluate(batch).loss.item()
+    assert weighted.step(batch).loss.item() < alone.step(batch).loss.item()
 
 
-def test_a_teacher_is_neither_trained_nor_saved(shapes_data: Dataset) -> None:
-    rotation, teacher = task(shapes_data), Plausible(shapes_data)
+def test_weights_are_neither_trained_nor_saved(shapes_data: Dataset) -> None:
+    rotation = task(shapes_data)
     names = set(rotation.module.state_dict())
-    rotation.learn_from(teacher, TAUGHT)
-    assert rotation.references == (teacher,)
+    rotation.weigh_copies(plausibility())
     assert set(rotation.module.state_dict()) == names
-    assert not any(p.requires_grad for p in teacher.parameters())
+    (weights,) = rotation.references
+    assert not list(weights.parameters())
 
 
 @pytest.mark.parametrize(
-    ("angles", "taught", "message"),
+    ("after", "epochs", "weighted"),
     [
-        ((90, 180, 270), {"angles": [90, 180, 270]}, r"angles \[90\.0, 180\.0, 270\.0\] lack 0"),
-        ((0, 180), TAUGHT, r"its angles are \[0, 90, 180, 270\], this run's are \[0\.0, 180\.0\]"),
-        ((0, 270, 180, 90), TAUGHT, r"its angles are \[0, 90, 180, 270\]"),
-        ((0, 90, 180, 270), {"angles": [45, 135, 225, 315]}, r"its angles are \[45, 135, 225, 315\]"),
-        ((0, 90, 180, 270), {}, "its angles are none: it is no RotNet"),
+        (0.0, 3, [0, 1, 2]),
+        (0.5, 4, [2, 3]),
+        (6 / 7, 245, list(range(210, 245))),  # the authors': the last 35 of 245
+        (6 / 7, 5, [4]),
+        (0.99, 3, [2]),  # in the last at least
+        (6 / 7, 1, [0]),
     ],
 )
-def test_a_teacher_that_does_not_fit(
-    angles: tuple[float, ...], taught: dict[str, Any], message: str, shapes_data: Dataset
+def test_weights_count_after_a_share_of_the_epochs(
+    after: float, epochs: int, weighted: list[int], shapes_data: Dataset
 ) -> None:
-    with pytest.raises(RotnetError, match=f"teacher: .*{message}"):
-        task(shapes_data, angles=angles).learn_from(Plausible(shapes_data), taught)
-
-
-def test_a_full_turn_is_upright(shapes_data: Dataset) -> None:
-    rotation = task(shapes_data, angles=(90, 360))
-    rotation.learn_from(Plausible(shapes_data, 2), {"angles": [90, 360]})
-    rotation.module.eval()
-    batch = next(ordered_batches(shapes_data.test, 8))
-    turned = task(shapes_data, angles=(90, 0))
-    turned.module.load_state_dict(rotation.module.state_dict())
-    turned.learn_from(Plausible(shapes_data, 2), {"angles": [90, 0]})
-    turned.module.eval()
-    assert rotation.step(batch).loss.item() == turned.step(batch).loss.item()
-
-
-def test_a_task_without_rotations_has_no_use_for_a_teacher(shapes_data: Dataset) -> None:
-    labels = Labels(network(shapes_data), shapes_data, Labels.Options())
-    with pytest.raises(RotnetError, match=r"teacher: this task learns from none.*rotation"):
-        labels.learn_from(Plausible(shapes_data), TAUGHT)
+    rotation, alone = task(shapes_data, pu_after=after), task(shapes_data)
+    rotation.weigh_copies(plausibility())
+    batch = next(ordered_batches(shapes_data.train, 4))
+    alone.module.load_state_dict(rotation.module.state_dict())
+    for both in (rotation, alone):
+        both.module.eval()
+    plain = alone.step(batch).loss.item()
+    found = []
+    for epoch in (*range(min(2, epochs)), *range(max(0, epochs - 40), epochs)):
+        rotation.starts_epoch(epoch, epochs)
+        if rotation.step(batch).loss.item() < plain:
+            found.append(epoch)
+    assert sorted(set(found)) == weighted

@@ -33,7 +33,7 @@ def test_what_is_wrong_is_named(name: str, options: dict[str, Any], parts: list[
 
 
 def test_options_left_out_are_the_papers() -> None:
-    rotation = {"angles": (0, 90, 180, 270), "copies": "all", "crop_for": (), "gamma": 2}
+    rotation = {"angles": (0, 90, 180, 270), "copies": "all", "crop_for": (), "gamma": 2, "pu_after": 0}
     assert task_options("rotation", {}).model_dump() == rotation
     instance = {"instance_weight": 1, "temperature": 0.07, "momentum": 0.5, "dimension": 128}
     assert task_options("rotation-instance", {}).model_dump() == rotation | instance

@@ -110,7 +110,7 @@ def test_the_last_line_names_the_page_of_all(made: Made) -> None:
 
 
 def test_the_engine_made_a_teachers_run_behind_its_teacher(made: Made) -> None:
-    assert made.run("weighted").result().parameters["teacher"] == made.run("rotnet").name
+    assert made.run("weighted").result().parameters["pu_weights"] == made.run("rotnet").name
 
 
 # --- Every suite's report ---

@@ -277,7 +277,7 @@ def test_a_reference_is_to_the_run_of_the_same_seed() -> None:
         if run.key == "weighted":
             [rotnet] = run.upstream
             assert (rotnet.key, rotnet.config.seed) == ("rotnet", run.config.seed)
-            assert run.config.model_dump()["teacher"] == rotnet.name
+            assert run.config.model_dump()["pu_weights"] == rotnet.name
 
 
 def test_a_change_renames_what_refers_to_the_run() -> None:

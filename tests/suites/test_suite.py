@@ -330,7 +330,7 @@ def test_the_pretext_task_of_figure5b_sees_all_images() -> None:
         ("turned", "task_options.angles", [90, 180, 270]),
         ("jittered", "colour_jitter", 0.4),
         ("greyed", "grey", True),
-        ("weighted", "teacher", None),
+        ("weighted", "pu_weights", None),
         ("instance", "task", "rotation-instance"),
     ],
 )

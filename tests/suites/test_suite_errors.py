@@ -46,7 +46,7 @@ def test_a_suite_may_be_as_small_as_this() -> None:
             ["run that 'supervised' builds on, 'supervized'", "did you mean 'supervised'?", "random"],
         ),
         (
-            {"runs": {"supervised": {"notebook": "pretrain", "set": {"teacher": "@rotnot"}}}},
+            {"runs": {"supervised": {"notebook": "pretrain", "set": {"pu_weights": "@rotnot"}}}},
             ["run that 'supervised' builds on, 'rotnot'", "Allowed: random, random-rescaled, supervised"],
         ),
         (
@@ -86,8 +86,8 @@ def test_a_suites_file_with_something_wrong_is_named(monkeypatch: pytest.MonkeyP
 
 
 def test_references_are_the_values_that_begin_with_an_at() -> None:
-    run = SuiteRun(notebook="pretrain", backbone="b", set={"teacher": "@rotnet", "task": "rotation", "lr": 0.1})
-    assert run.references == {"teacher": "rotnet"}
+    run = SuiteRun(notebook="pretrain", backbone="b", set={"pu_weights": "@rotnet", "task": "rotation", "lr": 0.1})
+    assert run.references == {"pu_weights": "rotnet"}
     assert run.upstream == ("b", "rotnet")
 
 

@@ -56,7 +56,13 @@ def test_the_result_says_what_was_run(build: Callable[..., PretrainConfig]) -> N
     assert stored["run"] == outcome.directory.path.name
     assert stored["stage"] == "pretrain"
     assert stored["parameters"] == outcome.result.parameters
-    assert stored["parameters"]["task_options"] == {"angles": [0, 180], "copies": "all", "crop_for": [], "gamma": 2}
+    assert stored["parameters"]["task_options"] == {
+        "angles": [0, 180],
+        "copies": "all",
+        "crop_for": [],
+        "gamma": 2,
+        "pu_after": 0,
+    }
     assert stored["protocol_differences"] == {
         "dataset": ["cifar10", "shapes"],
         "train_size": [None, 40],
@@ -336,7 +342,8 @@ def test_a_run_that_was_killed_keeps_them_all(build: Callable[..., PretrainConfi
         ({"task_options": {"angles": [0, 90, 180, 270]}}, "rotation-nin3"),
         ({"task_options": {"angles": [0, 22.5]}}, "rotation-nin3-angles 0 22.5"),
         ({"task_options": {"copies": "one"}, "grey": True}, "rotation-nin3-copies one-grey"),
-        ({"colour_jitter": 0.4, "teacher": "somebody"}, "rotation-nin3-taught-jitter 0.4"),
+        ({"colour_jitter": 0.4, "pu_weights": "somebody"}, "rotation-nin3-weighted-jitter 0.4"),
+        ({"fold": "1/2"}, "rotation-nin3-fold 1/2"),
         ({"task": "labels", "labels_per_class": 20}, "labels-nin3-20 labels"),
     ],
 )

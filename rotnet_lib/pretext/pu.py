@@ -1,0 +1,113 @@
+"""Positive-unlabelled weights: rotated copies that may be upright images count less (Feng, Xu, Tao 2019, section 3.1).
+
+Upright copies are positive examples of what upright images look like. Rotated copies are unlabelled: of a ball, or of a
+photograph taken from above, they look as upright as the original, and asking for their rotation teaches nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from rotnet_lib.config import ImagesConfig
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.training.checkpoints import load_tensors, save_tensors
+
+_CHOICE = ("dataset", "train_size", "image_size", "crop_pct", "grey", "stream", "shrink")
+"""The parameters that say which training images there are, in which order, and what of them is seen."""
+
+
+def upright_label(angles: Sequence[float]) -> int | None:
+    """The place of the angle, in degrees, that leaves an image as it is; None where none does."""
+    return next((label for label, angle in enumerate(angles) if angle % 360 == 0), None)
+
+
+def choice_of(config: ImagesConfig, data: Dataset) -> dict[str, Any]:
+    """What says which images the training split of a dataset holds, in which order: equal for equal images."""
+    values = config.model_dump(mode="json")
+    return {name: values[name] for name in _CHOICE} | {"image_size": data.image_size, "fingerprint": data.fingerprint}
+
+
+@dataclass(frozen=True)
+class Plausibility:
+    """How plausible each rotated copy of every training image is as an upright image.
+
+    Attributes:
+        p: (N, K) float32 in [0, 1]: p[i, k] is the probability that copy k of image i is upright. All 0 where image i could
+            not be read.
+        angles: the K rotations in degrees, one of them upright.
+        images: which images they are; see `choice_of`.
+    """
+
+    p: torch.Tensor
+    angles: tuple[float, ...]
+    images: Mapping[str, Any]
+
+    @property
+    def upright(self) -> int:
+        """The column of the upright copy."""
+        label = upright_label(self.angles)
+        assert label is not None
+        return label
+
+    def save(self, path: Path) -> None:
+        """Write it, atomically."""
+        save_tensors(path, {"p": self.p}, {"angles": self.angles, "images": dict(self.images)})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """What `save` wrote. Raises RotnetError if the file is missing, damaged, or of another origin."""
+        tensors, header = load_tensors(path)
+        if "p" not in tensors or not {"angles", "images"} <= header.keys():
+            raise RotnetError(f"foreign file {path}: it holds no probabilities of copies. Name a run of pu_weights.")
+        return cls(tensors["p"], tuple(header["angles"]), header["images"])
+
+    def check(self, run: str, images: Mapping[str, Any], angles: Sequence[float]) -> None:
+        """Raises RotnetError, naming what differs, unless its rows are these images and its columns these rotations.
+
+        Args:
+            run: what it is of, for the error.
+            images: see `choice_of`.
+            angles: in degrees.
+        """
+        differ = [name for name in images if images[name] != self.images.get(name)]
+        if "fingerprint" not in differ and "dataset" in differ:
+            differ.remove("dataset")  # the same data, under another name
+        if differ == ["fingerprint"]:
+            raise RotnetError(
+                f"pu_weights: the data ({images['dataset']}) has changed since run {run} was made. Make all of them again."
+            )
+        told = [f"{name} {self.images.get(name)} there, {images[name]} here" for name in differ if name != "fingerprint"]
+        if told:
+            raise RotnetError(
+                f"pu_weights: run {run} is of other images ({'; '.join(told)}). Train on the same, or make one of these: "
+                "`rotnet run pu_weights` with a RotNet of them for its backbone."
+            )
+        if list(angles) != list(self.angles):
+            raise RotnetError(
+                f"pu_weights: the angles of run {run} are {list(self.angles)}, this run's are {list(angles)}. They must be the "
+                "same, in the same order: set task_options.angles, or take the weights of another RotNet."
+            )
+
+
+class PuWeights(nn.Module):
+    """How much each rotated copy counts: 1 if upright, else 1 - p^gamma (docs/protocol.md, "Rotation Feature Decoupling").
+
+    A table of N x K float32 numbers, 20 MB for the 1.28 million images of ImageNet and four rotations.
+    """
+
+    weights: torch.Tensor
+
+    def __init__(self, plausibility: Plausibility, gamma: float) -> None:
+        super().__init__()
+        weights = 1 - plausibility.p**gamma
+        weights[:, plausibility.upright] = 1
+        self.register_buffer("weights", weights)
+
+    def forward(self, index: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(n,) float32 in [0, 1] for the copies `labels`, (n,) int64 in [0, K), of images `index`, (n,) int64 in [0, N)."""
+        return self.weights[index, labels]
