@@ -119,6 +119,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     """One run of NOTEBOOK (pretrain, probe, finetune, inspect, voc_...) into its directory below `runs`, with its report."""
     import yaml
 
+    from rotnet_lib.protocols import KIND
     from rotnet_lib.report.index import write_index
     from rotnet_lib.runs import REPORT
     from rotnet_lib.stage import directory_of, fingerprint_of
@@ -133,7 +134,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
         raise RotnetError(f"a value behind -p cannot be read as YAML: {error}") from None
     if preset:
         fields = schema.model_fields
-        kind: dict[str, Any] = {n: values.get(n, fields[n].default) for n in ("task", "classifier") if n in fields}
+        kind: dict[str, Any] = {name: values.get(name, fields[name].default) for name in KIND if name in fields}
         # As told, the stage's own, or that of the backbone's run. The preset names the data where no run does.
         arch = values.get("arch") or fields["arch"].default or schema.build(values).model_dump()["arch"]
         values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind), arch, values.get("dataset")) | values

@@ -8,20 +8,31 @@ changes of them is listed in its report.
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
 from rotnet_lib.data.augment import Augment
 from rotnet_lib.data.dataset import open_source
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.protocols import published
+from rotnet_lib.protocols import kind_of, published
 
 EXECUTION: dict[str, JsonValue] = {"role": "execution"}
 EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
 """Marks of fields, for `json_schema_extra`."""
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+_FACTOR = TypeAdapter(Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)])
+_FACTORS = TypeAdapter(tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...])
+
+
+def _checked(decay: Any) -> Any:
+    """A number or a list, each held to its own limits; the union alone would tell what is wrong once for each of the two."""
+    return (_FACTORS if isinstance(decay, list | tuple) else _FACTOR).validate_python(decay)
+
+
+Decay = Annotated[float | tuple[float, ...], BeforeValidator(_checked)]
 
 # What IPython itself leaves in a kernel's namespace; everything else that is plain data came from a parameters cell.
 _KERNEL_NAMES = frozenset({"In", "Out"})
@@ -142,7 +153,7 @@ class RunConfig(StageConfig):
     def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the protocol says for a run of these parameters; names that are no parameters of this stage do not matter."""
         arch = values.get("arch") or cls.model_fields["arch"].default
-        return published(cls.stage, arch, values.get("classifier") or "")
+        return published(cls.stage, arch, kind_of(values))
 
     def protocol(self) -> dict[str, Any]:
         decided = to_jsonable_python(self._published(self.model_dump()))
@@ -227,11 +238,26 @@ class ScheduleConfig(RunConfig):
     )
     lr_milestones: tuple[Fraction, ...] = Field(
         None,  # type: ignore[arg-type]
-        description="fractions of the training after which the rate falls; None: the protocol's",
+        description="fractions of the training after which the rate changes; None: the protocol's",
     )
-    lr_decay: float = Field(  # type: ignore[assignment]
-        None, gt=0, le=1, description="factor at each milestone; None: the protocol's"
+    lr_decay: Decay = Field(  # type: ignore[assignment]
+        None,
+        description="factor at each milestone, or a list of one for each; None: the protocol's",
     )
+
+    @model_validator(mode="after")
+    def _a_factor_for_each_milestone(self) -> Self:
+        if isinstance(self.lr_decay, tuple) and len(self.lr_decay) != len(self.lr_milestones):
+            raise ValueError(
+                f"lr_decay lists {len(self.lr_decay)}, lr_milestones {len(self.lr_milestones)}: "
+                "give a factor for each milestone, or a single number for all"
+            )
+        return self
+
+    @property
+    def lr_factors(self) -> tuple[float, ...]:
+        """What the rate is multiplied by at each of `lr_milestones`."""
+        return self.lr_decay if isinstance(self.lr_decay, tuple) else (self.lr_decay,) * len(self.lr_milestones)
 
 
 class TrainingConfig(ScheduleConfig, ImagesConfig):

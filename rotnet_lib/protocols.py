@@ -3,12 +3,19 @@
 A benchmark is what an arch was published on: `Backbone.benchmark`.
 """
 
+import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from rotnet_lib.models.backbone import sample_backbone
 
 Values = Mapping[str, Any]
+
+Recipe = Literal["rotnet", "decoupling"]
+"""Whose schedule a probe is trained by, where publications differ."""
+
+KIND = ("task", "classifier", "recipe")
+"""The parameters that say of which kind a run of a notebook is, the most general first."""
 
 # Milestones are fractions of the epochs (see `TrainingConfig.lr_milestones`).
 _CIFAR10_SHORT: Values = {"epochs": 50, "lr_milestones": (0.4, 0.8, 0.9)}  # x0.2 after 20, 40, 45
@@ -26,6 +33,13 @@ _IMAGENET_CLASSIFIERS: Mapping[str, Values] = {
     "rest": _IMAGENET_LONG,  # table 4's non-linear probes
     "nonlinear": _IMAGENET_LONG,  # the protocol has neither of these on AlexNet: as table 4's
     "conv": _IMAGENET_LONG,
+}
+
+_DECOUPLING_CHANGES = (90, 130, 190, 210, 230)  # of 245 epochs: 0.01, 0.001, 1e-4, 1e-5, and again 1e-4, 1e-5
+_DECOUPLING: Values = {
+    "epochs": 245,
+    "lr_milestones": tuple(epoch / 245 for epoch in _DECOUPLING_CHANGES),
+    "lr_decay": (0.1, 0.1, 0.1, 10.0, 0.1),
 }
 
 # Counted in iterations; on an AlexNet.
@@ -76,15 +90,24 @@ _PROTOCOLS: Mapping[str, tuple[Values, Mapping[str, Mapping[str, Values]]]] = {
     "imagenet": (
         {"dataset": "imagenet", "crop_pct": 0.875, "batch_size": 192, "lr": 0.01, "lr_decay": 0.2},
         {
-            # Supervised training has no protocol of its own: as the pretext task.
-            "pretrain": {"": {"augment": "resized-crop", "epochs": 30, "lr_milestones": (1 / 3, 2 / 3), "lr_decay": 0.1}},
-            "probe": _IMAGENET_CLASSIFIERS,
+            # Supervised training has no protocol of its own: as RotNet's.
+            "pretrain": {
+                "": {"augment": "resized-crop", "epochs": 30, "lr_milestones": (1 / 3, 2 / 3), "lr_decay": 0.1},
+                "decoupling": _DECOUPLING,  # on NIN none is published: as RotNet's
+            },
+            "probe": {
+                **_IMAGENET_CLASSIFIERS,
+                "linear.decoupling": {"epochs": 65, "lr_milestones": (5 / 65, 25 / 65, 45 / 65)},
+            },
             "finetune": _IMAGENET_CLASSIFIERS,
             **_VOC,
         },
     ),
 }
-"""Benchmark -> what holds for all its stages, and stage -> classifier (none: every kind of run) -> what it says on top."""
+"""Benchmark -> what holds for all its stages, and stage -> kind of run (none: every kind) -> what it says on top.
+
+A kind is named by its task or its classifier, and behind a dot the recipe, where one changes something.
+"""
 
 BENCHMARKS = tuple(_PROTOCOLS)
 
@@ -94,13 +117,37 @@ def benchmark_of(arch: str) -> str:
     return sample_backbone(arch).benchmark
 
 
-def published(stage: str, arch: str, classifier: str = "") -> dict[str, Any]:
+def kind_of(values: Values) -> str:
+    """Of which kind a run of these parameters is: `rotation`, `linear`, `linear.decoupling`."""
+    return ".".join(str(values[name]) for name in KIND if values.get(name))
+
+
+def general_first(key: str) -> list[str]:
+    """`probe.linear.decoupling` as `probe`, `probe.linear` and itself: each says what it says over the one before."""
+    return list(itertools.accumulate(key.split("."), "{}.{}".format))
+
+
+def published(stage: str, arch: str, kind: str = "") -> dict[str, Any]:
     """What the protocol says for a stage on an arch, of the parameters that it decides by benchmark.
 
     Args:
         stage: the notebook.
         arch: registered.
-        classifier: of a probe or a fine-tuned network; one that the protocol does not know says nothing on top.
+        kind: see `kind_of`; one that the protocol does not know says nothing on top.
     """
     common, stages = _PROTOCOLS[benchmark_of(arch)]
-    return {**common, **stages.get(stage, {}).get(classifier, {})}
+    values = dict(common)
+    for key in ("", *general_first(kind)):
+        values |= stages.get(stage, {}).get(key, {})
+    return values
+
+
+def recipes(stage: str) -> dict[tuple[str, str], list[str]]:
+    """(benchmark, classifier) -> the recipes other than `rotnet` that have a schedule of their own there."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for benchmark, (_, stages) in _PROTOCOLS.items():
+        for key in stages.get(stage, {}):
+            kind, _, recipe = key.partition(".")
+            if recipe:
+                found.setdefault((benchmark, kind), []).append(recipe)
+    return found

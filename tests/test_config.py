@@ -51,6 +51,9 @@ def test_an_unknown_parameter_is_named_with_the_nearest(name: str, match: str | 
         ("lr", "fast", "number"),
         ("momentum", 1, "less than 1, not 1"),
         ("lr_decay", 1.5, "less than or equal to 1, not 1.5"),
+        ("lr_decay", 0, "greater than 0, not 0"),
+        ("lr_decay", "slowly", "number"),
+        ("lr_decay", {"first": 0.1}, "number"),
         ("schedule", "cosine", "'step' or 'one-cycle', not 'cosine'"),
         ("device", "gpu", "not 'gpu'"),
         ("augment", "sometimes", "'none', 'pad-crop', 'random-crop' or 'resized-crop', not 'sometimes'"),
@@ -95,6 +98,25 @@ def test_task_options_that_are_no_dictionary(options: object) -> None:
 def test_milestones_and_checkpoints_are_fractions_and_not_epochs(field: str, shares: list[float]) -> None:
     """A milestone beyond the end would never come, and the rate would stay at its peak."""
     assert field in message({field: shares})
+
+
+@pytest.mark.parametrize(("factor", "reason"), [(0, "greater than 0, not 0"), (float("inf"), "finite"), ("x", "number")])
+def test_a_wrong_factor_of_a_list_is_named_with_its_place(factor: object, reason: str) -> None:
+    text = message({"lr_decay": [0.1, factor, 10]})
+    assert text.startswith("pretrain: lr_decay.1: ")
+    assert reason in text
+    assert "\n" not in text  # told once, not once for each kind of value that is allowed
+
+
+@pytest.mark.parametrize("factors", [[], [0.1, 0.1], [0.1] * 4])
+def test_there_are_as_many_factors_as_milestones(factors: list[float]) -> None:
+    text = message({"lr_decay": factors})
+    assert f"lr_decay lists {len(factors)}, lr_milestones 3: give a factor for each" in text
+
+
+def test_a_number_alone_is_for_any_milestones() -> None:
+    assert PretrainConfig.build({"lr_milestones": [0.1, 0.2, 0.3, 0.4], "lr_decay": 0.5}).lr_factors == (0.5,) * 4
+    assert PretrainConfig.build({"lr_milestones": []}).lr_factors == ()
 
 
 def test_every_wrong_value_is_told_at_once() -> None:

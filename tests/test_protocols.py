@@ -11,7 +11,7 @@ from rotnet_lib.evaluation.finetune import FinetuneConfig
 from rotnet_lib.evaluation.inspection import InspectConfig
 from rotnet_lib.evaluation.probe import ProbeConfig
 from rotnet_lib.models import ARCHS
-from rotnet_lib.protocols import BENCHMARKS, benchmark_of, published
+from rotnet_lib.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, published, recipes
 from rotnet_lib.training.pretrain import PretrainConfig
 from rotnet_lib.training.schedules import learning_rate
 
@@ -105,6 +105,48 @@ def test_a_stage_takes_of_the_protocol_what_it_has_parameters_for() -> None:
     config = InspectConfig.build(RUN | {"arch": "alexnet", "dataset": "imagenet"})
     assert config.crop_pct == 0.875
     assert "lr" not in config.protocol()
+
+
+def test_decouplings_linear_probes_train_longer() -> None:
+    """65 epochs where RotNet's are 35, and else alike."""
+    asked = RUN | {"arch": "alexnet", "dataset": "imagenet", "classifier": "linear"}
+    ours, theirs = ProbeConfig.build(asked), ProbeConfig.build(asked | {"recipe": "decoupling"})
+    ends, found = rates(theirs)
+    assert ends == [5, 25, 45, 65]
+    assert found == pytest.approx([0.01, 0.002, 0.0004, 0.00008])
+    assert theirs.protocol_differences() == {}
+    values, others = ours.model_dump(), theirs.model_dump()
+    assert {name for name in values if values[name] != others[name]} == {"epochs", "lr_milestones", "recipe"}
+    shortened = ProbeConfig.build(asked | {"recipe": "decoupling", "epochs": 35})
+    assert shortened.protocol_differences() == {"epochs": [65, 35]}
+
+
+@pytest.mark.parametrize(("arch", "classifier"), [("alexnet", "rest"), ("alexnet", "nonlinear"), ("nin4", "linear")])
+def test_a_recipe_that_says_nothing_of_a_classifier_is_refused(arch: str, classifier: str) -> None:
+    with pytest.raises(
+        RotnetError, match=rf"recipe: no .* {classifier} on {arch}, but for: linear on alexnet\. Leave recipe out"
+    ):
+        ProbeConfig.build(RUN | {"arch": arch, "dataset": "shapes", "classifier": classifier, "recipe": "decoupling"})
+
+
+def test_only_linear_probes_on_alexnet_have_a_recipe_besides_rotnets() -> None:
+    assert recipes("probe") == {("imagenet", "linear"): ["decoupling"]}
+    assert recipes("finetune") == recipes("pretrain") == {}
+
+
+def test_the_pretext_task_of_decoupling_has_a_protocol_on_alexnet_only() -> None:
+    """Batch 192 and random resized crops, as RotNet's; on NIN all as RotNet's."""
+    found, rotnets = (published("pretrain", "alexnet", task) for task in ("decoupling", "rotation"))
+    assert {name for name in found if found[name] != rotnets[name]} == {"epochs", "lr_milestones", "lr_decay"}
+    assert (found["epochs"], found["batch_size"], found["lr"], found["augment"]) == (245, 192, 0.01, "resized-crop")
+    assert published("pretrain", "nin4", "decoupling") == published("pretrain", "nin4", "rotation")
+
+
+def test_a_kind_is_its_task_or_its_classifier_and_the_recipe() -> None:
+    assert kind_of({"task": "rotation", "arch": "nin4"}) == "rotation"
+    assert kind_of({"classifier": "linear", "recipe": "decoupling"}) == "linear.decoupling"
+    assert kind_of({"power": 4}) == ""
+    assert general_first("probe.linear.decoupling") == ["probe", "probe.linear", "probe.linear.decoupling"]
 
 
 @pytest.mark.parametrize("arch", ["nin4", "alexnet"])

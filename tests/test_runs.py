@@ -77,8 +77,14 @@ OTHER: dict[str, Any] = {
     "checkpoint": 0.5,
     "views": "rotated",
     "combine": "concatenate",
+    "recipe": "decoupling",
 }
 """For every parameter that decides the figures, a value that is not its default."""
+NEEDS: dict[str, dict[str, Any]] = {
+    "checkpoint": {"backbone": OTHER["backbone"]},
+    "recipe": {"arch": "alexnet", "classifier": "linear"},
+}
+"""What such a parameter asks of others."""
 EXECUTION = {"runs": "elsewhere", "device": "cpu", "compile": True, "threads": 3, "gpus": 2, "max_damaged": 0.5, "workers": 2}
 """The same for those that say where and how a run is carried out."""
 
@@ -98,7 +104,7 @@ def name_of(stage: str, **changes: Any) -> str:
     [(stage, field) for stage, (schema, _) in STAGES.items() for field in schema.model_fields if field not in EXECUTION],
 )
 def test_every_parameter_that_decides_the_figures_is_in_the_name(stage: str, field: str) -> None:
-    base = {"backbone": OTHER["backbone"]} if field == "checkpoint" else {}
+    base = NEEDS.get(field, {})
     assert name_of(stage, **base, **{field: OTHER[field]}) != name_of(stage, **base)
 
 

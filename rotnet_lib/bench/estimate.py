@@ -87,8 +87,8 @@ def _estimate(
     if isinstance(config, PretrainConfig) and config.fold:
         train = len(Fold.parse(config.fold).without(train))
     test = config.test_size or (counts.test if counts else 0)
-    # A step costs the same whatever these are.
-    left_out = ("epochs", "lr_milestones", "seed", "backbone", "fold", "pu_weights")
+    schedule = ("epochs", "lr", "lr_milestones", "lr_decay", "recipe")
+    left_out = (*schedule, "seed", "backbone", "fold", "pu_weights")  # a step costs the same whatever these are
     kind = json.dumps({name: value for name, value in config.identity().items() if name not in left_out}, sort_keys=True)
     if kind not in rates:
         data = random_data(config, device)

@@ -1,10 +1,15 @@
 """The probe stage: classifiers on the frozen layers of a backbone."""
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
+from pydantic import Field, model_validator
+
+from rotnet_lib.config import EXPERIMENT
 from rotnet_lib.evaluation.backbone_config import UNTRAINED
 from rotnet_lib.evaluation.classifier_config import ClassifierConfig
 from rotnet_lib.evaluation.classifier_task import train_classifiers
+from rotnet_lib.models import ARCHS
+from rotnet_lib.protocols import Recipe, benchmark_of, recipes
 from rotnet_lib.stage import Outcome
 
 
@@ -19,16 +24,40 @@ class ProbeConfig(ClassifierConfig):
     after 20, 40, 45. Conv: a third NIN block, 100 epochs, lr 0.1 x0.2 after 35, 70, 85.
 
     AlexNet, batch 192, random crop of 224 from 256 and flip. Linear: adaptive max pool to about 9 000 elements, batch norm,
-    35 epochs, lr 0.01 x0.2 after 5, 15, 25. Rest, the non-linear probe of table 4: the layers of an AlexNet above the one
-    probed, 40 epochs, lr 0.01 x0.2 after 10, 20, 30; on conv2 it is the frozen stem.
+    35 epochs, lr 0.01 x0.2 after 5, 15, 25; by the recipe of Decoupling 65 epochs, x0.2 after 5, 25, 45. Rest, the non-linear
+    probe of table 4: the layers of an AlexNet above the one probed, 40 epochs, lr 0.01 x0.2 after 10, 20, 30; on conv2 it is
+    the frozen stem.
     """
 
     stage: ClassVar[str] = "probe"
     version: ClassVar[int] = 2  # the linear classifier pools its map to about 9 600 elements
 
+    recipe: Recipe = Field(
+        "rotnet",
+        description="whose published schedule None means: rotnet's or decoupling's",
+        json_schema_extra=EXPERIMENT,
+    )
+
+    @model_validator(mode="after")
+    def _recipe_there_is(self) -> Self:
+        there = recipes(self.stage)
+        if self.recipe != "rotnet" and self.recipe not in there.get((benchmark_of(self.arch), self.classifier), []):
+            where = [
+                f"{kind} on {arch}"
+                for (benchmark, kind), names in there.items()
+                for arch in ARCHS
+                if self.recipe in names and benchmark_of(arch) == benchmark
+            ]
+            raise ValueError(
+                f"recipe: no schedule of {self.recipe}'s is published for {self.classifier} on {self.arch}, but for: "
+                f"{', '.join(where)}. Leave recipe out"
+            )
+        return self
+
     @property
     def slug(self) -> str:
-        return self.describe(f"probe-{self.backbone}" if self.backbone in UNTRAINED else "probe")
+        described = self.describe(f"probe-{self.backbone}" if self.backbone in UNTRAINED else "probe")
+        return described if self.recipe == "rotnet" else f"{described}-{self.recipe}"
 
 
 def probe(config: ProbeConfig) -> Outcome:

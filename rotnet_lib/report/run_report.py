@@ -110,5 +110,5 @@ def plain(value: Any, field: str = "") -> str:
     if value is None:
         return _UNSET.get(field, "all")
     if isinstance(value, list):
-        return ", ".join(plain(item) for item in value)
+        return ", ".join(plain(item) for item in value) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

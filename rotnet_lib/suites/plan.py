@@ -278,9 +278,9 @@ def _configure(
     if backbone:
         parameters = backbone.config.model_dump()
         followed = {name: parameters[name] for name in ("arch", "width")}
-    own = {name: value for name, value in run.set.items() if name != "dataset"}  # the preset has the word on what stands in
-    values = dict(said) | own | {"seed": seed, "runs": runs}
-    values |= {name: made[other].name for name, other in run.references.items()} | followed
+    asked = run.parameters({key: other.name for key, other in made.items()})
+    asked.pop("dataset", None)  # the preset has the word on what stands in
+    values = dict(said) | asked | {"seed": seed, "runs": runs} | followed
     if run.backbone:
         values["backbone"] = backbone.name if backbone else run.backbone
     for override in overrides:

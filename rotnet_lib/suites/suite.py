@@ -13,7 +13,7 @@ from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.evaluation.backbone_config import UNTRAINED
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.pretext import TASKS
-from rotnet_lib.protocols import BENCHMARKS, benchmark_of, published
+from rotnet_lib.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, published, recipes
 from rotnet_lib.report.published import published_table
 from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.sweeps import expand
@@ -26,7 +26,7 @@ Model = TypeVar("Model", bound=BaseModel)
 class SuiteRun(BaseModel):
     """One run of a suite: a notebook, what it builds on, and the parameters that make it this experiment.
 
-    In `set`, `@key` stands for the run of that key.
+    In `set`, `@key` stands for the run of that key, alone or in a list.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,15 +36,27 @@ class SuiteRun(BaseModel):
     set: dict[str, Any] = Field(default_factory=dict)
 
     @property
-    def references(self) -> dict[str, str]:
-        """Parameter -> key of the run it names."""
-        return {name: value[1:] for name, value in self.set.items() if isinstance(value, str) and value.startswith("@")}
-
-    @property
     def upstream(self) -> tuple[str, ...]:
-        """Keys of the runs this one builds on."""
+        """Keys of the runs this one builds on: its backbone's first, then those that `set` names."""
         backbone = [] if self.backbone in (None, *UNTRAINED) else [str(self.backbone)]
-        return tuple(dict.fromkeys([*backbone, *self.references.values()]))
+        named = [_referred(entry) for value in self.set.values() for entry in (value if isinstance(value, list) else [value])]
+        return tuple(dict.fromkeys([*backbone, *(key for key in named if key is not None)]))
+
+    def parameters(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """What `set` says, each `@key` replaced by the name of the run of that key."""
+
+        def named(value: Any) -> Any:
+            key = _referred(value)
+            return value if key is None else names[key]
+
+        return {
+            name: [named(entry) for entry in value] if isinstance(value, list) else named(value)
+            for name, value in self.set.items()
+        }
+
+
+def _referred(value: Any) -> str | None:
+    return value[1:] if isinstance(value, str) and value.startswith("@") else None
 
 
 class SuiteCell(BaseModel):
@@ -140,7 +152,8 @@ class Preset(BaseModel):
     """A way to run every suite: parameters for all runs, for a notebook, or for a kind of run of it, by benchmark.
 
     `set` is keyed by benchmark, then by `all`, a notebook (`probe`), or a notebook and its task or classifier
-    (`pretrain.labels`); the more special key wins. What a notebook has no parameter for does not concern it.
+    (`pretrain.labels`), and for a classifier its recipe (`probe.linear.decoupling`); the more special key wins. What a notebook
+    has no parameter for does not concern it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -156,7 +169,7 @@ class Preset(BaseModel):
             if benchmark not in BENCHMARKS:
                 raise ValueError(str(unknown("benchmark", benchmark, BENCHMARKS)))
             for key, values in settings.items():
-                _check_setting(key, values)
+                _check_setting(benchmark, key, values)
         return self
 
     def parameters(self, run: SuiteRun, arch: str, dataset: str | None = None) -> dict[str, Any]:
@@ -169,10 +182,10 @@ class Preset(BaseModel):
                 is for its own data, is left out. A dataset that the suite itself names is not the protocol's, and stays or
                 is stood in for.
         """
-        kind = run.set.get("task") or run.set.get("classifier")
+        kind = kind_of(run.set)
         settings = self.set.get(benchmark_of(arch), {})
         merged: dict[str, Any] = {}
-        for key in ("all", run.notebook, f"{run.notebook}.{kind}"):
+        for key in ("all", *general_first(f"{run.notebook}.{kind}")):
             merged |= settings.get(key, {})
         usual = published(run.notebook, arch)["dataset"]
         asked = run.set.get("dataset", usual)
@@ -184,10 +197,13 @@ class Preset(BaseModel):
         return {name: value for name, value in merged.items() if name in known}
 
 
-def _check_setting(key: str, values: Mapping[str, Any]) -> None:
-    notebook, _, kind = key.partition(".")
+def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
+    notebook, kind, recipe = (*key.split(".", 2), "", "")[:3]
     if kind and kind not in (*TASKS, *CLASSIFIERS):
         raise ValueError(str(unknown(f"task or classifier of '{key}'", kind, (*TASKS, *CLASSIFIERS))))
+    known = recipes(notebook).get((benchmark, kind), [])
+    if recipe and recipe not in known:
+        raise ValueError(str(unknown(f"recipe of '{key}'", recipe, known)))
     stages = list(STAGES) if key == "all" else [notebook]
     allowed = {name: None for stage in stages for name in STAGES[stage].model_fields}
     for name in values:

@@ -1,5 +1,7 @@
 """Learning rates as functions of how far the run is."""
 
+import math
+
 from rotnet_lib.config import ScheduleConfig, TrainingConfig
 
 _RISE = 0.25
@@ -14,24 +16,24 @@ def epochs_after(share: float, epochs: int) -> int:
 def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int) -> float:
     """The rate for step `step` (from 0) of a run that is counted in epochs.
 
-    `step`: `lr`, times `lr_decay` for each milestone passed; a milestone is a fraction of the epochs, rounded to whole
-    epochs (0.3 of 100: the rate falls after epoch 30), at least one, so that a shorter run keeps the schedule's shape.
+    `step`: `lr`, times the factor of each milestone passed; a milestone is a fraction of the epochs, rounded to whole
+    epochs (0.3 of 100: the rate changes after epoch 30), at least one, so that a shorter run keeps the schedule's shape.
     `one-cycle`: linearly up to `lr` over the first quarter of the steps, linearly down to 0 over the rest.
     """
     epoch = step // steps_per_epoch
-    passed = sum(epoch >= epochs_after(milestone, config.epochs) for milestone in config.lr_milestones)
+    passed = [epoch >= epochs_after(milestone, config.epochs) for milestone in config.lr_milestones]
     return _rate(config, passed, step, config.epochs * steps_per_epoch)
 
 
 def iteration_rate(config: ScheduleConfig, iteration: int, iterations: int) -> float:
     """The rate for iteration `iteration` (from 0) of a run that is counted in iterations; as `learning_rate` otherwise."""
-    passed = sum(iteration >= round(milestone * iterations) for milestone in config.lr_milestones)
+    passed = [iteration >= round(milestone * iterations) for milestone in config.lr_milestones]
     return _rate(config, passed, iteration, iterations)
 
 
-def _rate(config: ScheduleConfig, passed: int, step: int, steps: int) -> float:
+def _rate(config: ScheduleConfig, passed: list[bool], step: int, steps: int) -> float:
     if config.schedule == "one-cycle":
         # The middle of the step, so that neither the first nor the last has a rate of zero.
         progress = (step + 0.5) / steps
         return config.lr * min(progress / _RISE, (1 - progress) / (1 - _RISE))
-    return float(config.lr * config.lr_decay**passed)
+    return config.lr * math.prod(factor for factor, behind in zip(config.lr_factors, passed, strict=True) if behind)

@@ -8,6 +8,7 @@ from rotnet_lib.bench import estimate
 from rotnet_lib.bench.loading import LoadingRates
 from rotnet_lib.bench.training import TrainingRates
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.suites.suite import load_suite
 
 STEP, TEST = 0.8, 0.2
 """Seconds of a training step, and of evaluating as many images."""
@@ -51,6 +52,20 @@ def test_what_costs_the_same_is_measured_once_on_data_like_the_suites(made_up: l
             "probe 205 classes 224 pixels",
         ]
     )
+
+
+def test_a_longer_recipe_is_counted_as_long_and_measured_once(made_up: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = load_suite("table5")
+    probe = suite.runs["linear-rotnet"]
+    longer = probe.model_copy(update={"set": probe.set | {"recipe": "decoupling"}})
+    runs = {"rotnet": suite.runs["rotnet"], "linear-rotnet": probe, "longer": longer}
+    changed = suite.model_copy(update={"runs": runs, "rows": []})
+    monkeypatch.setattr("rotnet_lib.suites.plan.load_suite", lambda name, sweeps: changed)
+    text = estimate.report("table5", "paper", 1.0)
+    assert "65 epochs of 1,281,167 images" in text
+    found = hours(text)
+    assert found["longer"] == pytest.approx(found["linear-rotnet"] * 65 / 35, abs=0.02)
+    assert made_up == ["pretrain 1000 classes 224 pixels", "probe 1000 classes 224 pixels"]
 
 
 def test_a_set_in_memory_has_no_files_to_read(made_up: list[str]) -> None:

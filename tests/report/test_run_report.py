@@ -78,15 +78,18 @@ def test_a_run_that_trains_nothing_names_no_epochs_and_no_training(made_up: Any)
 
 def test_differences_in_words() -> None:
     differences: dict[str, list[Any]] = {"epochs": [100, 4], "train_size": [None, 400]}
+    differences |= {"lr_decay": [[0.1, 0.1, 10.0], 0.2]}
     differences |= {"lr_milestones": [[0.3, 0.6], [0.5]], "augment": ["pad-crop", "none"], "image_size": [None, 64]}
     assert describe_differences(differences) == [
         "epochs 4 (protocol: 100)",
         "train_size 400 (protocol: all)",
+        "lr_decay 0.2 (protocol: 0.1, 0.1, 10)",
         "lr_milestones 0.5 (protocol: 0.3, 0.6)",
         "augment none (protocol: pad-crop)",
         "image_size 64 (protocol: the data's own)",
     ]
     assert plain(5e-4) == "0.0005"
+    assert plain([]) == "none"
 
 
 # --- Pictures ---

@@ -185,6 +185,27 @@ def test_the_more_special_key_of_a_preset_wins() -> None:
     assert said("finetune") == (1.0, 1, 0.5)
 
 
+def test_a_recipe_is_more_special_than_its_classifier() -> None:
+    settings: dict[str, Any] = {"probe.linear.decoupling": {"epochs": 9}, "probe.linear": {"epochs": 5, "lr": 2.0}}
+    preset = Preset(description="", set={"imagenet": settings | {"probe": {"lr": 1.0, "epochs": 1}}})
+
+    def said(**kind: str) -> tuple[Any, Any]:
+        values = preset.parameters(SuiteRun(notebook="probe", set=kind), "alexnet")
+        return values["epochs"], values["lr"]
+
+    assert said(classifier="linear", recipe="decoupling") == (9, 2.0)
+    assert said(classifier="linear", recipe="rotnet") == said(classifier="linear") == (5, 2.0)
+    assert said(classifier="rest") == (1, 1.0)
+
+
+@pytest.mark.parametrize("name", ["quick", "short"])
+def test_a_short_preset_keeps_the_ratio_of_the_two_recipes(name: str) -> None:
+    run = SuiteRun(notebook="probe", set={"classifier": "linear"})
+    longer = run.model_copy(update={"set": run.set | {"recipe": "decoupling"}})
+    epochs = [preset_named(name).parameters(probe, "alexnet")["epochs"] for probe in (run, longer)]
+    assert epochs[1] == round(epochs[0] * 65 / 35)
+
+
 def test_a_preset_says_nothing_to_a_notebook_about_parameters_it_has_not() -> None:
     settings: dict[str, dict[str, Any]] = {"all": {"lr": 1.0, "epochs": 1, "seed": 3}, "inspect": {"power": 4}}
     preset = Preset(description="", set={"cifar10": settings})

@@ -1,5 +1,6 @@
 """What is wrong in a suite's or a preset's YAML is named."""
 
+import re
 from typing import Any
 
 import pytest
@@ -50,6 +51,10 @@ def test_a_suite_may_be_as_small_as_this() -> None:
             ["run that 'supervised' builds on, 'rotnot'", "Allowed: random, random-rescaled, supervised"],
         ),
         (
+            {"runs": {"supervised": {"notebook": "pretrain", "set": {"compare": ["@supervised", "@suprevised"]}}}},
+            ["run that 'supervised' builds on, 'suprevised'", "did you mean 'supervised'?"],
+        ),
+        (
             {"rows": [row(run="suprevised")]},
             ["run of row 'Supervised NIN' 'suprevised'", "did you mean 'supervised'?"],
         ),
@@ -87,8 +92,15 @@ def test_a_suites_file_with_something_wrong_is_named(monkeypatch: pytest.MonkeyP
 
 def test_references_are_the_values_that_begin_with_an_at() -> None:
     run = SuiteRun(notebook="pretrain", backbone="b", set={"pu_weights": "@rotnet", "task": "rotation", "lr": 0.1})
-    assert run.references == {"pu_weights": "rotnet"}
     assert run.upstream == ("b", "rotnet")
+    assert run.parameters({"b": "run-b", "rotnet": "run-r"}) == {"pu_weights": "run-r", "task": "rotation", "lr": 0.1}
+
+
+def test_a_list_may_refer_to_several_runs() -> None:
+    run = SuiteRun(notebook="probe", backbone="a", set={"others": ["@c", "@b", "kept"], "layer": ["conv1"]})
+    assert run.upstream == ("a", "c", "b")
+    found = run.parameters({key: f"run-{key}" for key in "abc"})
+    assert found == {"others": ["run-c", "run-b", "kept"], "layer": ["conv1"]}
 
 
 def test_a_run_that_refers_to_its_backbone_builds_on_it_once() -> None:
@@ -124,6 +136,7 @@ def test_a_row_of_the_suites_own_need_not_be_published() -> None:
 @pytest.mark.parametrize(
     ("key", "word", "message"),
     [
+        ("probe.linear.decoupling", "epohcs", "parameter under 'probe.linear.decoupling' 'epohcs'; did you mean 'epochs'"),
         ("pretrain", "epohcs", "unknown parameter under 'pretrain' 'epohcs'; did you mean 'epochs'"),
         ("probe.conv", "task", "unknown parameter under 'probe.conv' 'task'"),
         ("all", "widht", "unknown parameter under 'all' 'widht'; did you mean 'width'"),
@@ -131,7 +144,23 @@ def test_a_row_of_the_suites_own_need_not_be_published() -> None:
 )
 def test_a_wrong_word_in_a_preset_is_named(key: str, word: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        Preset(description="of a test", set={"cifar10": {key: {word: 1}}})
+        Preset(description="of a test", set={"imagenet": {key: {word: 1}}})
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "key", "message"),
+    [
+        ("imagenet", "probe.linear.decopling", "'decopling'; did you mean 'decoupling'? Allowed: decoupling"),
+        ("imagenet", "probe.linear.rotnet", "'rotnet'. Allowed: decoupling"),  # what `probe.linear` says
+        ("imagenet", "probe.rest.decoupling", "'decoupling'. Allowed: none"),
+        ("imagenet", "finetune.linear.decoupling", "'decoupling'. Allowed: none"),
+        ("imagenet", "probe.linear.decoupling.more", "'decoupling.more'; did you mean 'decoupling'"),
+        ("cifar10", "probe.linear.decoupling", "'decoupling'. Allowed: none"),
+    ],
+)
+def test_a_preset_names_recipes_that_have_a_schedule(benchmark: str, key: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(f"unknown recipe of '{key}' {message}")):
+        Preset(description="of a test", set={benchmark: {key: {}}})
 
 
 def test_a_preset_is_by_benchmark() -> None:

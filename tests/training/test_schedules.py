@@ -7,8 +7,10 @@ import pytest
 
 from rotnet_lib.config import TrainingConfig
 from rotnet_lib.evaluation.probe import ProbeConfig
+from rotnet_lib.evaluation.voc.classification import ClassificationConfig
+from rotnet_lib.protocols import published
 from rotnet_lib.training.pretrain import PretrainConfig
-from rotnet_lib.training.schedules import learning_rate
+from rotnet_lib.training.schedules import iteration_rate, learning_rate
 
 STEPS = 390  # 50 000 images in batches of 128
 
@@ -23,6 +25,14 @@ def probe(**parameters: Any) -> ProbeConfig:
     return ProbeConfig.build({"backbone": "random", "arch": "nin4", "dataset": "cifar10"} | parameters)
 
 
+def linear(**parameters: Any) -> ProbeConfig:
+    return probe(arch="alexnet", dataset="imagenet", classifier="linear", **parameters)
+
+
+DECOUPLING = PretrainConfig.build({"epochs": 245, "lr": 0.01} | published("pretrain", "alexnet", "decoupling"))
+"""Its schedule; whose task it is does not matter to the rate."""
+
+
 @pytest.mark.parametrize(
     ("config", "published"),
     [
@@ -31,12 +41,19 @@ def probe(**parameters: Any) -> ProbeConfig:
         (PretrainConfig.build({"epochs": 200}), [(60, 0.1), (60, 0.02), (40, 0.004), (40, 0.0008)]),
         (probe(classifier="nonlinear"), [(20, 0.1), (20, 0.02), (5, 0.004), (5, 0.0008)]),
         (probe(classifier="conv"), [(35, 0.1), (35, 0.02), (15, 0.004), (15, 0.0008)]),
+        (DECOUPLING, [(90, 0.01), (40, 0.001), (60, 1e-4), (20, 1e-5), (20, 1e-4), (15, 1e-5)]),
+        (linear(), [(5, 0.01), (10, 0.002), (10, 0.0004), (10, 0.00008)]),
+        (linear(recipe="decoupling"), [(5, 0.01), (20, 0.002), (20, 0.0004), (20, 0.00008)]),
     ],
-    ids=["pretext", "supervised", "released pretext", "nonlinear probe", "conv probe"],
+    ids=[
+        *("pretext", "supervised", "released pretext", "nonlinear probe", "conv probe"),
+        *("decoupling", "linear probe", "linear probe of decoupling's"),
+    ],
 )
 def test_the_rate_of_every_epoch_is_the_published_one(config: TrainingConfig, published: list[tuple[int, float]]) -> None:
     expected = [rate for epochs, rate in published for _ in range(epochs)]
-    np.testing.assert_allclose(rates(config), np.repeat(np.array(expected)[:, None], STEPS, axis=1))
+    assert config.epochs == len(expected)
+    np.testing.assert_allclose(rates(config, steps=3), np.repeat(np.array(expected)[:, None], 3, axis=1), rtol=1e-12)
 
 
 @pytest.mark.parametrize("epochs", [5, 7, 10, 15, 40])
@@ -51,6 +68,29 @@ def test_a_shorter_run_keeps_the_shape(epochs: int) -> None:
 @pytest.mark.parametrize("epochs", [1, 2, 3, 5])
 def test_the_first_epoch_has_the_full_rate_however_short_the_run(epochs: int) -> None:
     np.testing.assert_allclose(rates(PretrainConfig.build({"epochs": epochs}), steps=4)[0], 0.1)
+
+
+def test_a_list_has_a_factor_for_each_milestone() -> None:
+    """The rate may rise too."""
+    found = rates(PretrainConfig.build({"epochs": 10, "lr_milestones": [0.2, 0.5, 0.9], "lr_decay": [0.5, 10, 0.1]}), steps=2)
+    np.testing.assert_allclose(found[:, 0], [0.1] * 2 + [0.05] * 3 + [0.5] * 4 + [0.05])
+
+
+def test_milestones_that_fall_together_all_count() -> None:
+    found = rates(PretrainConfig.build({"epochs": 2, "lr_milestones": [0.5, 0.6], "lr_decay": [0.1, 0.5]}), steps=2)
+    np.testing.assert_allclose(found[:, 0], [0.1, 0.005])
+
+
+def test_equal_factors_are_the_single_one() -> None:
+    one, many = (PretrainConfig.build({"lr_decay": decay}) for decay in (0.2, [0.2, 0.2, 0.2]))
+    assert rates(one, steps=2).tolist() == rates(many, steps=2).tolist()
+
+
+def test_a_list_of_factors_holds_for_iterations_too() -> None:
+    changes: dict[str, Any] = {"iterations": 10, "lr_milestones": [0.2, 0.5], "lr_decay": [0.1, 10]}
+    config = ClassificationConfig.build({"backbone": "random", "lr": 0.3} | changes)
+    found = [iteration_rate(config, iteration, 10) for iteration in range(10)]
+    np.testing.assert_allclose(found, [0.3] * 2 + [0.03] * 3 + [0.3] * 5)
 
 
 def test_no_milestones_mean_one_rate() -> None:
