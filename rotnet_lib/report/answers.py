@@ -21,7 +21,7 @@ def answers(report: SuiteReport) -> HTML | None:
 
 
 def answer(baseline: Row, others: list[Row]) -> str:
-    """What the measured figures of some rows say against a baseline's, in a sentence: differences, and the seeds' spread."""
+    """What the measured figures of some rows of one column say against a baseline's: differences, and the seeds' spread."""
     start = _only(baseline)
     found = [(row.label, _only(row)) for row in others if row.measured]
     if start.mean is None or not found:
@@ -51,9 +51,15 @@ def _only(row: Row) -> Cell:
     return cell
 
 
+def _of_column(row: Row, column: str | None) -> Row:
+    return row if column is None else Row(row.label, {column: row.cells[column]})
+
+
 def _answered(question: dict[str, Any], rows: list[Row]) -> dict[str, str]:
     by_label = {row.label: row for row in rows}
-    baseline, others = by_label[question["baseline"]], [by_label[label] for label in question["against"]]
+    baseline, *others = (
+        _of_column(by_label[label], question["column"]) for label in (question["baseline"], *question["against"])
+    )
     figure = _png([baseline, *others]) if any(row.measured for row in (baseline, *others)) else ""
     return {"ask": question["ask"], "answer": answer(baseline, others), "figure": figure}
 

@@ -88,6 +88,7 @@ class Question(BaseModel):
     ask: str
     baseline: str
     against: list[str]
+    column: str | None = Field(None, description="the column compared; None: the only one that the rows have")
 
 
 class Suite(BaseModel):
@@ -126,16 +127,25 @@ class Suite(BaseModel):
                     raise ValueError(str(unknown(f"run of row '{row.label}'", cell.run, self.runs)))
             if self.published and row.published and row.label not in published_table(self.published):
                 raise ValueError(str(unknown(f"row of {self.published}", row.label, published_table(self.published))))
-        labels = [row.label for row in self.rows]
+        rows = {row.label: row for row in self.rows}
         columns = [column for row in self.rows for column in row.cells]
         for column in self.headings:
             if column not in columns:
                 raise ValueError(str(unknown("column with a heading,", column, columns)))
         for question in self.questions:
-            for label in (question.baseline, *question.against):
-                if label not in labels:
-                    raise ValueError(str(unknown(f"row of question '{question.ask}'", label, labels)))
+            _check_question(question, rows)
         return self
+
+
+def _check_question(question: Question, rows: Mapping[str, SuiteRow]) -> None:
+    for label in (question.baseline, *question.against):
+        if label not in rows:
+            raise ValueError(str(unknown(f"row of question '{question.ask}'", label, rows)))
+        columns = rows[label].cells
+        if question.column is None and len(columns) > 1:
+            raise ValueError(f"question '{question.ask}' needs a column: row '{label}' has {', '.join(columns)}")
+        if question.column is not None and question.column not in columns:
+            raise ValueError(str(unknown(f"column of question '{question.ask}'", question.column, columns)))
 
 
 class Collection(BaseModel):

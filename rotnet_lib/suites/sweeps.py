@@ -37,19 +37,20 @@ def expand(document: dict[str, Any], replaced: Mapping[str, list[Any]]) -> dict[
 def _row(row: dict[str, Any], sweeps: Mapping[str, list[Any]]) -> dict[str, Any]:
     """`{label, run, metric}`, `{label, run, columns: {column: metric}}`, or one of a swept run, as a row of cells.
 
-    A row whose columns are of several runs is written as cells: `{label, cells: {column: {run, metric}}}`.
+    A row whose columns are of several runs: `{label, runs: {run: {column: metric}}}`.
     """
-    if "cells" in row:
-        return row
-    if "run" not in row or ("metric" in row) == ("columns" in row):
-        raise RotnetError(f"a suite's row '{row.get('label')}' needs a run, and a metric or columns, or cells.")
-    rest = {name: value for name, value in row.items() if name not in ("run", "metric", "columns", "at")}
+    if [word in row for word in ("metric", "columns", "runs")].count(True) != 1 or ("run" in row) == ("runs" in row):
+        raise RotnetError(
+            f"a suite's row '{row.get('label')}' needs a run, and a metric or columns; or runs, each with columns."
+        )
+    rest = {name: value for name, value in row.items() if name not in ("run", "metric", "columns", "runs", "at")}
     cells = {}
-    for column, metric in row.get("columns", {"": row.get("metric")}).items():
-        for name, value in _values(f"{row['run']} {row.get('at')}", sweeps):
-            cell = {"run": row["run"], "metric": metric} | ({"at": row["at"]} if "at" in row else {})
-            own = _text(value) if name else metric.rpartition("_")[2]  # of conv2_top1: what it measures
-            cells[column or own] = _filled(cell, name, value)
+    for run, columns in (row.get("runs") or {row["run"]: row.get("columns") or {"": row["metric"]}}).items():
+        for column, metric in columns.items():
+            for name, value in _values(f"{run} {row.get('at')}", sweeps):
+                cell = {"run": run, "metric": metric} | ({"at": row["at"]} if "at" in row else {})
+                own = _text(value) if name else metric.rpartition("_")[2]  # of conv2_top1: what it measures
+                cells[column or own] = _filled(cell, name, value)
     return rest | {"cells": cells}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 
-from rotnet_lib.report.answers import answer, answers
+from rotnet_lib.report.answers import _answered, answer, answers
 from rotnet_lib.report.cells import Cell, Row
 
 
@@ -62,6 +62,19 @@ def test_what_is_not_measured_is_named_behind_the_answer() -> None:
 
 
 # --- On the page ---
+
+
+def test_a_question_may_be_about_one_column_of_several() -> None:
+    rows = [
+        Row("one", {"conv1": Cell(None, [10.0, 11.0]), "conv2": Cell(None, [80.0, 81.0])}),
+        Row("other", {"conv1": Cell(None, [90.0, 91.0]), "conv2": Cell(None, [80.0, 81.0])}),
+    ]
+    ask = {"baseline": "one", "against": ["other"]}
+    found = [_answered({"ask": column, "column": column} | ask, rows) for column in ("conv1", "conv2")]
+    assert [entry["ask"] for entry in found] == ["conv1", "conv2"]
+    assert "other 90.50 ± 0.71 (+80.00 points, more than" in found[0]["answer"]
+    assert "other 80.50 ± 0.71 (+0.00 points, within" in found[1]["answer"]
+    assert all(entry["figure"] for entry in found)
 
 
 def shown(report: Any) -> list[tuple[str, str, bool]]:

@@ -34,6 +34,10 @@ def row(label: str = "Supervised NIN", run: str = "supervised") -> dict[str, Any
     return {"label": label, "cells": {"top1": {"run": run, "metric": "top1"}}}
 
 
+WIDE = {"label": "RotNet + conv", "cells": {c: {"run": "supervised", "metric": f"{c}_top1"} for c in ("conv1", "conv2")}}
+ASKED = {"ask": "Why?", "baseline": "RotNet + conv", "against": ["RotNet + conv"]}
+
+
 def test_a_suite_may_be_as_small_as_this() -> None:
     assert Suite(**suite_values()).runs["supervised"].notebook == "pretrain"
 
@@ -71,6 +75,8 @@ def test_a_suite_may_be_as_small_as_this() -> None:
             {"questions": [{"ask": "Why?", "baseline": "Supervized NIN", "against": []}]},
             ["row of question 'Why?' 'Supervized NIN'", "did you mean 'Supervised NIN'?"],
         ),
+        ({"rows": [WIDE], "questions": [{**ASKED, "column": "conv3"}]}, ["column of question 'Why?' 'conv3'", "conv1, conv2"]),
+        ({"rows": [WIDE], "questions": [ASKED]}, ["question 'Why?' needs a column: row 'RotNet + conv' has conv1, conv2"]),
         ({"axis": "epoch"}, ["axis", "'epochs' or 'labels'"]),
         ({"titel": "x"}, ["titel"]),
         ({"runs": {"supervised": {"notebook": "pretrain", "sets": {}}}}, ["sets"]),

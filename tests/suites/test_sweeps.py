@@ -74,6 +74,17 @@ def test_a_row_of_columns_has_a_metric_in_each() -> None:
     }
 
 
+def test_a_row_may_have_columns_of_several_runs_in_their_order() -> None:
+    row = {"label": "RotNet", "runs": {"two": {"b": "map", "c": "top1"}, "one": {"a": "map"}}}
+    [found] = expand(document(rows=[row]), {})["rows"]
+    assert list(found) == ["label", "cells"]
+    assert list(found["cells"].items()) == [
+        ("b", {"run": "two", "metric": "map"}),
+        ("c", {"run": "two", "metric": "top1"}),
+        ("a", {"run": "one", "metric": "map"}),
+    ]
+
+
 def test_what_else_a_row_says_stays() -> None:
     row = {"label": "RotNet", "run": "rotnet", "metric": "top1", "by_target": True}
     [found] = expand(document(rows=[row]), {})["rows"]
@@ -118,7 +129,16 @@ def test_the_suites_own_sweeps_come_out_typed(sweeps: dict[str, list[Any]]) -> N
     assert suite.changed_sweeps == ({"labels": [[20, 100, 400, 1000, None], labels]} if sweeps else {})
 
 
-@pytest.mark.parametrize("row", [{"metric": "top1"}, {"run": "one"}, {"run": "one", "metric": "top1", "columns": {"a": "b"}}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"metric": "top1"},
+        {"run": "one"},
+        {"run": "one", "metric": "top1", "columns": {"a": "b"}},
+        {"runs": {"one": {"a": "b"}}, "run": "one"},
+        {"runs": {"one": {"a": "b"}}, "metric": "top1"},
+    ],
+)
 def test_a_row_that_lacks_something_is_named(row: dict[str, Any]) -> None:
     with pytest.raises(RotnetError, match="row 'mine' needs a run, and a metric or columns"):
         expand({"runs": {"one": {}}, "rows": [{"label": "mine"} | row]}, {})
