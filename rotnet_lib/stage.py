@@ -16,7 +16,6 @@ from rotnet_lib.data.folds import Fold
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
-from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.paths import from_project
@@ -147,8 +146,6 @@ def train_stage(
     data = load_data(config)
     train = _training_images(config, data, fold)
     task, backbone = make_task(replace(data, train=train))
-    if processes > 1 and not task.parallel:
-        raise RotnetError(f"gpus: this task trains in one process, not in {processes}. Unset ROTNET_TORCHRUN.")
     for module in (task.module, *task.references):
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader = Loader(

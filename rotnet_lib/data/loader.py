@@ -45,10 +45,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.images)
 
-    def randint(self, high: int) -> torch.Tensor:
-        """(B,) int64 in [0, high), an image's own whatever process it is in."""
+    def randint(self, high: int, *columns: int) -> torch.Tensor:
+        """(B, *columns) int64 in [0, high), an image's own whatever process it is in."""
         device = self.images.device
-        drawn = torch.randint(high, (self.whole or len(self),), generator=self.rng, device=device)
+        drawn = torch.randint(high, (self.whole or len(self), *columns), generator=self.rng, device=device)
         return drawn if self.places is None else drawn[self.places]
 
 

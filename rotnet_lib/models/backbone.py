@@ -31,7 +31,7 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return (images.float() - self.mean) / self.std
+        return (images.to(self.mean.dtype) - self.mean) / self.std
 
 
 class Backbone(nn.Module):

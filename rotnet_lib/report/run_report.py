@@ -30,7 +30,7 @@ def describe_differences(differences: dict[str, list[Any]]) -> list[str]:
 
 
 def training_curves(history: pd.DataFrame) -> Figure:
-    """Loss and accuracy against epochs, training and test.
+    """Loss, with its terms, and accuracy against epochs, training and test.
 
     Args:
         history: a row an epoch, as `Trainer.fit` returns it.
@@ -38,8 +38,9 @@ def training_curves(history: pd.DataFrame) -> Figure:
     measured = [name for name in map(str, history) if name.startswith(("train_", "test_"))]
     long = history.melt("epoch", measured)
     long[["split", "metric"]] = long["variable"].str.extract(r"(train|test)_(.*)")
-    long["panel"] = long["metric"].where(long["metric"] == "loss", "accuracy (%)")
-    many = long.loc[long["panel"] != "loss", "metric"].nunique() > 1
+    long["panel"] = "accuracy (%)"
+    long.loc[long["metric"].str.startswith("loss"), "panel"] = "loss"
+    many = long.groupby("panel")["metric"].nunique().max() > 1
     with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
         grid = sns.relplot(
             long,

@@ -66,7 +66,7 @@ def load_backbone(path: Path) -> Backbone:
         backbone.cut_after(header["taps"][-1])
     prefix = "backbone."
     own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    load_strictly(backbone, own, path)
+    load_strictly(backbone.state_dict(), own, path)
     return backbone
 
 
@@ -102,14 +102,21 @@ def load_network(path: Path, image_size: int) -> Network:
     head = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     if not head:
         raise RotnetError(f"{path} holds no head beside its backbone: name a pretrain run's weights.")
-    network = Network(backbone, len(list(head.values())[-1]), image_size)
-    load_strictly(network.head, head, path)
+    classes, features = next(tensor.shape for tensor in head.values() if tensor.dim() == 2)
+    top = backbone.taps[-1]
+    if features > (channels := backbone.shape(top, image_size)[0]):
+        raise RotnetError(f"checkpoint {path} does not fit the model: its head reads {features} channels, {top} has {channels}.")
+    network = Network(backbone, classes, image_size, features)
+    load_strictly(network.head.state_dict(), head, path)
     return network.eval()
 
 
-def load_strictly(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Copy tensors into a module. Raises RotnetError naming the first missing, unexpected or misshapen one."""
-    expected = module.state_dict()
+@torch.no_grad()
+def load_strictly(expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Copy tensors into a module's own, `expected`.
+
+    Raises RotnetError naming the first missing, unexpected or misshapen one.
+    """
     missing = [name for name in expected if name not in tensors]
     surplus = [name for name in tensors if name not in expected]
     odd = [name for name in expected if name in tensors and expected[name].shape != tensors[name].shape]
@@ -121,11 +128,12 @@ def load_strictly(module: nn.Module, tensors: Mapping[str, torch.Tensor], path: 
         ]
         count = len(missing) + len(surplus) + len(odd)
         raise RotnetError(f"checkpoint {path} does not fit the model: {'; '.join(problems)} ({count} mismatches in all).")
-    module.load_state_dict(dict(tensors), strict=True)
+    for name, tensor in tensors.items():
+        expected[name].copy_(tensor)
 
 
 class ResumeState:
-    """What a run goes on from: module, momentum, history.
+    """What a run goes on from: module, momentum, history. Of the module also what its weights leave out (a memory bank).
 
     The batch order and augmentation of an epoch are functions of (seed, epoch), those of an iteration of (seed, iteration),
     so no generator state is kept.
@@ -136,7 +144,7 @@ class ResumeState:
 
     def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, float]]) -> None:
         """Write the state after the last row of `history`."""
-        tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+        tensors = {f"module.{name}": tensor for name, tensor in _everything(module).items()}
         for position, parameter in enumerate(_trained(optimizer)):
             momentum = optimizer.state[parameter].get("momentum_buffer")
             if momentum is not None:
@@ -149,13 +157,18 @@ class ResumeState:
             return []
         tensors, header = load_tensors(self.path)
         weights = {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
-        load_strictly(module, weights, self.path)
+        load_strictly(_everything(module), weights, self.path)
         for position, parameter in enumerate(_trained(optimizer)):
             momentum = tensors.get(f"momentum.{position}")
             if momentum is not None:
                 optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
         history: list[dict[str, float]] = header["history"]
         return history
+
+
+def _everything(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dictionary, and the buffers that are no part of it."""
+    return module.state_dict() | dict(module.named_buffers())
 
 
 def _trained(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

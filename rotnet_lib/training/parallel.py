@@ -44,6 +44,32 @@ def gather(value: Value) -> list[Value]:
     return found
 
 
+def of_all_processes(batch: Batch, rows: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What each process has for its part of a batch, for the whole batch, in its order and in every process alike.
+
+    Args:
+        batch: this process's part.
+        rows: (n, D) float, a row for each of its n images.
+        index: (n,) int64, not negative.
+
+    Returns:
+        The same of the B images that all processes have: (B, D) and (B,).
+    """
+    if share()[1] == 1:
+        return rows, index
+    assert batch.places is not None
+    assert batch.whole is not None
+    # Into the zeros of a whole batch, and added up: parts differ in length where damaged images are left out.
+    everyones = rows.new_zeros(batch.whole, *rows.shape[1:])
+    indices = index.new_full((batch.whole,), 0)
+    everyones[batch.places] = rows
+    indices[batch.places] = index + 1
+    for tensor in (everyones, indices):
+        dist.all_reduce(tensor)
+    there = indices > 0
+    return everyones[there], indices[there] - 1
+
+
 def training_step(task: Task, device: torch.device) -> Callable[[Batch], Step]:
     """`task.step` on this process's part of a batch, as a step of the whole batch.
 

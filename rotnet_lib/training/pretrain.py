@@ -101,12 +101,6 @@ class PretrainConfig(TrainingConfig):
             raise ValueError(f"pu_weights: task '{self.task}' has no rotated copies to weigh. Tasks that have: {able}")
         return self
 
-    @model_validator(mode="after")
-    def _shareable(self) -> Self:
-        if self.gpus > 1 and not TASKS[self.task].parallel:
-            raise ValueError(f"gpus: task '{self.task}' trains in one process, not in {self.gpus}; leave gpus out")
-        return self
-
     @property
     def slug(self) -> str:
         """`rotation-nin4`, and behind it what is not the task's default: `-angles-0-180`, `-grey`."""

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -19,11 +19,13 @@ class Step:
         correct: metric name -> (n,) bool, which of the network's n inputs were answered right; rotated copies count. The
             metric is their share, in percent.
         targets: (n,) int64, the right answer of each input: an index into the task's `target_names`.
+        terms: `loss_<name>` -> scalar, what the loss is a weighted sum of; recorded, beside the loss, in training.
     """
 
     loss: torch.Tensor
     correct: Mapping[str, torch.Tensor]
     targets: torch.Tensor
+    terms: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def inputs(self) -> int:
@@ -40,8 +42,6 @@ class Task(ABC):
         copies: entries each image has in an epoch (see `Loader`): 1, or K where the K rotated copies of an image are
             samples of their own.
         batch_copies: entries a batch holds for each image of the config's batch size.
-        parallel: whether several processes may train it together, each on its part of a batch: what is learnt from a batch must
-            be in the gradients and in batch norm's statistics.
         chance: metric -> its value in percent for guessing, for the metrics that must rise above it: training that
             stays there is stopped.
     """
@@ -51,7 +51,6 @@ class Task(ABC):
     target_names: Sequence[str]
     copies: int = 1
     batch_copies: int = 1
-    parallel: bool = True
     chance: Mapping[str, float]
 
     def starts_epoch(self, epoch: int, epochs: int) -> None:  # noqa: B027 (most tasks have nothing to do)

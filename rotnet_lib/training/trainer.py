@@ -83,7 +83,7 @@ class Trainer:
         """Train from the resume state, or from the beginning, to the last epoch.
 
         Returns a row an epoch: `epoch` (from 1), `lr` (of its last step), `train_loss` (nats an input; the sum over the
-        classifiers of a probe) and `train_<metric>` (percent; both augmented, while the weights change), `test_loss`,
+        classifiers of a probe), its terms and `train_<metric>` (percent; all augmented, while the weights change), `test_loss`,
         `test_<metric>` (percent), `seconds` (of the training steps alone), `inputs` (network inputs trained on, rotated
         copies counted) and `inputs_per_second`: figures of all processes together.
 
@@ -213,7 +213,8 @@ class _Sums:
 
     def add(self, step: Step) -> None:
         self.inputs += step.inputs
-        self._add("loss", step.loss.detach().float() * step.inputs)
+        for name, value in ({"loss": step.loss} | dict(step.terms)).items():
+            self._add(name, value.detach().float() * step.inputs)
         for name, correct in step.correct.items():
             self._add(name, correct.sum())
 
@@ -221,11 +222,11 @@ class _Sums:
         self._totals[name] = self._totals[name] + value if name in self._totals else value
 
     def over_processes(self, prefix: str) -> tuple[int, dict[str, float]]:
-        """The inputs of all processes, and over them `<prefix>_loss` and `<prefix>_<metric>` in percent."""
+        """The inputs of all processes, and over them `<prefix>_loss`, its terms, and `<prefix>_<metric>` in percent."""
         parts = parallel.gather((self.inputs, {name: total.item() for name, total in self._totals.items()}))
         inputs = sum(count for count, _ in parts)
         totals = _added_up([own for _, own in parts])
-        scale = {name: 1.0 if name == "loss" else 100.0 for name in totals}
+        scale = {name: 1.0 if name.startswith("loss") else 100.0 for name in totals}
         return inputs, {f"{prefix}_{name}": scale[name] * total / inputs for name, total in totals.items()}
 
 

@@ -15,10 +15,11 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import make_backbone
 from rotnet_lib.pretext import Rotation, RotationInstance
 from rotnet_lib.pretext.pu import Plausibility
-from rotnet_lib.runs import MODEL, RunDirectory
+from rotnet_lib.runs import MODEL, RESUME, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import load_network, load_tensors
 from rotnet_lib.training.pretrain import PretrainConfig, pretrain
+from tests.pretext.banks import remember_all
 
 Pretrained = Callable[..., RunDirectory]
 
@@ -44,20 +45,12 @@ def mean_embeddings(instance: RotationInstance, batch: Batch) -> np.ndarray:
         for image in batch.images:
             turned = [torch.from_numpy(np.rot90(image.numpy(), k, axes=(1, 2)).copy())[None] for k in range(4)]
             maps = [instance.module.backbone(copy).mean(dim=(2, 3))[0] for copy in turned]
-            linear = instance.module.project[2]
+            linear = instance.module.project
             found.append(unit(sum((linear.weight @ m + linear.bias).double() for m in maps).numpy() / 4))
     return np.stack(found)
 
 
 # --- The loss ---
-
-
-def remember_all(instance: RotationInstance, but: tuple[int, ...] = ()) -> None:
-    """Fill the bank with random directions, as if every image but some had been seen."""
-    bank = instance.module.bank
-    with seeded(1):
-        bank.copy_(torch.nn.functional.normalize(torch.randn(bank.shape), dim=1))
-    bank[list(but)] = 0
 
 
 @pytest.mark.parametrize("unseen", [0, 2, 6])
@@ -68,9 +61,9 @@ def test_the_loss_is_the_formulas(weight: float, temperature: float, unseen: int
     instance.module.eval()  # batch norm would tie the images together
     batch = training_batch(shapes_data)
     new = batch.index.tolist()[:unseen]
-    remember_all(instance, but=(*new, next(n for n in range(40) if n not in batch.index)))
+    remember_all(instance.module.bank, but=(*new, next(n for n in range(40) if n not in batch.index)))
     rotation = Rotation.rotation_step(instance, *logits_of(instance, batch)).loss.item()
-    bank = instance.module.bank.double().numpy().copy()
+    bank = instance.module.bank.memory.double().numpy().copy()
     total = 0.0
     for place, f in zip(batch.index.tolist(), mean_embeddings(instance, batch), strict=True):
         exponentials = [math.exp(float(v @ f) / temperature) if v.any() else 0.0 for v in bank]
@@ -102,7 +95,7 @@ def test_both_losses_reach_the_backbone_and_each_its_own_head(shapes_data: Datas
     gradients = []
     for weight in (0.0, 1.0):
         instance = task(shapes_data, instance_weight=weight)
-        remember_all(instance)
+        remember_all(instance.module.bank)
         instance.step(training_batch(shapes_data)).loss.backward()
         gradients.append({name: p.grad for name, p in instance.module.named_parameters() if p.grad is not None})
     alone, both = gradients
@@ -116,12 +109,12 @@ def test_both_losses_reach_the_backbone_and_each_its_own_head(shapes_data: Datas
 def test_testing_asks_for_the_rotation_alone(shapes_data: Dataset) -> None:
     instance = task(shapes_data)
     instance.module.eval()
-    before = instance.module.bank.clone()
+    before = instance.module.bank.memory.clone()
     batch = next(ordered_batches(shapes_data.test, 8))
     step = instance.evaluate(batch)
     expected = Rotation.rotation_step(instance, *logits_of(instance, batch))
     assert step.loss.item() == pytest.approx(expected.loss.item())
-    assert torch.equal(instance.module.bank, before)
+    assert torch.equal(instance.module.bank.memory, before)
 
 
 def test_weights_are_of_the_rotation_loss(shapes_data: Dataset) -> None:
@@ -138,14 +131,14 @@ def test_weights_are_of_the_rotation_loss(shapes_data: Dataset) -> None:
 
 def test_the_bank_begins_empty_with_a_place_for_every_training_image(shapes_data: Dataset) -> None:
     bank = task(shapes_data).module.bank
-    assert bank.shape == (40, 5)
-    assert not bank.any()
+    assert bank.memory.shape == (40, 5)
+    assert not bank.seen.any()
 
 
 def test_images_not_seen_before_leave_finite_gradients(shapes_data: Dataset) -> None:
     instance = task(shapes_data)
     for seen in (0, 3):
-        remember_all(instance, but=tuple(range(seen, 40)))
+        remember_all(instance.module.bank, but=tuple(range(seen, 40)))
         instance.module.zero_grad()
         instance.step(training_batch(shapes_data)).loss.backward()
         assert all(p.grad.isfinite().all() for p in instance.module.parameters() if p.grad is not None)
@@ -156,22 +149,22 @@ def test_a_step_moves_the_images_of_the_batch_and_no_other(momentum: float, shap
     """v_i becomes the normalised momentum * v_i + (1 - momentum) * f_i."""
     instance = task(shapes_data, momentum=momentum)
     instance.module.eval()
-    remember_all(instance)
+    remember_all(instance.module.bank)
     batch = training_batch(shapes_data)
-    expected = instance.module.bank.double().numpy().copy()
+    expected = instance.module.bank.memory.double().numpy().copy()
     for place, f in zip(batch.index.tolist(), mean_embeddings(instance, batch), strict=True):
         expected[place] = unit(momentum * expected[place] + (1 - momentum) * f)
-    before = instance.module.bank.clone()
+    before = instance.module.bank.memory.clone()
     instance.step(batch).loss.backward()
-    np.testing.assert_allclose(instance.module.bank, expected, atol=1e-5)
-    moved = (instance.module.bank != before).any(dim=1)
+    np.testing.assert_allclose(instance.module.bank.memory, expected, atol=1e-5)
+    moved = (instance.module.bank.memory != before).any(dim=1)
     assert set(moved.nonzero().flatten().tolist()) == set(batch.index.tolist())
 
 
-def test_few_labels_leave_no_stranger_in_the_bank(pretrained: Pretrained) -> None:
+def test_few_labels_leave_no_stranger_in_the_bank(tiny: dict[str, Any]) -> None:
     """Instances are told apart from the images that are trained on, and from no other."""
-    run = pretrained(task="rotation-instance", labels_per_class=2)
-    assert load_tensors(run.path / MODEL)[0]["bank"].shape == (20, 128)
+    outcome = pretrain(PretrainConfig.build(tiny | {"task": "rotation-instance", "labels_per_class": 2, "arch": "nin3"}))
+    assert load_tensors(outcome.directory.path / RESUME)[0]["module.bank.memory"].shape == (20, 128)
 
 
 # --- Runs ---
@@ -194,11 +187,12 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tiny: dict[str, Any], mo
         with pytest.raises(KeyboardInterrupt):
             pretrain(PretrainConfig.build(parameters | {"runs": "killed"}))
     resumed = pretrain(PretrainConfig.build(parameters | {"runs": "killed"}))
-    ours, theirs = (load_tensors(outcome.directory.path / MODEL)[0] for outcome in (resumed, whole))
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
-    assert ours["bank"].shape == (40, 4)
-    np.testing.assert_allclose(ours["bank"].norm(dim=1), 1, rtol=1e-5)
+    for name in (MODEL, RESUME):
+        ours, theirs = (load_tensors(outcome.directory.path / name)[0] for outcome in (resumed, whole))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+    assert ours["module.bank.memory"].shape == (40, 4)
+    assert (ours["module.bank.memory"].norm(dim=1) > 0).equal(ours["module.bank.seen"])
     assert resumed.history["train_loss"].tolist() == whole.history["train_loss"].tolist()
 
 
@@ -207,7 +201,7 @@ def test_its_network_can_be_loaded_as_any_rotnet(pretrained: Pretrained, shapes_
     network = load_network(run.path / MODEL, 32)
     tensors, _ = load_tensors(run.path / MODEL)
     assert network.classes == 4
-    assert set(tensors) - set(network.state_dict()) == {"project.2.weight", "project.2.bias", "bank"}
+    assert set(tensors) - set(network.state_dict()) == {"project.weight", "project.bias"}
 
 
 @pytest.mark.parametrize("copies", ["shuffled", "one", "one-large-batch"])

@@ -14,7 +14,7 @@ from rotnet_lib.pretext.task import task_options
 @pytest.mark.parametrize(
     ("name", "options", "parts"),
     [
-        ("rotaton", {}, ["unknown pretext task 'rotaton'", "did you mean 'rotation'?", "Allowed: labels, rotation"]),
+        ("rotaton", {}, ["unknown pretext task 'rotaton'", "did you mean 'rotation'?", "Allowed: rotation, decoupling"]),
         ("rotation", {"angels": [0, 90]}, ["task option 'angels' of rotation", "did you mean 'angles'?", "angles, copies"]),
         ("rotation", {"angles": [0, 360]}, ["task_options.angles", "360 degrees stands twice"]),
         ("rotation", {"angles": "upright"}, ["task_options.angles"]),
@@ -35,7 +35,10 @@ def test_what_is_wrong_is_named(name: str, options: dict[str, Any], parts: list[
 def test_options_left_out_are_the_papers() -> None:
     rotation = {"angles": (0, 90, 180, 270), "copies": "all", "crop_for": (), "gamma": 2, "pu_after": 0}
     assert task_options("rotation", {}).model_dump() == rotation
-    instance = {"instance_weight": 1, "temperature": 0.07, "momentum": 0.5, "dimension": 128}
+    bank = {"temperature": 0.07, "momentum": 0.5, "dimension": 128, "bank": "empty"}
+    instance = bank | {"instance_weight": 1, "negatives": None}
+    decoupling = bank | {"lambda_c": 1, "lambda_r": 1, "lambda_n": 1, "negatives": 4096, "pu_after": 6 / 7}
+    assert task_options("decoupling", {}).model_dump() == rotation | decoupling
     assert task_options("rotation-instance", {}).model_dump() == rotation | instance
 
 

@@ -127,8 +127,8 @@ def test_a_backbone_without_a_head_is_no_network(path: Path) -> None:
 
 
 def test_a_head_that_does_not_fit_is_named(path: Path) -> None:
-    rewrite(path, lambda tensors, header: tensors.update({"head.2.weight": torch.zeros(4, 3)}))
-    with pytest.raises(RotnetError, match=r"does not fit the model: 2\.weight is \(4, 3\), expected \(4, 19\)"):
+    rewrite(path, lambda tensors, header: tensors.update({"head.2.weight": torch.zeros(4, 20)}))
+    with pytest.raises(RotnetError, match=r"does not fit the model: its head reads 20 channels, conv4 has 19"):
         load_network(path, 32)
 
 

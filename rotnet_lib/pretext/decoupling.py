@@ -1,0 +1,82 @@
+"""Rotation Feature Decoupling (Feng, Xu, Tao, CVPR 2019; docs/protocol.md, the section of that name)."""
+
+from typing import Self
+
+import torch
+from pydantic import Field, model_validator
+
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.loader import Batch
+from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.pretext.instance_discrimination import (
+    InstanceDiscrimination,
+    InstanceNetwork,
+    InstanceOptions,
+    full_precision,
+)
+from rotnet_lib.pretext.task import TASKS
+from rotnet_lib.training.task import Step
+
+
+@TASKS.register("decoupling")
+class Decoupling(InstanceDiscrimination):
+    """Half of the features predict the rotation; the other half is the same for all rotations and tells images apart.
+
+    The last layer's channels are split in two: f1, the first half, and f2. On AlexNet these are fc7's 4096 numbers, 2048 and
+    2048; on a NIN the channels of its last block, 96 and 96, averaged over the map, for the maps of rotated copies lie rotated
+    to each other (f1's head averages as well, as RotNet's does). With K rotations, N images and f-bar_i the mean of f2 over
+    image i's copies:
+
+    L = lambda_c L_c + lambda_r L_r + lambda_n L_n
+    L_c = 1/(NK) sum w_{i,y} CE(F_c(f1_{i,y}), y), w from `PretrainConfig.pu_weights` (see `PuWeights`), 1 without it
+    L_r = 1/(NK) sum d(f2_{i,y}, f-bar_i), d the mean squared difference; f-bar is a constant to it
+    L_n = instance discrimination on the projected, normalised f-bar_i: see `MemoryBank`
+
+    Metric: `rotation_top1`, as `Rotation`.
+    """
+
+    class Options(InstanceOptions):
+        """Those of instance discrimination, and the factors of the three losses."""
+
+        lambda_c: float = Field(1.0, ge=0, description="factor on L_c, predicting the rotation")
+        lambda_r: float = Field(1.0, ge=0, description="factor on L_r, f2 being the same for all rotations")
+        lambda_n: float = Field(1.0, ge=0, description="factor on L_n, telling images apart")
+        pu_after: float = Field(
+            6 / 7, ge=0, lt=1, description="with pu_weights: they count after this fraction of the epochs, in the last at least"
+        )
+        negatives: int | None = Field(
+            4096, ge=1, description="images drawn for each to tell it from (NCE); None: all, the full softmax"
+        )
+
+        @model_validator(mode="after")
+        def _some(self) -> Self:
+            if not (self.lambda_c or self.lambda_r or self.lambda_n):
+                raise ValueError("lambda_c, lambda_r and lambda_n are all 0: nothing would be learned")
+            return self
+
+    options: Options
+
+    def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
+        super().__init__(backbone, data, options)
+        if not options.lambda_c:
+            self.chance = {}  # its head is not trained
+
+    def make_module(self, backbone: Backbone, data: Dataset) -> InstanceNetwork:
+        bank = self.make_bank(len(data.train)) if self.options.lambda_n else None
+        return InstanceNetwork(backbone, len(self.angles), data.image_size, bank, split=True)
+
+    def score(self, images: torch.Tensor, labels: torch.Tensor, batch: Batch) -> Step:
+        logits, features = self.module.both(images)
+        rotation = self.rotation_step(logits, labels, batch)
+        terms = {"loss_c": rotation.loss}
+        loss = self.options.lambda_c * rotation.loss
+        with torch.autocast(images.device.type, enabled=False):
+            # The copies stand one rotation after the other.
+            f2 = full_precision(features).view(len(self.angles), len(batch), -1)
+            mean = f2.mean(0)
+            terms["loss_r"] = (f2 - mean.detach()).square().mean()
+            loss = loss + self.options.lambda_r * terms["loss_r"]
+            if self.options.lambda_n:
+                terms["loss_n"] = self.instance_loss(mean, batch)
+                loss = loss + self.options.lambda_n * terms["loss_n"]
+        return Step(loss, rotation.correct, labels, terms)
