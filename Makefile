@@ -25,9 +25,9 @@ help: ## list the targets
 	@echo
 	@for suite in $(SUITES); do \
 		title=$$(sed -n "s/^title: *//p" "rotnet_lib/suites/$$suite.yaml" | sed "s/^[\"']//; s/[\"']$$//; q"); \
-		printf '  %-22s %s\n' "reproduce-$$suite" "$${title:-the suite $$suite}"; \
+		printf '  %-30s %s\n' "reproduce-$$suite" "$${title:-the suite $$suite}"; \
 	done
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-30s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables of reproduce-* and status (make -n reproduce-... shows what would run, and runs nothing):"
 	@awk -F '## ' '/^#   [A-Z]+ *## / { sub(/^# /, "", $$1); printf "%s%s\n", $$1, $$2 }' Makefile

@@ -139,6 +139,10 @@ def test_the_pretext_task_of_decoupling_has_a_protocol_on_alexnet_only() -> None
     found, rotnets = (published("pretrain", "alexnet", task) for task in ("decoupling", "rotation"))
     assert {name for name in found if found[name] != rotnets[name]} == {"epochs", "lr_milestones", "lr_decay"}
     assert (found["epochs"], found["batch_size"], found["lr"], found["augment"]) == (245, 192, 0.01, "resized-crop")
+    for arch in ("alexnet", "nin4"):
+        assert PretrainConfig.build({"arch": arch, "task": "decoupling"}).protocol_differences() == {}
+    shortened = PretrainConfig.build({"arch": "alexnet", "task": "decoupling", "epochs": 49, "lr_decay": 0.1})
+    assert shortened.protocol_differences() == {"epochs": [245, 49], "lr_decay": [[0.1, 0.1, 0.1, 10, 0.1], 0.1]}
     assert published("pretrain", "nin4", "decoupling") == published("pretrain", "nin4", "rotation")
 
 

@@ -22,6 +22,7 @@ from rotnet_lib.suites.suite import (
     preset_named,
     suite_names,
 )
+from rotnet_lib.training.pretrain import PretrainConfig
 from rotnet_lib.training.schedules import learning_rate
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
@@ -196,6 +197,15 @@ def test_a_recipe_is_more_special_than_its_classifier() -> None:
     assert said(classifier="linear", recipe="decoupling") == (9, 2.0)
     assert said(classifier="linear", recipe="rotnet") == said(classifier="linear") == (5, 2.0)
     assert said(classifier="rest") == (1, 1.0)
+
+
+def test_the_released_preset_leaves_decoupling_its_own_schedule() -> None:
+    """Which is the released one; on NIN, where none is published, it has RotNet's."""
+    run = SuiteRun(notebook="pretrain", set={"task": "decoupling"})
+    found = {arch: preset_named("released").parameters(run, arch) for arch in BENCHMARK_ARCHS.values()}
+    config = PretrainConfig.build(found["alexnet"] | {"task": "decoupling", "arch": "alexnet"})
+    assert (config.epochs, len(config.lr_factors), config.protocol_differences()) == (245, 5, {})
+    assert PretrainConfig.build(found["nin4"] | {"task": "decoupling"}).epochs == 200
 
 
 @pytest.mark.parametrize("name", ["quick", "short"])
