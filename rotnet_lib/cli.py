@@ -116,7 +116,7 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, read as YAML.")
 @click.option("--preset", help="Start from a preset's parameters instead of the protocol's.")
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
-    """One run of NOTEBOOK (pretrain, probe, finetune, inspect, voc_...) into its directory below `runs`, with its report."""
+    """One run of NOTEBOOK (pretrain, probe, inspect, pu_weights ...) into its directory below `runs`, with its report."""
     import yaml
 
     from rotnet_lib.protocols import KIND

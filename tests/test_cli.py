@@ -77,7 +77,10 @@ def test_help_of_reproduce_shows_defaults() -> None:
         (["run", "pretrain", "-p", "epochs", "[1"], ["cannot be read as YAML"]),
         (["run", "pretrain", "-p", "dataset", "shape"], ["unknown dataset 'shape'", "did you mean 'shapes'?"]),
         (["run", "pretrain", "--preset", "quik"], ["unknown preset 'quik'", "did you mean 'quick'?"]),
-        (["run", "prob"], ["unknown notebook 'prob'", "did you mean 'probe'?", "pretrain, probe, finetune, inspect"]),
+        (
+            ["run", "prob"],
+            ["unknown notebook 'prob'", "did you mean 'probe'?", "pretrain, probe, finetune, inspect, pu_weights"],
+        ),
         (["run", "probe"], ["no finished pretext run", "rotnet run pretrain"]),
         (["run", "probe", "-p", "backbone", "random"], ["arch and dataset must be given"]),
         (["run", "probe", "--preset", "quick", "-p", "backbone", "random-rescaled"], ["arch and dataset must be given"]),

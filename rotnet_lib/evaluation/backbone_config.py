@@ -203,14 +203,15 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         if _has(parameters["arch"], layers):
             print(f"backbone: {run.name} (the newest pretext run that fits)")
             return run
-    wanted = ", ".join(f"{name}={value}" for name, value in asked.items())
+    said = ", ".join(f"{name}={value}" for name, value in asked.items())
+    wanted = " and ".join(filter(None, [f"layer {', '.join(layers)}" if layers else "", said]))
     arch = values.get("arch") or next((arch for arch in ("nin4", *ARCHS) if _has(arch, layers)), "nin4")
     data = " -p dataset shapes" if _own_data(cls) else ""
     untrained = f", or take an untrained one: -p backbone random -p arch {arch}{data}" if cls.takes_random else ""
     raise RotnetError(
-        f"{cls.stage}: no finished pretext run in '{runs}' has layer {', '.join(layers)}{' and ' + wanted if wanted else ''} "
-        f"({len(finished)} finished runs looked at). Make one: `rotnet run pretrain --preset quick -p arch {arch}` (minutes on "
-        f"a CPU), or name one: -p backbone RUN{untrained}."
+        f"{cls.stage}: no finished pretext run in '{runs}' has {wanted or 'what it takes'} ({len(finished)} finished runs "
+        f"looked at). Make one: `rotnet run pretrain --preset quick -p arch {arch}` (minutes on a CPU), or name one: "
+        f"-p backbone RUN{untrained}."
     )
 
 

@@ -19,15 +19,15 @@ from rotnet_lib.data.loader import ordered_batches
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.evaluation.backbone_config import NEWEST, UNTRAINED
+from rotnet_lib.evaluation.backbone_config import NEWEST
 from rotnet_lib.evaluation.layers_config import LayersConfig
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
+from rotnet_lib.evaluation.rotnets import is_rotnet, refuse_untrained, rotation_of
 from rotnet_lib.models import Backbone
 from rotnet_lib.models.folding import first_filters
 from rotnet_lib.paths import from_project
-from rotnet_lib.pretext import TASKS, Rotation
+from rotnet_lib.pretext import Rotation
 from rotnet_lib.pretext.rotation import rotate_all
-from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs import MODEL, Metric, RunDirectory, RunResult, all_runs, checkpoint_name, checkpoint_of, now, own_name
 from rotnet_lib.stage import data_record, finish, load_data, open_run
 from rotnet_lib.training.checkpoints import load_backbone, load_network
@@ -71,8 +71,7 @@ class InspectConfig(LayersConfig):
 
     @classmethod
     def build(cls, parameters: Mapping[str, Any]) -> Self:
-        if parameters.get("backbone") in UNTRAINED:
-            raise RotnetError("backbone: a random one has learned no rotations. Allowed: newest, or a run of task rotation.")
+        refuse_untrained(parameters.get("backbone"))
         if parameters.get("compare"):
             compare = own_name(parameters["compare"], parameters.get("runs", "runs"))
             parameters = {**parameters, "compare": compare}
@@ -80,8 +79,7 @@ class InspectConfig(LayersConfig):
 
     @classmethod
     def fits(cls, parameters: Mapping[str, Any]) -> bool:
-        task = str(parameters.get("task"))
-        return task in TASKS and issubclass(TASKS[task], Rotation)
+        return is_rotnet(parameters)
 
     @field_validator("images", mode="before")
     @classmethod
@@ -189,7 +187,9 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
             `load_dataset`, `load_network` and `RunDirectory.open` do.
     """
     begin = time.perf_counter()
-    rotation = _rotation_of(config)
+    run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
+    other_use = f" Another's attention can be shown beside such a one: -p compare {run.name}."
+    rotation = rotation_of(run, "be inspected", other_use)
     beside = _compared(config)
     data = load_data(config)
     _check_images(config.images, data)
@@ -257,22 +257,6 @@ def attention_maps(features: torch.Tensor, power: int, side: int) -> torch.Tenso
     """
     attention = features.float().abs().pow(power).sum(1, keepdim=True)
     return torch.nn.functional.interpolate(attention, size=(side, side), mode="bilinear", align_corners=False)[:, 0]
-
-
-def _rotation_of(config: InspectConfig) -> Rotation.Options:
-    """The rotations the backbone's run learned to tell apart."""
-    run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
-    made = run.parameters()
-    task = made.get("task")
-    options = task_options(task, made["task_options"]) if task else None
-    if not isinstance(options, Rotation.Options):
-        allowed = ", ".join(name for name in TASKS if issubclass(TASKS[name], Rotation))
-        what = f"of task {task}" if task else "no pretext run"
-        raise RotnetError(
-            f"backbone: run {run.name} is {what}, and only one that predicts rotations can be inspected (task {allowed}). "
-            f"Another's attention can be shown beside such a one: -p compare {run.name}."
-        )
-    return options
 
 
 def _compared(config: InspectConfig) -> Path | None:

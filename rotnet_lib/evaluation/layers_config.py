@@ -1,27 +1,18 @@
-"""What the stages that read a backbone's layers share: which ones, and that their data follow the backbone's run."""
+"""What the stages that read a backbone's layers share: which ones."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-import torch
 from pydantic import Field, field_validator, model_validator
 
-from rotnet_lib.config import EXPERIMENT, ImagesConfig
-from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.evaluation.backbone_config import BackboneConfig
-from rotnet_lib.models import Backbone
+from rotnet_lib.config import EXPERIMENT
+from rotnet_lib.evaluation.image_backbone_config import ImageBackboneConfig
 from rotnet_lib.models.backbone import sample_backbone
 
 
-class LayersConfig(BackboneConfig, ImagesConfig):
+class LayersConfig(ImageBackboneConfig):
     """A backbone and its layers, on images like those it was trained on unless others are asked for."""
 
-    followed: ClassVar[tuple[str, ...]] = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "stream", "shrink")
-
-    dataset: str = Field(None, description="None: that of the backbone's run")  # type: ignore[assignment]
-    grey: bool = Field(  # type: ignore[assignment]
-        None, description="take the colour out of the images; None: as the backbone's run", json_schema_extra=EXPERIMENT
-    )
     layer: tuple[str, ...] = Field(
         ("conv2",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
     )
@@ -50,14 +41,6 @@ class LayersConfig(BackboneConfig, ImagesConfig):
     def layers(self) -> tuple[str, ...]:
         """The layers named, `all` spelled out."""
         return sample_backbone(self.arch).taps if self.layer == ("all",) else self.layer
-
-    def make_backbone(self, data: Dataset) -> Backbone:
-        """The backbone for a dataset: see `open_backbone`."""
-
-        def some(count: int, places: torch.Generator) -> torch.Tensor:
-            return data.train.read(torch.randperm(len(data.train), generator=places)[:count])
-
-        return self.open_backbone((data.mean, data.std), some)
 
 
 def _split(layer: Any) -> Any:

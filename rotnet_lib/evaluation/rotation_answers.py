@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,17 +21,35 @@ class RotationAnswers:
 
     Attributes:
         angles: in degrees, counter-clockwise.
-        said: (N, K) int64 in [0, K), the rotation answered.
-        probability: (N, K) float32 in [0, 1], that of the answer.
-        loss: (N, K) float32, cross-entropy in nats; ln K for a guess.
+        log_p: (N, K, K) float32, log-probabilities: log_p[n, k, j] is that of answer j for copy k of image n.
         index: (N,) int64, the images' places in their split; None: image n is at place n, none was left out as damaged.
     """
 
     angles: tuple[float, ...]
-    said: np.ndarray
-    probability: np.ndarray
-    loss: np.ndarray
+    log_p: np.ndarray
     index: np.ndarray | None = None
+
+    @cached_property
+    def said(self) -> np.ndarray:
+        """(N, K) int64 in [0, K), the rotation answered."""
+        said: np.ndarray = self.log_p.argmax(2)
+        return said
+
+    @cached_property
+    def probability(self) -> np.ndarray:
+        """(N, K) float32 in [0, 1], that of the answer."""
+        probability: np.ndarray = np.exp(self.log_p.max(2))
+        return probability
+
+    @cached_property
+    def loss(self) -> np.ndarray:
+        """(N, K) float32, cross-entropy in nats; ln K for a guess."""
+        return -self.log_p.diagonal(axis1=1, axis2=2)
+
+    def plausible(self, upright: int) -> np.ndarray:
+        """(N, K) float32 in [0, 1]: the probability that each copy is the upright one, which is number `upright`."""
+        plausible: np.ndarray = np.exp(self.log_p[:, :, upright])
+        return plausible
 
     @property
     def confusion(self) -> np.ndarray:
@@ -81,13 +100,13 @@ def answer_rotations(
         angles, crop_for: see `rotate_all`.
     """
     count = len(angles)
-    found: list[tuple[torch.Tensor, ...]] = []
+    found: list[tuple[torch.Tensor, torch.Tensor]] = []
     with closing(ordered_batches(split)) as batches:
         for batch in batches:
             with autocast(batch.images.device):
                 logits = predict(rotate_all(batch.images, angles, crop_for))
             # Copies stand one rotation after the other: (K, n, K), then an image a row.
             log_p = logits.float().log_softmax(1).view(count, len(batch), count).transpose(0, 1)
-            best, said = log_p.max(2)
-            found.append((said, best.exp(), -log_p.diagonal(dim1=1, dim2=2), batch.index))
-    return RotationAnswers(tuple(angles), *(torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True)))
+            found.append((log_p, batch.index))
+    log_probabilities, index = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+    return RotationAnswers(tuple(angles), log_probabilities, index)

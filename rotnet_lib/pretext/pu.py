@@ -17,7 +17,7 @@ from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training.checkpoints import load_tensors, save_tensors
 
-_CHOICE = ("dataset", "train_size", "image_size", "crop_pct", "grey", "stream", "shrink")
+CHOICE = ("dataset", "train_size", "image_size", "crop_pct", "grey", "stream", "shrink")
 """The parameters that say which training images there are, in which order, and what of them is seen."""
 
 
@@ -29,7 +29,7 @@ def upright_label(angles: Sequence[float]) -> int | None:
 def choice_of(config: ImagesConfig, data: Dataset) -> dict[str, Any]:
     """What says which images the training split of a dataset holds, in which order: equal for equal images."""
     values = config.model_dump(mode="json")
-    return {name: values[name] for name in _CHOICE} | {"image_size": data.image_size, "fingerprint": data.fingerprint}
+    return {name: values[name] for name in CHOICE} | {"image_size": data.image_size, "fingerprint": data.fingerprint}
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,16 @@ class Plausibility:
         label = upright_label(self.angles)
         assert label is not None
         return label
+
+    @property
+    def rotated(self) -> list[int]:
+        """The columns of the other copies."""
+        return [label for label in range(len(self.angles)) if label != self.upright]
+
+    @property
+    def known(self) -> torch.Tensor:
+        """(N,) bool: which images could be read; the upright copy of those has some chance of being upright."""
+        return self.p.any(1)
 
     def save(self, path: Path) -> None:
         """Write it, atomically."""

@@ -119,7 +119,7 @@ def mistakes(inspection: Inspection) -> Figure:
     found = inspection.mistakes
     captions = [f"true {m.true:g}°, said {m.said:g}°\n{_percent(m.probability)}, {_label(m.picture)}" for m in found]
     heading = "Copies whose rotation is mistaken, the surest first" if found else "No copy's rotation is mistaken"
-    return _pictures([m.picture.pixels for m in found], captions, heading)
+    return picture_rows([m.picture.pixels for m in found], captions, heading)
 
 
 def ambiguous(inspection: Inspection) -> Figure:
@@ -127,10 +127,10 @@ def ambiguous(inspection: Inspection) -> Figure:
     guess = math.log(len(inspection.answers.angles))
     captions = [f"loss {loss:.2f}\n{_label(picture)}" for picture, loss in inspection.ambiguous]
     heading = f"Images whose orientation is hardest to tell: mean loss of their copies in nats (a guess has {guess:.2f})"
-    return _pictures([picture.pixels for picture, _ in inspection.ambiguous], captions, heading)
+    return picture_rows([picture.pixels for picture, _ in inspection.ambiguous], captions, heading)
 
 
-def _pictures(images: Sequence[np.ndarray], captions: Sequence[str], heading: str) -> Figure:
+def picture_rows(images: Sequence[np.ndarray], captions: Sequence[str], heading: str) -> Figure:
     """Images (S, S, 3) uint8 in rows, each under its caption."""
     rows = max(1, -(-len(images) // _ACROSS))
     with sns.plotting_context("notebook", font_scale=0.75):

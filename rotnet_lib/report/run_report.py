@@ -9,19 +9,21 @@ import seaborn as sns
 from IPython.display import HTML
 from matplotlib.figure import Figure
 
+from rotnet_lib.data.listing import SplitName
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.runs import RunResult
 
 
-def run_summary(result: RunResult, notes: Sequence[str] = ()) -> HTML:
+def run_summary(result: RunResult, notes: Sequence[str] = (), split: SplitName = "test") -> HTML:
     """Headline, data, time, versions and protocol differences of a run, for a notebook cell.
 
     Args:
         result: the run's.
         notes: sentences that belong to the headline.
+        split: whose images the figures are of.
     """
     differences = describe_differences(result.protocol_differences)
-    return HTML(fragment("run.html.j2", result=result, differences=differences, notes=notes))
+    return HTML(fragment("run.html.j2", result=result, differences=differences, notes=notes, split=split))
 
 
 def describe_differences(differences: dict[str, list[Any]]) -> list[str]:

@@ -65,7 +65,8 @@ def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun]) -> Override:
     if not equals or not name:
         raise RotnetError(f"SET: '{word}' is no name=value. Example: SET=\"epochs=20 probe.lr=0.05\".")
     target, path = None, tuple(name.split("."))
-    if path[0] in runs or path[0] in STAGES:
+    alone = len(path) == 1 and path[0] in DECIDED  # which a notebook may be called as well
+    if path[0] in (*runs, *STAGES) and not alone:
         target, path = path[0], path[1:]
     elif len(path) > 1 and all(path[0] not in STAGES[run.notebook].model_fields for run in runs.values()):
         raise unknown(f"target of '{word}' in SET,", path[0], (*STAGES, *runs))

@@ -80,11 +80,30 @@ def test_the_network_sees_the_copies_of_its_own_task(images: Split) -> None:
 
 
 def test_mistakes_are_the_surest_and_ambiguous_the_costliest() -> None:
-    said = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
-    probability = np.array([[0.9, 0.9], [0.7, 0.9], [1.0, 1.0], [0.6, 0.8]], dtype=np.float32)
-    loss = np.array([[0.1, 0.1], [1.2, 0.1], [20.0, 30.0], [0.5, 1.6]], dtype=np.float32)
-    answers = RotationAnswers((0, 90), said, probability, loss)
+    sure = [[0.9, 0.1], [0.1, 0.9]]
+    told = np.log([sure, [[0.3, 0.7], [0.1, 0.9]], sure, [[0.6, 0.4], [0.8, 0.2]]]).astype(np.float32)
+    told[2] = [[-20, 0], [0, -30]]  # so sure that the probability rounds to 1
+    answers = RotationAnswers((0, 90), told)
     assert answers.mistaken(10) == [(2, 1), (2, 0), (3, 1), (1, 0)]  # of the two of probability 1 the costlier first
     assert answers.mistaken(1) == [(2, 1)]
     assert [index for index, _ in answers.ambiguous(3)] == [2, 3, 1]
     assert answers.ambiguous(1)[0][1] == pytest.approx(25)
+
+
+def test_how_plausible_each_copy_is_as_the_upright_one(images: Split) -> None:
+    def predict(copies: torch.Tensor) -> torch.Tensor:
+        """Finds a copy the more upright the more green there is, and otherwise knows nothing."""
+        return torch.log(torch.stack([copies[:, 1, 1, 1] + 40.0, *torch.full((3, len(copies)), 40.0)], 1))
+
+    answers = answer_rotations(predict, images, (90, 180, 270, 0))
+    green = torch.arange(5) * 20
+    for image, expected in enumerate(((green + 40) / (green + 160)).tolist()):
+        assert answers.plausible(0)[image] == pytest.approx([expected] * 4, rel=1e-5)
+
+
+def test_answers_hold_what_was_said_of_every_rotation(images: Split) -> None:
+    answers = answer_rotations(lambda x: 2.0 * one_hot(corner(x), 4), images, (0, 90, 180, 270))
+    assert answers.log_p.shape == (5, 4, 4)
+    assert answers.log_p.dtype == np.float32
+    assert np.exp(answers.log_p).sum(2) == pytest.approx(np.ones((5, 4)), rel=1e-5)
+    assert answers.said.shape == answers.probability.shape == answers.loss.shape == (5, 4)

@@ -15,6 +15,7 @@ from rotnet_lib.evaluation.backbone_config import BackboneConfig
 from rotnet_lib.evaluation.finetune import FinetuneConfig
 from rotnet_lib.evaluation.inspection import InspectConfig
 from rotnet_lib.evaluation.probe import ProbeConfig
+from rotnet_lib.evaluation.pu_weights import PuWeightsConfig
 from rotnet_lib.evaluation.voc.classification import ClassificationConfig
 from rotnet_lib.evaluation.voc.config import VocConfig
 from rotnet_lib.evaluation.voc.detection import DetectionConfig
@@ -28,7 +29,7 @@ from rotnet_lib.training.pretrain import PretrainConfig
 CONFIGS: dict[str, type[StageConfig]] = {
     schema.stage: schema
     for schema in (
-        *(PretrainConfig, ProbeConfig, FinetuneConfig, InspectConfig, ReportConfig),
+        *(PretrainConfig, ProbeConfig, FinetuneConfig, InspectConfig, PuWeightsConfig, ReportConfig),
         *(ClassificationConfig, DetectionConfig, SegmentationConfig),
     )
 }
@@ -200,6 +201,16 @@ def test_a_notebook_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
     assert set(probed.result.metrics) == {"conv1_top1", "conv2_top1", "conv3_top1", "conv4_top1"}
     assert tuned.result.data.train_images == 20
     assert len(list(runs_of(Path("runs")))) == 3
+
+
+def test_the_notebook_of_weights_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
+    for fold in ("1/2", "2/2"):
+        run_cells("pretrain", **tiny, arch="nin3", fold=fold)
+    found = run_cells("pu_weights", device="cpu", shown=2)["outcome"]
+    assert len(found.copies) == 2
+    assert found.directory.finished
+    weighted = run_cells("pretrain", **tiny, arch="nin3", pu_weights=found.directory.name)["outcome"]
+    assert weighted.result.parameters["pu_weights"] == found.directory.name
 
 
 @pytest.mark.parametrize("suite", ["table1", "table3", "table9", "figure5a", "figure5b", "inspect", "questions"])

@@ -132,6 +132,8 @@ def metrics_of(run: PlannedRun) -> list[str]:
         return ["top1" if values["task"] == "labels" else "rotation_top1"]
     if run.config.stage == "inspect":
         return ["rotation_top1"]
+    if run.config.stage == "pu_weights":
+        return ["rotation_top1", "upright", "plausible"]
     return [f"{layer}_top1" for layer in run.config.layers]  # type: ignore[attr-defined]
 
 

@@ -28,7 +28,7 @@ def look(title: str, layers: int) -> Look:
 def inspection(tmp_path: Path) -> Inspection:
     """Three images, a nin4 beside a nin3, two mistakes, seven ambiguous images, three rotations."""
     said = np.array([[0, 1, 2], [0, 1, 0], [1, 1, 2], [0, 1, 2]])
-    answers = RotationAnswers((0, 90, 180), said, np.full((4, 3), 0.5, np.float32), np.ones((4, 3), np.float32))
+    answers = RotationAnswers((0, 90, 180), np.log(0.25 + 0.25 * np.eye(3, dtype=np.float32)[said]))
     result: Any = None  # no picture reads it
     return Inspection(
         RunDirectory(tmp_path),

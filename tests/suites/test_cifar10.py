@@ -27,8 +27,8 @@ from rotnet_lib.suites.suite import load_collection
 
 # 120 images a class: the quick preset's sweep asks for up to 100. The pretext run has an epoch for each checkpoint.
 TINY = "width=0.03 image_size=16 train_size=1200 test_size=50 epochs=1 batch_size=64 rotnet.epochs=5 device=cpu"
-LEFT = {"weighted", "probe-weighted", "probe-0.4", "inspect"}
-"""Runs for the engine: a teacher's, one on that, a probe of a checkpoint, and one that builds on two."""
+LEFT = {"pu", "weighted", "probe-weighted", "probe-0.4", "inspect"}
+"""Runs for the engine: weights of copies, one that takes them, one on that, a probe of a checkpoint, and one on two runs."""
 
 SUITES = load_collection("cifar10").suites
 
@@ -109,8 +109,9 @@ def test_the_last_line_names_the_page_of_all(made: Made) -> None:
     assert made.output.splitlines()[-1] == f"report: {made.plan.directory / REPORT}"
 
 
-def test_the_engine_made_a_teachers_run_behind_its_teacher(made: Made) -> None:
-    assert made.run("weighted").result().parameters["pu_weights"] == made.run("rotnet").name
+def test_the_engine_made_a_weighted_run_behind_its_weights(made: Made) -> None:
+    assert made.run("weighted").result().parameters["pu_weights"] == made.run("pu").name
+    assert made.run("pu").result().parameters["backbone"] == made.run("rotnet").name
 
 
 # --- Every suite's report ---

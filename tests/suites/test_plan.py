@@ -10,10 +10,11 @@ import torch
 from pydantic import ValidationError
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.pretext.pu import CHOICE
 from rotnet_lib.runs import METRICS
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite
 from rotnet_lib.suites.stages import STAGES
-from rotnet_lib.suites.suite import Suite, load_suite, preset_named, suite_names
+from rotnet_lib.suites.suite import Suite, load_presets, load_suite, preset_named, suite_names
 
 
 def plan_of(text: str = "", *, suite: str = "table3", **options: Any) -> Plan:
@@ -275,9 +276,18 @@ def test_a_reference_is_to_the_run_of_the_same_seed() -> None:
     plan = plan_of(suite="questions", seeds=2)
     for run in plan.runs:
         if run.key == "weighted":
-            [rotnet] = run.upstream
+            [pu] = run.upstream
+            assert (pu.key, pu.config.seed) == ("pu", run.config.seed)
+            assert run.config.model_dump()["pu_weights"] == pu.name
+            [rotnet] = pu.upstream
             assert (rotnet.key, rotnet.config.seed) == ("rotnet", run.config.seed)
-            assert run.config.model_dump()["pu_weights"] == rotnet.name
+
+
+@pytest.mark.parametrize("preset", list(load_presets()))
+def test_weights_are_of_the_images_that_the_weighted_run_sees(preset: str) -> None:
+    found = {run.key: run.config.model_dump() for run in plan_of(suite="questions", preset=preset).runs}
+    for name in CHOICE:
+        assert found["pu"][name] == found["weighted"][name], name
 
 
 def test_a_change_renames_what_refers_to_the_run() -> None:

@@ -166,6 +166,33 @@ def test_training_and_testing_each_have_their_mode(make: Callable[..., Trainer])
     assert task.calls == epoch * 2
 
 
+class Counting(Brightness):
+    """Notes the epochs as they start, and fails in the third."""
+
+    fails = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[tuple[int, int, int]] = []
+        """(epoch, of how many, calls before it)."""
+
+    def starts_epoch(self, epoch: int, epochs: int) -> None:
+        self.started.append((epoch, epochs, len(self.calls)))
+        if epoch == 2 and self.fails:
+            raise KeyboardInterrupt
+
+
+def test_a_task_is_told_of_every_epoch_before_it_is_trained_also_where_a_run_goes_on(make: Callable[..., Trainer]) -> None:
+    """An epoch is four batches of training and one of testing."""
+    first, second = Counting(), Counting()
+    with pytest.raises(KeyboardInterrupt):
+        make(first, epochs=4).fit()
+    assert first.started == [(0, 4, 0), (1, 4, 5), (2, 4, 10)]
+    second.fails = False
+    make(second, epochs=4).fit()
+    assert second.started == [(2, 4, 0), (3, 4, 5)]
+
+
 def test_test_figures_are_means_over_all_images(make: Callable[..., Trainer]) -> None:
     task = Brightness()
     trainer = make(task, epochs=1, tests=301)
