@@ -83,12 +83,6 @@ def test_a_batch_that_does_not_divide(tiny: dict[str, Any]) -> None:
         config(tiny, gpus=3)
 
 
-def test_a_task_that_one_process_must_train(tiny: dict[str, Any]) -> None:
-    with pytest.raises(RotnetError, match="gpus: task 'rotation-instance' trains in one process, not in 2; leave gpus out"):
-        config(tiny, task="rotation-instance")
-    config(tiny, task="rotation-instance", gpus=1)
-
-
 def test_data_that_are_damaged_are_found_before_anything_is_started(
     tiny: dict[str, Any], tmp_path: Path, torchrun: Torchrun
 ) -> None:
@@ -242,11 +236,12 @@ def test_an_interrupt_ends_the_children(
     """Those that do as they are asked, and those that do not; the workers are in sessions of their own, as torchrun's."""
     torchrun(f"{ignores}setsid bash -c '{ignores}while true; do sleep 0.1; done' & echo $!; wait; while true; do wait; done")
     monkeypatch.setattr(launch, "_PATIENCE", 0.5)
+    others = psutil.Process().children(recursive=True)  # of other tests: multiprocessing keeps one
     children: list[psutil.Process] = []
 
     def interrupt(text: str) -> int:
         time.sleep(0.2)
-        children.extend(psutil.Process().children(recursive=True))
+        children.extend(child for child in psutil.Process().children(recursive=True) if child not in others)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.stdout, "write", interrupt)

@@ -103,11 +103,8 @@ def load_network(path: Path, image_size: int) -> Network:
     if not head:
         raise RotnetError(f"{path} holds no head beside its backbone: name a pretrain run's weights.")
     classes, features = next(tensor.shape for tensor in head.values() if tensor.dim() == 2)
-    top = backbone.taps[-1]
-    if features > (channels := backbone.shape(top, image_size)[0]):
-        raise RotnetError(
-            f"checkpoint {path} does not fit the model: its head reads {features} channels, {top} has {channels}."
-        )
+    if features > (channels := backbone.shape(backbone.taps[-1], image_size)[0]):
+        raise RotnetError(f"checkpoint {path} does not fit the model: its head reads {features} channels of {channels}.")
     network = Network(backbone, classes, image_size, features)
     load_strictly(network.head.state_dict(), head, path)
     return network.eval()

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import nn
 
 from rotnet_lib.data.dataset import Dataset, Split
-from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.loader import Batch, Loader
 from rotnet_lib.models import make_backbone
 from rotnet_lib.pretext import make_task
 from rotnet_lib.seeds import seeded
@@ -27,6 +27,15 @@ NORMS = {
 }
 """Batch norms, and the shape of a whole batch."""
 
+TRAININGS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "a batch of tests, which one process has": ("rotation", {}, 20),
+    "three batches of tests": ("rotation", {}, 300),
+    "decoupling, sampled negatives": ("decoupling", {"dimension": 4, "negatives": 16}, 20),
+    "decoupling, full softmax": ("decoupling", {"dimension": 4, "negatives": None}, 20),
+    "rotation-instance": ("rotation-instance", {"dimension": 4}, 20),
+}
+"""Task, its options, test images."""
+
 
 def both(rank: int, folder: str) -> None:
     """Process `rank` of two: compute, and leave what was found in `folder`."""
@@ -35,7 +44,8 @@ def both(rank: int, folder: str) -> None:
     found: dict[str, Any] = {
         "gathered": parallel.gather({"process": rank}),
         "norms": {name: normalise(name) for name in NORMS},
-        "trained": {tests: train(Path(folder) / f"resume-{rank}-{tests}", tests) for tests in (20, 300)},
+        "embeddings": of_all(),
+        "trained": {name: train(Path(folder) / f"resume-{rank}-{number}", name) for number, name in enumerate(TRAININGS)},
     }
     parallel.gather(None)  # both have trained
     found["files"] = {path.name for path in Path(folder).glob("resume*")}
@@ -66,18 +76,30 @@ def normalise(name: str) -> dict[str, torch.Tensor]:
     return {key: value.detach() for key, value in (found | module.state_dict()).items()}
 
 
-def train(resume: Path, tests: int, copies: str = "all") -> tuple[list[dict[str, float]], dict[str, Any], dict[str, Any]]:
-    """Rotation prediction in float64, in which rounding does not grow: history, weights, accuracy by rotation."""
+def of_all() -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows and indices of a batch of six, of which this process has its part; image 30 was left out as damaged."""
+    rank, processes = parallel.share()
+    places = torch.arange(6).chunk(processes)[rank]
+    places = places[places != 3]
+    index = 10 * places
+    batch = Batch(torch.zeros(len(places), 3, 8, 8), index, index, index, torch.Generator(), places, 6)
+    return parallel.of_all_processes(batch, torch.stack([places + 0.5, -1.0 * places], 1), index)
+
+
+def train(resume: Path, name: str) -> tuple[list[dict[str, float]], dict[str, Any], dict[str, Any]]:
+    """Training in float64, in which rounding does not grow: history, weights and memory bank, accuracy by rotation."""
+    kind, options, tests = TRAININGS[name]
     train, test = random_split(40, 0), random_split(tests, 1)
     data = Dataset("random", "random", ("one", "two"), 16, "", (127.5,) * 3, (73.6,) * 3, train, test)
     config = PretrainConfig.build({"dataset": "shapes", "device": "cpu", "epochs": 3, "batch_size": 16})
     with seeded(parallel.share()[0], "weights"):  # other weights in each process: the first one's count
         backbone = make_backbone("nin3", width=0.05, mean=data.mean, std=data.std)
-        task = make_task("rotation", backbone, data, {"copies": copies})
+        task = make_task(kind, backbone, data, options)
     task.module.double()
     loader = Loader(train, 16, seed=0, augment="pad-crop", share=parallel.share())
     trainer = Trainer(task, loader, test, config, ResumeState(resume), CPU)
-    return trainer.fit(), task.module.state_dict(), trainer.accuracy_by_target()
+    history = trainer.fit()
+    return history, task.module.state_dict() | dict(task.module.named_buffers()), trainer.accuracy_by_target()
 
 
 def random_split(count: int, seed: int) -> Split:

@@ -128,7 +128,7 @@ def test_a_backbone_without_a_head_is_no_network(path: Path) -> None:
 
 def test_a_head_that_does_not_fit_is_named(path: Path) -> None:
     rewrite(path, lambda tensors, header: tensors.update({"head.2.weight": torch.zeros(4, 20)}))
-    with pytest.raises(RotnetError, match=r"does not fit the model: its head reads 20 channels, conv4 has 19"):
+    with pytest.raises(RotnetError, match=r"does not fit the model: its head reads 20 channels of 19"):
         load_network(path, 32)
 
 
@@ -283,6 +283,20 @@ def trained(momentum: float) -> tuple[nn.Module, torch.optim.SGD]:
             optimizer.step()
             optimizer.zero_grad()
     return module, optimizer
+
+
+def test_a_resume_state_holds_what_weights_leave_out(tmp_path: Path) -> None:
+    """A memory bank, say: a buffer that is not in the state dictionary."""
+    state = ResumeState(tmp_path / "resume.safetensors")
+    one, other = nn.Linear(3, 4), nn.Linear(3, 4)
+    for module, value in ((one, 1.0), (other, 2.0)):
+        module.register_buffer("memory", torch.full((5, 2), value), persistent=False)
+    state.save(one, torch.optim.SGD(one.parameters()), [])
+    state.load(other, torch.optim.SGD(other.parameters()))
+    assert torch.equal(other.get_buffer("memory"), torch.ones(5, 2))
+    bare = nn.Linear(3, 4)
+    with pytest.raises(RotnetError, match="unexpected memory"):
+        state.load(bare, torch.optim.SGD(bare.parameters()))
 
 
 @pytest.mark.parametrize("momentum", [0.9, 0.0])

@@ -47,26 +47,36 @@ def test_batch_norm_sees_the_batches_of_all_processes(found: list[dict[str, Any]
 
 
 @slow
-@pytest.mark.parametrize("tests", [20, 300])  # a batch, which one process has, or three
-def test_training_ends_where_one_process_does(found: list[dict[str, Any]], tests: int, tmp_path: Path) -> None:
-    history, weights, by_rotation = pairs.train(tmp_path / "resume", tests)
-    one, other = (part["trained"][tests] for part in found)
+def test_each_process_has_the_rows_of_the_whole_batch_in_its_order(found: list[dict[str, Any]]) -> None:
+    alone = pairs.of_all()
+    assert alone[1].tolist() == [0, 10, 20, 40, 50]
+    for part in found:
+        for tensor, expected in zip(part["embeddings"], alone, strict=True):
+            assert torch.equal(tensor, expected)
+
+
+@slow
+@pytest.mark.parametrize("name", pairs.TRAININGS)
+def test_training_ends_where_one_process_does(found: list[dict[str, Any]], name: str, tmp_path: Path) -> None:
+    history, weights, by_rotation = pairs.train(tmp_path / "resume", name)
+    one, other = (part["trained"][name] for part in found)
     assert one[0] == other[0]  # the seconds too
     for row, expected in zip(one[0], history, strict=True):
         assert row.keys() == expected.keys()
-        for name in expected.keys() - {"seconds", "inputs_per_second"}:
-            assert row[name] == pytest.approx(expected[name], rel=1e-6), name
+        for column in expected.keys() - {"seconds", "inputs_per_second"}:
+            assert row[column] == pytest.approx(expected[column], rel=1e-6), column
         assert row["inputs_per_second"] == pytest.approx(row["inputs"] / row["seconds"])
     assert one[2] == other[2] == by_rotation
     assert one[1].keys() == other[1].keys() == weights.keys()
-    for name, tensor in weights.items():
-        assert torch.equal(one[1][name], other[1][name]), name
-        torch.testing.assert_close(one[1][name], tensor, rtol=1e-9, atol=1e-11)
+    for key, tensor in weights.items():
+        assert torch.equal(one[1][key], other[1][key]), key
+        torch.testing.assert_close(one[1][key], tensor, rtol=1e-9, atol=1e-11)
+    assert ("bank.memory" in weights) == (pairs.TRAININGS[name][0] != "rotation")
 
 
 @slow
 def test_only_the_first_process_writes(found: list[dict[str, Any]]) -> None:
-    assert found[0]["files"] == {"resume-0-20", "resume-0-300"}
+    assert found[0]["files"] == {f"resume-0-{number}" for number in range(len(pairs.TRAININGS))}
 
 
 # --- One process ---
@@ -86,7 +96,7 @@ def test_processes_that_would_go_on_from_different_epochs_are_stopped(tmp_path: 
     """Each node has a folder of runs of its own, say."""
     monkeypatch.setattr(parallel, "gather", lambda epochs: [epochs, 2, epochs])
     with pytest.raises(RotnetError, match=r"resume holds 0 and 2 epochs, by process: do all nodes see the same folder"):
-        pairs.train(tmp_path / "resume", 20)
+        pairs.train(tmp_path / "resume", next(iter(pairs.TRAININGS)))
 
 
 # --- Batch norms that are shared, and what stays ---
