@@ -26,15 +26,15 @@ class Judge:
     places: np.ndarray
 
 
-def other_folds(run: RunDirectory) -> tuple[str, ...] | None:
-    """Names of the finished runs, beside a run, that are the same training with the other folds; None if it has no fold.
+def other_folds(run: RunDirectory) -> tuple[Path, ...] | None:
+    """The finished runs, beside a run, that are the same training with the other folds; None if it has no fold.
 
     Raises RotnetError if one is missing, with the line that makes it.
     """
     made = run.parameters()
     if not made.get("fold"):
         return None
-    found: dict[str | None, str] = {}
+    found: dict[str | None, Path] = {}
     for other in all_runs(run.path.parent):
         try:
             parameters = other.parameters() if other.finished else {}
@@ -42,7 +42,7 @@ def other_folds(run: RunDirectory) -> tuple[str, ...] | None:
             print(f"passed over: {error}")
             continue
         if _training(parameters) == _training(made):
-            found.setdefault(parameters["fold"], other.name)  # the newest comes first
+            found.setdefault(parameters["fold"], other.path)  # the newest comes first
     fold = Fold.parse(made["fold"])
     missing = [str(other) for other in fold.others if str(other) not in found]
     if missing:

@@ -60,7 +60,8 @@ class PuWeightsConfig(ImageBackboneConfig):
         if config.others is not None or not (run.path / PARAMETERS).exists():
             return config  # a suite names runs that do not exist yet
         found = other_folds(run)
-        return config.model_copy(update={"others": None if found is None else tuple(sorted(found))})
+        names = None if found is None else tuple(sorted(own_name(str(path), config.runs) for path in found))
+        return config.model_copy(update={"others": names})
 
     @classmethod
     def fits(cls, parameters: Mapping[str, Any]) -> bool:
@@ -204,7 +205,8 @@ def _answers(
     for judge in judges:
         network = load_network(judge.weights, data.image_size)
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        part = data.train.part(judge.places).to(device)
+        whole = len(judge.places) == len(data.train)  # then a copy in memory would be for nothing
+        part = (data.train if whole else data.train.part(judge.places)).to(device)
         answers = answer_rotations(network, part, rotation.angles, rotation.crop_for)
         log_p.append(answers.log_p)
         index.append(judge.places[answers.index])

@@ -227,6 +227,15 @@ def test_the_other_folds_are_found_by_their_parameters(pretrained: Pretrained) -
         assert PuWeightsConfig.build({"backbone": f"runs/{runs['2/3'].name}", "others": spelled}) == config
 
 
+def test_runs_in_another_folder_have_their_other_folds_there(pretrained: Pretrained, tmp_path: Path) -> None:
+    elsewhere = str(tmp_path / "elsewhere")
+    one, two = (pretrained(fold=fold, runs=elsewhere) for fold in ("1/2", "2/2"))
+    pretrained(fold="2/2")
+    found = weigh(backbone=str(one.path))
+    assert found.result.parameters["others"] == [str(two.path)]
+    assert found.directory.path.parent == tmp_path / "runs"
+
+
 def test_what_is_missing_comes_with_the_line_that_makes_it(pretrained: Pretrained) -> None:
     run = pretrained(fold="2/3", epochs=2, lr_milestones=[0.5], task_options={"angles": [0, 180]})
     unfinished = pretrained(fold="3/3", epochs=2, lr_milestones=[0.5], task_options={"angles": [0, 180]})
