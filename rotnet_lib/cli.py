@@ -222,6 +222,7 @@ def doctor() -> None:
 @click.option("--compile", is_flag=True, help="Through torch.compile.")
 @click.option("--loader", is_flag=True, help="Instead: how fast image files are read, against decoding alone.")
 @click.option("--voc", is_flag=True, help="Instead: how fast a set in VOC's layout is read, and in how much memory.")
+@click.option("--bank", is_flag=True, help="Instead: what telling images apart costs, and its memory bank of all of them.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one a core.")
 @click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
 @click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
@@ -232,6 +233,7 @@ def bench(
     compile: bool,
     loader: bool,
     voc: bool,
+    bank: bool,
     workers: int | None,
     suite: str | None,
     preset: str,
@@ -249,6 +251,10 @@ def bench(
         from rotnet_lib.bench import voc as reading
 
         click.echo(reading.report(workers))
+    elif bank:
+        from rotnet_lib.bench import bank as memory
+
+        click.echo(memory.report(seconds, arch=arch, width=width))
     else:
         from rotnet_lib.bench import training
 
