@@ -57,7 +57,7 @@ class ProbeConfig(ClassifierConfig):
     @property
     def slug(self) -> str:
         described = self.describe(f"probe-{self.backbone}" if self.backbone in UNTRAINED else "probe")
-        return described if self.recipe == "rotnet" else f"{described}-{self.recipe}"
+        return described if self.recipe == "rotnet" else f"{described}-{self.recipe}-recipe"
 
 
 def probe(config: ProbeConfig) -> Outcome:

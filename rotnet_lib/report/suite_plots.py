@@ -69,6 +69,8 @@ def compare_columns(report: SuiteReport) -> Figure:
         ],
         columns=["row", "column", _value(report), "figure"],
     )
+    if published.empty:
+        return _lines(frame, _value(report))
     frame = pd.concat([frame.assign(figure="measured"), published], ignore_index=True)
     return _lines(frame, _value(report), style="figure")
 
@@ -101,7 +103,8 @@ def bars(report: SuiteReport) -> Figure:
             aspect=2.6,
             legend_out=False,
         )
-    grid.set_xlabels("").ax.tick_params("x", rotation=20)
+    grid.set_xlabels("")
+    plt.setp(grid.ax.get_xticklabels(), rotation=20, ha="right", rotation_mode="anchor")
     _legend_above(grid.ax)
     return grid.figure
 

@@ -13,6 +13,7 @@ from rotnet_lib.config import ImagesConfig, RunConfig
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.voc.sets import VOC_SETS
 from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.evaluation.pu_weights import PuWeightsConfig
 from rotnet_lib.evaluation.voc.config import VocConfig
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
@@ -283,6 +284,8 @@ def _configure(
     values = dict(said) | asked | {"seed": seed, "runs": runs} | followed
     if run.backbone:
         values["backbone"] = backbone.name if backbone else run.backbone
+    if backbone and issubclass(schema, PuWeightsConfig):  # weights are about the images that their RotNets saw
+        values |= {name: parameters[name] for name in schema.followed}
     for override in overrides:
         override.apply(key, run, values)
     if run.backbone and "grey" in schema.model_fields:

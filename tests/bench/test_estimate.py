@@ -8,7 +8,6 @@ from rotnet_lib.bench import estimate
 from rotnet_lib.bench.loading import LoadingRates
 from rotnet_lib.bench.training import TrainingRates
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.suites.suite import load_suite
 
 STEP, TEST = 0.8, 0.2
 """Seconds of a training step, and of evaluating as many images."""
@@ -54,18 +53,19 @@ def test_what_costs_the_same_is_measured_once_on_data_like_the_suites(made_up: l
     )
 
 
-def test_a_longer_recipe_is_counted_as_long_and_measured_once(made_up: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    suite = load_suite("table5")
-    probe = suite.runs["linear-rotnet"]
-    longer = probe.model_copy(update={"set": probe.set | {"recipe": "decoupling"}})
-    runs = {"rotnet": suite.runs["rotnet"], "linear-rotnet": probe, "longer": longer}
-    changed = suite.model_copy(update={"runs": runs, "rows": []})
-    monkeypatch.setattr("rotnet_lib.suites.plan.load_suite", lambda name, sweeps: changed)
-    text = estimate.report("table5", "paper", 1.0)
-    assert "65 epochs of 1,281,167 images" in text
+def test_every_schedule_is_counted_as_long_as_it_is_and_measured_once(made_up: list[str]) -> None:
+    text = estimate.report("decoupling-table5", "paper", 1.0)
     found = hours(text)
-    assert found["longer"] == pytest.approx(found["linear-rotnet"] * 65 / 35, abs=0.02)
-    assert made_up == ["pretrain 1000 classes 224 pixels", "probe 1000 classes 224 pixels"]
+    for key in ("supervised", "random", "rescaled", "rotnet", "decoupling"):
+        assert found[f"longer-{key}"] == pytest.approx(found[f"linear-{key}"] * 65 / 35, abs=0.02)
+    assert found["decoupling"] == pytest.approx(found["rotnet"] * 245 / 30, abs=0.1)
+    train, test = 1_281_167, 50_000
+    assert f"245 epochs of {train:,} images" in text
+    assert f"30 epochs of {train // 2:,} images" in text  # the fold's half is left out
+    share = (train // 2 * STEP + test * TEST) / (train * STEP + test * TEST)
+    assert share < found["rotnet-fold2"] / found["rotnet"] < 0.53  # files to read are counted as well
+    assert "pu" not in found  # trains nothing
+    assert sorted(made_up) == ["pretrain 1000 classes 224 pixels"] * 3 + ["probe 1000 classes 224 pixels"]
 
 
 def test_a_set_in_memory_has_no_files_to_read(made_up: list[str]) -> None:

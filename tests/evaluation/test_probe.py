@@ -164,7 +164,7 @@ def test_names_say_what_was_probed(tiny: dict[str, Any]) -> None:
     assert ProbeConfig.build(tiny | {"backbone": "random-rescaled"}).slug == "probe-random-rescaled-nin4-conv2-nonlinear"
     assert ProbeConfig.build(tiny | {"backbone": "run", "layer": "conv1,conv4"}).slug == "probe-nin4-conv1-conv4-nonlinear"
     recipe = {"arch": "alexnet", "classifier": "linear", "recipe": "decoupling"}
-    assert ProbeConfig.build(tiny | recipe).slug == "probe-random-alexnet-conv2-linear-decoupling"
+    assert ProbeConfig.build(tiny | recipe).slug == "probe-random-alexnet-conv2-linear-decoupling-recipe"
     views = {"backbone": "run", "checkpoint": 0.25, "views": "rotated", "combine": "concatenate", "labels_per_class": 20}
     assert ProbeConfig.build(tiny | views).slug == "probe-nin4-conv2-nonlinear-rotated-concatenate-at-0.25-20-labels"
 

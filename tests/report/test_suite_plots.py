@@ -91,6 +91,32 @@ def test_a_matrix_is_a_line_a_row_over_its_columns_with_the_published_beside_it(
     assert {"RotNet with 3 conv. blocks", "measured", "published"} <= set(legend_of(axis))
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_matrix_without_published_figures_has_one_kind_of_line(made_up: Any) -> None:
+    suite = made_up("decoupling-ablation")
+    suite.finish("probe-lc", {"conv1_top1": 60.0, "conv2_top1": 80.0, "conv3_top1": 50.0, "conv4_top1": 40.0})
+    figure = picture(suite.report())
+    assert figure is not None
+    assert lines_of(figure.axes[0]) == [[60.0, 80.0, 50.0, 40.0]]
+    assert legend_of(figure.axes[0]) == ["L_c alone"]
+
+
+def test_two_schedules_side_by_side_are_bars_by_column(made_up: Any) -> None:
+    suite = made_up("decoupling-table5")
+    suite.finish("linear-rotnet", {f"conv{n}_top1": 10.0 * n for n in range(1, 6)})
+    suite.finish("longer-rotnet", {f"conv{n}_top1": 10.0 * n + 5 for n in range(1, 6)})
+    report = suite.report()
+    figure = picture(report)
+    assert figure is not None
+    axis: Any = figure.axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == list(report.columns.values())
+    assert [bar.get_height() for bar in axis.patches[:10]] == [10.0, 20.0, 30.0, 40.0, 50.0, 15.0, 25.0, 35.0, 45.0, 55.0]
+    assert legend_of(axis) == ["RotNet"]
+    published = {column: cell.published for row in report.rows if row.label == "RotNet" for column, cell in row.cells.items()}
+    assert [published[f"conv{n}"] for n in range(1, 6)] == [18.8, 31.7, 38.7, 38.2, 36.5]
+    assert {published[f"conv{n}-65"] for n in range(1, 6)} == {None}
+
+
 # --- Curves ---
 
 
