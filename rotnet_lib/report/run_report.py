@@ -32,17 +32,24 @@ def describe_differences(differences: dict[str, list[Any]]) -> list[str]:
 
 
 def training_curves(history: pd.DataFrame) -> Figure:
-    """Loss, with its terms, and accuracy against epochs, training and test.
+    """Loss and accuracy against epochs, training and test.
+
+    A loss of several terms has a panel for each: they differ by orders of magnitude. The test loss then stands apart from the
+    training loss too, for what a task evaluates may be one term alone.
 
     Args:
         history: a row an epoch, as `Trainer.fit` returns it.
     """
     measured = [name for name in map(str, history) if name.startswith(("train_", "test_"))]
+    several = any(name.startswith("train_loss_") for name in measured)
     long = history.melt("epoch", measured)
     long[["split", "metric"]] = long["variable"].str.extract(r"(train|test)_(.*)")
-    long["panel"] = "accuracy (%)"
-    long.loc[long["metric"].str.startswith("loss"), "panel"] = "loss"
-    many = long.groupby("panel")["metric"].nunique().max() > 1
+    is_loss = long["metric"].str.startswith("loss")
+    long["panel"] = long["metric"].where(is_loss, "accuracy (%)")
+    if several:
+        long["panel"] = long["panel"].mask(long["metric"] == "loss", "loss (" + long["split"] + ")")
+    panels = [*dict.fromkeys(long.loc[is_loss, "panel"]), "accuracy (%)"]
+    many = long.loc[~is_loss, "metric"].nunique() > 1
     with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
         grid = sns.relplot(
             long,
@@ -50,12 +57,14 @@ def training_curves(history: pd.DataFrame) -> Figure:
             x="epoch",
             y="value",
             hue="metric" if many else "split",
+            hue_order=None if many else ["train", "test"],
             style="split",
             style_order=["test", "train"],
             col="panel",
-            col_order=["loss", "accuracy (%)"],
+            col_order=panels,
+            col_wrap=3 if several else None,
             marker="o" if len(history) < 30 else None,
-            height=3.2,
+            height=2.5 if several else 3.2,
             aspect=1.35,
             facet_kws={"sharey": False},
         )

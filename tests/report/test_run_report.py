@@ -134,6 +134,20 @@ def test_curves_of_several_layers() -> None:
         assert lines_of(accuracy).count([10.0 * n, 10.0 * n + 1]) == 2
 
 
+def test_the_terms_of_a_loss_have_a_panel_and_a_scale_each() -> None:
+    history = pd.DataFrame(
+        {"epoch": [1, 2], "train_loss": [9.0, 235.0], "train_loss_c": [1.4, 1.3], "train_loss_n": [8.0, 234.0]}
+        | {"test_loss": [1.2, 1.1], "train_rotation_top1": [30.0, 40.0], "test_rotation_top1": [35.0, 45.0]}
+    )
+    panels = {axis.get_title(): axis for axis in training_curves(history).axes}
+    shown = {title: lines_of(axis) for title, axis in panels.items()}
+    assert list(shown) == ["loss (train)", "loss_c", "loss_n", "loss (test)", "accuracy (%)"]
+    for title, values in {"loss (train)": [9.0, 235.0], "loss_c": [1.4, 1.3], "loss (test)": [1.2, 1.1]}.items():
+        assert [line for line in shown[title] if line] == [values]
+    assert [30.0, 40.0] in shown["accuracy (%)"]
+    assert panels["loss_c"].get_ylim()[1] < 2
+
+
 def bars_of(axis: Any) -> list[float]:
     return [float(bar.get_height()) for bar in axis.patches if bar.get_height() > 0]
 
