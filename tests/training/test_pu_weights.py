@@ -129,7 +129,7 @@ def test_a_weighted_run_that_was_killed_ends_as_one_that_was_not(
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"task": "labels"}, r"pu_weights: task 'labels' has no rotated copies.*rotation, rotation-instance"),
+        ({"task": "labels"}, r"pu_weights: task 'labels' has no rotated copies.*rotation, decoupling, rotation-instance"),
         ({"labels_per_class": 2}, "labels_per_class: not together with pu_weights"),
         ({"fold": "1/2"}, "fold: not together with pu_weights"),
         ({"task_options": {"angles": [0, 180]}}, r"angles of run pu are \[0\.0, 90\.0.*this run's are \[0\.0, 180\.0\]"),
