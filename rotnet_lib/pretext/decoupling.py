@@ -8,12 +8,7 @@ from pydantic import Field, model_validator
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.pretext.instance_discrimination import (
-    InstanceDiscrimination,
-    InstanceNetwork,
-    InstanceOptions,
-    full_precision,
-)
+from rotnet_lib.pretext.instance_discrimination import InstanceDiscrimination, InstanceNetwork, InstanceOptions
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.training.task import Step
 
@@ -72,7 +67,7 @@ class Decoupling(InstanceDiscrimination):
         loss = self.options.lambda_c * rotation.loss
         with torch.autocast(images.device.type, enabled=False):
             # The copies stand one rotation after the other.
-            f2 = full_precision(features).view(len(self.angles), len(batch), -1)
+            f2 = features.view(len(self.angles), len(batch), -1)
             mean = f2.mean(0)
             terms["loss_r"] = (f2 - mean.detach()).square().mean()
             loss = loss + self.options.lambda_r * terms["loss_r"]

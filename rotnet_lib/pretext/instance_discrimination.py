@@ -74,9 +74,13 @@ class InstanceNetwork(Network):
         self.both = torch.compile(self.both, *args, **kwargs)  # type: ignore[method-assign]
 
     def both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (n, 3, S, S) to logits (n, classes) and what the second head reads: (n, C) means over the map, in one pass."""
+        """Images (n, 3, S, S) to logits (n, classes) and what the second head reads, in one pass.
+
+        That is (n, C) means over the map, of float32 at least: the temperature makes bf16's rounding count.
+        """
         maps = self.backbone(images)
-        return self.answer(maps), maps[:, self.others].mean(dim=(2, 3))
+        precise = torch.promote_types(maps.dtype, torch.float32)
+        return self.answer(maps), maps[:, self.others].mean(dim=(2, 3), dtype=precise)
 
 
 class InstanceDiscrimination(Rotation):
@@ -108,8 +112,3 @@ class InstanceDiscrimination(Rotation):
             loss = bank.nce_loss(embeddings, batch.index, negatives, options.temperature)
         bank.update(*of_all_processes(batch, embeddings.detach(), batch.index), options.momentum)
         return loss
-
-
-def full_precision(tensor: torch.Tensor) -> torch.Tensor:
-    """At least float32: the temperature makes bf16's rounding count."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -21,6 +21,7 @@ class MemoryBank(nn.Module):
     Attributes:
         memory: (N, D) float32, of unit length; zeros where an image has not been seen.
         seen: (N,) bool.
+        random: whether it started with random vectors, which decides the normaliser of `nce_loss`.
 
     Args:
         images: N.
@@ -79,15 +80,15 @@ class MemoryBank(nn.Module):
         scores = torch.einsum("bmd,bd->bm", self.memory[drawn], embeddings) / temperature
         seen = self.seen[drawn]
         if self.random:
-            noise = scores.new_tensor(math.log(negatives.shape[1]) + uniform_log_mean(self.memory.shape[1], temperature))
+            log_odds = scores - (math.log(negatives.shape[1]) + uniform_log_mean(self.memory.shape[1], temperature))
         else:
             there = scores.detach()[:, 1:].masked_fill(~seen[:, 1:], -torch.inf)
-            noise = there.logsumexp(1, keepdim=True).nan_to_num(neginf=0.0)  # where none was seen, nothing is added
-        log_odds = scores - noise  # of P against m/N: noise is the log of Z m/N
+            log_odds = scores - there.logsumexp(1, keepdim=True)  # infinite where no negative was seen: then h is 1
+        # log_odds are those of P against m/N: what is taken off the scores is the log of Z m/N.
         # log h is -softplus(-log_odds), and log(1 - h) is -softplus(log_odds).
         signs = torch.ones_like(log_odds)
         signs[:, 0] = -1
-        losses = softplus(signs * log_odds) * (seen & seen[:, :1])
+        losses = softplus(signs * log_odds).masked_fill(~(seen & seen[:, :1]), 0.0)
         return losses.sum(1).mean()
 
     @torch.no_grad()

@@ -6,12 +6,7 @@ from pydantic import Field
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.pretext.instance_discrimination import (
-    InstanceDiscrimination,
-    InstanceNetwork,
-    InstanceOptions,
-    full_precision,
-)
+from rotnet_lib.pretext.instance_discrimination import InstanceDiscrimination, InstanceNetwork, InstanceOptions
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.training.task import Step
 
@@ -39,7 +34,7 @@ class RotationInstance(InstanceDiscrimination):
         rotation = self.rotation_step(logits, labels, batch)
         with torch.autocast(images.device.type, enabled=False):
             # The mean over the copies, which stand one rotation after the other.
-            mean = full_precision(features).view(len(self.angles), len(batch), -1).mean(0)
+            mean = features.view(len(self.angles), len(batch), -1).mean(0)
             instance = self.instance_loss(mean, batch)
         loss = rotation.loss + self.options.instance_weight * instance
         terms = {"loss_rotation": rotation.loss, "loss_instance": instance}

@@ -212,6 +212,17 @@ def test_the_halves_are_those_of_the_protocol(arch: str, halves: tuple[int, int]
     assert decoupling.module.project.out_features == 128
 
 
+def test_bf16_maps_are_averaged_in_full_precision(shapes_data: Dataset) -> None:
+    """As on a GPU. Rounded to 8 bits, equal means would seem to differ from copy to copy."""
+    module = task(shapes_data, width=0.25).module.eval()
+    images = training_batch(shapes_data).images
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        maps = module.backbone(images)
+        _, f2 = module.both(images)
+    assert (maps.dtype, f2.dtype) == (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(f2, maps[:, maps.shape[1] // 2 :].float().mean(dim=(2, 3)))
+
+
 def test_no_gradient_flows_through_the_mean_of_l_r(shapes_data: Dataset) -> None:
     """d/d f2 of 1/(NKC) sum (f2 - c)^2 with c constant is 2 (f2 - c) / (NKC), not the same minus its mean (which is 0)."""
     decoupling = task(shapes_data, lambda_n=0, width=0.25)

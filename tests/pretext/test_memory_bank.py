@@ -101,15 +101,22 @@ def test_in_three_dimensions_that_mean_is_elementary() -> None:
     assert uniform_log_mean(3, 0.25) == pytest.approx(math.log(math.sinh(4) / 4), rel=1e-12)
 
 
-def test_nothing_drawn_that_was_seen_leaves_a_finite_loss_and_gradient() -> None:
+def test_nothing_drawn_that_was_seen_adds_nothing() -> None:
+    """As in the softmax over the image alone; beside images whose negatives were seen."""
     bank = filled(tuple(j for j in range(IMAGES) if j not in INDEX))
     f = unit(BATCH, DIMENSION).requires_grad_()
     negatives = torch.ones(BATCH, 5, dtype=torch.int64)
+    negatives[2] = torch.tensor([0, 3, 1, 29, 1])
     loss = bank.nce_loss(f, INDEX, negatives, 0.07)
     loss.backward()
-    assert loss.isfinite()
+    raw = {j: math.exp(float(bank.memory[j] @ f[2].detach()) / 0.07) for j in (17, 0, 3, 29)}
+    z = IMAGES / 3 * (raw[0] + raw[3] + raw[29])
+    h = {j: value / z / (value / z + 3 / IMAGES) for j, value in raw.items()}
+    alone = -(math.log(h[17]) + sum(math.log(1 - h[j]) for j in (0, 3, 29)))
+    assert loss.item() == pytest.approx(alone / BATCH)
     assert f.grad is not None
     assert f.grad.isfinite().all()
+    assert f.grad.any(1).tolist() == [False, False, True, False]
 
 
 def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
