@@ -32,6 +32,13 @@ def choice_of(config: ImagesConfig, data: Dataset) -> dict[str, Any]:
     return {name: values[name] for name in CHOICE} | {"image_size": data.image_size, "fingerprint": data.fingerprint}
 
 
+def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:
+    """What tells two choices of images apart (see `choice_of`), but for their fingerprints: `train_size 40 there, 30 here`."""
+    same_data = theirs.get("fingerprint") == ours["fingerprint"]  # then it may have another name
+    names = (name for name in ours if name != "fingerprint" and not (name == "dataset" and same_data))
+    return [f"{name} {theirs.get(name)} there, {ours[name]} here" for name in names if theirs.get(name) != ours[name]]
+
+
 @dataclass(frozen=True)
 class Plausibility:
     """How plausible each rotated copy of every training image is as an upright image.
@@ -76,26 +83,28 @@ class Plausibility:
             raise RotnetError(f"foreign file {path}: it holds no probabilities of copies. Name a run of pu_weights.")
         return cls(tensors["p"], tuple(header["angles"]), header["images"])
 
-    def check(self, run: str, images: Mapping[str, Any], angles: Sequence[float]) -> None:
+    def check(self, run: str, images: Mapping[str, Any], count: int, angles: Sequence[float]) -> None:
         """Raises RotnetError, naming what differs, unless its rows are these images and its columns these rotations.
 
         Args:
             run: what it is of, for the error.
             images: see `choice_of`.
+            count: how many images there are; in memory those that could be read.
             angles: in degrees.
         """
-        differ = [name for name in images if images[name] != self.images.get(name)]
-        if "fingerprint" not in differ and "dataset" in differ:
-            differ.remove("dataset")  # the same data, under another name
-        if differ == ["fingerprint"]:
-            raise RotnetError(
-                f"pu_weights: the data ({images['dataset']}) has changed since run {run} was made. Make all of them again."
-            )
-        told = [f"{name} {self.images.get(name)} there, {images[name]} here" for name in differ if name != "fingerprint"]
-        if told:
+        if told := differences(self.images, images):
             raise RotnetError(
                 f"pu_weights: run {run} is of other images ({'; '.join(told)}). Train on the same, or make one of these: "
                 "`rotnet run pu_weights` with a RotNet of them for its backbone."
+            )
+        if images["fingerprint"] != self.images.get("fingerprint"):
+            raise RotnetError(
+                f"pu_weights: the data ({images['dataset']}) has changed since run {run} was made. Make all of them again."
+            )
+        if count != len(self.p):
+            raise RotnetError(
+                f"pu_weights: run {run} is of {len(self.p)} images, and here {count} could be read: files were damaged or "
+                "mended since. Make all of them again."
             )
         if list(angles) != list(self.angles):
             raise RotnetError(

@@ -35,7 +35,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 def _read(path: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if not path.is_file():
-        raise RotnetError(f"no checkpoint {path}: no such file.")
+        raise RotnetError(f"no checkpoint {path}: no such file. Finish its run, or delete its folder and run again.")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -13,7 +13,7 @@ from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS, Rotation, make_task
 from rotnet_lib.pretext.pu import Plausibility, choice_of
 from rotnet_lib.pretext.task import task_options
-from rotnet_lib.runs import PU, all_runs, file_of, own_name
+from rotnet_lib.runs import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stage import Outcome, train_stage
 from rotnet_lib.training.schedules import epochs_after
@@ -48,6 +48,7 @@ class PretrainConfig(TrainingConfig):
     )
     pu_weights: str | None = Field(
         None,
+        min_length=1,
         description="a pu_weights run, by which copies that pass for upright weigh less; None: all weigh the same",
         json_schema_extra=EXPERIMENT,
     )
@@ -135,11 +136,17 @@ def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]
 
 def _plausibility(run: str, config: PretrainConfig, data: Dataset, task: Rotation) -> Plausibility:
     path = file_of(run, config.runs, PU)
+    directory = RunDirectory(path.parent)
+    if path.name == PU and not path.exists() and (directory.path / PARAMETERS).exists() and not directory.finished:
+        raise RotnetError(
+            f"pu_weights: run {run} is not finished: it has no {PU} yet. If it is a pu_weights run, finish it: "
+            "`rotnet run pu_weights` with its parameters."
+        )
     if not path.is_file():
         made = [other.name for other in all_runs(from_project(config.runs)) if (other.path / PU).exists()]
         raise RotnetError(f"{unknown('pu_weights run', run, made)} One is made from a RotNet: `rotnet run pu_weights`.")
     found = Plausibility.load(path)
-    found.check(run, choice_of(config, data), task.angles)
+    found.check(run, choice_of(config, data), len(data.train), task.angles)
     return found
 
 

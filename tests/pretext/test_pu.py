@@ -63,8 +63,8 @@ def test_another_kind_of_file_is_named(tmp_path: Path) -> None:
 
 
 def test_the_same_images_and_angles_fit() -> None:
-    table().check("pu", IMAGES, [90, 0.0, 180])
-    table().check("pu", IMAGES | {"dataset": "another name of it"}, [90, 0, 180])
+    table().check("pu", IMAGES, 3, [90, 0.0, 180])
+    table().check("pu", IMAGES | {"dataset": "another name of it"}, 3, [90, 0, 180])
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,17 @@ def test_the_same_images_and_angles_fit() -> None:
 )
 def test_other_images_do_not_fit(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(RotnetError, match=message):
-        table().check("pu", IMAGES | changed, [90, 0, 180])
+        table().check("pu", IMAGES | changed, 3, [90, 0, 180])
 
 
 @pytest.mark.parametrize("angles", [(0, 90, 180), (90, 0), (90, 0, 270)])
 def test_other_angles_do_not_fit(angles: tuple[float, ...]) -> None:
     with pytest.raises(RotnetError, match=r"angles of run pu are \[90, 0, 180\].*in the same order"):
-        table().check("pu", IMAGES, angles)
+        table().check("pu", IMAGES, 3, angles)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_another_number_of_images_does_not_fit(count: int) -> None:
+    """In memory, those that cannot be read are not there, so that all rows behind them would be of others."""
+    with pytest.raises(RotnetError, match=rf"run pu is of 3 images, and here {count} could be read.*Make all of them again"):
+        table().check("pu", IMAGES, count, [90, 0, 180])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.folds import folds
@@ -17,6 +18,7 @@ from rotnet_lib.pretext import Rotation
 from rotnet_lib.pretext.pu import Plausibility, PuWeights, choice_of
 from rotnet_lib.runs import PU
 from rotnet_lib.seeds import seeded
+from rotnet_lib.stage import load_data
 from rotnet_lib.training.pretrain import PretrainConfig, pretrain
 from tests.training.weights import KilledError, same_weights
 
@@ -129,6 +131,7 @@ def test_a_weighted_run_that_was_killed_ends_as_one_that_was_not(
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        ({"pu_weights": ""}, "pu_weights: String should have at least 1 character.*a pu_weights run, by which"),
         ({"task": "labels"}, r"pu_weights: task 'labels' has no rotated copies.*rotation, decoupling, rotation-instance"),
         ({"labels_per_class": 2}, "labels_per_class: not together with pu_weights"),
         ({"fold": "1/2"}, "fold: not together with pu_weights"),
@@ -144,7 +147,7 @@ def test_weights_of_no_use_are_said(
 ) -> None:
     weights_run()
     with pytest.raises(RotnetError, match=message):
-        pretrain(build(pu_weights="pu", **parameters))
+        pretrain(build(**{"pu_weights": "pu"} | parameters))
 
 
 def test_data_that_changed_since_is_said(build: Build, weights_run: Callable[..., Path]) -> None:
@@ -160,6 +163,29 @@ def test_a_run_without_weights_is_said_with_those_that_have_some(build: Build, w
         pretrain(build(pu_weights="pu-nin4"))
     with pytest.raises(RotnetError, match=r"Allowed: pu-nin3\. One is made"):
         pretrain(build(pu_weights=pretrain(build()).directory.name))
+
+
+def test_a_run_that_has_no_weights_yet_is_not_unknown(build: Build, weights_run: Callable[..., Path]) -> None:
+    path = weights_run()
+    path.unlink()
+    path.with_name("parameters.yaml").write_text("{}")
+    with pytest.raises(RotnetError, match=r"run pu is not finished: it has no pu\.safetensors yet.*`rotnet run pu_weights`"):
+        pretrain(build(pu_weights="pu"))
+
+
+def test_an_image_that_could_not_be_read_leaves_no_row_of_another(build: Build, tmp_path: Path) -> None:
+    """In memory the images behind it move up. Mended since, it is there again."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        (tmp_path / "photos" / split / "a").mkdir(parents=True)
+        for number in range(6):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / split / "a" / f"{number}.jpg")
+    config = build(dataset=f"imagefolder:{tmp_path / 'photos'}", train_size=None, test_size=None, batch_size=2)
+    data = load_data(config)
+    Plausibility(torch.zeros(5, 4), RIGHT_ANGLES, choice_of(config, data)).save(tmp_path / "runs" / "pu" / PU)
+    with pytest.raises(RotnetError, match=r"run pu is of 5 images, and here 6 could be read"):
+        pretrain(PretrainConfig.build(config.model_dump() | {"pu_weights": "pu"}))
 
 
 # --- Folds ---
