@@ -239,7 +239,7 @@ class RunDirectory:
         try:
             return RunResult.model_validate_json(path.read_text())
         except FileNotFoundError:
-            raise RotnetError(f"run {self.path} is not finished: it has no {METRICS}.") from None
+            raise RotnetError(f"run {self.path} is not finished: it has no {METRICS}. Run it again: it goes on.") from None
         except ValidationError as error:
             problem = error.errors()[0]
             where = ".".join(map(str, problem["loc"])) or "the file"

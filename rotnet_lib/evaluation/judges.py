@@ -12,9 +12,10 @@ import numpy as np
 from rotnet_lib.config import ImagesConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.folds import Fold
-from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext.pu import CHOICE
-from rotnet_lib.runs import RunDirectory, all_runs
+from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.paths import from_project
+from rotnet_lib.pretext.pu import CHOICE, choice_of, differences
+from rotnet_lib.runs import MODEL, PARAMETERS, RunDirectory, RunResult, all_runs, checkpoint_of
 from rotnet_lib.training.pretrain import PretrainConfig
 
 
@@ -54,6 +55,14 @@ def other_folds(run: RunDirectory) -> tuple[Path, ...] | None:
     return tuple(found[str(other)] for other in fold.others)
 
 
+def check_others(others: Sequence[str], runs: str) -> None:
+    """Raises RotnetError for the first of these runs, names or paths, that is not there."""
+    for name in others:
+        if not (checkpoint_of(name, runs).parent / PARAMETERS).exists():
+            made = (run.name for run in all_runs(from_project(runs)) if (run.path / MODEL).exists())
+            raise unknown("run in others", name, made)
+
+
 def judges_of(weights: Sequence[Path], config: ImagesConfig, data: Dataset) -> tuple[tuple[Judge, ...], str]:
     """The networks to ask, their places together all training images, and a sentence on whether they had seen them.
 
@@ -89,11 +98,12 @@ def judges_of(weights: Sequence[Path], config: ImagesConfig, data: Dataset) -> t
             f"others: the backbone and the others left out the folds {', '.join(folds)}; it takes one run for each of "
             f"{', '.join(needed)}. Leave others out to have the right ones found."
         )
-    _check_images(made[0], config)
+    results = [run.result() for run in runs]
+    _check_images(results[0], choice_of(config, data))
     judges = []
-    for path, run, text in zip(weights, runs, folds, strict=True):
-        fold, trained = Fold.parse(text), run.result().data
-        if (trained.fingerprint, trained.train_images) != (data.fingerprint, len(fold.without(len(data.train)))):
+    for path, run, result, text in zip(weights, runs, results, folds, strict=True):
+        fold, seen = Fold.parse(text), result.data
+        if (seen.fingerprint, seen.train_images) != (data.fingerprint, len(fold.without(len(data.train)))):
             raise RotnetError(f"the data ({config.dataset}) has changed since run {run.name} left out a fold. Train it again.")
         judges.append(Judge(path, fold.within(len(data.train))))
     return tuple(judges), (
@@ -102,10 +112,10 @@ def judges_of(weights: Sequence[Path], config: ImagesConfig, data: Dataset) -> t
     )
 
 
-def _check_images(made: Mapping[str, Any], config: ImagesConfig) -> None:
-    asked = config.model_dump(mode="json")
-    differ = [f"{name} {made.get(name)} there, {asked[name]} here" for name in CHOICE if made.get(name) != asked[name]]
-    if differ:
+def _check_images(trained: RunResult, choice: Mapping[str, Any]) -> None:
+    """Raises RotnetError unless a run's images, before its fold was left out, were those of a choice (see `choice_of`)."""
+    seen = {"image_size": trained.data.image_size, "fingerprint": trained.data.fingerprint}
+    if differ := differences({name: trained.parameters.get(name) for name in CHOICE} | seen, choice):
         raise RotnetError(
             f"backbone: its run left out a fold of other images ({'; '.join(differ)}). Leave those parameters out; images of "
             "another set may be judged by a RotNet that was trained without a fold."

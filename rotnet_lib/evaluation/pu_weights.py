@@ -15,7 +15,7 @@ from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.backbone_config import NEWEST
 from rotnet_lib.evaluation.image_backbone_config import ImageBackboneConfig
-from rotnet_lib.evaluation.judges import Judge, judges_of, other_folds
+from rotnet_lib.evaluation.judges import Judge, check_others, judges_of, other_folds
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 from rotnet_lib.evaluation.rotnets import is_rotnet, refuse_untrained, rotation_of
 from rotnet_lib.pretext.pu import Plausibility, choice_of, upright_label
@@ -59,6 +59,7 @@ class PuWeightsConfig(ImageBackboneConfig):
         run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
         if config.others is not None or not (run.path / PARAMETERS).exists():
             return config  # a suite names runs that do not exist yet
+        _asked_of(run)  # first: or a run might be asked to be made beside one that is then refused
         found = other_folds(run)
         names = None if found is None else tuple(sorted(own_name(str(path), config.runs) for path in found))
         return config.model_copy(update={"others": names})
@@ -158,13 +159,8 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
     """
     begin = time.perf_counter()
     run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
-    rotation = rotation_of(run, "say what passes for upright")
-    upright = upright_label(rotation.angles)
-    if upright is None:
-        raise RotnetError(
-            f"backbone: run {run.name} never saw an upright copy (its angles are {list(rotation.angles)}), so it cannot say "
-            "what passes for one. Take a RotNet whose angles have 0."
-        )
+    rotation, upright = _asked_of(run)
+    check_others(config.others or (), config.runs)
     data = load_data(config)
     config.make_backbone(data)  # raises if the weights are of another arch than asked for
     files = [config.model_copy(update={"backbone": name}).weights_file() for name in (config.backbone, *(config.others or ()))]
@@ -195,6 +191,18 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
         )
     copies = _most_plausible(plausibility, data, rotation, config.shown)
     return PuOutcome(directory, result, plausibility, copies, note)
+
+
+def _asked_of(run: RunDirectory) -> tuple[Rotation.Options, int]:
+    """The rotations that a run learned, and which of them is upright. Raises RotnetError if it learned none, or not that."""
+    rotation = rotation_of(run, "say what passes for upright")
+    upright = upright_label(rotation.angles)
+    if upright is None:
+        raise RotnetError(
+            f"backbone: run {run.name} never saw an upright copy (its angles are {list(rotation.angles)}), so it cannot say "
+            "what passes for one. Take a RotNet whose angles have 0."
+        )
+    return rotation, upright
 
 
 def _answers(

@@ -277,14 +277,17 @@ def test_no_rotnet_at_all() -> None:
     assert "no finished pretext run in 'runs' has what it takes (0 finished runs" in error_of()
 
 
-def test_a_supervised_run_knows_no_upright(pretrained: Pretrained) -> None:
-    run = pretrained(task="labels")
+@pytest.mark.parametrize("fold", [None, "1/2"])
+def test_a_supervised_run_knows_no_upright(fold: str | None, pretrained: Pretrained) -> None:
+    """It is not asked to be trained with the other folds first."""
+    run = pretrained(task="labels", fold=fold)
     message = error_of(backbone=run.name)
     assert f"run {run.name} is of task labels, and only one that predicts rotations can say what passes for upright" in message
 
 
-def test_a_rotnet_that_never_saw_an_upright_image(pretrained: Pretrained) -> None:
-    pretrained(task_options={"angles": [90, 180]})
+@pytest.mark.parametrize("fold", [None, "1/2"])
+def test_a_rotnet_that_never_saw_an_upright_image(fold: str | None, pretrained: Pretrained) -> None:
+    pretrained(task_options={"angles": [90, 180]}, fold=fold)
     assert "never saw an upright copy (its angles are [90.0, 180.0])" in error_of()
     assert not list(Path("runs").glob("pu-*"))
 
@@ -303,6 +306,31 @@ def test_others_must_be_the_other_folds(pretrained: Pretrained) -> None:
     assert "left out the folds 1/3, 1/3" in error_of(backbone=one.name, others=[one.name])
     assert "left no fold out, so it answers for all images alone" in error_of(backbone=whole.name, others=[one.name])
     assert not list(Path("runs").glob("pu-*"))
+
+
+def test_others_that_are_not_there(pretrained: Pretrained) -> None:
+    one, two = pretrained(fold="1/2"), pretrained(fold="2/2")
+    for checkpoint in (None, 0.5):
+        message = error_of(backbone=one.name, others=[two.name[:-2]], checkpoint=checkpoint)
+        assert f"unknown run in others '{two.name[:-2]}'; did you mean '{two.name}'?" in message
+
+
+def test_a_fold_that_is_not_finished(pretrained: Pretrained) -> None:
+    one, two = pretrained(fold="1/2"), pretrained(fold="2/2")
+    (two.path / METRICS).unlink()
+    assert f"{two.name} is not finished: it has no metrics.json. Run it again" in error_of(backbone=one.name, others=[two.name])
+    (two.path / MODEL).unlink()
+    assert f"{two.name} is not finished: it has no metrics.json. Run it again" in error_of(backbone=one.name, others=[two.name])
+
+
+def test_the_same_images_by_other_words_fit_folds(pretrained: Pretrained) -> None:
+    """Such as the size that a set has by itself."""
+    one, two = pretrained(fold="1/2"), pretrained(fold="2/2")
+    found = weigh(backbone=one.name, image_size=32)
+    assert found.result.parameters["others"] == [two.name]
+    found.directory.close()
+    message = error_of(backbone=one.name, image_size=16)
+    assert "left out a fold of other images (image_size 32 there, 16 here)" in message
 
 
 def test_folds_of_other_images(pretrained: Pretrained) -> None:
