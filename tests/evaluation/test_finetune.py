@@ -50,6 +50,14 @@ def test_it_starts_from_the_pretrained_weights(pretrained: Any, tiny: dict[str, 
     assert all(torch.equal(tensor, before[name]) for name, tensor in after.items())
 
 
+def test_it_starts_from_decouplings_weights_too(pretrained: Any, tiny: dict[str, Any]) -> None:
+    run = pretrained(task="decoupling")
+    outcome = run_finetune(tiny, backbone=run.name, layer="conv3", lr=0)
+    before, after = backbone_weights(run), backbone_weights(outcome.directory)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before if name.endswith("weight"))
+
+
 def test_frozen_it_is_a_probe(pretrained: Any, tiny: dict[str, Any]) -> None:
     run = pretrained()
     outcome = run_finetune(tiny, backbone=run.name, freeze=True)

@@ -24,7 +24,7 @@ from rotnet_lib.models.folding import first_filters
 from rotnet_lib.pretext.rotation import rotate_all
 from rotnet_lib.runs import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
-from rotnet_lib.training.checkpoints import load_backbone, save_backbone
+from rotnet_lib.training.checkpoints import load_backbone, load_tensors, save_backbone
 from rotnet_lib.training.pretrain import PretrainConfig
 
 Pretrained = Callable[..., RunDirectory]
@@ -67,6 +67,22 @@ def test_the_rotation_accuracy_is_the_runs_own(pretrained: Pretrained) -> None:
     assert result.by_target["rotation_top1"] == pytest.approx(expected.by_target["rotation_top1"])
     assert result.metrics["rotation_top1"].best_epoch == 1
     assert result.parameters["backbone"] == run.name
+
+
+def test_of_decoupling_the_half_that_tells_rotations_is_asked(pretrained: Pretrained, shapes_data: Dataset) -> None:
+    run = pretrained(task="decoupling", lr=0.1, batch_size=8)
+    found = inspect(backbone=run.name, layer="conv3")
+    assert found.result.metrics["rotation_top1"].last == pytest.approx(run.result().metrics["rotation_top1"].last)
+    tensors, _ = load_tensors(run.path / MODEL)
+    weight, bias = tensors["head.2.weight"], tensors["head.2.bias"]
+    backbone = load_backbone(run.path / MODEL).eval()
+    copies = rotate_all(shapes_data.test.images.permute(0, 3, 1, 2), (0, 90, 180, 270))
+    with torch.no_grad():
+        pooled = backbone(copies).mean(dim=(2, 3))[:, : weight.shape[1]]
+    expected = (pooled @ weight.T + bias).log_softmax(1).view(4, 20, 4).transpose(0, 1)
+    assert 2 * weight.shape[1] <= backbone.shape("conv3", 32)[0]
+    torch.testing.assert_close(torch.from_numpy(found.answers.log_p), expected, rtol=1e-4, atol=1e-5)
+    assert found.looks[0].attention["conv3"].shape == (2, 32, 32)
 
 
 def test_all_layers_are_those_with_a_map(pretrained: Pretrained) -> None:

@@ -14,7 +14,7 @@ from rotnet_lib.models import make_backbone
 from rotnet_lib.runs import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stage import Outcome
-from rotnet_lib.training.checkpoints import load_tensors
+from rotnet_lib.training.checkpoints import load_backbone, load_tensors
 
 Tensors = dict[str, torch.Tensor]
 
@@ -55,6 +55,17 @@ def test_every_layer_of_an_alexnet_takes_every_classifier(tiny: dict[str, Any]) 
         result = run_probe(tiny, classifier=classifier).result
         assert list(result.metrics) == [f"{layer}_top1" for layer in layers]
         assert result.data.image_size == 40
+
+
+def test_of_decoupling_all_channels_of_the_last_layer_are_probed(pretrained: Any, tiny: dict[str, Any]) -> None:
+    """Those of both halves; what the pretext task had beside the backbone is left behind."""
+    run = pretrained(task="decoupling", width=0.25)
+    result = run_probe(tiny | {"width": 0.25}, backbone=run.name, layer="conv3", classifier="nonlinear")
+    assert same(weights(run, "backbone."), weights(result.directory, "backbone."))
+    assert not weights(result.directory, "project.")
+    inputs = next(tensor.shape[1] for tensor in weights(result.directory, "heads.conv3.").values() if tensor.dim() == 2)
+    channels, side, _ = load_backbone(run.path / MODEL).shape("conv3", 32)
+    assert inputs == channels * side**2
 
 
 def test_the_order_of_layers_does_not_matter(pretrained: Any, tiny: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Classification: the loss as the formula has it, what is trained and what is not, predictions, and that it learns."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ from rotnet_lib.evaluation.voc.scores import SCORES, Scores, read_scores
 from rotnet_lib.models import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.models.rescaling import rescale_by_data
+from rotnet_lib.runs import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
-from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.checkpoints import ResumeState, load_backbone, load_tensors
 
 CPU = torch.device("cpu")
 
@@ -253,3 +255,19 @@ def test_a_run_from_its_config_to_its_figures_and_shown_again() -> None:
     assert again.result.metrics == outcome.result.metrics
     assert again.evaluation.by_target == outcome.evaluation.by_target
     assert again.preparation == outcome.preparation
+
+
+def test_it_goes_on_from_decouplings_backbone(pretrained: Callable[..., RunDirectory]) -> None:
+    """With both halves of fc7."""
+    run = pretrained(task="decoupling", arch="alexnet", image_size=64, task_options={"dimension": 4})
+    small = {"train_size": 2, "test_size": 2, "iterations": 1, "crops": 1, "dataset": "scenes:64", "image_size": 64}
+    asked = {"backbone": run.name, "width": None, "rescale": False, "lr": 0.0}
+    outcome = classify(config(**small | asked))
+    outcome.save()
+    tensors, _ = load_tensors(outcome.directory.path / MODEL)
+    backbone = load_backbone(run.path / MODEL)
+    theirs = fold(backbone).state_dict()
+    ours = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items() if name.startswith("backbone.")}
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+    assert tensors["fc8.weight"].shape[1] == backbone.shape("fc7", 64)[0]
