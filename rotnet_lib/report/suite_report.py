@@ -23,6 +23,7 @@ from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.report.run_report import plain
+from rotnet_lib.report.verdicts import extremes, highest_of
 from rotnet_lib.runs import HISTORY, PLAN, REPORT, RunDirectory, RunResult
 from rotnet_lib.training.schedules import epochs_after
 
@@ -217,7 +218,7 @@ class SuiteReport:
         if len(measured) < 2:
             return f"{count}: nothing to compare yet."
         if any(row["by_target"] for row in self.suite["rows"]):
-            return f"{count}: {'; '.join(_extremes(row) for row in self.rows if row.measured)}."
+            return f"{count}: {'; '.join(extremes(row) for row in self.rows if row.measured)}."
         if self.separate:  # a figure of one task says nothing beside one of another
             groups = [
                 (f"{heading}: ", {row.label: row.cells[c] for row in self.rows if c in row.measured})
@@ -228,7 +229,8 @@ class SuiteReport:
             groups = [
                 ("", {f"{label}, {self.columns[column]}" if several else label: cell for label, column, cell in measured})
             ]
-        text = f"{count}: {'; '.join(what + _highest(named) for what, named in groups if named)}."
+        groups = [(what, named) for what, named in groups if named]
+        text = f"{count}: {highest_of(groups)}."
         pairs = [
             ((a.mean or 0) > (b.mean or 0)) == (a.published > b.published)
             for _, named in groups
@@ -370,17 +372,6 @@ class SuiteReport:
 def _state(run: ReportedRun, metric: str) -> str:
     """The run's state; of a finished run without the metric (another task was asked for), that it has none."""
     return run.state if not run.result or metric in run.result.metrics else f"finished without {metric}"
-
-
-def _highest(named: dict[str, Cell]) -> str:
-    order = sorted(named, key=lambda name: -(named[name].mean or 0))
-    return f"highest {order[0]} ({named[order[0]].mean:.1f}), lowest {order[-1]} ({named[order[-1]].mean:.1f})"
-
-
-def _extremes(row: Row) -> str:
-    order = sorted(row.measured.items(), key=lambda item: -(item[1].mean or 0))
-    (high, most), (low, least) = order[0], order[-1]
-    return f"{row.label}: highest {high} ({most.mean:.1f}), lowest {low} ({least.mean:.1f})"
 
 
 def _newest_plan(root: Path, suite: str) -> Path:
