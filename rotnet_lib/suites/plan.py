@@ -55,7 +55,8 @@ class PlannedRun:
         directory: where it lives.
         upstream: the runs it builds on.
         dataset: what the suite measures on, which the preset or the user may have put another in the place of.
-        departures: parameter -> [the suite's value, the user's], where an override made it another experiment.
+        departures: parameter, or option of one (`task_options.bank`) -> [the suite's value, the user's], where an override made
+            it another experiment.
     """
 
     key: str
@@ -312,8 +313,18 @@ def _arch(suite: Suite, key: str) -> str:
 def _departures(asked: RunConfig, config: RunConfig) -> dict[str, list[Any]]:
     """Where a run's experiment is no longer the suite's. What it builds on is told of that run."""
     suite, user = asked.model_dump(mode="json"), config.model_dump(mode="json")
-    experiment = (name for name in user if config.role(name) == "experiment" and name not in DECIDED)
-    return {name: [suite[name], user[name]] for name in experiment if suite[name] != user[name]}
+    found: dict[str, list[Any]] = {}
+    for name in user:
+        if config.role(name) == "experiment" and name not in DECIDED:
+            found |= _different(name, suite[name], user[name])
+    return found
+
+
+def _different(name: str, asked: Any, here: Any) -> dict[str, list[Any]]:
+    """Name -> [asked, here] if they differ; of dictionaries the keys that differ, as far as both have them."""
+    if isinstance(asked, dict) and isinstance(here, dict):
+        return {f"{name}.{key}": [asked[key], here[key]] for key in here if key in asked and asked[key] != here[key]}
+    return {name: [asked, here]} if asked != here else {}
 
 
 def _upstream_first(suite: Suite) -> list[str]:

@@ -118,6 +118,7 @@ def test_the_words_of_the_makefiles_help_are_valid() -> None:
         ("rotnet.arch=nin5", {"rotnet": {"arch": ["nin4", "nin5"]}}),  # and not again for what builds on it
         ("finetune.labels_per_class=20 rotnet-conv.epochs=3", {k: {"labels_per_class": [None, 20]} for k in FINETUNED}),
         ("rotnet-nonlinear.classifier=linear", {"rotnet-nonlinear": {"classifier": ["nonlinear", "linear"]}}),
+        ("rotnet.task_options.gamma=3", {"rotnet": {"task_options.gamma": [2.0, 3.0]}}),  # and not the other options
     ],
 )
 def test_a_change_that_makes_it_another_experiment_is_noted(text: str, departures: dict[str, Any]) -> None:
