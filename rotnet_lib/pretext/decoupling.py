@@ -1,9 +1,7 @@
 """Rotation Feature Decoupling (Feng, Xu, Tao, CVPR 2019; docs/protocol.md, the section of that name)."""
 
-from typing import Self
-
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch
@@ -33,7 +31,7 @@ class Decoupling(InstanceDiscrimination):
     class Options(InstanceOptions):
         """Those of instance discrimination, and the factors of the three losses."""
 
-        lambda_c: float = Field(1.0, ge=0, description="factor on L_c, predicting the rotation")
+        lambda_c: float = Field(1.0, gt=0, description="factor on L_c, predicting the rotation")
         lambda_r: float = Field(1.0, ge=0, description="factor on L_r, f2 being the same for all rotations")
         lambda_n: float = Field(1.0, ge=0, description="factor on L_n, telling images apart")
         pu_after: float = Field(
@@ -43,18 +41,7 @@ class Decoupling(InstanceDiscrimination):
             4096, ge=1, description="images drawn for each to tell it from (NCE); None: all, the full softmax"
         )
 
-        @model_validator(mode="after")
-        def _some(self) -> Self:
-            if not (self.lambda_c or self.lambda_r or self.lambda_n):
-                raise ValueError("lambda_c, lambda_r and lambda_n are all 0: nothing would be learned")
-            return self
-
     options: Options
-
-    def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
-        super().__init__(backbone, data, options)
-        if not options.lambda_c:
-            self.chance = {}  # its head is not trained
 
     def make_module(self, backbone: Backbone, data: Dataset) -> InstanceNetwork:
         bank = self.make_bank(len(data.train)) if self.options.lambda_n else None
