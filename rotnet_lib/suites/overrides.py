@@ -76,9 +76,8 @@ def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun]) -> Override:
             f"target of '{word}' in SET,", target or "", (*dict.fromkeys(run.notebook for run in runs.values()), *runs)
         )
     fields = sorted({field for notebook in notebooks for field in STAGES[notebook].model_fields} - DECIDED)
-    parameter = path[0] if path else name  # a notebook may be called as a parameter is
-    if parameter in DECIDED:
-        raise RotnetError(f"SET: {parameter} is not to be set: SEEDS, RUNS or the suite decides it. Try it by `rotnet run`.")
+    if path and path[0] in DECIDED:
+        raise RotnetError(f"SET: {path[0]} is not to be set: SEEDS, RUNS or the suite decides it. Try it by `rotnet run`.")
     if not path or path[0] not in fields:
         where = f" of {target}" if target else f" of {suite}"
         raise unknown(f"parameter{where} in SET", ".".join(path) or name, fields)

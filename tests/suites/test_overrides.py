@@ -117,8 +117,8 @@ def test_any_white_space_separates(suite: Suite) -> None:
         ("probe.backbone=random", ["backbone is not to be set"]),
         ("rotnet-conv.layer=conv1", ["layer is not to be set"]),
         ("rotnet.pu_weights=supervised", ["pu_weights is not to be set"]),
-        ("rotnet.fold=1/2", ["fold is not to be set"]),
         ("pu_weights=supervised", ["pu_weights is not to be set"]),  # a notebook's name as well
+        ("rotnet.fold=1/2", ["fold is not to be set"]),
         ("rotnet.task_options.angles.first=0", ["too deep"]),
         ("lr_milestones=[0.5, 0.75", ["bracket is not closed", "lr_milestones=[0.5, 0.75"]),
         ("dataset='shapes", ["dataset='shapes", "cannot be read"]),
