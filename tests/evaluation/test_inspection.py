@@ -1,13 +1,10 @@
 """What a network looks at and mistakes, against plain loops and made-up answers; and what cannot be inspected."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
@@ -25,7 +22,6 @@ from rotnet_lib.pretext.rotation import rotate_all
 from rotnet_lib.runs import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import load_backbone, load_tensors, save_backbone
-from rotnet_lib.training.pretrain import PretrainConfig
 
 Pretrained = Callable[..., RunDirectory]
 
@@ -270,14 +266,3 @@ def test_weights_without_a_head(pretrained: Pretrained) -> None:
         backbone = make_backbone("nin3", width=0.05, mean=(0,) * 3, std=(1,) * 3)
     save_backbone(run.path / MODEL, torch.nn.ModuleDict({"backbone": backbone}), backbone)
     assert "holds no head beside its backbone" in error_of(backbone=run.name)
-
-
-def test_the_newest_run_is_one_that_predicts_rotations(tmp_path: Path) -> None:
-    for age, (name, task) in enumerate([("flipped", "flip"), ("turned", "rotation")]):
-        directory = tmp_path / "runs" / name
-        directory.mkdir(parents=True)
-        made = PretrainConfig.build({"dataset": "shapes"}).model_dump(mode="json") | {"task": task}
-        (directory / "parameters.yaml").write_text(yaml.safe_dump(made))
-        (directory / "metrics.json").write_text("{}")
-        os.utime(directory / "metrics.json", (1e9 - age, 1e9 - age))
-    assert InspectConfig.build({}).backbone == "turned"

@@ -1,7 +1,6 @@
 """The probabilities behind positive-unlabelled weights: each from the network that had not seen the image, by plain loops."""
 
 import dataclasses
-import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -352,14 +351,3 @@ def test_a_checkpoint_of_another_arch(pretrained: Pretrained) -> None:
     run = pretrained()
     message = error_of(backbone=run.name, arch="nin4", width=0.05, dataset="shapes", train_size=40, test_size=20)
     assert f"{MODEL} holds a nin3 of width 0.05, but arch=nin4" in message
-
-
-def test_the_newest_run_is_one_that_predicts_rotations(tmp_path: Path) -> None:
-    for age, (name, task) in enumerate([("flipped", "flip"), ("turned", "rotation")]):
-        directory = tmp_path / "runs" / name
-        directory.mkdir(parents=True)
-        made = PretrainConfig.build({"dataset": "shapes"}).model_dump(mode="json") | {"task": task}
-        (directory / "parameters.yaml").write_text(yaml.safe_dump(made))
-        (directory / "metrics.json").write_text("{}")
-        os.utime(directory / "metrics.json", (1e9 - age, 1e9 - age))
-    assert PuWeightsConfig.build({}).backbone == "turned"

@@ -19,7 +19,7 @@ from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import load_network, load_tensors
 from rotnet_lib.training.pretrain import PretrainConfig, pretrain
 from tests.pretext.banks import remember_all
-from tests.training.weights import same_weights
+from tests.training.weights import killed, same_weights
 
 Pretrained = Callable[..., RunDirectory]
 K = 4
@@ -358,24 +358,12 @@ def test_the_history_has_the_terms(pretrained: Pretrained) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"bank": "random"}, {"negatives": None}])
-def test_a_run_that_was_killed_ends_as_one_that_was_not(
-    options: dict[str, Any], tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_was_killed_ends_as_one_that_was_not(options: dict[str, Any], tiny: dict[str, Any]) -> None:
     """Bit for bit; killed in the second of three epochs. The bank decides the third."""
     parameters = tiny | {"task": "decoupling", "task_options": {"dimension": 4} | options, "arch": "nin3", "epochs": 3}
     whole = pretrain(PretrainConfig.build(parameters | {"runs": "whole"}))
-    step, calls = Decoupling.step, []
-
-    def killed(self: Decoupling, batch: Batch) -> Any:
-        calls.append(batch)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Decoupling, "step", killed)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(PretrainConfig.build(parameters | {"runs": "killed"}))
+    with killed(Decoupling, 4):
+        pretrain(PretrainConfig.build(parameters | {"runs": "killed"}))
     resumed = pretrain(PretrainConfig.build(parameters | {"runs": "killed"}))
     assert same_weights(resumed.directory, whole.directory)
     assert resumed.history["train_loss_n"].tolist() == whole.history["train_loss_n"].tolist()

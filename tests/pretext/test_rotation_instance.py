@@ -20,6 +20,7 @@ from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import load_network, load_tensors
 from rotnet_lib.training.pretrain import PretrainConfig, pretrain
 from tests.pretext.banks import remember_all
+from tests.training.weights import killed
 
 Pretrained = Callable[..., RunDirectory]
 
@@ -170,22 +171,12 @@ def test_few_labels_leave_no_stranger_in_the_bank(tiny: dict[str, Any]) -> None:
 # --- Runs ---
 
 
-def test_a_run_that_was_killed_ends_as_one_that_was_not(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_killed_ends_as_one_that_was_not(tiny: dict[str, Any]) -> None:
     """Bit for bit, the bank as well; killed in the second of three epochs."""
     parameters = tiny | {"task": "rotation-instance", "task_options": {"dimension": 4}, "arch": "nin3", "epochs": 3}
     whole = pretrain(PretrainConfig.build(parameters | {"runs": "whole"}))
-    step, calls = RotationInstance.step, []
-
-    def killed(self: RotationInstance, batch: Batch) -> Any:
-        calls.append(batch)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return step(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RotationInstance, "step", killed)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(PretrainConfig.build(parameters | {"runs": "killed"}))
+    with killed(RotationInstance, 4):
+        pretrain(PretrainConfig.build(parameters | {"runs": "killed"}))
     resumed = pretrain(PretrainConfig.build(parameters | {"runs": "killed"}))
     for name in (MODEL, RESUME):
         ours, theirs = (load_tensors(outcome.directory.path / name)[0] for outcome in (resumed, whole))

@@ -22,7 +22,7 @@ from rotnet_lib.training import trainer as trainer_module
 from rotnet_lib.training.checkpoints import ResumeState, load_backbone
 from rotnet_lib.training.pretrain import PretrainConfig, pretrain
 from rotnet_lib.training.trainer import Trainer
-from tests.training.weights import KilledError, same_weights, weights
+from tests.training.weights import KilledError, killed, same_weights, weights
 
 TIMING = ["seconds", "inputs_per_second"]
 
@@ -214,23 +214,13 @@ def test_other_parameters_give_another_run(change: dict[str, Any], build: Callab
     ],
 )
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
-    step: int, parameters: dict[str, Any], build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch
+    step: int, parameters: dict[str, Any], build: Callable[..., PretrainConfig]
 ) -> None:
     """Bit for bit: weights, batch statistics and history. Killed before step `step` + 1; an epoch has 2, 10 if copies=one."""
     parameters = {"epochs": 4, "image_size": 16, **parameters}
     whole = pretrain(build(runs="whole", **parameters))
-    original, steps = Rotation.step, []
-
-    def killed(self: Rotation, batch: Any) -> Any:
-        steps.append(batch)
-        if len(steps) > step:
-            raise KilledError
-        return original(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Rotation, "step", killed)
-        with pytest.raises(KilledError):
-            pretrain(build(runs="killed", **parameters))
+    with killed(Rotation, step + 1):
+        pretrain(build(runs="killed", **parameters))
     torch.manual_seed(1234)
     resumed = pretrain(build(runs="killed", **parameters))
     assert resumed.directory.name == whole.directory.name
@@ -247,25 +237,25 @@ def test_a_run_killed_after_its_last_epoch_only_writes_its_result(
 ) -> None:
     whole = pretrain(build(epochs=2, runs="whole", checkpoints=[]))
 
-    def killed(*_: object) -> None:
+    def dies(*_: object) -> None:
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "save_backbone", killed)
+        patch.setattr(stage, "save_backbone", dies)
         with pytest.raises(KilledError):
             pretrain(build(epochs=2, runs="killed", checkpoints=[]))
-    monkeypatch.setattr(Rotation, "step", killed)
+    monkeypatch.setattr(Rotation, "step", dies)
     resumed = pretrain(build(epochs=2, runs="killed", checkpoints=[]))
     assert same_weights(whole.directory, resumed.directory)
     assert resumed.result.metrics == whole.result.metrics
 
 
 def test_a_damaged_resume_state_is_named(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(*_: object) -> None:
+    def dies(*_: object) -> None:
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "save_backbone", killed)
+        patch.setattr(stage, "save_backbone", dies)
         with pytest.raises(KilledError):
             pretrain(build())
     (path,) = Path("runs").glob("*/resume.safetensors")

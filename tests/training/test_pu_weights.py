@@ -20,7 +20,7 @@ from rotnet_lib.runs import PU
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stage import load_data
 from rotnet_lib.training.pretrain import PretrainConfig, pretrain
-from tests.training.weights import KilledError, same_weights
+from tests.training.weights import killed, same_weights
 
 Build = Callable[..., PretrainConfig]
 RIGHT_ANGLES = (0.0, 90.0, 180.0, 270.0)
@@ -105,24 +105,14 @@ def test_a_run_of_weights_is_given_by_name_folder_or_file(spelled: str, build: B
 
 @pytest.mark.parametrize("killed_at", [2, 4, 6])
 def test_a_weighted_run_that_was_killed_ends_as_one_that_was_not(
-    killed_at: int, build: Build, weights_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    killed_at: int, build: Build, weights_run: Callable[..., Path]
 ) -> None:
     """Bit for bit, wherever it was killed: in two batches an epoch, the weights count in the last of three epochs."""
     weights = str(weights_run().parent.absolute())
     parameters = {"epochs": 3, "pu_weights": weights, "task_options": {"pu_after": 0.6}}
     whole = pretrain(build(**parameters, runs="whole"))
-    original, steps = Rotation.step, []
-
-    def killed(self: Rotation, batch: Batch) -> Any:
-        steps.append(batch)
-        if len(steps) == killed_at:
-            raise KilledError
-        return original(self, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Rotation, "step", killed)
-        with pytest.raises(KilledError):
-            pretrain(build(**parameters, runs="killed"))
+    with killed(Rotation, killed_at):
+        pretrain(build(**parameters, runs="killed"))
     resumed = pretrain(build(**parameters, runs="killed"))
     assert same_weights(whole.directory, resumed.directory)
     assert resumed.history["train_loss"].tolist() == whole.history["train_loss"].tolist()
