@@ -194,7 +194,7 @@ def test_a_supervised_backbone_is_referred_to_compare(pretrained: Pretrained) ->
     run = pretrained(task="labels")
     message = error_of(backbone=run.name)
     assert f"run {run.name} is of task labels" in message
-    assert "(task rotation, rotation-instance)" in message
+    assert "(task rotation, decoupling, rotation-instance)" in message
     assert f"-p compare {run.name}" in message
 
 
