@@ -1,0 +1,150 @@
+"""Presets: which setting a run is given, and what stands in for the data."""
+
+from typing import Any
+
+import pytest
+
+from rotnet_lib.config import TrainingConfig
+from rotnet_lib.evaluation.voc.config import VocConfig
+from rotnet_lib.suites.plan import Options, plan_suite
+from rotnet_lib.suites.suite import Preset, SuiteRun, load_presets, preset_named, suite_names
+from rotnet_lib.training.pretrain import PretrainConfig
+
+BENCHMARK_ARCHS = {"cifar10": "nin4", "imagenet": "alexnet"}
+
+
+def test_presets() -> None:
+    presets = load_presets()
+    assert {"paper", "released", "quick"} <= set(presets)
+    assert presets["paper"].set == {}  # the config classes' defaults are the protocol
+    assert all(preset.description for preset in presets.values())
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_the_quick_preset_needs_no_data_and_says_what_it_changes(name: str) -> None:
+    for run in plan_suite(name, Options(preset="quick")).runs:
+        differences = run.config.protocol_differences()
+        of_images = {"cifar10": "shapes", "imagenet": "shapes", "places205": "shapes:1"}
+        assert run.config.dataset == (of_images | {"voc2007": "scenes:128", "voc2012": "scenes:192"})[run.dataset]
+        assert run.config.threads == 1  # so that figures do not hang on the number of cores
+        trained = {"epochs"} if isinstance(run.config, TrainingConfig) else set()
+        trained |= {"iterations"} if isinstance(run.config, VocConfig) else set()
+        assert {"dataset", "width", "train_size", *trained} <= set(differences)
+
+
+def test_the_more_special_key_of_a_preset_wins() -> None:
+    settings = {
+        "probe.conv": {"lr": 3.0},
+        "probe": {"lr": 2.0, "epochs": 2},
+        "all": {"lr": 1.0, "epochs": 1, "width": 0.5},
+        "pretrain.labels": {"lr": 4.0},
+    }
+    preset = Preset(description="", set={"cifar10": settings})
+
+    def said(notebook: str, **kind: str) -> tuple[Any, ...]:
+        values = preset.parameters(SuiteRun(notebook=notebook, set=kind), "nin4")
+        assert values.keys() == {"lr", "epochs", "width", "dataset"}
+        return values["lr"], values["epochs"], values["width"]
+
+    assert said("probe", classifier="conv") == (3.0, 2, 0.5)
+    assert said("probe", classifier="linear") == (2.0, 2, 0.5)
+    assert said("pretrain", task="labels") == (4.0, 1, 0.5)
+    assert said("finetune") == (1.0, 1, 0.5)
+
+
+def test_a_recipe_is_more_special_than_its_classifier() -> None:
+    settings: dict[str, Any] = {"probe.linear.decoupling": {"epochs": 9}, "probe.linear": {"epochs": 5, "lr": 2.0}}
+    preset = Preset(description="", set={"imagenet": settings | {"probe": {"lr": 1.0, "epochs": 1}}})
+
+    def said(**kind: str) -> tuple[Any, Any]:
+        values = preset.parameters(SuiteRun(notebook="probe", set=kind), "alexnet")
+        return values["epochs"], values["lr"]
+
+    assert said(classifier="linear", recipe="decoupling") == (9, 2.0)
+    assert said(classifier="linear", recipe="rotnet") == said(classifier="linear") == (5, 2.0)
+    assert said(classifier="rest") == (1, 1.0)
+
+
+def test_the_released_preset_leaves_decoupling_its_own_schedule() -> None:
+    """Which is the released one; on NIN, where none is published, it has RotNet's."""
+    run = SuiteRun(notebook="pretrain", set={"task": "decoupling"})
+    found = {arch: preset_named("released").parameters(run, arch) for arch in BENCHMARK_ARCHS.values()}
+    config = PretrainConfig.build(found["alexnet"] | {"task": "decoupling", "arch": "alexnet"})
+    assert (config.epochs, len(config.lr_factors), config.protocol_differences()) == (245, 5, {})
+    assert PretrainConfig.build(found["nin4"] | {"task": "decoupling"}).epochs == 200
+
+
+@pytest.mark.parametrize("name", ["quick", "short"])
+def test_a_short_preset_keeps_the_ratio_of_the_two_recipes(name: str) -> None:
+    run = SuiteRun(notebook="probe", set={"classifier": "linear"})
+    longer = run.model_copy(update={"set": run.set | {"recipe": "decoupling"}})
+    epochs = [preset_named(name).parameters(probe, "alexnet")["epochs"] for probe in (run, longer)]
+    assert epochs[1] == round(epochs[0] * 65 / 35)
+
+
+def test_a_preset_says_nothing_to_a_notebook_about_parameters_it_has_not() -> None:
+    settings: dict[str, dict[str, Any]] = {"all": {"lr": 1.0, "epochs": 1, "seed": 3}, "inspect": {"power": 4}}
+    preset = Preset(description="", set={"cifar10": settings})
+    found = preset.parameters(SuiteRun(notebook="inspect"), "nin4")
+    assert found == {"dataset": "cifar10", "seed": 3, "power": 4}
+
+
+def test_a_preset_says_to_an_arch_what_is_for_its_benchmark() -> None:
+    settings: dict[str, Any] = {"cifar10": {"all": {"lr": 1.0}}, "imagenet": {"pretrain": {"lr": 2.0}}}
+    preset = Preset(description="", set=settings)
+    run = SuiteRun(notebook="pretrain")
+    found = {arch: preset.parameters(run, arch) for arch in ("nin3", "alexnet")}
+    assert found == {"nin3": {"dataset": "cifar10", "lr": 1.0}, "alexnet": {"dataset": "imagenet", "lr": 2.0}}
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "expected"),
+    [
+        (None, None, ("drawn", 64)),
+        (None, "imagefolder:/photos", ("imagefolder:/photos", None)),  # the size was chosen for the drawings
+        (None, "drawn", ("drawn", 64)),
+        ("places205", None, ("drawn:1", 64)),
+        ("places205", "imagefolder:/photos", ("drawn:1", 64)),  # DATASET is for what the protocol measures on
+        ("shapes", "imagefolder:/photos", ("shapes", 64)),
+        ("imagenet", "imagefolder:/photos", ("imagefolder:/photos", None)),
+    ],
+)
+def test_what_stands_in_for_the_data(own: str | None, asked: str | None, expected: tuple[str, int | None]) -> None:
+    preset = Preset(
+        description="",
+        datasets={"imagenet": "drawn", "places205": "drawn:1"},
+        set={"imagenet": {"all": {"image_size": 64}}},
+    )
+    run = SuiteRun(notebook="pretrain", set={} if own is None else {"dataset": own})
+    found = preset.parameters(run, "alexnet", asked)
+    assert (found["dataset"], found.get("image_size")) == expected
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARK_ARCHS)
+@pytest.mark.parametrize("task", ["rotation", "rotation-instance"])
+def test_the_settings_for_pretraining_hold_for_every_pretext_task(task: str, benchmark: str) -> None:
+    quick = preset_named("quick")
+    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": task}), BENCHMARK_ARCHS[benchmark])
+    assert quick.set[benchmark]["pretrain"].items() <= values.items()
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARK_ARCHS)
+def test_supervised_runs_have_settings_of_their_own(benchmark: str) -> None:
+    quick = preset_named("quick")
+    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": "labels"}), BENCHMARK_ARCHS[benchmark])
+    assert quick.set[benchmark]["pretrain.labels"].items() <= values.items()
+    assert quick.set[benchmark]["pretrain.labels"] != quick.set[benchmark]["pretrain"]
+
+
+@pytest.mark.parametrize("preset", load_presets())
+def test_every_sweep_of_a_preset_ends_with_all_labels(preset: str) -> None:
+    """The last column is runs that table 3 has made."""
+    for values in preset_named(preset).sweeps.values():
+        assert values[-1] is None
+
+
+@pytest.mark.parametrize("preset", load_presets())
+def test_no_preset_asks_for_more_labels_a_class_than_there_are(preset: str) -> None:
+    for run in plan_suite("figure5b", Options(preset=preset)).runs:
+        if isinstance(run.config, TrainingConfig):
+            assert (run.config.labels_per_class or 0) <= (run.config.train_size or 50_000) / 10
