@@ -27,7 +27,8 @@ class PretrainConfig(TrainingConfig):
 
     NIN, "CIFAR-10": batch 128 images (x4 rotated copies), lr 0.1, x0.2 after epochs 30, 60, 80 of 100; random crop 32 after
     padding by 4, flip. AlexNet, "ImageNet and Places205": batch 192 images (x4), lr 0.01, x0.1 after epochs 10 and 20 of 30;
-    random resized crop 224, flip. Reported: the last epoch on the test split.
+    random resized crop 224, flip; task `decoupling`: lr 0.01, 0.001, 1e-4, 1e-5, 1e-4, 1e-5 up to epochs 90, 130, 190, 210,
+    230, 245. Reported: the last epoch on the test split.
     """
 
     stage: ClassVar[str] = "pretrain"

@@ -1,11 +1,18 @@
-"""A pretrain config that trains in a tenth of a second."""
+"""A pretrain config that trains in a tenth of a second, and a trainer of toy tasks."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from rotnet_lib.data.loader import Loader
+from rotnet_lib.training.checkpoints import ResumeState
 from rotnet_lib.training.pretrain import PretrainConfig
+from rotnet_lib.training.task import Task
+from rotnet_lib.training.trainer import Trainer
+from tests.training.toys import light_and_dark
 
 
 @pytest.fixture
@@ -14,3 +21,21 @@ def build(tiny: dict[str, Any]) -> Callable[..., PretrainConfig]:
         return PretrainConfig.build(tiny | {"arch": "nin3"} | parameters)
 
     return config
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Trainer]:
+    def trainer(
+        task: Task,
+        batch_size: int = 8,
+        images: int = 32,
+        tests: int = 20,
+        after_epoch: Callable[[int], None] = lambda epoch: None,
+        **parameters: Any,
+    ) -> Trainer:
+        config = PretrainConfig.build({"epochs": 3, "dataset": "shapes", "device": "cpu"} | parameters)
+        loader = Loader(light_and_dark(images), batch_size, seed=config.seed, augment=config.augment)
+        state = ResumeState(tmp_path / "resume.safetensors")
+        return Trainer(task, loader, light_and_dark(tests, seed=1), config, state, torch.device("cpu"), after_epoch)
+
+    return trainer

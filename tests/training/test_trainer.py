@@ -1,7 +1,7 @@
 """The training loop on a toy task, which it has never heard of."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +11,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rotnet_lib.data.dataset import Split
-from rotnet_lib.data.loader import Batch, Loader
+from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training import trainer as trainer_module
 from rotnet_lib.training.checkpoints import ResumeState
-from rotnet_lib.training.pretrain import PretrainConfig
-from rotnet_lib.training.task import Step, Task
+from rotnet_lib.training.task import Step
 from rotnet_lib.training.trainer import Trainer
+from tests.training.toys import Brightness
 
 CPU = torch.device("cpu")
-
-
-class Brightness(Task):
-    """Tell light images from dark ones by their mean: logistic regression."""
-
-    module: nn.Linear
-    chance: Mapping[str, float] = {"right": 50.0}
-    target_names: Sequence[str] = ("dark", "light")
-
-    def __init__(self) -> None:
-        self.module = nn.Linear(1, 2)
-        nn.init.zeros_(self.module.weight)
-        nn.init.zeros_(self.module.bias)
-        self.calls: list[tuple[bool, bool, int]] = []
-        """(module in training mode, gradients kept, images) of every call."""
-
-    def step(self, batch: Batch) -> Step:
-        self.calls.append((self.module.training, torch.is_grad_enabled(), len(batch)))
-        logits = self.module(batch.images.float().mean(dim=(1, 2, 3), keepdim=False)[:, None] / 128 - 1)
-        return Step(F.cross_entropy(logits, batch.labels), {"right": logits.argmax(1) == batch.labels}, batch.labels)
-
-    def evaluate(self, batch: Batch) -> Step:
-        return self.step(batch)
 
 
 class Guessing(Brightness):
@@ -63,31 +39,6 @@ class Diverging(Brightness):
         step = super().step(batch)
         training = [call for call in self.calls if call[0]]
         return Step(step.loss * self.bad, step.correct, step.targets) if self.module.training and len(training) == 4 else step
-
-
-def light_and_dark(count: int, seed: int = 0) -> Split:
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 2
-    images = rng.integers(0, 128, (count, 8, 8, 3)) + 127 * labels[:, None, None, None]
-    return Split(torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels))
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Trainer]:
-    def trainer(
-        task: Task,
-        batch_size: int = 8,
-        images: int = 32,
-        tests: int = 20,
-        after_epoch: Callable[[int], None] = lambda epoch: None,
-        **parameters: Any,
-    ) -> Trainer:
-        config = PretrainConfig.build({"epochs": 3, "dataset": "shapes", "device": "cpu"} | parameters)
-        loader = Loader(light_and_dark(images), batch_size, seed=config.seed, augment=config.augment)
-        state = ResumeState(tmp_path / "resume.safetensors")
-        return Trainer(task, loader, light_and_dark(tests, seed=1), config, state, CPU, after_epoch)
-
-    return trainer
 
 
 def test_any_task_can_be_learnt(make: Callable[..., Trainer]) -> None:
@@ -164,33 +115,6 @@ def test_training_and_testing_each_have_their_mode(make: Callable[..., Trainer])
     make(task, epochs=2).fit()
     epoch = [(True, True, 8)] * 4 + [(False, False, 20)]
     assert task.calls == epoch * 2
-
-
-class Counting(Brightness):
-    """Notes the epochs as they start, and fails in the third."""
-
-    fails = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started: list[tuple[int, int, int]] = []
-        """(epoch, of how many, calls before it)."""
-
-    def starts_epoch(self, epoch: int, epochs: int) -> None:
-        self.started.append((epoch, epochs, len(self.calls)))
-        if epoch == 2 and self.fails:
-            raise KeyboardInterrupt
-
-
-def test_a_task_is_told_of_every_epoch_before_it_is_trained_also_where_a_run_goes_on(make: Callable[..., Trainer]) -> None:
-    """An epoch is four batches of training and one of testing."""
-    first, second = Counting(), Counting()
-    with pytest.raises(KeyboardInterrupt):
-        make(first, epochs=4).fit()
-    assert first.started == [(0, 4, 0), (1, 4, 5), (2, 4, 10)]
-    second.fails = False
-    make(second, epochs=4).fit()
-    assert second.started == [(2, 4, 0), (3, 4, 5)]
 
 
 def test_test_figures_are_means_over_all_images(make: Callable[..., Trainer]) -> None:
@@ -360,6 +284,33 @@ def test_what_follows_an_epoch_is_done_again_if_its_end_was_not_recorded(
             make(Brightness(), after_epoch=done.append).fit()
     make(Brightness(), after_epoch=done.append).fit()
     assert done == [1, 2, 2, 3]
+
+
+class Counting(Brightness):
+    """Notes the epochs as they start, and fails in the third."""
+
+    fails = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[tuple[int, int, int]] = []
+        """(epoch, of how many, calls before it)."""
+
+    def starts_epoch(self, epoch: int, epochs: int) -> None:
+        self.started.append((epoch, epochs, len(self.calls)))
+        if epoch == 2 and self.fails:
+            raise KeyboardInterrupt
+
+
+def test_a_task_is_told_of_every_epoch_before_it_is_trained_also_where_a_run_goes_on(make: Callable[..., Trainer]) -> None:
+    """An epoch is four batches of training and one of testing."""
+    first, second = Counting(), Counting()
+    with pytest.raises(KeyboardInterrupt):
+        make(first, epochs=4).fit()
+    assert first.started == [(0, 4, 0), (1, 4, 5), (2, 4, 10)]
+    second.fails = False
+    make(second, epochs=4).fit()
+    assert second.started == [(2, 4, 0), (3, 4, 5)]
 
 
 # --- By target ---

@@ -1,0 +1,42 @@
+"""A toy task and its images."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from rotnet_lib.data.dataset import Split
+from rotnet_lib.data.loader import Batch
+from rotnet_lib.training.task import Step, Task
+
+
+class Brightness(Task):
+    """Tell light images from dark ones by their mean: logistic regression."""
+
+    module: nn.Linear
+    chance: Mapping[str, float] = {"right": 50.0}
+    target_names: Sequence[str] = ("dark", "light")
+
+    def __init__(self) -> None:
+        self.module = nn.Linear(1, 2)
+        nn.init.zeros_(self.module.weight)
+        nn.init.zeros_(self.module.bias)
+        self.calls: list[tuple[bool, bool, int]] = []
+        """(module in training mode, gradients kept, images) of every call."""
+
+    def step(self, batch: Batch) -> Step:
+        self.calls.append((self.module.training, torch.is_grad_enabled(), len(batch)))
+        logits = self.module(batch.images.float().mean(dim=(1, 2, 3), keepdim=False)[:, None] / 128 - 1)
+        return Step(F.cross_entropy(logits, batch.labels), {"right": logits.argmax(1) == batch.labels}, batch.labels)
+
+    def evaluate(self, batch: Batch) -> Step:
+        return self.step(batch)
+
+
+def light_and_dark(count: int, seed: int = 0) -> Split:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    images = rng.integers(0, 128, (count, 8, 8, 3)) + 127 * labels[:, None, None, None]
+    return Split(torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels))
