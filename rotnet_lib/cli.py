@@ -119,12 +119,12 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     """One run of NOTEBOOK (pretrain, probe, inspect, pu_weights ...) into its directory below `runs`, with its report."""
     import yaml
 
-    from rotnet_lib.protocols import KIND
     from rotnet_lib.report.index import write_index
-    from rotnet_lib.runs import REPORT
-    from rotnet_lib.stage import directory_of, fingerprint_of
-    from rotnet_lib.suites.execute import execute as execute_notebook
-    from rotnet_lib.suites.stages import STAGES
+    from rotnet_lib.runs.directory import REPORT
+    from rotnet_lib.runs.protocols import KIND
+    from rotnet_lib.stages.register import STAGES
+    from rotnet_lib.stages.train import directory_of, fingerprint_of
+    from rotnet_lib.suites.run_notebook import execute as execute_notebook
     from rotnet_lib.suites.suite import SuiteRun, preset_named
 
     schema = STAGES[notebook]
@@ -154,8 +154,8 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
 @click.argument("parent", type=int)
 def execute(plan: Path, name: str, parent: int) -> None:
     """One run of a plan, as the process PARENT, Snakemake, calls it; it does not outlive that."""
-    from rotnet_lib.processes import end_with_parent
-    from rotnet_lib.suites.execute import execute as execute_notebook
+    from rotnet_lib.suites.run_notebook import execute as execute_notebook
+    from rotnet_lib.watchdog import end_with_parent
 
     end_with_parent(parent)
     document = json.loads(plan.read_text())

@@ -9,11 +9,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from rotnet_lib import __version__, provenance
+from rotnet_lib import __version__
 from rotnet_lib.data import open_source
 from rotnet_lib.data.source import DATASETS, cache_root, data_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import NOTEBOOKS
+from rotnet_lib.runs import provenance
 
 _OPTIONAL = {
     "detectron2": ("VOC detection with engine=detectron2; torchvision's engine needs none of it", "make detectron2"),

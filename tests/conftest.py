@@ -12,8 +12,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the ker
 import torch
 
 from rotnet_lib.data.dataset import Dataset, load_dataset
-from rotnet_lib.runs import RunDirectory
-from rotnet_lib.training.pretrain import PretrainConfig, pretrain
+from rotnet_lib.runs.directory import RunDirectory
+from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 
 torch.set_num_threads(1)
 

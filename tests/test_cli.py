@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from rotnet_lib.cli import main
-from rotnet_lib.runs import METRICS, PARAMETERS
+from rotnet_lib.runs.directory import METRICS, PARAMETERS
 from rotnet_lib.suites.plan import Options, make_plan
 from rotnet_lib.suites.suite import load_collection, preset_named, suite_names
 
@@ -30,7 +30,7 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: Any, **options: Any) -> None:
         raise AssertionError(f"started: {arguments} {options}")
 
-    monkeypatch.setattr("rotnet_lib.suites.execute.execute", refuse)
+    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", refuse)
     monkeypatch.setattr("rotnet_lib.suites.engine.reproduce", refuse)
 
 
@@ -224,7 +224,7 @@ def test_arguments_behind_the_dashes_go_to_snakemake(monkeypatch: pytest.MonkeyP
 
 def test_run_hands_the_whole_config_to_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
-    monkeypatch.setattr("rotnet_lib.suites.execute.execute", lambda *arguments: given.extend(arguments))
+    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", lambda *arguments: given.extend(arguments))
     result = rotnet("run", "pretrain", "--preset", "quick", "-p", "epochs", "2", "-p", "task_options", "{angles: [0, 180]}")
     assert result.exit_code == 0, result.output
     notebook, parameters, directory = given
@@ -239,7 +239,7 @@ def test_run_hands_the_whole_config_to_the_notebook(monkeypatch: pytest.MonkeyPa
 
 def test_run_takes_the_presets_values_for_the_task_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
-    monkeypatch.setattr("rotnet_lib.suites.execute.execute", lambda *arguments: given.append(arguments[1]))
+    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", lambda *arguments: given.append(arguments[1]))
     rotnet("run", "pretrain", "--preset", "quick", "-p", "task", "labels")
     suite = {run.key: run.config.model_dump() for run in make_plan("table3", Options(preset="quick")).runs}
     assert given[0]["epochs"] == suite["supervised"]["epochs"]
@@ -262,7 +262,7 @@ LINEAR = ["-p", "classifier", "linear", "-p", "layer", "conv1,conv2,conv3,conv4,
 def test_run_takes_the_presets_values_for_an_alexnet(arguments: list[str], key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the benchmark of the arch, which is told or that of the backbone's run: the same run as the suite's."""
     given: list[Any] = []
-    monkeypatch.setattr("rotnet_lib.suites.execute.execute", lambda *arguments: given.extend(arguments))
+    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", lambda *arguments: given.extend(arguments))
     runs = {run.key: run for run in make_plan("table5", Options(preset="quick")).runs}
     rotnet_run = runs["rotnet"].directory.path
     rotnet_run.mkdir(parents=True)

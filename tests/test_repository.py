@@ -17,8 +17,8 @@ from packaging.utils import canonicalize_name
 
 import rotnet_lib
 from rotnet_lib.cli import main
+from rotnet_lib.stages.register import STAGES
 from rotnet_lib.suites.overrides import parse_overrides
-from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.suite import collection_names, load_collection, load_presets, load_suite, suite_names
 
 ROOT = Path(__file__).parents[1]

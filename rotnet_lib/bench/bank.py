@@ -4,15 +4,15 @@ import torch
 
 from rotnet_lib.bench.timing import seconds_each
 from rotnet_lib.bench.training import measure, random_data
-from rotnet_lib.config import TrainingConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.pretext import Decoupling
 from rotnet_lib.pretext.memory_bank import MemoryBank
-from rotnet_lib.provenance import device_name
+from rotnet_lib.runs.config import TrainingConfig
+from rotnet_lib.runs.provenance import device_name
+from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task
 from rotnet_lib.training.devices import select_device
-from rotnet_lib.training.pretrain import PretrainConfig, pretext_task
 
 
 def report(seconds: float, *, arch: str, width: float) -> str:

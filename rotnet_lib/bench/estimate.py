@@ -7,20 +7,20 @@ import torch
 
 from rotnet_lib.bench.loading import LoadingRates, loading_rates
 from rotnet_lib.bench.training import TrainingRates, measure, random_data
-from rotnet_lib.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.folds import Fold
+from rotnet_lib.data.pool import worker_count
 from rotnet_lib.data.source import DATASETS
-from rotnet_lib.data.workers import worker_count
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.backbone_config import RANDOM
-from rotnet_lib.evaluation.classifier_config import ClassifierConfig
 from rotnet_lib.evaluation.classifier_task import ClassifierTask
-from rotnet_lib.evaluation.finetune import FinetuneConfig
-from rotnet_lib.provenance import device_name
+from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
+from rotnet_lib.runs.provenance import device_name
+from rotnet_lib.stages.backbone_config import RANDOM
+from rotnet_lib.stages.classifier_config import ClassifierConfig
+from rotnet_lib.stages.finetune import FinetuneConfig
+from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task
 from rotnet_lib.suites.plan import Options, PlannedRun, make_plan
 from rotnet_lib.training.devices import select_device
-from rotnet_lib.training.pretrain import PretrainConfig, pretext_task
 from rotnet_lib.training.task import Task
 
 

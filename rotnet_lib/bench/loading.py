@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from rotnet_lib.data.augment import Augment
-from rotnet_lib.data.decoding import decode_bytes, read_bytes
+from rotnet_lib.data.decode_fast import decode_bytes, read_bytes
 from rotnet_lib.data.listing import Listing, list_images
 from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.stream import StreamedSplit
-from rotnet_lib.data.workers import in_workers, worker_count
-from rotnet_lib.provenance import cpu_name
+from rotnet_lib.runs.provenance import cpu_name
 
 SIDE, SIZE, BATCH = 256, 224, 192
 """Of ImageNet's protocol (docs/protocol.md): pixels of the files' shorter side and of a crop, images a batch."""

@@ -10,15 +10,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from rotnet_lib.bench.timing import matmul_rate, seconds_each
-from rotnet_lib.config import TrainingConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.split import Split
-from rotnet_lib.provenance import device_name
+from rotnet_lib.runs.config import TrainingConfig
+from rotnet_lib.runs.provenance import device_name
+from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task
 from rotnet_lib.training.checkpoints import ResumeState
 from rotnet_lib.training.devices import autocast, select_device
-from rotnet_lib.training.pretrain import PretrainConfig, pretext_task
 from rotnet_lib.training.task import Task
 from rotnet_lib.training.trainer import Trainer
 

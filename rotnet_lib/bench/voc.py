@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
+from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.voc.sets import open_voc
 from rotnet_lib.data.voc.split import VocSplit
-from rotnet_lib.data.workers import in_workers, worker_count
-from rotnet_lib.provenance import cpu_name
+from rotnet_lib.runs.provenance import cpu_name
 
 SCENES, SIDE = 5000, 256
 """How many drawn scenes are read, and the longer side of each in pixels."""

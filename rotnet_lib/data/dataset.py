@@ -8,8 +8,8 @@ import psutil
 import torch
 
 from rotnet_lib.data import colours
+from rotnet_lib.data.cache import decoded
 from rotnet_lib.data.damage import MAX_DAMAGED, Damage
-from rotnet_lib.data.decoded import decoded
 from rotnet_lib.data.listing import SPLITS, Listing, SplitName
 from rotnet_lib.data.shrink import shrunk
 from rotnet_lib.data.source import DATASETS, Source, Statistics

@@ -12,11 +12,11 @@ import torch
 from tqdm import tqdm
 
 from rotnet_lib.data.damage import Damage
-from rotnet_lib.data.decoding import Damaged, decode_bytes, read_bytes, resize
-from rotnet_lib.data.images import DamagedImage, resized
+from rotnet_lib.data.decode import DamagedImage, resized
+from rotnet_lib.data.decode_fast import Damaged, decode_bytes, read_bytes, resize
 from rotnet_lib.data.listing import Listing, SplitName, fingerprint
+from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.source import cache_root
-from rotnet_lib.data.workers import in_workers, worker_count
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import replacing, write_text
 

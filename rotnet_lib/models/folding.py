@@ -9,7 +9,7 @@ from torch import nn
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.models.execution import calls
+from rotnet_lib.models.layer_order import calls
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import nn
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.models.execution import calls
+from rotnet_lib.models.layer_order import calls
 
 _ROUNDS = 10
 _CLOSE = 0.01

@@ -12,7 +12,7 @@ from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.pretext.memory_bank import MemoryBank
 from rotnet_lib.pretext.rotation import Rotation
-from rotnet_lib.training.parallel import of_all_processes
+from rotnet_lib.training.collectives import of_all_processes
 
 _MOST_OF_ALL = 200_000
 """Images among which the full softmax is taken at most: a batch of 192 then has 154 MB of scores, several times over."""

@@ -12,9 +12,9 @@ from typing import Any, Self
 import torch
 from torch import nn
 
-from rotnet_lib.config import ImagesConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.runs.config import ImagesConfig
 from rotnet_lib.training.checkpoints import load_tensors, save_tensors
 
 CHOICE = ("dataset", "train_size", "image_size", "crop_pct", "grey", "stream", "shrink")

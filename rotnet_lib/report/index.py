@@ -7,7 +7,7 @@ from typing import Any
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.report.fragments import fragment, style
-from rotnet_lib.runs import PLAN, REPORT, RunDirectory, all_runs, now
+from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory, all_runs, now
 
 
 def write_index(root: Path) -> Path:

@@ -8,7 +8,7 @@ from rotnet_lib.files import write_text
 from rotnet_lib.report.cells import Cell
 from rotnet_lib.report.fragments import fragment, style
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
-from rotnet_lib.runs import PLAN, REPORT, now
+from rotnet_lib.runs.directory import PLAN, REPORT, now
 
 
 def write_overview(directory: Path, title: str, suites: list[Path]) -> Path:

@@ -5,8 +5,8 @@ import seaborn as sns
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from rotnet_lib.evaluation.pu_weights import PuOutcome
 from rotnet_lib.report.inspection_plots import picture_rows
+from rotnet_lib.stages.pu_weights import PuOutcome
 
 _BINS = 25
 _BARS = 40

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from rotnet_lib.data.listing import SplitName
 from rotnet_lib.report.fragments import fragment
-from rotnet_lib.runs import RunResult
+from rotnet_lib.runs.directory import RunResult
 
 
 def run_summary(result: RunResult, notes: Sequence[str] = (), split: SplitName = "test") -> HTML:

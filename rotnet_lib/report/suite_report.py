@@ -11,7 +11,6 @@ import pandas as pd
 from IPython.display import HTML
 from pydantic import Field
 
-from rotnet_lib.config import EXECUTION, StageConfig
 from rotnet_lib.data.dataset import GREY
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.voc.sets import VOC_SETS
@@ -24,7 +23,8 @@ from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.verdicts import extremes, highest_of
-from rotnet_lib.runs import HISTORY, PLAN, REPORT, RunDirectory, RunResult
+from rotnet_lib.runs.config import EXECUTION, StageConfig
+from rotnet_lib.runs.directory import HISTORY, PLAN, REPORT, RunDirectory, RunResult
 from rotnet_lib.training.schedules import epochs_after
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rotnet_lib.evaluation.voc.detections import Example
+from rotnet_lib.voc.detection_scores import Example
 
 _DPI = 80
 _PANEL = 2.5

@@ -12,16 +12,16 @@ from typing import Any, TextIO
 
 import torch
 
-from rotnet_lib.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.voc.config import VocConfig
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
 from rotnet_lib.report.overview import write_overview
-from rotnet_lib.runs import PLAN, REPORT
-from rotnet_lib.stage import load_data
-from rotnet_lib.suites.execute import execute
+from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
+from rotnet_lib.runs.directory import PLAN, REPORT
+from rotnet_lib.stages.train import load_data
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
+from rotnet_lib.suites.run_notebook import execute
+from rotnet_lib.voc.config import VocConfig
 
 _MARKER = ".made"
 """The empty file by which Snakemake knows a run as made; what counts is the run's `metrics.json`."""

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.suites.stages import STAGES
+from rotnet_lib.stages.register import STAGES
 from rotnet_lib.suites.suite import SuiteRun
 
 DECIDED = frozenset({"seed", "runs", "backbone", "layer", "fold", "pu_weights", "others", "compare"})

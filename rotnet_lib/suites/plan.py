@@ -9,19 +9,18 @@ from typing import Any
 
 import torch
 
-from rotnet_lib.config import ImagesConfig, RunConfig
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.voc.sets import VOC_SETS
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.evaluation.pu_weights import PuWeightsConfig
-from rotnet_lib.evaluation.voc.config import VocConfig
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
-from rotnet_lib.protocols import published
-from rotnet_lib.runs import PLAN, RunDirectory
-from rotnet_lib.stage import directory_of, fingerprint_of
+from rotnet_lib.runs.config import ImagesConfig, RunConfig
+from rotnet_lib.runs.directory import PLAN, RunDirectory
+from rotnet_lib.runs.protocols import published
+from rotnet_lib.stages.pu_weights import PuWeightsConfig
+from rotnet_lib.stages.register import STAGES
+from rotnet_lib.stages.train import directory_of, fingerprint_of
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
-from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.suite import (
     Collection,
     Preset,
@@ -32,6 +31,7 @@ from rotnet_lib.suites.suite import (
     load_suite,
     preset_named,
 )
+from rotnet_lib.voc.config import VocConfig
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.evaluation.backbone_config import UNTRAINED
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.pretext import TASKS
-from rotnet_lib.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, published, recipes
 from rotnet_lib.report.published import published_table
-from rotnet_lib.suites.stages import STAGES
+from rotnet_lib.runs.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, published, recipes
+from rotnet_lib.stages.backbone_config import UNTRAINED
+from rotnet_lib.stages.register import STAGES
 from rotnet_lib.suites.sweeps import expand
 
 _PRESETS = "presets"

@@ -4,9 +4,9 @@ import os
 
 import torch
 
-from rotnet_lib.config import RunConfig
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.training import parallel
+from rotnet_lib.runs.config import RunConfig
+from rotnet_lib.training import collectives
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -17,7 +17,7 @@ def autocast(device: torch.device) -> torch.autocast:
 def select_device(config: RunConfig) -> torch.device:
     """The device a config asks for, with its number of threads and matmul precision set.
 
-    Of several processes on one machine (see `parallel`), each has the GPU of its local number, and they share the threads.
+    Of several processes on one machine (see `collectives`), each has the GPU of its local number, and they share the threads.
 
     Raises RotnetError if a GPU is asked for and there is none.
     """
@@ -36,4 +36,4 @@ def select_device(config: RunConfig) -> torch.device:
 
 def _processes_here() -> int:
     """Processes of this training on this machine."""
-    return int(os.environ["LOCAL_WORLD_SIZE"]) if parallel.is_worker() else 1
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if collectives.is_worker() else 1

@@ -2,7 +2,7 @@
 
 import math
 
-from rotnet_lib.config import ScheduleConfig, TrainingConfig
+from rotnet_lib.runs.config import ScheduleConfig, TrainingConfig
 
 _RISE = 0.25
 """Share of a one-cycle schedule in which the rate rises."""

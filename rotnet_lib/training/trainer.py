@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import torch
 from tqdm import tqdm
 
-from rotnet_lib.config import TrainingConfig
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.training import parallel
+from rotnet_lib.runs.config import TrainingConfig
+from rotnet_lib.training import collectives
 from rotnet_lib.training.checkpoints import ResumeState
 from rotnet_lib.training.devices import autocast
 from rotnet_lib.training.schedules import learning_rate
@@ -35,7 +35,7 @@ _Number = TypeVar("_Number", float, torch.Tensor)
 class Trainer:
     """SGD with Nesterov momentum on a task, resumable at every epoch.
 
-    Where several processes train together (see `parallel`), each has one, and they compute what one alone would, up to
+    Where several processes train together (see `collectives`), each has one, and they compute what one alone would, up to
     rounding: every process returns the same history, and the first one writes.
 
     Args:
@@ -66,7 +66,7 @@ class Trainer:
         self.resume = resume
         self.device = device
         self.after_epoch = after_epoch
-        self._task_step = parallel.training_step(task, device)
+        self._task_step = collectives.training_step(task, device)
         if config.compile:
             task.module.compile()
         self.parameters = [p for p in task.module.parameters() if p.requires_grad]
@@ -91,13 +91,13 @@ class Trainer:
             RotnetError: the loss is not finite, or a metric of `task.chance` stays at chance, or the processes' states differ.
         """
         history = self.resume.load(self.task.module, self.optimizer)
-        if len(done_by := set(parallel.gather(len(history)))) > 1:  # they would wait for each other for ever
+        if len(done_by := set(collectives.gather(len(history)))) > 1:  # they would wait for each other for ever
             found = " and ".join(map(str, sorted(done_by)))
             raise RotnetError(f"{self.resume.path} holds {found} epochs, by process: do all nodes see the same folder of runs?")
         done = sum(row["inputs"] for row in history)
         per_epoch = done / len(history) if history else None
         bar: tqdm[Any]
-        first = parallel.is_first()
+        first = collectives.is_first()
         with tqdm(unit=" inputs", unit_scale=True, initial=int(done), mininterval=0.5, smoothing=0.1, disable=not first) as bar:
             if per_epoch:
                 bar.total = int(per_epoch * self.config.epochs)
@@ -127,7 +127,7 @@ class Trainer:
     def _train_epoch(self, epoch: int, bar: "tqdm[Any]") -> dict[str, float]:
         self.task.module.train()
         steps = len(self.loader)
-        _, processes = parallel.share()
+        _, processes = collectives.share()
         sums = _Sums()
         begin = shown = time.perf_counter()
         rate = 0.0
@@ -146,7 +146,7 @@ class Trainer:
                     bar.set_postfix_str(f"epoch {epoch + 1}/{self.config.epochs}, loss {loss:.3f}", refresh=False)
         inputs, means = sums.over_processes("train")
         _check_finite(means["train_loss"], epoch, steps - 1)
-        seconds = parallel.gather(time.perf_counter() - begin)[0]
+        seconds = collectives.gather(time.perf_counter() - begin)[0]
         return {
             "epoch": epoch + 1,
             "lr": rate,
@@ -167,7 +167,7 @@ class Trainer:
                 for metric, correct in step.correct.items():
                     asked[metric] = asked.get(metric, 0) + targets.bincount(minlength=len(names))
                     right[metric] = right.get(metric, 0) + targets[correct.cpu()].bincount(minlength=len(names))
-        right, asked = (_added_up(parallel.gather(counts)) for counts in (right, asked))
+        right, asked = (_added_up(collectives.gather(counts)) for counts in (right, asked))
         return {
             metric: {
                 name: 100 * hits / n for name, hits, n in zip(names, found.tolist(), asked[metric].tolist(), strict=True) if n
@@ -185,7 +185,7 @@ class Trainer:
     @torch.inference_mode()
     def _test_steps(self) -> Generator[Step, None, None]:
         self.task.module.eval()
-        with closing(ordered_batches(self.test, share=parallel.share())) as batches:
+        with closing(ordered_batches(self.test, share=collectives.share())) as batches:
             for batch in batches:
                 with autocast(self.device):
                     step = self.task.evaluate(batch)
@@ -223,7 +223,7 @@ class _Sums:
 
     def over_processes(self, prefix: str) -> tuple[int, dict[str, float]]:
         """The inputs of all processes, and over them `<prefix>_loss`, its terms, and `<prefix>_<metric>` in percent."""
-        parts = parallel.gather((self.inputs, {name: total.item() for name, total in self._totals.items()}))
+        parts = collectives.gather((self.inputs, {name: total.item() for name, total in self._totals.items()}))
         inputs = sum(count for count, _ in parts)
         totals = _added_up([own for _, own in parts])
         scale = {name: 1.0 if name.startswith("loss") else 100.0 for name in totals}

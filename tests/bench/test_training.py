@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rotnet_lib.bench.training import measure, random_data, report
-from rotnet_lib.training.pretrain import PretrainConfig, pretext_task
+from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rotnet_lib.data import Split, decoded, load_dataset, open_source
+from rotnet_lib.data import Split, cache, load_dataset, open_source
 from rotnet_lib.data.listing import SplitName
 from rotnet_lib.data.source import DATASETS, Source, cache_root, data_root
 from rotnet_lib.errors import RotnetError
@@ -303,7 +303,7 @@ def test_decoding_stops_at_an_interrupt_without_a_half_written_cache(toy: type[T
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(decoded.safetensors.numpy, "save_file", interrupted)
+        patch.setattr(cache.safetensors.numpy, "save_file", interrupted)
         with pytest.raises(KeyboardInterrupt):
             load_dataset("toy")
     assert list(cache_root().iterdir()) == []

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rotnet_lib.data import decoded, load_dataset, open_source
+from rotnet_lib.data import cache, load_dataset, open_source
 
 Folder = Callable[..., Path]
 MessageOf = Callable[[Callable[[], object]], str]
@@ -70,7 +70,7 @@ def test_an_image_moved_to_the_other_split_is_noticed(tmp_path: Path, folder: Fo
 def test_a_second_look_reads_the_cache(tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     root = folder(tmp_path, train={"cat": 3, "dog": 1}, test={"cat": 1, "dog": 1})
     first = load_dataset(f"imagefolder:{root}")
-    monkeypatch.setattr(decoded, "decode_all", None)
+    monkeypatch.setattr(cache, "decode_all", None)
     second = load_dataset(f"imagefolder:{root}")
     assert torch.equal(first.train.images, second.train.images)
     assert first.train.labels.tolist() == second.train.labels.tolist() == [0, 0, 0, 1]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from rotnet_lib.data import listing
 from rotnet_lib.data.damage import Damage
-from rotnet_lib.data.images import decode_all
+from rotnet_lib.data.decode import decode_all
 from rotnet_lib.data.listing import Listing, fingerprint, list_images
 
 Folder = Callable[..., Path]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from rotnet_lib.data.augment import Augment
 from rotnet_lib.data.damage import Damage
-from rotnet_lib.data.images import decode_all
+from rotnet_lib.data.decode import decode_all
 from rotnet_lib.data.listing import Listing, list_images
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.data.split import Split

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.probe import ProbeConfig, probe
 from rotnet_lib.evaluation.views import Combine, Views, view_features
 from rotnet_lib.models import Backbone, make_backbone
-from rotnet_lib.runs import MODEL
+from rotnet_lib.runs.directory import MODEL
 from rotnet_lib.seeds import seeded
+from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.training.checkpoints import load_tensors
 
 LAYERS = ("conv1", "conv2")

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from rotnet_lib.paths import NOTEBOOKS
-from rotnet_lib.runs import METRICS, NOTEBOOK, REPORT, RunDirectory, all_runs
+from rotnet_lib.runs.directory import METRICS, NOTEBOOK, REPORT, RunDirectory, all_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,21 +10,21 @@ import papermill
 import pytest
 from pydantic_core import to_jsonable_python
 
-from rotnet_lib.config import StageConfig, TrainingConfig
-from rotnet_lib.evaluation.backbone_config import BackboneConfig
-from rotnet_lib.evaluation.finetune import FinetuneConfig
-from rotnet_lib.evaluation.inspection import InspectConfig
-from rotnet_lib.evaluation.probe import ProbeConfig
-from rotnet_lib.evaluation.pu_weights import PuWeightsConfig
-from rotnet_lib.evaluation.voc.classification import ClassificationConfig
-from rotnet_lib.evaluation.voc.config import VocConfig
-from rotnet_lib.evaluation.voc.detection import DetectionConfig
-from rotnet_lib.evaluation.voc.segmentation import SegmentationConfig
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.suite_report import ReportConfig
+from rotnet_lib.runs.config import StageConfig, TrainingConfig
+from rotnet_lib.stages.backbone_config import BackboneConfig
+from rotnet_lib.stages.finetune import FinetuneConfig
+from rotnet_lib.stages.inspection import InspectConfig
+from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.stages.probe import ProbeConfig
+from rotnet_lib.stages.pu_weights import PuWeightsConfig
+from rotnet_lib.stages.register import STAGES
 from rotnet_lib.suites.plan import Options, plan_suite
-from rotnet_lib.suites.stages import STAGES
-from rotnet_lib.training.pretrain import PretrainConfig
+from rotnet_lib.voc.classification import ClassificationConfig
+from rotnet_lib.voc.config import VocConfig
+from rotnet_lib.voc.detection import DetectionConfig
+from rotnet_lib.voc.segmentation import SegmentationConfig
 
 CONFIGS: dict[str, type[StageConfig]] = {
     schema.stage: schema

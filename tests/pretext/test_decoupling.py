@@ -14,10 +14,10 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import make_backbone
 from rotnet_lib.pretext import Decoupling
 from rotnet_lib.pretext.pu import Plausibility
-from rotnet_lib.runs import MODEL, RunDirectory
+from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
+from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.training.checkpoints import load_network, load_tensors
-from rotnet_lib.training.pretrain import PretrainConfig, pretrain
 from tests.pretext.banks import remember_all
 from tests.training.weights import killed, same_weights
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from rotnet_lib.data import Batch, Dataset
 from rotnet_lib.models import Backbone, Network
 from rotnet_lib.pretext.task import TASKS, PretextTask
-from rotnet_lib.training.pretrain import PretrainConfig, pretrain
+from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.training.task import Step
 
 README = Path(__file__).resolve().parents[2] / "README.md"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rotnet_lib.data import decoding
+from rotnet_lib.data import decode_fast
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.models import make_backbone
@@ -31,12 +31,12 @@ def test_the_rotated_copies_of_an_image_cost_one_decode(folder: Path, monkeypatc
     data = load_dataset(f"imagefolder:{folder}", stream=True, workers=0)
     rotation = Rotation(make_backbone("nin3", width=0.05, mean=data.mean, std=data.std), data, Rotation.Options())
     decoded = []
-    original = decoding.decode_bytes
+    original = decode_fast.decode_bytes
 
     def counted(content: np.ndarray) -> torch.Tensor:
         decoded.append(content)
         return original(content)
 
-    monkeypatch.setattr(decoding, "decode_bytes", counted)
+    monkeypatch.setattr(decode_fast, "decode_bytes", counted)
     inputs = sum(rotation.step(batch).inputs for batch in Loader(data.train, 6, seed=0, augment="resized-crop").epoch(0))
     assert (inputs, len(decoded)) == (4 * 12, 12)

@@ -15,7 +15,7 @@ from rotnet_lib.data.loader import Loader, ordered_batches
 from rotnet_lib.models import Backbone, make_backbone
 from rotnet_lib.pretext import Rotation
 from rotnet_lib.pretext.pu import Plausibility
-from rotnet_lib.runs import RunDirectory
+from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.seeds import seeded
 
 RIGHT_ANGLES = (0, 90, 180, 270)

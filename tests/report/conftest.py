@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-from rotnet_lib.config import RunConfig
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
-from rotnet_lib.runs import HISTORY, METRICS, NOTEBOOK, DataRecord, Metric, RunResult, TrainingRecord
-from rotnet_lib.stage import fingerprint_of
+from rotnet_lib.runs.config import RunConfig
+from rotnet_lib.runs.directory import HISTORY, METRICS, NOTEBOOK, DataRecord, Metric, RunResult, TrainingRecord
+from rotnet_lib.stages.train import fingerprint_of
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, plan_suite
 
 matplotlib.use("agg")  # not by the environment, which kernels inherit: their pictures would be gone

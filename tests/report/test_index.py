@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from rotnet_lib.report.index import write_index
-from rotnet_lib.runs import METRICS, REPORT
+from rotnet_lib.runs.directory import METRICS, REPORT
 
 
 def index_of(root: Path) -> BeautifulSoup:

@@ -8,7 +8,7 @@ from bs4 import BeautifulSoup
 
 from rotnet_lib.report.index import write_index
 from rotnet_lib.report.overview import write_overview
-from rotnet_lib.runs import REPORT
+from rotnet_lib.runs.directory import REPORT
 from rotnet_lib.suites.plan import CollectionPlan, Options, make_plan
 
 

@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from rotnet_lib.report.run_report import describe_differences, loss_curves, plain, run_summary, target_bars, training_curves
-from rotnet_lib.runs import Metric, RunResult
+from rotnet_lib.runs.directory import Metric, RunResult
 
 
 def text(result: RunResult) -> str:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rotnet_lib.data.voc.objects import Objects
-from rotnet_lib.evaluation.voc.detections import Example, Found
 from rotnet_lib.report.voc_pictures import detections_figure
+from rotnet_lib.voc.detection_scores import Example, Found
 
 
 def example(name: str = "000001", image: np.ndarray | None = None) -> Example:

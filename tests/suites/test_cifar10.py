@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from rotnet_lib.evaluation.finetune import finetune
-from rotnet_lib.evaluation.inspection import inspect_backbone
-from rotnet_lib.evaluation.probe import probe
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
-from rotnet_lib.runs import PLAN, REPORT, RunDirectory
+from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory
+from rotnet_lib.stages.finetune import finetune
+from rotnet_lib.stages.inspection import inspect_backbone
+from rotnet_lib.stages.probe import probe
 from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan
 from rotnet_lib.suites.suite import load_collection
 
@@ -57,7 +57,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    from rotnet_lib.training.pretrain import pretrain
+    from rotnet_lib.stages.pretrain import pretrain
 
     folder = tmp_path_factory.mktemp("cifar10")
     own = {"ROTNET_DATA": str(folder / "data"), "ROTNET_CACHE": str(folder / "cache")}

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.finetune import finetune
-from rotnet_lib.evaluation.probe import probe
-from rotnet_lib.evaluation.pu_weights import weigh_copies
 from rotnet_lib.report.answers import answers
 from rotnet_lib.report.published import published_table
 from rotnet_lib.report.suite_plots import picture
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.stages.finetune import finetune
+from rotnet_lib.stages.pretrain import pretrain
+from rotnet_lib.stages.probe import probe
+from rotnet_lib.stages.pu_weights import weigh_copies
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, make_plan, plan_suite
 from rotnet_lib.suites.suite import load_collection, load_presets, load_suite
-from rotnet_lib.training.pretrain import pretrain
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
 

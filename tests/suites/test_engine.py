@@ -22,12 +22,12 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from rotnet_lib.evaluation.probe import ProbeConfig, probe
 from rotnet_lib.report.published import published_table
-from rotnet_lib.runs import HISTORY, METRICS, MODEL, NOTEBOOK, REPORT, RESUME, RunDirectory
+from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, NOTEBOOK, REPORT, RESUME, RunDirectory
+from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
+from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.training.checkpoints import load_tensors
-from rotnet_lib.training.pretrain import PretrainConfig, pretrain
 
 TINY = "width=0.05 train_size=100 test_size=50 epochs=1 batch_size=32 pretrain.batch_size=16 device=cpu"
 DIVERGING = f"{TINY} rotnet-conv.lr=1e30"

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from rotnet_lib.config import ImagesConfig
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs import REPORT
-from rotnet_lib.stage import load_data
+from rotnet_lib.runs.config import ImagesConfig
+from rotnet_lib.runs.directory import REPORT
+from rotnet_lib.stages.train import load_data
 from rotnet_lib.suites.engine import _resources, one_at_a_time, prepare_data, reproduce
 from rotnet_lib.suites.plan import Options, make_plan
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from rotnet_lib.config import RunConfig
-from rotnet_lib.evaluation.probe import probe
 from rotnet_lib.report.published import published_table
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.runs.config import RunConfig
+from rotnet_lib.stages.pretrain import pretrain
+from rotnet_lib.stages.probe import probe
 from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan, plan_suite
 from rotnet_lib.suites.suite import load_collection
-from rotnet_lib.training.pretrain import pretrain
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
 

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.pu import CHOICE
-from rotnet_lib.runs import METRICS
+from rotnet_lib.runs.directory import METRICS
+from rotnet_lib.stages.register import STAGES
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite
-from rotnet_lib.suites.stages import STAGES
 from rotnet_lib.suites.suite import Suite, load_presets, load_suite, preset_named, suite_names
 
 

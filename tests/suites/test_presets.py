@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from rotnet_lib.config import TrainingConfig
-from rotnet_lib.evaluation.voc.config import VocConfig
+from rotnet_lib.runs.config import TrainingConfig
+from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.suite import Preset, SuiteRun, load_presets, preset_named, suite_names
-from rotnet_lib.training.pretrain import PretrainConfig
+from rotnet_lib.voc.config import VocConfig
 
 BENCHMARK_ARCHS = {"cifar10": "nin4", "imagenet": "alexnet"}
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rotnet_lib.config import RunConfig, TrainingConfig
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.published import published_table, source
+from rotnet_lib.runs.config import RunConfig, TrainingConfig
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.suites.suite import (
     SuiteCell,

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.backbone_config import UNTRAINED
+from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.suites.suite import (
     Preset,
     Suite,

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.voc.classification import classify
-from rotnet_lib.evaluation.voc.detection import detect
-from rotnet_lib.evaluation.voc.segmentation import segment
 from rotnet_lib.report.published import published_table
 from rotnet_lib.report.suite_plots import picture
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.stages.pretrain import pretrain
 from rotnet_lib.suites.engine import prepare_data
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite
-from rotnet_lib.training.pretrain import pretrain
+from rotnet_lib.voc.classification import classify
+from rotnet_lib.voc.detection import detect
+from rotnet_lib.voc.segmentation import segment
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
 TRAINED = ["ImageNet labels", "Random", "Random rescaled (Kraehenbuehl et al., 2015)", "RotNet"]

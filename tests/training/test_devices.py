@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.training import parallel
+from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.training import collectives
 from rotnet_lib.training.devices import select_device
-from rotnet_lib.training.pretrain import PretrainConfig
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_threads_are_set_if_asked_for() -> None:
 
 @pytest.mark.parametrize(("threads", "own"), [(7, 3), (1, 1)])
 def test_processes_on_one_machine_share_the_threads(threads: int, own: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "is_worker", lambda: True)
+    monkeypatch.setattr(collectives, "is_worker", lambda: True)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     select_device(PretrainConfig.build({"device": "cpu", "threads": threads}))
     assert torch.get_num_threads() == own

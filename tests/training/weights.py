@@ -10,7 +10,7 @@ import torch
 
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.pretext.task import PretextTask
-from rotnet_lib.runs import RunDirectory
+from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.training.task import Step
 
 

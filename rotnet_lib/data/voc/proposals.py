@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.source import cache_root
 from rotnet_lib.data.voc.once import locked
 from rotnet_lib.data.voc.overlap import iou
 from rotnet_lib.data.voc.split import VocSplit
-from rotnet_lib.data.workers import in_workers, worker_count
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import replacing
 

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.shapes.scenes import KINDS, Scene, scene
 from rotnet_lib.data.voc.folder import CLASSES
 from rotnet_lib.data.voc.split import ANNOTATIONS, IMAGES, MASKS
-from rotnet_lib.data.workers import in_workers, worker_count
 
 SCENES_VERSION = 1
 """Part of the fingerprint: raise it when any scene, its file or its annotation changes. The version of `shapes` is too."""

@@ -1,0 +1,73 @@
+"""A split's images as arrays, decoded once for all runs."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from rotnet_lib.data.damage import Damage
+from rotnet_lib.data.decode import decode_all
+from rotnet_lib.data.listing import Listing, SplitName
+from rotnet_lib.data.source import Source, cache_root
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import replacing
+
+_DAMAGED = "damaged"
+"""Key, in the file's metadata, of the names of the files that were left out."""
+
+Decoded = tuple[np.ndarray, np.ndarray, list[str]]
+
+
+def decoded(
+    name: str,
+    source: Source,
+    split: SplitName,
+    count: int | None,
+    files: Listing | None,
+    damage: Damage | None,
+    shrink: int | None,
+) -> Decoded:
+    """Images (N, R, R, 3) uint8, labels (N,) int64 and the names of damaged files, from the cache if it has them.
+
+    Args:
+        name: of the dataset.
+        source: the dataset.
+        split: which of its splits.
+        count: how many images of a generated dataset.
+        files: the split's, if it is made of files.
+        damage: counts those that cannot be read.
+        shrink: the files are copies of this size.
+    """
+    if not source.cached:
+        return *source.decode(split, count), []
+    extent = count if source.generated else None  # as many as one asks for, so the number is part of what is kept
+    what = (name, source.fingerprint, split, extent, *([shrink] if shrink else []))
+    key = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+    path = cache_root() / f"{name.partition(':')[0]}-{source.side}-{split}-{key}.safetensors"
+    if path.exists():
+        images, labels, damaged = _read(path)
+        if damage:
+            damage.check(damaged)
+        return images, labels, damaged
+    images, labels = decode_all(files, source.side, damage) if files and damage else source.decode(split, count)
+    damaged = damage.names if damage else []
+    try:
+        with replacing(path) as temporary:
+            # Contiguous, since safetensors writes any other array's bytes in the order they happen to lie in memory.
+            arrays = {"images": np.ascontiguousarray(images), "labels": np.ascontiguousarray(labels)}
+            safetensors.numpy.save_file(arrays, temporary, {_DAMAGED: json.dumps(damaged)})
+    except OSError as error:
+        raise RotnetError(f"cannot keep the decoded images in {path.parent}: {error}. Set ROTNET_CACHE.") from None
+    return images, labels, damaged
+
+
+def _read(path: Path) -> Decoded:
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            images, labels = (file.get_tensor(key) for key in ("images", "labels"))
+            return images, labels, json.loads((file.metadata() or {}).get(_DAMAGED, "[]"))
+    except (safetensors.SafetensorError, KeyError, OSError) as error:
+        raise RotnetError(f"the decoded images in {path} are damaged ({error}). Delete that file and run again.") from None

@@ -1,0 +1,26 @@
+"""What a VOC notebook shows of how its backbone was prepared."""
+
+from IPython.display import HTML
+
+from rotnet_lib.report.fragments import fragment
+from rotnet_lib.voc.preparation import PreparationRecord
+
+
+def preparation_summary(record: PreparationRecord) -> HTML:
+    """What was done to the backbone, and each layer's ratio of gradient to weight before and after, for a notebook cell."""
+    return HTML(fragment("preparation.html.j2", sentence=preparation_sentence(record), layers=record.layers))
+
+
+def preparation_sentence(record: PreparationRecord) -> str:
+    """What was done, with the figures it comes down to."""
+    folded = f"Batch norm folded: outputs differ by at most {record.fold_error:.1g} of their spread on {record.images} images; "
+    if not record.layers:
+        return folded + "weights not rescaled."
+    before = _range([layer.before for layer in record.layers])
+    after = _range([layer.after for layer in record.layers])
+    rounds = "1 round" if record.rounds == 1 else f"{record.rounds} rounds"
+    return folded + f"rescaled in {rounds}: ratios of gradient to weight between {after}, before between {before}."
+
+
+def _range(values: list[float]) -> str:
+    return f"{min(values):.3g} and {max(values):.3g}"

@@ -1,0 +1,305 @@
+"""What every stage's config shares. A stage is one notebook; its config is that notebook's parameters, typed.
+
+The notebook's parameters cell, the suite YAML, the command line and the Python API all meet in these classes. Field
+defaults, and `rotnet_lib.runs.protocols` where they depend on the arch, are the published protocol of the stage; what a run
+changes of them is listed in its report.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, model_validator
+from pydantic_core import to_jsonable_python
+
+from rotnet_lib.data.augment import Augment
+from rotnet_lib.data.dataset import open_source
+from rotnet_lib.data.source import DATASETS
+from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.runs.protocols import kind_of, published
+
+EXECUTION: dict[str, JsonValue] = {"role": "execution"}
+EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
+"""Marks of fields, for `json_schema_extra`."""
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+_FACTOR = TypeAdapter(Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)])
+_FACTORS = TypeAdapter(tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...])
+
+
+def _checked(decay: Any) -> Any:
+    """A number or a list, each held to its own limits; the union alone would tell what is wrong once for each of the two."""
+    return (_FACTORS if isinstance(decay, list | tuple) else _FACTOR).validate_python(decay)
+
+
+Decay = Annotated[float | tuple[float, ...], BeforeValidator(_checked)]
+
+# What IPython itself leaves in a kernel's namespace; everything else that is plain data came from a parameters cell.
+_KERNEL_NAMES = frozenset({"In", "Out"})
+_PLAIN = (type(None), bool, int, float, str, list, tuple, dict)
+
+
+class StageConfig(BaseModel):
+    """What is common to every stage.
+
+    Fields marked `EXECUTION` say where and how a run is carried out, not what it computes: they are no part of its name.
+    Fields marked `EXPERIMENT` say which of the protocol's experiments it is; the defaults of the others are the protocol.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+    stage: ClassVar[str]
+    """The notebook this config belongs to, without `.ipynb`."""
+    version: ClassVar[int] = 1
+    """Part of the run's name: raise it when the same parameters come to mean another computation."""
+
+    runs: str = Field("runs", description="folder of the run directories", json_schema_extra=EXECUTION)
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        """A config from plain values. Raises RotnetError naming every wrong parameter, its remedy and nearest match."""
+        cls.check_names(parameters)
+        try:
+            return cls(**parameters)
+        except ValidationError as error:
+            raise RotnetError(cls._explain(error)) from None
+
+    @classmethod
+    def check_names(cls, parameters: Mapping[str, Any]) -> None:
+        """Raises RotnetError for the first name that is no parameter of this stage, with the nearest match."""
+        for name in parameters:
+            if name not in cls.model_fields:
+                raise unknown(f"parameter of {cls.stage}", name, cls.model_fields)
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
+        """A config from a notebook's globals, called right after its parameters cell.
+
+        Every plain value in the namespace must be a parameter: papermill only logs a warning about one it does not
+        know, and the run would go on with the default.
+        """
+        return cls.build(
+            {
+                name: value
+                for name, value in namespace.items()
+                if not name.startswith("_") and name not in _KERNEL_NAMES and isinstance(value, _PLAIN)
+            }
+        )
+
+    @classmethod
+    def role(cls, field: str) -> str:
+        """`execution`, `experiment` or `protocol`: what a field says about a run."""
+        extra = cls.model_fields[field].json_schema_extra
+        return str(extra["role"]) if isinstance(extra, dict) and "role" in extra else "protocol"
+
+    def identity(self) -> dict[str, Any]:
+        """The parameters that decide the figures, as plain JSON values."""
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if self.role(name) != "execution"}
+
+    def protocol(self) -> dict[str, Any]:
+        """What the protocol says for this experiment: plain JSON values of the fields it decides."""
+        fields = type(self).model_fields
+        return {name: to_jsonable_python(fields[name].default) for name in fields if self.role(name) == "protocol"}
+
+    def protocol_differences(self) -> dict[str, list[Any]]:
+        """Field -> [the protocol's value, this config's value], where the two differ."""
+        values = self.model_dump(mode="json")
+        return {name: [asked, values[name]] for name, asked in self.protocol().items() if values[name] != asked}
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        lines = []
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"]) or "parameters"
+            message = problem["msg"].removeprefix("Value error, ")
+            given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            described = cls.model_fields[field].description if field in cls.model_fields else None
+            lines.append(f"{name}: {message}{given}" + (f" ({described})" if described else ""))
+        return f"{cls.stage}: " + "\n".join(lines)
+
+
+class RunConfig(StageConfig):
+    """Fields of the stages that make runs: the seed, the data, the device."""
+
+    seed: int = Field(0, ge=0, description="of the weights, the batch order and the augmentation", json_schema_extra=EXPERIMENT)
+    # None in a notebook, filled by `build`: a config that exists holds the value, hence the types.
+    dataset: str = Field(None, description="its name, such as shapes or imagefolder:/path; None: the protocol's")  # type: ignore[assignment]
+    train_size: int | None = Field(
+        None, ge=1, description="training images, balanced over classes; None: all, or as the backbone's run"
+    )
+    test_size: int | None = Field(
+        None, ge=1, description="test images, balanced over classes; None: all, or as the backbone's run"
+    )
+
+    workers: int | None = Field(
+        None, ge=0, description="processes that read a streamed set; None: one a core", json_schema_extra=EXECUTION
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: a GPU where there is one", json_schema_extra=EXECUTION
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads; None: all cores", json_schema_extra=EXECUTION)
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        """As `StageConfig.build`. What is left at None takes what the protocol says for the arch, where it says something."""
+        cls.check_names(parameters)
+        given = {name: value for name, value in parameters.items() if value is not None}
+        asked = cls._published(given)
+        return super().build({name: value for name, value in asked.items() if name in cls.model_fields} | given)
+
+    @classmethod
+    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the protocol says for a run of these parameters; names that are no parameters of this stage do not matter."""
+        arch = values.get("arch") or cls.model_fields["arch"].default
+        return published(cls.stage, arch, kind_of(values))
+
+    def protocol(self) -> dict[str, Any]:
+        decided = to_jsonable_python(self._published(self.model_dump()))
+        plain = super().protocol()
+        return plain | {name: value for name, value in decided.items() if name in plain}
+
+    @classmethod
+    def takes(cls, dataset: str) -> bool:
+        """Whether a dataset of that name, if there is one, would be of the kind that this stage reads."""
+        raise NotImplementedError
+
+    def source(self) -> tuple[Any, ...]:
+        """What the fingerprint is a function of."""
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        """The fingerprint of the data. Raises RotnetError if the dataset is unknown or not here."""
+        raise NotImplementedError
+
+    @property
+    def slug(self) -> str:
+        """Readable start of the run's name."""
+        raise NotImplementedError
+
+
+class ImagesConfig(RunConfig):
+    """Fields of the stages whose data are images of one object and one label each (`rotnet_lib.data.DATASETS`)."""
+
+    image_size: int | None = Field(
+        None,
+        ge=8,
+        description="side of the network's square inputs in pixels; None: the dataset's own, or as the backbone's run",
+    )
+    crop_pct: float = Field(  # type: ignore[assignment]
+        None,
+        gt=0,
+        le=1,
+        description="share of an image's shorter side that an input shows, 0.875 for 224 of 256 pixels; None: the protocol's",
+    )
+    grey: bool = Field(False, description="take the colour out of the images", json_schema_extra=EXPERIMENT)
+    stream: bool = Field(  # type: ignore[assignment]
+        None, description="decode image files batch by batch, for sets larger than memory; None: the dataset's own way"
+    )
+    shrink: int | None = Field(
+        None,
+        ge=8,
+        description="read the images from a copy made once, its shorter side that many pixels; None: the files themselves",
+    )
+
+    max_damaged: float = Field(
+        0.001, ge=0, le=1, description="share of image files that may be unreadable", json_schema_extra=EXECUTION
+    )
+
+    @classmethod
+    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        asked = super()._published(values)
+        return asked | {"stream": _streamed(values.get("dataset") or asked["dataset"])}
+
+    @classmethod
+    def takes(cls, dataset: str) -> bool:
+        return dataset.partition(":")[0] in DATASETS
+
+    def source(self) -> tuple[Any, ...]:
+        return (self.dataset, self.image_size, self.crop_pct)
+
+    def fingerprint(self) -> str:
+        return open_source(*self.source()).fingerprint
+
+
+def _streamed(dataset: Any) -> bool:
+    """Whether a dataset is one that does not fit in memory. Of an unknown one its opening says what is wrong."""
+    kind = str(dataset).partition(":")[0]
+    return kind in DATASETS and DATASETS[kind].streamed
+
+
+class ScheduleConfig(RunConfig):
+    """Fields of the stages that train by SGD: the learning rate over the run."""
+
+    lr: float = Field(None, ge=0, description="peak learning rate, for the batch size given; None: the protocol's")  # type: ignore[assignment]
+    schedule: Literal["step", "one-cycle"] = Field(
+        "step", description="step: lr x lr_decay after each milestone; one-cycle: linear up over a quarter, linear down"
+    )
+    lr_milestones: tuple[Fraction, ...] = Field(
+        None,  # type: ignore[arg-type]
+        description="fractions of the training after which the rate changes; None: the protocol's",
+    )
+    lr_decay: Decay = Field(  # type: ignore[assignment]
+        None,
+        description="factor at each milestone, or a list of one for each; None: the protocol's",
+    )
+
+    @model_validator(mode="after")
+    def _a_factor_for_each_milestone(self) -> Self:
+        if isinstance(self.lr_decay, tuple) and len(self.lr_decay) != len(self.lr_milestones):
+            raise ValueError(
+                f"lr_decay lists {len(self.lr_decay)}, lr_milestones {len(self.lr_milestones)}: "
+                "give a factor for each milestone, or a single number for all"
+            )
+        return self
+
+    @property
+    def lr_factors(self) -> tuple[float, ...]:
+        """What the rate is multiplied by at each of `lr_milestones`."""
+        return self.lr_decay if isinstance(self.lr_decay, tuple) else (self.lr_decay,) * len(self.lr_milestones)
+
+
+class TrainingConfig(ScheduleConfig, ImagesConfig):
+    """Fields of the stages that train by epochs: the labels, the optimiser, the augmentation."""
+
+    labels_per_class: int | None = Field(
+        None,
+        ge=1,
+        description="train on the first K images of each class, drawing as many an epoch as there are in all; None: all",
+        json_schema_extra=EXPERIMENT,
+    )
+    epochs: int = Field(None, ge=1, description="passes over the training images; None: the protocol's")  # type: ignore[assignment]
+    batch_size: int = Field(  # type: ignore[assignment]
+        None, ge=2, description="images a step, before rotated copies; None: the protocol's"
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum")
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on every trained parameter")
+    augment: Augment = Field(
+        None,  # type: ignore[arg-type]
+        description="none; or with a random flip: pad-crop (by an eighth), random-crop, resized-crop; None: the protocol's",
+    )
+    colour_jitter: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="random change of brightness, contrast, saturation by up to this share, of hue by a quarter of it",
+        json_schema_extra=EXPERIMENT,
+    )
+
+    compile: bool = Field(False, description="through torch.compile; costs a minute at the start", json_schema_extra=EXECUTION)
+    gpus: int = Field(
+        1,
+        ge=1,
+        description="processes to train with, by torchrun; on device cpu: processes on its cores",
+        json_schema_extra=EXECUTION,
+    )
+
+    @model_validator(mode="after")
+    def _equal_parts(self) -> Self:
+        if self.batch_size % self.gpus:
+            raise ValueError(
+                f"gpus: a batch of {self.batch_size} images does not divide among {self.gpus} processes. "
+                "Choose batch_size a multiple of gpus"
+            )
+        return self

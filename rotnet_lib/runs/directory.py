@@ -1,0 +1,293 @@
+"""Run directories: a run is its parameters.
+
+A run's directory is named from a readable slug and a hash of its stage, its parameters and its data, so a finished run
+is found again by everyone who needs it and a changed parameter is a new run. It holds
+
+| file | what it is |
+| --- | --- |
+| `parameters.yaml` | the whole effective config |
+| `notebook.ipynb`, `report.html` | the executed notebook and its rendering; a failed run keeps both, with the error |
+| `history.csv` | a row an epoch, or every fiftieth of the iterations |
+| `model.safetensors` | the weights, where the run trains some |
+| `model-epoch20.safetensors`, ... | the weights as they were after some epochs of a pretrain run |
+| `pu.safetensors` | of a pu_weights run: how plausible each rotated training image is as an upright one |
+| `resume.safetensors` | while it runs: the state to go on from |
+| `job.json`, `torchrun.log`, ... | while several processes train: see `stages.launch`; the log stays where they failed |
+| `metrics.json` | the result (`RunResult`); written last, atomically: it means "finished" |
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import write_text
+from rotnet_lib.paths import from_project
+from rotnet_lib.runs.config import RunConfig, StageConfig
+
+PARAMETERS, METRICS, HISTORY = "parameters.yaml", "metrics.json", "history.csv"
+MODEL, RESUME = "model.safetensors", "resume.safetensors"
+PU = "pu.safetensors"
+NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
+PLAN = "plan.json"
+"""In a suite's directory: its runs."""
+
+
+class Metric(BaseModel):
+    """One figure of a run, in percent.
+
+    The headline is the last epoch on the test split. The best epoch was chosen on the test split, so it flatters: it is
+    shown beside the headline, under that name, because the published figures were chosen so. None where the test split was
+    looked at once, at the end.
+    """
+
+    last: float
+    best: float | None = None
+    best_epoch: int | None = None
+
+
+class DataRecord(BaseModel):
+    """The data a run saw."""
+
+    name: str
+    title: str
+    fingerprint: str
+    classes: list[str]
+    image_size: int | None = None
+    """Side of the square images in pixels; None where they keep their sizes."""
+    train_images: int
+    test_images: int
+    damaged: list[str] = []
+    """Image files that could not be read and were left out, below the dataset's folder."""
+
+
+class TrainingRecord(BaseModel):
+    """What a run trained, and how fast."""
+
+    epochs: int | None = None
+    """Epochs trained, interrupted processes' included; None where training is counted in iterations."""
+    iterations: int | None = None
+    """Iterations trained, where training is counted in them."""
+    inputs: int
+    """Network inputs trained on, rotated copies counted."""
+    seconds: float
+    """Training steps only: set-up and evaluation are excluded, and so is what an interrupted epoch had done."""
+    inputs_per_second: float
+    """Of the median row of the history (an epoch), so that a slow first one does not count."""
+    waiting: float | None = None
+    """Share of the training's seconds that the device waited for images, in [0, 1]; None where that is not measured."""
+    parameters: int
+    """Numbers trained."""
+
+
+class RunResult(BaseModel):
+    """The schema of `metrics.json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int = 2
+    run: str
+    stage: str
+    parameters: dict[str, Any]
+    """The whole effective config."""
+    protocol_differences: dict[str, list[Any]]
+    """Field -> [the protocol's value, this run's value], for every field that differs."""
+    data: DataRecord
+    metrics: dict[str, Metric]
+    by_target: dict[str, dict[str, float]]
+    """Metric -> name of the right answer (a class, a rotation) -> percent, at the last epoch on the test split."""
+    training: TrainingRecord | None
+    """None for a run that trains nothing."""
+    wall_seconds: float
+    """From the start of the stage to its end, of the process that finished it."""
+    peak_memory_mib: int
+    """The process's largest resident size, the first one's if several train; the GPU's memory is not in it."""
+    environment: dict[str, Any]
+    finished_at: str
+
+
+def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
+    """`probe-shapes-conv2-conv-s0-1a2b3c4d5e`: the directory of the run with this config on data of that fingerprint.
+
+    The upstream run is a parameter under its own directory name, so a change anywhere up the line changes this name.
+    """
+    identity = json.dumps([config.stage, config.version, config.identity(), fingerprint], sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+    return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', slug).strip('-').lower()}-s{config.seed}-{digest}"
+
+
+_LOCKS: dict[Path, TextIO] = {}
+"""Locks this process holds: a notebook's cell that is run again takes the one it has."""
+
+
+class RunDirectory:
+    """One run's directory, and the lock that keeps it to one writer.
+
+    The lock belongs to the process: the system drops it however the process ends, so a killed run leaves none behind.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def open(self, config: StageConfig, *, wait_seconds: float = 20) -> None:
+        """Make the directory, take its lock and write `parameters.yaml`.
+
+        Raises:
+            RotnetError: another process still writes this run after `wait_seconds` (an orphan notices the loss of its
+                parent within seconds, hence the patience).
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self.path not in _LOCKS:
+            _LOCKS[self.path] = self._take_lock(wait_seconds)
+        write_text(self.path / PARAMETERS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+    def _take_lock(self, wait_seconds: float) -> TextIO:
+        lock = (self.path / ".lock").open("a+")
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    lock.seek(0)
+                    owner = lock.read().strip() or "unknown"
+                    lock.close()
+                    raise RotnetError(
+                        f"run {self.path} is being written by process {owner}. Wait for it to end, or stop it."
+                    ) from None
+                time.sleep(0.2)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        return lock
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self.path in _LOCKS:
+            _LOCKS.pop(self.path).close()
+
+    @property
+    def lock(self) -> int:
+        """The file descriptor of the lock, which this process holds: a child that inherits it keeps the run locked."""
+        return _LOCKS[self.path].fileno()
+
+    @property
+    def finished(self) -> bool:
+        return (self.path / METRICS).exists()
+
+    @property
+    def running(self) -> bool:
+        """Whether a process holds the lock."""
+        path = self.path / ".lock"
+        if not path.exists():
+            return False
+        with path.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    @property
+    def state(self) -> str:
+        """`finished`, `running`, `failed` (its notebook has an error), `interrupted` or `missing`."""
+        if self.finished:
+            return "finished"
+        if self.running:
+            return "running"
+        if self._has_error():
+            return "failed"
+        return "interrupted" if (self.path / PARAMETERS).exists() else "missing"
+
+    def _has_error(self) -> bool:
+        """Whether papermill noted an exception in the kept notebook."""
+        path = self.path / NOTEBOOK
+        try:
+            notebook = json.loads(path.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):  # no kernel has started, or it was killed while this was written
+            return False
+        return bool(notebook["metadata"].get("papermill", {}).get("exception"))
+
+    def parameters(self) -> dict[str, Any]:
+        """The effective config, as plain values. Raises RotnetError if it is missing or unreadable."""
+        path = self.path / PARAMETERS
+        try:
+            values = yaml.safe_load(path.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise RotnetError(f"cannot read {path}: {error}. Is {self.path} the directory of a run?") from None
+        if not isinstance(values, dict):
+            raise RotnetError(f"{path} is damaged: it holds no parameters. Delete {self.path} and make the run again.")
+        return values
+
+    def result(self) -> RunResult:
+        """The finished run's result. Raises RotnetError if the file is missing, damaged or of another version."""
+        path = self.path / METRICS
+        try:
+            return RunResult.model_validate_json(path.read_text())
+        except FileNotFoundError:
+            raise RotnetError(f"run {self.path} is not finished: it has no {METRICS}. Run it again: it goes on.") from None
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, problem["loc"])) or "the file"
+            raise RotnetError(
+                f"{path} is damaged or from another version ({where}: {problem['msg']}). Delete {self.path} and run again."
+            ) from None
+
+    def save(self, result: RunResult) -> None:
+        """Write `metrics.json`, which marks the run finished, and drop the resume state, which nothing needs now."""
+        write_text(self.path / METRICS, result.model_dump_json(indent=1))
+        (self.path / RESUME).unlink(missing_ok=True)
+
+
+def all_runs(root: Path) -> list[RunDirectory]:
+    """Every run directory under `root`, newest result first."""
+    found = [RunDirectory(path.parent) for path in root.glob(f"*/{PARAMETERS}")]
+
+    def age(run: RunDirectory) -> float:
+        newest = run.path / (METRICS if run.finished else PARAMETERS)
+        return -newest.stat().st_mtime
+
+    return sorted(found, key=age)
+
+
+def own_name(run: str, runs: str) -> str:
+    """A run given by name or by the path of its directory below `runs`, as its name: one run, one spelling."""
+    path = from_project(run)
+    return path.name if path.parent == from_project(runs) else run
+
+
+def checkpoint_of(run: str, runs: str) -> Path:
+    """The weights' file of a run; see `file_of`."""
+    return file_of(run, runs, MODEL)
+
+
+def file_of(run: str, runs: str, name: str) -> Path:
+    """That file of a run, given by directory name, path of the directory, or path of the file itself."""
+    path = from_project(runs) / run
+    if not path.exists():
+        path = from_project(run)
+    return path / name if path.is_dir() else path
+
+
+def checkpoint_name(epoch: int) -> str:
+    """The file of the weights after an epoch (from 1) that was not the last."""
+    return f"model-epoch{epoch}.safetensors"
+
+
+def now() -> str:
+    """The time, to the second: `2026-11-22 13:19:44 UTC`."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

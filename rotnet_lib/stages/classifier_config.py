@@ -1,0 +1,46 @@
+"""What the probe and fine-tune stages share: a classifier on a backbone's layers."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import Field, field_validator
+
+from rotnet_lib.evaluation.views import Combine, Views
+from rotnet_lib.models import CLASSIFIERS
+from rotnet_lib.runs.config import EXPERIMENT, TrainingConfig
+from rotnet_lib.stages.layers_config import LayersConfig
+
+
+class ClassifierConfig(LayersConfig, TrainingConfig):
+    """Parameters of a classifier on a backbone. Those left at None follow the backbone's run, or the protocol."""
+
+    classifier: str = Field("nonlinear", description="linear, nonlinear, conv or rest", json_schema_extra=EXPERIMENT)
+    views: Views = Field(
+        "one",
+        description="show the backbone each image as it is, at four right angles, or with its mirror image",
+        json_schema_extra=EXPERIMENT,
+    )
+    combine: Combine = Field(
+        "average", description="what becomes of the features of several views", json_schema_extra=EXPERIMENT
+    )
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        classifier = parameters.get("classifier") or cls.model_fields["classifier"].default
+        CLASSIFIERS[str(classifier)]  # first: a wrong name must not be answered with what the folder of runs lacks
+        return super().build({**parameters, "classifier": classifier})
+
+    @field_validator("classifier")
+    @classmethod
+    def _known_classifier(cls, classifier: str) -> str:
+        CLASSIFIERS[classifier]
+        return classifier
+
+    def describe(self, origin: str) -> str:
+        """Readable start of the run's name: `probe-nin4-conv2-conv-20-labels`."""
+        extras = [
+            f"-{self.views}-{self.combine}" if self.views != "one" else "",
+            f"-at-{self.checkpoint:g}" if self.checkpoint else "",
+            f"-{self.labels_per_class}-labels" if self.labels_per_class else "",
+        ]
+        return f"{origin}-{self.arch}-{'-'.join(self.layer)}-{self.classifier}{''.join(extras)}"

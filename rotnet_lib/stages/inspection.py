@@ -1,0 +1,345 @@
+"""The inspect stage: what a trained network looks at, and what it mistakes."""
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.loader import ordered_batches
+from rotnet_lib.data.split import Split
+from rotnet_lib.data.stream import StreamedSplit
+from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
+from rotnet_lib.models import Backbone
+from rotnet_lib.models.folding import first_filters
+from rotnet_lib.paths import from_project
+from rotnet_lib.pretext import Rotation
+from rotnet_lib.pretext.rotation import rotate_all
+from rotnet_lib.runs import provenance
+from rotnet_lib.runs.config import EXPERIMENT
+from rotnet_lib.runs.directory import (
+    MODEL,
+    Metric,
+    RunDirectory,
+    RunResult,
+    all_runs,
+    checkpoint_name,
+    checkpoint_of,
+    now,
+    own_name,
+)
+from rotnet_lib.stages.backbone_config import NEWEST
+from rotnet_lib.stages.layers_config import LayersConfig
+from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
+from rotnet_lib.stages.train import data_record, finish, load_data, open_run
+from rotnet_lib.training.checkpoints import load_backbone, load_network
+from rotnet_lib.training.devices import autocast, select_device
+
+
+class InspectConfig(LayersConfig):
+    """Attention maps, first-layer filters, mistakes of a RotNet (docs/protocol.md, "CIFAR-10").
+
+    Attention: A(i,j) = sum over channels of |feature|^power, upsampled over the image. Filters: the conv1 kernels with their
+    batch norm folded in. Mistakes: of all K rotated copies of every test image, at the angles of the backbone's run.
+    """
+
+    stage: ClassVar[str] = "inspect"
+    takes_random: ClassVar[bool] = False
+
+    backbone: str = Field(NEWEST, description="name or path of a run; newest: the newest RotNet", json_schema_extra=EXPERIMENT)
+    layer: tuple[str, ...] = Field(
+        ("all",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
+    )
+    compare: str | None = Field(
+        None,
+        description="name or path of another run to show beside it, such as a supervised one; None: none",
+        json_schema_extra=EXPERIMENT,
+    )
+    images: tuple[int, ...] = Field(
+        tuple(range(8)),
+        min_length=1,
+        max_length=32,
+        description="which test images to show the attention on, counted from 0",
+        json_schema_extra=EXPERIMENT,
+    )
+    power: Literal[1, 2, 4] = Field(2, description="of the features in an attention map", json_schema_extra=EXPERIMENT)
+    shown: int = Field(
+        12,
+        ge=1,
+        le=60,
+        description="how many of the mistakes and of the ambiguous images to show",
+        json_schema_extra=EXPERIMENT,
+    )
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        refuse_untrained(parameters.get("backbone"))
+        if parameters.get("compare"):
+            compare = own_name(parameters["compare"], parameters.get("runs", "runs"))
+            parameters = {**parameters, "compare": compare}
+        return super().build(parameters)
+
+    @classmethod
+    def fits(cls, parameters: Mapping[str, Any]) -> bool:
+        return is_rotnet(parameters)
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _numbers(cls, images: Any) -> Any:
+        if isinstance(images, str):
+            return tuple(part.strip() for part in images.split(","))
+        return (images,) if isinstance(images, int) else images
+
+    @field_validator("images")
+    @classmethod
+    def _distinct(cls, images: tuple[int, ...]) -> tuple[int, ...]:
+        if min(images) < 0:
+            raise ValueError(f"{min(images)} is no index: the first test image is 0")
+        repeated = [index for position, index in enumerate(images) if index in images[:position]]
+        if repeated:
+            raise ValueError(f"{repeated[0]} stands twice in {list(images)}")
+        return images
+
+    @property
+    def slug(self) -> str:
+        return f"inspect-{self.arch}" + (f"-at-{self.checkpoint:g}" if self.checkpoint else "")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is shown of one network.
+
+    Attributes:
+        title: its run's name, and the epoch where that is not the last.
+        arch: its arch.
+        attention: layer -> maps (I, S, S) float32, not negative, of the I chosen images; the layers it has.
+        filters: (F, k, k, 3) float32, any sign.
+    """
+
+    title: str
+    arch: str
+    attention: dict[str, np.ndarray]
+    filters: np.ndarray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A test image, or a rotated copy of one.
+
+    Attributes:
+        index: its place in the test split.
+        pixels: (S, S, 3) uint8, as the network saw it.
+        name: of its class.
+    """
+
+    index: int
+    pixels: np.ndarray
+    name: str
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A rotated copy taken for another: its angle and the one answered in degrees, the answer's probability in [0, 1]."""
+
+    picture: Picture
+    true: float
+    said: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The stage's result: figures for `metrics.json`, and what the notebook draws, which is not stored.
+
+    Attributes:
+        directory: the run's directory; locked until `save`.
+        result: what `metrics.json` holds or will hold.
+        layers: those shown, a network's own or not.
+        power: of the attention maps.
+        pictures: the I chosen test images.
+        looks: the backbone's, and that of `compare` where there is one.
+        answers: of the backbone's run, on the whole test split.
+        mistakes: the surest wrong answers.
+        ambiguous: images whose orientation is hardest to tell, upright, with the mean loss of their copies in nats.
+    """
+
+    directory: RunDirectory
+    result: RunResult
+    layers: tuple[str, ...]
+    power: int
+    pictures: list[Picture]
+    looks: list[Look]
+    answers: RotationAnswers
+    mistakes: list[Mistake]
+    ambiguous: list[tuple[Picture, float]]
+
+    def save(self) -> None:
+        """See `finish`. A notebook's last line."""
+        finish(self.directory, self.result)
+
+
+def inspect_backbone(config: InspectConfig) -> Inspection:
+    """Look into the backbone's run, and into that of `compare`.
+
+    Metrics, percent on the test split: `rotation_top1`, over all K copies; `compare_top1`, the class accuracy of `compare`
+    where that is a supervised run on the same dataset. A finished run is computed again, for its pictures, and not written.
+
+    Raises:
+        RotnetError: the backbone's run has no rotation task; `compare` is no run; there is no image of an index; and as
+            `load_dataset`, `load_network` and `RunDirectory.open` do.
+    """
+    begin = time.perf_counter()
+    run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
+    other_use = f" Another's attention can be shown beside such a one: -p compare {run.name}."
+    rotation = rotation_of(run, "be inspected", other_use)
+    beside = _compared(config)
+    data = load_data(config)
+    _check_images(config.images, data)
+    config.make_backbone(data)  # raises if the weights are of another arch than asked for
+    weights = config.weights_file()
+    network = load_network(weights, data.image_size)
+    other = load_backbone(beside) if beside else None
+    directory = open_run(config)
+    device = select_device(config)
+    test = data.test.to(device)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    answers = answer_rotations(network, test, rotation.angles, rotation.crop_for)
+    chosen = test.read(config.images)
+    everything = config.layer == ("all",)
+    layers = _with_maps(network.backbone, data.image_size) if everything else config.layers
+    looks = [_look(weights, network.backbone, layers, chosen, config.power)]
+    metrics = {"rotation_top1": _metric(answers.accuracy, weights)}
+    if beside and other:
+        layers = tuple(dict.fromkeys((*layers, *(_with_maps(other, data.image_size) if everything else ()))))
+        other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        looks.append(_look(beside, other, [layer for layer in layers if layer in other.taps], chosen, config.power))
+        made = RunDirectory(beside.parent).parameters()
+        shown = (config.dataset, config.image_size, config.grey)
+        if made.get("task") == "labels" and (made["dataset"], made["image_size"], made.get("grey", False)) == shown:
+            supervised = load_network(beside, data.image_size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            metrics["compare_top1"] = _metric(_class_accuracy(supervised, test), beside)
+    result = RunResult(
+        run=directory.name,
+        stage=config.stage,
+        parameters=config.model_dump(mode="json"),
+        protocol_differences=config.protocol_differences(),
+        data=data_record(data, data.train),
+        metrics=metrics,
+        by_target={"rotation_top1": answers.by_rotation},
+        training=None,
+        wall_seconds=time.perf_counter() - begin,
+        peak_memory_mib=provenance.peak_memory_mib(),
+        environment=provenance.environment(device),
+        finished_at=now(),
+    )
+    return Inspection(
+        directory,
+        directory.result() if directory.finished else result,
+        layers,
+        config.power,
+        [_upright(data, index) for index in config.images],
+        looks,
+        answers,
+        _mistakes(answers, data, rotation, config.shown),
+        [(_upright(data, answers.place(index)), loss) for index, loss in answers.ambiguous(config.shown)],
+    )
+
+
+def attention_maps(features: torch.Tensor, power: int, side: int) -> torch.Tensor:
+    """A(i,j) = sum over channels of |feature|^power, upsampled bilinearly (docs/protocol.md, "CIFAR-10").
+
+    Args:
+        features: (N, C, H, W), any float type.
+        power: p, 1 or more.
+        side: S, of the images in pixels.
+
+    Returns:
+        (N, S, S) float32, not negative.
+    """
+    attention = features.float().abs().pow(power).sum(1, keepdim=True)
+    return torch.nn.functional.interpolate(attention, size=(side, side), mode="bilinear", align_corners=False)[:, 0]
+
+
+def _compared(config: InspectConfig) -> Path | None:
+    """The weights of the run to compare with."""
+    if config.compare is None:
+        return None
+    weights = checkpoint_of(config.compare, config.runs)
+    if not weights.parent.is_dir() or weights.parent == from_project("."):
+        runs = (run.name for run in all_runs(from_project(config.runs)) if (run.path / MODEL).exists())
+        raise unknown("run to compare with,", config.compare, runs)
+    return weights
+
+
+def _check_images(images: Sequence[int], data: Dataset) -> None:
+    count = len(data.test)
+    if max(images) >= count:
+        raise RotnetError(
+            f"images: there is no test image {max(images)}; {data.name} has {count} test images. Allowed: 0 to {count - 1}."
+        )
+
+
+def _upright(data: Dataset, index: int) -> Picture:
+    return Picture(index, data.test.read([index])[0].permute(1, 2, 0).numpy(), data.classes[int(data.test.labels[index])])
+
+
+def _mistakes(answers: RotationAnswers, data: Dataset, rotation: Rotation.Options, count: int) -> list[Mistake]:
+    """The `count` surest wrong answers, with the copies as the network saw them."""
+    found = []
+    for index, true in answers.mistaken(count):
+        place = answers.place(index)
+        copy = rotate_all(data.test.read([place]), rotation.angles, rotation.crop_for)[true].permute(1, 2, 0).numpy()
+        picture = dataclasses.replace(_upright(data, place), pixels=copy)
+        said = rotation.angles[answers.said[index, true]]
+        found.append(Mistake(picture, rotation.angles[true], said, float(answers.probability[index, true])))
+    return found
+
+
+def _with_maps(backbone: Backbone, image_size: int) -> tuple[str, ...]:
+    """The taps whose output is more than one pixel: what a fully connected layer looks at has no place in the image."""
+    return tuple(tap for tap in backbone.taps if backbone.shape(tap, image_size)[1] > 1)
+
+
+@torch.inference_mode()
+def _look(weights: Path, backbone: Backbone, layers: Sequence[str], images: torch.Tensor, power: int) -> Look:
+    """A backbone's attention on images (I, 3, S, S), on its device, and its filters."""
+    backbone.eval()
+    with autocast(images.device):
+        features = backbone.features(images, layers)
+    attention = {layer: attention_maps(features[layer], power, images.shape[-1]).cpu().numpy() for layer in layers}
+    epoch, epochs = _epoch_of(weights)
+    title = weights.parent.name + (f" after epoch {epoch}" if epoch < epochs else "")
+    return Look(title, backbone.arch, attention, first_filters(backbone).permute(0, 2, 3, 1).cpu().numpy())
+
+
+@torch.inference_mode()
+def _class_accuracy(network: torch.nn.Module, test: Split | StreamedSplit) -> float:
+    """Percent of images whose class the network names."""
+    right, seen = torch.zeros((), dtype=torch.int64, device=test.device), 0
+    with closing(ordered_batches(test)) as batches:
+        for batch in batches:
+            with autocast(batch.images.device):
+                right += (network(batch.images).argmax(1) == batch.labels).sum()
+            seen += len(batch)
+    return 100 * right.item() / seen
+
+
+def _metric(percent: float, weights: Path) -> Metric:
+    """A figure of weights as they are: nothing was chosen, so the best epoch is theirs."""
+    return Metric(last=percent, best=percent, best_epoch=_epoch_of(weights)[0])
+
+
+def _epoch_of(weights: Path) -> tuple[int, int]:
+    """After which epoch of its run, and of how many, a file of weights was written."""
+    epochs = int(RunDirectory(weights.parent).parameters()["epochs"])
+    kept = {checkpoint_name(epoch): epoch for epoch in range(1, epochs)}
+    return kept.get(weights.name, epochs), epochs

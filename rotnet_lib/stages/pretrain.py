@@ -1,0 +1,166 @@
+"""The pretrain stage: a pretext task, or labels, from scratch."""
+
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.folds import Fold
+from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.models import ARCHS, Backbone, make_backbone
+from rotnet_lib.paths import from_project
+from rotnet_lib.pretext import TASKS, Rotation, make_task
+from rotnet_lib.pretext.pu import Plausibility, choice_of
+from rotnet_lib.pretext.task import task_options
+from rotnet_lib.runs.config import EXPERIMENT, Fraction, TrainingConfig
+from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
+from rotnet_lib.seeds import seeded
+from rotnet_lib.stages.train import Outcome, train_stage
+from rotnet_lib.training.schedules import epochs_after
+from rotnet_lib.training.task import Task
+
+
+class PretrainConfig(TrainingConfig):
+    """Pretraining (docs/protocol.md: the pretext runs and the supervised networks).
+
+    SGD, Nesterov momentum 0.9, weight decay 5e-4.
+
+    NIN, "CIFAR-10": batch 128 images (x4 rotated copies), lr 0.1, x0.2 after epochs 30, 60, 80 of 100; random crop 32 after
+    padding by 4, flip. AlexNet, "ImageNet and Places205": batch 192 images (x4), lr 0.01, x0.1 after epochs 10 and 20 of 30;
+    random resized crop 224, flip; task `decoupling`: lr 0.01, 0.001, 1e-4, 1e-5, 1e-4, 1e-5 up to epochs 90, 130, 190, 210,
+    230, 245. Reported: the last epoch on the test split.
+    """
+
+    stage: ClassVar[str] = "pretrain"
+    version: ClassVar[int] = 2  # the bank of rotation-instance starts empty
+
+    task: str = Field("rotation", description="pretext task", json_schema_extra=EXPERIMENT)
+    task_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="options of the task, such as {angles: [0, 180]}",
+        json_schema_extra=EXPERIMENT,
+    )
+    arch: str = Field("nin4", description="backbone", json_schema_extra=EXPERIMENT)
+    width: float = Field(1.0, gt=0, le=4, description="factor on the backbone's channels")
+    fold: str | None = Field(
+        None,
+        description="leave this part of the training images out, chosen at random: 1/2, the first of two; None: none",
+        json_schema_extra=EXPERIMENT,
+    )
+    pu_weights: str | None = Field(
+        None,
+        min_length=1,
+        description="a pu_weights run, by which copies that pass for upright weigh less; None: all weigh the same",
+        json_schema_extra=EXPERIMENT,
+    )
+    checkpoints: tuple[Fraction, ...] = Field(
+        (0.2, 0.4, 0.6, 0.8), description="keep the weights after these fractions of the epochs too (figure 5a)"
+    )
+
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, task: str) -> str:
+        TASKS[task]
+        return task
+
+    @field_validator("arch")
+    @classmethod
+    def _known_arch(cls, arch: str) -> str:
+        ARCHS[arch]
+        return arch
+
+    @field_validator("fold")
+    @classmethod
+    def _a_part(cls, fold: str | None) -> str | None:
+        return None if fold is None else str(Fold.parse(fold))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The effective config holds every option, and runs by their names, so that two spellings of one run have one name."""
+        if isinstance(values.get("pu_weights"), str):
+            values = values | {"pu_weights": own_name(values["pu_weights"], values.get("runs", "runs"))}
+        task, given = values.get("task", "rotation"), values.get("task_options") or {}
+        if task not in TASKS or not isinstance(given, dict):
+            return values  # the fields' own checks say what is wrong
+        options = task_options(task, given)
+        return values | {"task_options": options.model_dump(mode="json")}
+
+    @model_validator(mode="after")
+    def _one_choice_of_images(self) -> Self:
+        chosen = [name for name in ("labels_per_class", "fold", "pu_weights") if getattr(self, name) is not None]
+        if len(chosen) > 1:
+            raise ValueError(
+                f"{chosen[0]}: not together with {chosen[1]}. Each says which training images a run sees (with pu_weights: all "
+                "those that the weights are of); keep one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weighable(self) -> Self:
+        if self.pu_weights and not issubclass(TASKS[self.task], Rotation):
+            able = ", ".join(name for name in TASKS if issubclass(TASKS[name], Rotation))
+            raise ValueError(f"pu_weights: task '{self.task}' has no rotated copies to weigh. Tasks that have: {able}")
+        return self
+
+    @property
+    def slug(self) -> str:
+        """`rotation-nin4`, and behind it what is not the task's default: `-angles-0-180`, `-grey`."""
+        usual = task_options(self.task, {}).model_dump(mode="json")
+        extras = [f"{name} {_brief(value)}" for name, value in self.task_options.items() if value != usual[name]]
+        extras += ["weighted"] if self.pu_weights else []
+        extras += ["grey"] if self.grey else []
+        extras += [f"jitter {self.colour_jitter:g}"] if self.colour_jitter else []
+        extras += [f"{self.labels_per_class} labels"] if self.labels_per_class else []
+        extras += [f"fold {self.fold}"] if self.fold else []
+        return "-".join([self.task, self.arch, *extras])
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_brief, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]:
+    """The task that a config asks for, on a backbone of its own. Raises RotnetError if the run of `pu_weights` is not there or
+    is of other images or angles.
+    """
+    with seeded(config.seed, "weights"):
+        backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std)
+        task = make_task(config.task, backbone, data, config.task_options)
+    if config.pu_weights:
+        assert isinstance(task, Rotation)
+        task.weigh_copies(_plausibility(config.pu_weights, config, data, task))
+    return task, backbone
+
+
+def _plausibility(run: str, config: PretrainConfig, data: Dataset, task: Rotation) -> Plausibility:
+    path = file_of(run, config.runs, PU)
+    directory = RunDirectory(path.parent)
+    if path.name == PU and not path.exists() and (directory.path / PARAMETERS).exists() and not directory.finished:
+        raise RotnetError(
+            f"pu_weights: run {run} is not finished: it has no {PU} yet. If it is a pu_weights run, finish it: "
+            "`rotnet run pu_weights` with its parameters."
+        )
+    if not path.is_file():
+        made = [other.name for other in all_runs(from_project(config.runs)) if (other.path / PU).exists()]
+        raise RotnetError(f"{unknown('pu_weights run', run, made)} One is made from a RotNet: `rotnet run pu_weights`.")
+    found = Plausibility.load(path)
+    found.check(run, choice_of(config, data), len(data.train), task.angles)
+    return found
+
+
+def pretrain(config: PretrainConfig) -> Outcome:
+    """Train a backbone on its task; see `train_stage`.
+
+    The result's metrics are the task's (`rotation_top1` or `top1`, percent). Raises RotnetError as `train_stage` and
+    `pretext_task` do.
+    """
+    kept = {epochs_after(share, config.epochs) for share in config.checkpoints}
+    return train_stage(
+        config,
+        lambda data: pretext_task(config, data),
+        checkpoint_epochs=kept - {config.epochs},  # the last epoch's are the run's weights
+        fold=Fold.parse(config.fold) if config.fold else None,
+    )

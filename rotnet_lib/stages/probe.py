@@ -1,0 +1,65 @@
+"""The probe stage: classifiers on the frozen layers of a backbone."""
+
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from rotnet_lib.evaluation.classifier_task import train_classifiers
+from rotnet_lib.models import ARCHS
+from rotnet_lib.runs.config import EXPERIMENT
+from rotnet_lib.runs.protocols import Recipe, benchmark_of, recipes
+from rotnet_lib.stages.backbone_config import UNTRAINED
+from rotnet_lib.stages.classifier_config import ClassifierConfig
+from rotnet_lib.stages.train import Outcome
+
+
+class ProbeConfig(ClassifierConfig):
+    """Classifiers on frozen features (docs/protocol.md: tables 1, 3, 4, 5, 6 and the frozen stem).
+
+    The backbone is frozen, in evaluation mode, and is run once a batch for all layers probed. Nesterov momentum 0.9, weight
+    decay 5e-4. Reported: the last epoch on the test split. With `labels_per_class`, the semi-supervised classifier of
+    figure 5b.
+
+    NIN, batch 128, random crop and flip. Non-linear: three fully connected layers of 200-200-10, 50 epochs, lr 0.1 x0.2
+    after 20, 40, 45. Conv: a third NIN block, 100 epochs, lr 0.1 x0.2 after 35, 70, 85.
+
+    AlexNet, batch 192, random crop of 224 from 256 and flip. Linear: adaptive max pool to about 9 000 elements, batch norm,
+    35 epochs, lr 0.01 x0.2 after 5, 15, 25; by the recipe of Decoupling 65 epochs, x0.2 after 5, 25, 45. Rest, the non-linear
+    probe of table 4: the layers of an AlexNet above the one probed, 40 epochs, lr 0.01 x0.2 after 10, 20, 30; on conv2 it is
+    the frozen stem.
+    """
+
+    stage: ClassVar[str] = "probe"
+    version: ClassVar[int] = 2  # the linear classifier pools its map to about 9 600 elements
+
+    recipe: Recipe = Field(
+        "rotnet",
+        description="whose published schedule None means: rotnet's or decoupling's",
+        json_schema_extra=EXPERIMENT,
+    )
+
+    @model_validator(mode="after")
+    def _recipe_there_is(self) -> Self:
+        there = recipes(self.stage)
+        if self.recipe != "rotnet" and self.recipe not in there.get((benchmark_of(self.arch), self.classifier), []):
+            where = [
+                f"{kind} on {arch}"
+                for (benchmark, kind), names in there.items()
+                for arch in ARCHS
+                if self.recipe in names and benchmark_of(arch) == benchmark
+            ]
+            raise ValueError(
+                f"recipe: no schedule of {self.recipe}'s is published for {self.classifier} on {self.arch}, but for: "
+                f"{', '.join(where)}. Leave recipe out"
+            )
+        return self
+
+    @property
+    def slug(self) -> str:
+        described = self.describe(f"probe-{self.backbone}" if self.backbone in UNTRAINED else "probe")
+        return described if self.recipe == "rotnet" else f"{described}-{self.recipe}-recipe"
+
+
+def probe(config: ProbeConfig) -> Outcome:
+    """Train the classifiers; see `train_stage`. Metrics: `<layer>_top1`, percent."""
+    return train_classifiers(config, freeze=True)

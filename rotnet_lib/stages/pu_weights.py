@@ -1,0 +1,260 @@
+"""The pu_weights stage: how plausible every rotated training image is as an upright one, by RotNets that have not seen it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.out_of_fold import Judge, check_others, judges_of, other_folds
+from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
+from rotnet_lib.pretext.pu import Plausibility, choice_of, upright_label
+from rotnet_lib.pretext.rotation import Rotation, rotate_all
+from rotnet_lib.runs import provenance
+from rotnet_lib.runs.config import EXPERIMENT
+from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, RunResult, checkpoint_of, now, own_name
+from rotnet_lib.stages.backbone_config import NEWEST
+from rotnet_lib.stages.image_backbone_config import ImageBackboneConfig
+from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
+from rotnet_lib.stages.train import data_record, finish, load_data, open_run
+from rotnet_lib.training.checkpoints import load_network
+from rotnet_lib.training.devices import select_device
+
+
+class PuWeightsConfig(ImageBackboneConfig):
+    """The probabilities that positive-unlabelled weights are made of (docs/protocol.md, "Rotation Feature Decoupling").
+
+    p of a rotated copy is the probability of "upright" that a RotNet gives it. A network knows the copies it was trained on, so
+    each image is left to one that was trained without it: of K RotNets, each trained without one of K parts of the training
+    images (`fold` of the pretrain notebook). A RotNet trained without a fold answers for all images alone.
+    """
+
+    stage: ClassVar[str] = "pu_weights"
+    takes_random: ClassVar[bool] = False
+
+    backbone: str = Field(
+        NEWEST,
+        description="name or path of a RotNet's run, of several with folds that of one; newest: the newest RotNet",
+        json_schema_extra=EXPERIMENT,
+    )
+    others: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="the runs that left out the other folds; None: those found by their parameters, none without a fold",
+        json_schema_extra=EXPERIMENT,
+    )
+    shown: int = Field(
+        18, ge=1, le=60, description="how many of the most plausible rotated copies to show", json_schema_extra=EXPERIMENT
+    )
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        refuse_untrained(parameters.get("backbone"))
+        config = super().build(parameters)
+        run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
+        if config.others is not None or not (run.path / PARAMETERS).exists():
+            return config  # a suite names runs that do not exist yet
+        _asked_of(run)  # first: or a run might be asked to be made beside one that is then refused
+        found = other_folds(run)
+        names = None if found is None else tuple(sorted(own_name(str(path), config.runs) for path in found))
+        return config.model_copy(update={"others": names})
+
+    @classmethod
+    def fits(cls, parameters: Mapping[str, Any]) -> bool:
+        return is_rotnet(parameters)
+
+    @classmethod
+    def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        return ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The same runs in another order, or by their paths, are the same parameters."""
+        others = values.get("others")
+        if isinstance(others, str):
+            others = [part.strip() for part in others.split(",")]
+        if isinstance(others, list | tuple) and all(isinstance(other, str) for other in others):
+            others = tuple(sorted(own_name(other, values.get("runs", "runs")) for other in others))
+        return values | {"others": others}
+
+    @property
+    def slug(self) -> str:
+        folds = f"-{len(self.others) + 1}-folds" if self.others else ""
+        return f"pu-{self.arch}{folds}" + (f"-at-{self.checkpoint:g}" if self.checkpoint else "")
+
+
+@dataclass(frozen=True)
+class PlausibleCopy:
+    """A rotated copy of a training image.
+
+    Attributes:
+        index: the image's place in the training split.
+        name: of its class.
+        angle: in degrees.
+        p: its probability of being upright, in [0, 1].
+        pixels: (S', S', 3) uint8, as the network saw it.
+    """
+
+    index: int
+    name: str
+    angle: float
+    p: float
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
+class PuOutcome:
+    """The stage's result.
+
+    Attributes:
+        directory: the run's directory; locked until `save`. It holds the probabilities already.
+        result: what `metrics.json` holds or will hold.
+        plausibility: the probabilities.
+        copies: the most plausible of the rotated copies, the most plausible first.
+        note: who was asked, in a sentence.
+    """
+
+    directory: RunDirectory
+    result: RunResult
+    plausibility: Plausibility
+    copies: list[PlausibleCopy]
+    note: str
+
+    @property
+    def rotated(self) -> dict[float, np.ndarray]:
+        """Angle in degrees -> (n,) float32, p of the copies rotated by it, of the n images that could be read."""
+        known = self.plausibility.p[self.plausibility.known]
+        return {self.plausibility.angles[label]: known[:, label].numpy() for label in self.plausibility.rotated}
+
+    @property
+    def meaning(self) -> str:
+        """What the figures count, in a sentence."""
+        copies, images = sum(map(len, self.rotated.values())), int(self.plausibility.known.sum())
+        return (
+            f"upright: mean p of the {copies:,} rotated copies of {images:,} images; plausible: the share of them whose p is "
+            "above 0.5; rotation_top1: over the upright copies too."
+        )
+
+    def save(self) -> None:
+        """See `finish`. A notebook's last line."""
+        finish(self.directory, self.result)
+
+
+def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
+    """Ask RotNets how plausible every rotated copy of every training image is as an upright image.
+
+    The file `pu.safetensors` (see `Plausibility`) is what a pretrain run's `pu_weights` reads. Metrics, percent, on the
+    training images: `rotation_top1`, over all K copies; `upright`, the mean p of the rotated copies; `plausible`, the share of
+    them whose p is above a half. A finished run is read again, and not computed.
+
+    Raises:
+        RotnetError: the backbone's run has no rotation task, or one without the upright copy; the runs of the folds do not
+            belong together, or are not of these images; and as `load_dataset`, `load_network` and `RunDirectory.open` do.
+    """
+    begin = time.perf_counter()
+    run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
+    rotation, upright = _asked_of(run)
+    check_others(config.others or (), config.runs)
+    data = load_data(config)
+    config.make_backbone(data)  # raises if the weights are of another arch than asked for
+    files = [config.model_copy(update={"backbone": name}).weights_file() for name in (config.backbone, *(config.others or ()))]
+    judges, note = judges_of(files, config, data)
+    directory = open_run(config)
+    if directory.finished:
+        plausibility, result = Plausibility.load(directory.path / PU), directory.result()
+    else:
+        device = select_device(config)
+        answers, damaged = _answers(judges, data, rotation, device)
+        plausibility = _plausibility(answers, upright, choice_of(config, data), len(data.train))
+        plausibility.save(directory.path / PU)
+        by_class = _mean_by_class(plausibility, data.train.labels, data.classes)
+        seen = data_record(data, data.train)
+        result = RunResult(
+            run=directory.name,
+            stage=config.stage,
+            parameters=config.model_dump(mode="json"),
+            protocol_differences=config.protocol_differences(),
+            data=seen.model_copy(update={"damaged": sorted({*seen.damaged, *damaged})}),
+            metrics={"rotation_top1": Metric(last=answers.accuracy), **_metrics(plausibility)},
+            by_target={"rotation_top1": answers.by_rotation, "upright": by_class},
+            training=None,
+            wall_seconds=time.perf_counter() - begin,
+            peak_memory_mib=provenance.peak_memory_mib(),
+            environment=provenance.environment(device),
+            finished_at=now(),
+        )
+    copies = _most_plausible(plausibility, data, rotation, config.shown)
+    return PuOutcome(directory, result, plausibility, copies, note)
+
+
+def _asked_of(run: RunDirectory) -> tuple[Rotation.Options, int]:
+    """The rotations that a run learned, and which of them is upright. Raises RotnetError if it learned none, or not that."""
+    rotation = rotation_of(run, "say what passes for upright")
+    upright = upright_label(rotation.angles)
+    if upright is None:
+        raise RotnetError(
+            f"backbone: run {run.name} never saw an upright copy (its angles are {list(rotation.angles)}), so it cannot say "
+            "what passes for one. Take a RotNet whose angles have 0."
+        )
+    return rotation, upright
+
+
+def _answers(
+    judges: tuple[Judge, ...], data: Dataset, rotation: Rotation.Options, device: torch.device
+) -> tuple[RotationAnswers, list[str]]:
+    """What each image's judge says of its copies, and the files that could not be read."""
+    log_p, index, damaged = [], [], []
+    for judge in judges:
+        network = load_network(judge.weights, data.image_size)
+        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        whole = len(judge.places) == len(data.train)  # then a copy in memory would be for nothing
+        part = (data.train if whole else data.train.part(judge.places)).to(device)
+        answers = answer_rotations(network, part, rotation.angles, rotation.crop_for)
+        log_p.append(answers.log_p)
+        index.append(judge.places[answers.index])
+        damaged += part.damaged
+    return RotationAnswers(rotation.angles, np.concatenate(log_p), np.concatenate(index)), damaged
+
+
+def _plausibility(answers: RotationAnswers, upright: int, images: Mapping[str, Any], count: int) -> Plausibility:
+    p = np.zeros((count, len(answers.angles)), np.float32)
+    p[answers.index] = answers.plausible(upright)
+    return Plausibility(torch.from_numpy(p), answers.angles, images)
+
+
+def _metrics(plausibility: Plausibility) -> dict[str, Metric]:
+    p = plausibility.p[plausibility.known][:, plausibility.rotated].double()
+    return {"upright": Metric(last=100 * p.mean().item()), "plausible": Metric(last=100 * (p > 0.5).double().mean().item())}
+
+
+def _mean_by_class(plausibility: Plausibility, labels: torch.Tensor, classes: tuple[str, ...]) -> dict[str, float]:
+    """Class -> mean p of its images' rotated copies, in percent; without classes of which no image could be read."""
+    means = plausibility.p[:, plausibility.rotated].double().mean(1)
+    found = {}
+    for label, name in enumerate(classes):
+        own = means[plausibility.known & (labels == label)]
+        if len(own):
+            found[name] = 100 * own.mean().item()
+    return found
+
+
+def _most_plausible(plausibility: Plausibility, data: Dataset, rotation: Rotation.Options, count: int) -> list[PlausibleCopy]:
+    """The rotated copies of the highest p, each with the pixels that the network saw."""
+    p = plausibility.p[:, plausibility.rotated].where(plausibility.known[:, None], -1.0)
+    order = p.flatten().argsort(descending=True, stable=True)[:count]
+    found = []
+    for place in order.tolist():
+        index, column = divmod(place, len(plausibility.rotated))
+        if not plausibility.known[index]:
+            break  # fewer images than copies asked for
+        label = plausibility.rotated[column]
+        copy = rotate_all(data.train.read([index]), rotation.angles, rotation.crop_for)[label].permute(1, 2, 0).numpy()
+        name = data.classes[int(data.train.labels[index])]
+        found.append(PlausibleCopy(index, name, rotation.angles[label], float(p[index, column]), copy))
+    return found

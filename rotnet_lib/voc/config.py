@@ -1,0 +1,106 @@
+"""What the three VOC stages share: a backbone, prepared, and trained on by iterations."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, field_validator
+
+from rotnet_lib.data.voc.sets import VOC_SETS, VocSet, VocTaskName, open_voc, voc_fingerprint
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.models import ARCHS
+from rotnet_lib.models.backbone import sample_backbone
+from rotnet_lib.runs.config import EXECUTION, EXPERIMENT, ScheduleConfig
+from rotnet_lib.stages.backbone_config import RANDOM, UNTRAINED, BackboneConfig
+
+_TOP = "fc7"
+"""The layer that a VOC network is built on: of the archs there are, an AlexNet has it."""
+
+
+class VocConfig(BackboneConfig, ScheduleConfig):
+    """Fields of the stages that transfer a backbone to PASCAL VOC.
+
+    Batch norm is folded into the layers before it, and the weights are rescaled by data (see `preparation.prepare`), unless
+    the backbone is `random`, which the published tables tell apart from a rescaled one. Training is counted in iterations,
+    with plain momentum, as Caffe's; every bias learns at twice the rate.
+    """
+
+    task: ClassVar[VocTaskName]
+
+    arch: str = Field(  # type: ignore[assignment]
+        None, description="None: that of the backbone's run, alexnet if random", json_schema_extra=EXPERIMENT
+    )
+    dataset: str = Field(  # type: ignore[assignment]
+        None, description="voc2007, voc2012, voc:/path/to/VOCdevkit/VOC2007 or scenes:128; None: the protocol's"
+    )
+    train_size: int | None = Field(None, ge=1, description="the first so many training images; None: all")
+    test_size: int | None = Field(None, ge=1, description="the first so many test images; None: all")
+    rescale: bool = Field(  # type: ignore[assignment]
+        None, description="rescale the weights by data (Kraehenbuehl et al., 2015); None: unless the backbone is random"
+    )
+    iterations: int = Field(None, ge=1, description="batches to train on; None: the protocol's")  # type: ignore[assignment]
+    batch_size: int = Field(None, ge=1, description="images an iteration; None: the protocol's")  # type: ignore[assignment]
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD, not Nesterov's")
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the trained weights")
+    dropout: float = Field(0.5, ge=0, lt=1, description="behind fc6 and fc7")
+    clip_gradient: float | None = Field(None, gt=0, description="largest norm of a step's gradient; None: any")
+    workers: int | None = Field(
+        None, ge=0, description="processes that read images; None: one a core", json_schema_extra=EXECUTION
+    )
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        if parameters.get("backbone") in UNTRAINED and parameters.get("arch") is None:
+            parameters = {**parameters, "arch": "alexnet"}
+        return super().build(parameters)
+
+    @classmethod
+    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return super()._published(values) | {"rescale": values.get("backbone") != RANDOM}
+
+    @classmethod
+    def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        return (_TOP,)
+
+    @field_validator("arch")
+    @classmethod
+    def _with_top(cls, arch: str) -> str:
+        able = [name for name in ARCHS if _TOP in sample_backbone(name).taps]
+        if arch not in able:
+            raise RotnetError(f"{cls.stage}: {arch} has no layer {_TOP} to build on. Allowed: {', '.join(able)}.")
+        return arch
+
+    @property
+    def side(self) -> int:
+        """Side in pixels of the square images that the backbone is prepared with."""
+        raise NotImplementedError
+
+    @classmethod
+    def takes(cls, dataset: str) -> bool:
+        return dataset.partition(":")[0] in VOC_SETS
+
+    def source(self) -> tuple[Any, ...]:
+        return (self.task, self.dataset)
+
+    def fingerprint(self) -> str:
+        return voc_fingerprint(self.dataset, self.task)
+
+    def open_data(self) -> VocSet:
+        """The data. Raises RotnetError as `open_voc`."""
+        return open_voc(self.dataset, self.task, self.train_size, self.test_size)
+
+    def prepare_data(self, voc: VocSet) -> None:
+        """Read every annotation, or mask, of the data opened: what is wrong with one is told before anything is trained.
+
+        Does besides, and keeps, what several runs on these data would all do at the same time. Raises RotnetError as
+        `VocSplit.objects` and `VocSplit.mask`.
+        """
+        for split in (voc.train, voc.test):
+            read = split.mask if self.task == "segmentation" else split.objects
+            for index in range(len(split)):
+                read(index)
+
+    def describe(self, *what: str) -> str:
+        """Readable start of the run's name: `voc-detection-random-alexnet`."""
+        origin = [self.backbone] if self.backbone in UNTRAINED else []
+        at = [f"at-{self.checkpoint:g}"] if self.checkpoint else []
+        return "-".join(["voc", self.task, *origin, self.arch, *at, *what])

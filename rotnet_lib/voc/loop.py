@@ -1,0 +1,153 @@
+"""Training by iterations, for the VOC stages: resumable, the same on any number of loader processes."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from rotnet_lib.data.pool import in_workers, worker_count
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.seeds import derive, generator
+from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.schedules import iteration_rate
+from rotnet_lib.voc.config import VocConfig
+from rotnet_lib.voc.task import VocTask
+
+History = list[dict[str, float]]
+
+_ROWS = 50
+"""Rows of the history, evenly spread over the run."""
+_SAVE_SECONDS = 60
+"""The state to go on from is written with the first row after so long."""
+
+
+def fit(task: VocTask, images: int, config: VocConfig, resume: ResumeState, device: torch.device) -> History:
+    """Train from the resume state, or from the beginning, to the last iteration.
+
+    Sample p of the run shows image `order[p]`, each pass over the images in an order of its own, augmented by a generator
+    that is a function of (seed, p); the network's own draws (dropout, sampled regions) are a function of (seed, iteration).
+    So neither the number of loader processes nor an interruption changes what is computed.
+
+    Args:
+        task: its module on `device` already.
+        images: how many training images there are.
+        config: optimiser and schedule.
+        resume: where the state is kept while the run lasts.
+        device: where the module is.
+
+    Returns:
+        A row every fiftieth of the run: `iteration` (the last of those it is about), `lr`, `train_loss` and `train_<term>`
+        (means over them), `seconds`, `images_per_second`, `waiting` (share of the seconds spent waiting for the loader).
+
+    Raises:
+        RotnetError: the loss is not finite; a loader process was killed; and what `VocTask.sample` raises.
+    """
+    groups = [group for group in task.parameter_groups() if group["params"]]
+    optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    history = resume.load(task.module, optimizer)
+    done = int(history[-1]["iteration"]) if history else 0
+    spacing = max(1, config.iterations // _ROWS)
+    work, workers = _Batches(task, images, config), worker_count(config.workers)
+    reading = in_workers(work, range(done, config.iterations), workers, pin=device.type == "cuda")
+    task.module.train()
+    saved = time.perf_counter()
+    bar = tqdm(total=config.iterations, initial=done, unit=" iterations", mininterval=0.5)
+    with bar, closing(reading) as batches:
+        while done < config.iterations:
+            upto = min(done + spacing, config.iterations)
+            history.append(_stretch(task, batches, optimizer, config, device, done, upto, bar))
+            done = upto
+            if done < config.iterations and time.perf_counter() - saved > _SAVE_SECONDS:
+                resume.save(task.module, optimizer, history)
+                saved = time.perf_counter()
+    resume.save(task.module, optimizer, history)  # prediction may take long, too
+    return history
+
+
+def _stretch(
+    task: VocTask,
+    batches: Iterator[Any],
+    optimizer: torch.optim.SGD,
+    config: VocConfig,
+    device: torch.device,
+    begin: int,
+    end: int,
+    bar: "tqdm[Any]",
+) -> dict[str, float]:
+    """Iterations `begin` to `end`, as a row of the history."""
+    sums: dict[str, torch.Tensor] = {}
+    waited, started, rate = 0.0, time.perf_counter(), 0.0
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for iteration in range(begin, end):
+        asked = time.perf_counter()
+        batch = next(batches)
+        if isinstance(batch, RotnetError):
+            raise batch
+        batch = _moved(batch, device)
+        waited += time.perf_counter() - asked
+        rate = iteration_rate(config, iteration, config.iterations)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["lr_factor"]
+        torch.manual_seed(derive(config.seed, "iteration", iteration))
+        terms = task.loss(batch)
+        loss = torch.stack(list(terms.values())).sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if config.clip_gradient:
+            torch.nn.utils.clip_grad_norm_(parameters, config.clip_gradient)
+        optimizer.step()
+        for name, term in {"loss": loss, **terms}.items():
+            sums[name] = sums.get(name, torch.zeros((), device=device)) + term.detach()
+        bar.update()
+    means = {f"train_{name}": total.item() / (end - begin) for name, total in sums.items()}
+    if not math.isfinite(means["train_loss"]):
+        raise RotnetError(
+            f"the loss is {means['train_loss']} between iterations {begin + 1} and {end}: training diverged. "
+            f"Lower lr (now {config.lr:g})."
+        )
+    bar.set_postfix_str(f"loss {means['train_loss']:.3f}", refresh=False)
+    seconds = time.perf_counter() - started
+    speed = {"seconds": seconds, "images_per_second": (end - begin) * config.batch_size / seconds, "waiting": waited / seconds}
+    return {"iteration": end, "lr": rate} | means | speed
+
+
+class _Batches:
+    """What loader processes do: the batch of an iteration."""
+
+    def __init__(self, task: VocTask, images: int, config: VocConfig) -> None:
+        self.task = task
+        self.images = images
+        self.config = config
+        self._order: tuple[int, Sequence[int]] = (-1, ())
+
+    def __call__(self, iteration: int) -> Any:
+        """The batch; or, in its place, the error that kept it: a loader process would bury it in a traceback."""
+        size = self.config.batch_size
+        try:
+            return self.task.collate([self._sample(number) for number in range(size * iteration, size * (iteration + 1))])
+        except RotnetError as error:
+            return error
+
+    def _sample(self, number: int) -> Any:
+        seed = self.config.seed
+        around, place = divmod(number, self.images)
+        if self._order[0] != around:
+            order = torch.randperm(self.images, generator=generator(torch.device("cpu"), seed, "order", around))
+            self._order = (around, order.tolist())
+        return self.task.sample(self._order[1][place], np.random.default_rng(derive(seed, "sample", number)))
+
+
+def _moved(batch: Any, device: torch.device) -> Any:
+    """A batch with its tensors on the device."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {name: _moved(value, device) for name, value in batch.items()}
+    if isinstance(batch, list | tuple):
+        return type(batch)(_moved(value, device) for value in batch)
+    return batch

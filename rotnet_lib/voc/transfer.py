@@ -1,0 +1,179 @@
+"""What the three VOC stages do around their training: directory, data, preparation, predictions, result."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+import torch
+from torchvision.transforms.v2.functional import center_crop, resize
+
+from rotnet_lib.data.source import IMAGENET_STATISTICS
+from rotnet_lib.data.voc.sets import VocSet
+from rotnet_lib.data.voc.split import VocSplit
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import replacing, write_text
+from rotnet_lib.models import Backbone
+from rotnet_lib.runs import provenance
+from rotnet_lib.runs.directory import (
+    HISTORY,
+    MODEL,
+    PARAMETERS,
+    RESUME,
+    DataRecord,
+    Metric,
+    RunDirectory,
+    RunResult,
+    TrainingRecord,
+    checkpoint_of,
+    now,
+)
+from rotnet_lib.seeds import generator
+from rotnet_lib.stages.backbone_config import UNTRAINED
+from rotnet_lib.stages.train import finish, open_run
+from rotnet_lib.training.checkpoints import ResumeState, save_tensors
+from rotnet_lib.training.devices import select_device
+from rotnet_lib.voc.config import VocConfig
+from rotnet_lib.voc.loop import fit
+from rotnet_lib.voc.preparation import PreparationRecord, prepare
+from rotnet_lib.voc.task import Evaluation, VocTask
+
+PREPARATION = "preparation.json"
+"""In the run's directory: how the backbone was prepared (`PreparationRecord`)."""
+
+_PREPARING_IMAGES = 64
+"""Crops of training images that batch norm's folding is checked on and the weights are rescaled by."""
+
+
+@dataclass(frozen=True)
+class VocOutcome:
+    """A VOC stage's result, in memory.
+
+    Attributes:
+        directory: the run's directory; locked until `save`.
+        result: what `metrics.json` holds or will hold.
+        history: a row every fiftieth of the iterations (see `loop.fit`).
+        preparation: how the backbone was prepared.
+        evaluation: the figures, and what the notebook draws.
+    """
+
+    directory: RunDirectory
+    result: RunResult
+    history: pd.DataFrame
+    preparation: PreparationRecord
+    evaluation: Evaluation
+
+    def save(self) -> None:
+        """See `finish`. A notebook's last line."""
+        finish(self.directory, self.result)
+
+
+Config = TypeVar("Config", bound=VocConfig)
+
+
+def transfer(
+    config: Config,
+    make_task: Callable[[Backbone, Config, VocSet], VocTask],
+    evaluate: Callable[[Config, VocSet, Path], Evaluation],
+) -> VocOutcome:
+    """Prepare the backbone, train the task's network on it, predict on the test split and judge the predictions.
+
+    An interrupted run goes on; of a finished one the predictions are judged again, for the pictures.
+
+    Args:
+        config: the stage's.
+        make_task: prepared backbone, config, data -> what is trained.
+        evaluate: config, data, the run's directory -> what the predictions in it are worth; needs no network.
+
+    Raises:
+        RotnetError: the backbone was trained on grey images; and as `open_voc`, `VocConfig.prepare_data`, `prepare`, `fit`,
+            `RunDirectory.open`.
+    """
+    begin = time.perf_counter()
+    _check_colour(config)
+    voc = config.open_data()
+    directory = open_run(config)
+    if directory.finished:
+        return _shown(config, voc, directory, evaluate)
+    config.prepare_data(voc)
+    device = select_device(config)
+    # Images of many sizes: a search for the fastest kernels at each would cost more than it gains.
+    torch.backends.cudnn.benchmark = config.task == "classification"
+    backbone = config.open_backbone(IMAGENET_STATISTICS, lambda count, draw: _crops(voc.train, count, config.side, draw))
+    crops = _crops(voc.train, _PREPARING_IMAGES, config.side, generator(torch.device("cpu"), config.seed, "preparing"))
+    preparation = prepare(backbone, crops, rescale=config.rescale, seed=config.seed)
+    write_text(directory.path / PREPARATION, preparation.record.model_dump_json(indent=1))
+    task = make_task(preparation.backbone, config, voc)
+    task.module.to(device)
+    history = fit(task, len(voc.train), config, ResumeState(directory.path / RESUME), device)
+    with replacing(directory.path / HISTORY) as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+    save_tensors(directory.path / MODEL, task.module.state_dict(), {"stage": config.stage, "classes": voc.classes})
+    task.module.eval()
+    task.predict(device, directory.path)
+    evaluation = evaluate(config, voc, directory.path)
+    seconds = sum(row["seconds"] for row in history)
+    result = RunResult(
+        run=directory.name,
+        stage=config.stage,
+        parameters=config.model_dump(mode="json"),
+        protocol_differences=config.protocol_differences(),
+        data=DataRecord(
+            name=config.dataset,
+            title=voc.title,
+            fingerprint=voc.fingerprint,
+            classes=list(voc.classes),
+            train_images=len(voc.train),
+            test_images=len(voc.test),
+        ),
+        metrics={name: Metric(last=value) for name, value in evaluation.metrics.items()},
+        by_target={metric: dict(found) for metric, found in evaluation.by_target.items()},
+        training=TrainingRecord(
+            iterations=config.iterations,
+            inputs=config.iterations * config.batch_size,
+            seconds=seconds,
+            inputs_per_second=float(pd.Series([row["images_per_second"] for row in history]).median()),
+            waiting=sum(row["waiting"] * row["seconds"] for row in history) / seconds,
+            parameters=sum(p.numel() for p in task.module.parameters() if p.requires_grad),
+        ),
+        wall_seconds=time.perf_counter() - begin,
+        peak_memory_mib=provenance.peak_memory_mib(),
+        environment=provenance.environment(device, packages=provenance.VOC_PACKAGES),
+        finished_at=now(),
+    )
+    return VocOutcome(directory, result, pd.DataFrame(history), preparation.record, evaluation)
+
+
+def _shown(
+    config: Config, voc: VocSet, directory: RunDirectory, evaluate: Callable[[Config, VocSet, Path], Evaluation]
+) -> VocOutcome:
+    """A finished run, as it is."""
+    try:
+        record = PreparationRecord.model_validate_json((directory.path / PREPARATION).read_text())
+        history = pd.read_csv(directory.path / HISTORY)
+    except (OSError, ValueError) as error:
+        raise RotnetError(
+            f"{directory.path} is finished, but {PREPARATION} or {HISTORY} in it is missing or damaged ({error}). "
+            "Delete that folder and run again."
+        ) from None
+    return VocOutcome(directory, directory.result(), history, record, evaluate(config, voc, directory.path))
+
+
+def _check_colour(config: VocConfig) -> None:
+    """Raises RotnetError for a backbone that has seen grey images only: VOC's are shown in colour."""
+    if config.backbone in UNTRAINED:
+        return
+    run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
+    if (run.path / PARAMETERS).exists() and run.parameters().get("grey"):
+        raise RotnetError(
+            f"backbone: {run.name} was trained on grey images, and {config.stage} shows colour. Take another run."
+        )
+
+
+def _crops(split: VocSplit, count: int, side: int, draw: torch.Generator) -> torch.Tensor:
+    """The middle squares of at most `count` images drawn at random, (N, 3, side, side) uint8."""
+    chosen = torch.randperm(len(split), generator=draw)[:count].tolist()
+    images = (torch.from_numpy(split.image(index)).permute(2, 0, 1) for index in chosen)
+    return torch.stack([center_crop(resize(image, [side], antialias=True), [side, side]) for image in images])

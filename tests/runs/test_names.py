@@ -1,0 +1,123 @@
+"""Names of runs: a run is its parameters."""
+
+import re
+from typing import Any, ClassVar
+
+import pytest
+
+from rotnet_lib.runs.config import TrainingConfig
+from rotnet_lib.runs.directory import run_name
+from rotnet_lib.stages.finetune import FinetuneConfig
+from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.stages.probe import ProbeConfig
+
+STAGES: dict[str, tuple[type[TrainingConfig], dict[str, Any]]] = {
+    "pretrain": (PretrainConfig, {}),
+    "probe": (ProbeConfig, {"backbone": "random", "arch": "nin4", "dataset": "cifar10"}),
+    "finetune": (FinetuneConfig, {"backbone": "random", "arch": "nin4", "dataset": "cifar10"}),
+}
+OTHER: dict[str, Any] = {
+    "seed": 1,
+    "dataset": "shapes",
+    "image_size": 64,
+    "crop_pct": 0.5,
+    "stream": True,
+    "shrink": 256,
+    "train_size": 100,
+    "test_size": 100,
+    "epochs": 30,
+    "batch_size": 64,
+    "lr": 0.05,
+    "schedule": "one-cycle",
+    "lr_milestones": [0.5],
+    "lr_decay": 0.1,
+    "momentum": 0.8,
+    "weight_decay": 0.0,
+    "augment": "none",
+    "task": "labels",
+    "task_options": {"angles": [0, 180]},
+    "arch": "nin5",
+    "width": 0.5,
+    "backbone": "rotation-nin4-s0-0123456789",
+    "layer": "conv1",
+    "classifier": "linear",
+    "freeze": True,
+    "labels_per_class": 20,
+    "grey": True,
+    "colour_jitter": 0.4,
+    "fold": "1/2",
+    "pu_weights": "pu-nin4-s0-0123456789",
+    "checkpoints": [0.5],
+    "checkpoint": 0.5,
+    "views": "rotated",
+    "combine": "concatenate",
+    "recipe": "decoupling",
+}
+"""For every parameter that decides the figures, a value that is not its default."""
+NEEDS: dict[str, dict[str, Any]] = {
+    "checkpoint": {"backbone": OTHER["backbone"]},
+    "recipe": {"arch": "alexnet", "classifier": "linear"},
+}
+"""What such a parameter asks of others: a random backbone has no checkpoints, say."""
+EXECUTION = {"runs": "elsewhere", "device": "cpu", "compile": True, "threads": 3, "gpus": 2, "max_damaged": 0.5, "workers": 2}
+"""The same for those that say where and how a run is carried out."""
+
+
+def name_of(stage: str, **changes: Any) -> str:
+    schema, base = STAGES[stage]
+    if "backbone" in base | changes:
+        base = base | {"width": 1.0}  # so that nothing is left to ask that run, which does not exist
+    config = schema.build(base | changes)
+    return run_name(config, "slug", "fingerprint")
+
+
+@pytest.mark.parametrize(
+    ("stage", "field"),
+    [(stage, field) for stage, (schema, _) in STAGES.items() for field in schema.model_fields if field not in EXECUTION],
+)
+def test_every_parameter_that_decides_the_figures_is_in_the_name(stage: str, field: str) -> None:
+    base = NEEDS.get(field, {})
+    assert name_of(stage, **base, **{field: OTHER[field]}) != name_of(stage, **base)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("field", EXECUTION)
+def test_where_and_how_a_run_is_carried_out_is_not(stage: str, field: str) -> None:
+    assert name_of(stage, **{field: EXECUTION[field]}) == name_of(stage)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"layer": "conv1,conv2"}, {"layer": ["conv1", "conv2"]}),
+        ({"epochs": None}, {"epochs": 50}),
+        ({"lr": 1}, {"lr": 1.0}),
+        ({"lr_milestones": None}, {"lr_milestones": [0.4, 0.8, 0.9]}),
+    ],
+)
+def test_two_spellings_of_a_run_have_one_name(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert name_of("probe", **one) == name_of("probe", **other)
+
+
+def test_task_options_spelled_out_or_left_out_have_one_name() -> None:
+    options = {"angles": [0, 90, 180, 270], "copies": "all", "crop_for": [], "gamma": 2, "pu_after": 0}
+    assert name_of("pretrain", task_options=options) == name_of("pretrain", task_options={}) == name_of("pretrain")
+    assert name_of("pretrain", task_options={"copies": "one"}) != name_of("pretrain")
+
+
+def test_data_stage_and_version_are_in_the_name() -> None:
+    class Changed(PretrainConfig):
+        version: ClassVar[int] = PretrainConfig.version + 1
+
+    class Other(PretrainConfig):
+        stage: ClassVar[str] = "other"
+
+    values = PretrainConfig.build({}).model_dump()  # the protocol has nothing to say of a stage it does not know
+    configs = (PretrainConfig.build(values), Changed.build(values), Other.build(values))
+    names = {run_name(config, "slug", data) for config in configs for data in ("fingerprint", "another")}
+    assert len(names) == 6
+
+
+def test_a_name_is_readable_and_safe_in_a_path() -> None:
+    name = run_name(PretrainConfig.build({"seed": 3}), "Rotation: nin4/my photos, ü", "")
+    assert re.fullmatch(r"rotation-nin4-my-photos-s3-[0-9a-f]{10}", name)

@@ -1,0 +1,378 @@
+"""The pretrain stage from end to end, and that a run that was killed ends as one that was not."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+import yaml
+
+from rotnet_lib.data import load_dataset
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.models import Network
+from rotnet_lib.pretext import Rotation
+from rotnet_lib.runs.directory import Metric, RunDirectory, RunResult, all_runs
+from rotnet_lib.stages import train
+from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
+from rotnet_lib.training import trainer as trainer_module
+from rotnet_lib.training.checkpoints import ResumeState, load_backbone
+from rotnet_lib.training.trainer import Trainer
+from tests.training.weights import KilledError, killed, same_weights, weights
+
+TIMING = ["seconds", "inputs_per_second"]
+
+
+# --- What a run leaves ---
+
+
+def test_a_run_leaves_its_files(build: Callable[..., PretrainConfig]) -> None:
+    config = build(epochs=2)
+    outcome = pretrain(config)
+    path = outcome.directory.path
+    assert path.parent == Path.cwd() / "runs"
+    assert not (path / "metrics.json").exists()  # it means "finished"
+    outcome.save()
+    assert {p.name for p in path.iterdir()} - {".lock"} == {
+        "parameters.yaml",
+        "history.csv",
+        "model-epoch1.safetensors",
+        "model.safetensors",
+        "metrics.json",
+    }
+    assert yaml.safe_load((path / "parameters.yaml").read_text()) == config.model_dump(mode="json")
+    pd.testing.assert_frame_equal(pd.read_csv(path / "history.csv"), outcome.history, check_dtype=False)
+    assert RunResult.model_validate_json((path / "metrics.json").read_text()) == outcome.result
+
+
+def test_the_result_says_what_was_run(build: Callable[..., PretrainConfig]) -> None:
+    outcome = pretrain(build(epochs=2, task_options={"angles": [0, 180]}))
+    outcome.save()
+    stored = json.loads((outcome.directory.path / "metrics.json").read_text())
+    assert stored["run"] == outcome.directory.path.name
+    assert stored["stage"] == "pretrain"
+    assert stored["parameters"] == outcome.result.parameters
+    assert stored["parameters"]["task_options"] == {
+        "angles": [0, 180],
+        "copies": "all",
+        "crop_for": [],
+        "gamma": 2,
+        "pu_after": 0,
+    }
+    assert stored["protocol_differences"] == {
+        "dataset": ["cifar10", "shapes"],
+        "train_size": [None, 40],
+        "test_size": [None, 20],
+        "epochs": [100, 2],
+        "batch_size": [128, 16],
+        "width": [1.0, 0.05],
+    }
+    training = stored["training"]
+    assert training["epochs"] == 2
+    assert training["inputs"] == 2 * 2 * 16 * 2  # epochs, batches, images, rotations
+    assert list(stored["by_target"]["rotation_top1"]) == ["0 degrees", "180 degrees"]
+    data = stored["data"]
+    assert (data["name"], data["image_size"], data["train_images"], data["test_images"]) == ("shapes", 32, 40, 20)
+    assert "drawn" in data["title"]
+    assert len(data["classes"]) == 10
+    assert stored["environment"]["packages"]["torch"]
+    assert training["seconds"] == pytest.approx(outcome.history["seconds"].sum())
+    assert stored["wall_seconds"] >= training["seconds"] > 0
+    network = 3 * 10 * 25 + 10 * 8 + 8 * 5 + 5 * 10 * 25 + 2 * 10 * 10 + 10 * 10 * 9 + 2 * 10 * 10
+    norms, head = 2 * (10 + 8 + 5 + 6 * 10), 10 * 2 + 2
+    assert training["parameters"] == network + norms + head
+
+
+def test_the_headline_is_the_last_epoch_and_the_best_is_beside_it(
+    build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracies = iter([30.0, 60.0, 60.0, 45.0])
+    monkeypatch.setattr(Trainer, "_evaluate", lambda self: {"test_loss": 1.0, "test_rotation_top1": next(accuracies)})
+    metrics = pretrain(build(epochs=4)).result.metrics
+    assert metrics == {"rotation_top1": Metric(last=45.0, best=60.0, best_epoch=2)}
+
+
+def test_the_stored_weights_give_the_stored_figure(build: Callable[..., PretrainConfig]) -> None:
+    """Measured again from the file alone, one rotated copy at a time."""
+    outcome = pretrain(build(epochs=3, lr=0.05))
+    outcome.save()
+    path = outcome.directory.path / "model.safetensors"
+    network = Network(load_backbone(path), 4, 32)
+    network.load_state_dict(safetensors.torch.load_file(path))
+    network.eval()
+    images = load_dataset("shapes", train_size=40, test_size=20).test.images.numpy()
+    right = 0
+    with torch.no_grad():
+        for image in images:
+            for quarters in range(4):
+                turned = np.rot90(image, quarters).transpose(2, 0, 1).copy()
+                right += int(network(torch.from_numpy(turned)[None]).argmax()) == quarters
+    assert outcome.result.metrics["rotation_top1"].last == pytest.approx(100 * right / 80)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"arch": "nin4"},
+        {"arch": "nin5"},
+        {"task": "labels"},
+        {"task_options": {"angles": [0, 45, 90, 135, 180, 225, 270, 315]}},
+        {"task_options": {"copies": "one"}},
+        {"task_options": {"copies": "shuffled"}},
+        {"task_options": {"copies": "one-large-batch"}},
+        {"task_options": {"crop_for": [45]}},
+        {"task": "rotation-instance"},
+        {"grey": True},
+        {"colour_jitter": 0.4},
+        {"schedule": "one-cycle"},
+        {"augment": "none"},
+        {"image_size": 28},
+        {"momentum": 0},
+        {"batch_size": 1000},
+    ],
+    ids=str,
+)
+def test_every_kind_of_run_ends_with_a_figure(parameters: dict[str, Any], build: Callable[..., PretrainConfig]) -> None:
+    outcome = pretrain(build(**parameters))
+    metric = "top1" if parameters.get("task") == "labels" else "rotation_top1"
+    assert list(outcome.result.metrics) == [metric]
+    assert 0 <= outcome.result.metrics[metric].last <= 100
+
+
+# --- A run is its parameters ---
+
+
+def test_a_finished_run_is_read_and_not_made_again(
+    build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = pretrain(build())
+    first.save()
+
+    def trained_again(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(Trainer, "fit", trained_again)
+    monkeypatch.setattr(train, "load_dataset", trained_again)
+    second = pretrain(build(threads=1))
+    second.save()
+    assert second.result == first.result
+    pd.testing.assert_frame_equal(second.history, first.history, check_dtype=False)
+    assert "finished already" in capsys.readouterr().out
+    with pytest.raises(AssertionError, match="trained again"):
+        pretrain(build(seed=1))
+
+
+def test_the_same_parameters_give_the_same_run(build: Callable[..., PretrainConfig]) -> None:
+    first = pretrain(build(epochs=2, runs="first"))
+    torch.manual_seed(1234)  # nothing depends on the process's own stream
+    second = pretrain(build(epochs=2, runs="second"))
+    assert first.directory.name == second.directory.name
+    assert same_weights(first.directory, second.directory)
+    pd.testing.assert_frame_equal(first.history.drop(columns=TIMING), second.history.drop(columns=TIMING))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"lr": 0.05},
+        {"augment": "none"},
+        {"task_options": {"copies": "one"}},
+        {"task_options": {"crop_for": [45]}},
+        {"grey": True},
+        {"colour_jitter": 0.4},
+        {"labels_per_class": 2},
+    ],
+)
+def test_other_parameters_give_another_run(change: dict[str, Any], build: Callable[..., PretrainConfig]) -> None:
+    first, second = pretrain(build()), pretrain(build(**change))
+    assert first.directory.name != second.directory.name
+    assert not same_weights(first.directory, second.directory)
+    assert first.history["train_loss"].tolist() != second.history["train_loss"].tolist()
+
+
+# --- A run that was killed ---
+
+
+@pytest.mark.parametrize(
+    ("step", "parameters"),
+    [
+        (1, {}),  # in the first epoch: nothing to go on from
+        (2, {}),
+        (3, {}),  # in the middle of the second
+        (6, {}),
+        (7, {}),  # in the last
+        (5, {"schedule": "one-cycle"}),
+        (13, {"task_options": {"copies": "one"}}),
+        (4, {"task_options": {"copies": "shuffled"}}),
+        (4, {"momentum": 0}),
+        (4, {"colour_jitter": 0.4}),
+    ],
+)
+def test_a_run_that_was_killed_ends_as_one_that_was_not(
+    step: int, parameters: dict[str, Any], build: Callable[..., PretrainConfig]
+) -> None:
+    """Bit for bit: weights, batch statistics and history. Killed before step `step` + 1; an epoch has 2, 10 if copies=one."""
+    parameters = {"epochs": 4, "image_size": 16, **parameters}
+    whole = pretrain(build(runs="whole", **parameters))
+    with killed(Rotation, step + 1):
+        pretrain(build(runs="killed", **parameters))
+    torch.manual_seed(1234)
+    resumed = pretrain(build(runs="killed", **parameters))
+    assert resumed.directory.name == whole.directory.name
+    assert same_weights(whole.directory, resumed.directory)
+    pd.testing.assert_frame_equal(whole.history.drop(columns=TIMING), resumed.history.drop(columns=TIMING), check_exact=True)
+    assert resumed.result.training
+    assert whole.result.training
+    assert resumed.result.training.inputs == whole.result.training.inputs
+    assert resumed.result.by_target == whole.result.by_target
+
+
+def test_a_run_killed_after_its_last_epoch_only_writes_its_result(
+    build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pretrain(build(epochs=2, runs="whole", checkpoints=[]))
+
+    def dies(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "save_backbone", dies)
+        with pytest.raises(KilledError):
+            pretrain(build(epochs=2, runs="killed", checkpoints=[]))
+    monkeypatch.setattr(Rotation, "step", dies)
+    resumed = pretrain(build(epochs=2, runs="killed", checkpoints=[]))
+    assert same_weights(whole.directory, resumed.directory)
+    assert resumed.result.metrics == whole.result.metrics
+
+
+def test_a_damaged_resume_state_is_named(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "save_backbone", dies)
+        with pytest.raises(KilledError):
+            pretrain(build())
+    (path,) = Path("runs").glob("*/resume.safetensors")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(RotnetError) as error:
+        pretrain(build())
+    assert f"damaged checkpoint {path.absolute()}" in str(error.value)
+
+
+# --- Weights kept on the way ---
+
+
+def kept(directory: RunDirectory) -> dict[int, dict[str, torch.Tensor]]:
+    """Epoch -> the weights as they were after it."""
+    files = directory.path.glob("model-epoch*.safetensors")
+    return {int(file.stem.removeprefix("model-epoch")): safetensors.torch.load_file(file) for file in files}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "shares", "expected"),
+    [
+        (10, [0.2, 0.4, 0.6, 0.8], {2, 4, 6, 8}),
+        (5, [0.5], {2}),  # to whole epochs, as milestones are
+        (3, [0.1, 0.4, 0.9], {1}),  # the last epoch's are the run's own
+        (1, [0.2, 0.8], set()),
+        (2, [], set()),
+    ],
+)
+def test_weights_are_kept_after_these_shares_of_the_epochs(
+    epochs: int, shares: list[float], expected: set[int], build: Callable[..., PretrainConfig]
+) -> None:
+    outcome = pretrain(build(epochs=epochs, checkpoints=shares, train_size=20))
+    assert set(kept(outcome.directory)) == expected
+
+
+def test_weights_kept_are_those_of_a_run_that_ends_there(build: Callable[..., PretrainConfig]) -> None:
+    """With a rate that does not fall before, nothing in an epoch depends on how many follow."""
+    longer = pretrain(build(epochs=4, checkpoints=[0.25, 0.5], lr_milestones=[]))
+    early = kept(longer.directory)
+    for epochs in (1, 2):
+        shorter = weights(pretrain(build(epochs=epochs, checkpoints=[], lr_milestones=[])).directory)
+        assert early[epochs].keys() == shorter.keys()
+        assert all(torch.equal(tensor, shorter[name]) for name, tensor in early[epochs].items())
+    assert not torch.equal(early[1]["head.2.weight"], early[2]["head.2.weight"])
+
+
+def test_a_run_that_was_killed_keeps_them_all(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pretrain(build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="whole"))
+    save = ResumeState.save
+
+    def killed(self: ResumeState, module: Any, optimizer: Any, history: Any) -> None:
+        if len(history) == 2:  # the weights are on disk, the end of the epoch is not
+            raise KilledError
+        save(self, module, optimizer, history)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumeState, "save", killed)
+        with pytest.raises(KilledError):
+            pretrain(build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="killed"))
+    resumed = pretrain(build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="killed"))
+    ours, theirs = kept(resumed.directory), kept(whole.directory)
+    assert set(ours) == set(theirs) == {1, 2, 3}
+    assert all(torch.equal(tensor, theirs[epoch][name]) for epoch in ours for name, tensor in ours[epoch].items())
+
+
+# --- Its name ---
+
+
+@pytest.mark.parametrize(
+    ("parameters", "slug"),
+    [
+        ({}, "rotation-nin3"),
+        ({"task": "labels"}, "labels-nin3"),
+        ({"task_options": {"angles": [0, 90, 180, 270]}}, "rotation-nin3"),
+        ({"task_options": {"angles": [0, 22.5]}}, "rotation-nin3-angles 0 22.5"),
+        ({"task_options": {"copies": "one"}, "grey": True}, "rotation-nin3-copies one-grey"),
+        ({"colour_jitter": 0.4, "pu_weights": "somebody"}, "rotation-nin3-weighted-jitter 0.4"),
+        ({"fold": "1/2"}, "rotation-nin3-fold 1/2"),
+        ({"task": "labels", "labels_per_class": 20}, "labels-nin3-20 labels"),
+    ],
+)
+def test_a_name_begins_with_what_is_special(
+    parameters: dict[str, Any], slug: str, build: Callable[..., PretrainConfig]
+) -> None:
+    assert build(**parameters).slug == slug
+
+
+# --- A run that fails ---
+
+
+def test_a_rate_that_is_far_too_high_is_said(build: Callable[..., PretrainConfig]) -> None:
+    with pytest.raises(RotnetError, match=r"the loss is (nan|inf) at epoch \d.*Lower lr"):
+        pretrain(build(lr=1e30, epochs=3))
+    assert [run.state for run in all_runs(Path("runs"))] != ["finished"]
+
+
+def test_rotation_that_is_not_learnt_is_said(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_module, "_STUCK_INPUTS", 300)
+    monkeypatch.setattr(trainer_module, "_STUCK_MARGIN", 12.0)  # 128 guesses vary by 4 points
+    with pytest.raises(RotnetError, match=r"rotation_top1 is stuck at chance: .* after 3 epochs, guessing gives 25\.00 %"):
+        pretrain(build(lr=0, epochs=9))
+
+
+def test_labels_that_are_not_learnt_are_said(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_module, "_STUCK_INPUTS", 90)
+    monkeypatch.setattr(trainer_module, "_STUCK_MARGIN", 25.0)
+    with pytest.raises(RotnetError, match=r"top1 is stuck at chance: .*guessing gives 10\.00 %"):
+        pretrain(build(task="labels", lr=0, epochs=9))
+
+
+def test_a_gpu_that_is_not_there_is_said(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RotnetError, match="torch sees no GPU"):
+        pretrain(build(device="cuda"))
+
+
+def test_unknown_data_is_said_before_anything_is_written(build: Callable[..., PretrainConfig]) -> None:
+    with pytest.raises(RotnetError, match="unknown dataset 'shape'; did you mean 'shapes'"):
+        pretrain(build(dataset="shape"))
+    assert not Path("runs").exists()

@@ -1,0 +1,57 @@
+"""Processes that end with those they work for."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from rotnet_lib.watchdog import identity, is_alive
+
+LONG = "import time; time.sleep(60)"
+
+
+def start(code: str, *words: str) -> "subprocess.Popen[bytes]":
+    root = str(Path(__file__).parents[1])
+    return subprocess.Popen([sys.executable, "-c", code, *words], env=os.environ | {"PYTHONPATH": root}, stdout=subprocess.PIPE)
+
+
+def test_a_process_ends_soon_after_it_is_said_to(tmp_path: Path) -> None:
+    watching = f"import pathlib, sys, rotnet_lib.watchdog as p; p.end_when(pathlib.Path(sys.argv[1]).exists); print(); {LONG}"
+    with start(watching.replace("print()", "print(flush=True)"), str(tmp_path / "stop")) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert process.poll() is None
+        (tmp_path / "stop").touch()
+        assert process.wait(timeout=10) == -9
+
+
+def test_a_process_ends_with_its_parent() -> None:
+    child = f"import os, rotnet_lib.watchdog as p; p.end_with_parent(os.getppid()); print(os.getpid(), flush=True); {LONG}"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    with start(parent) as process:
+        assert process.stdout is not None
+        orphan = psutil.Process(int(process.stdout.readline()))
+        assert orphan.is_running()
+        process.kill()
+        process.wait()
+        assert psutil.wait_procs([orphan], timeout=10)[1] == []
+
+
+def test_a_process_is_alive_until_it_has_ended() -> None:
+    with start(LONG) as process:
+        name = identity(process.pid)
+        assert is_alive(name)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+        assert not is_alive(name)  # ended, though its parent has not asked yet
+        process.wait()
+        assert not is_alive(name)
+
+
+def test_another_process_of_the_same_number_is_not_taken_for_it() -> None:
+    own = identity(os.getpid())
+    assert is_alive(own)
+    assert not is_alive(f"{own}1")
