@@ -122,12 +122,12 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     from rotnet_lib.report.index import write_index
     from rotnet_lib.runs.directory import REPORT
     from rotnet_lib.runs.protocols import KIND
-    from rotnet_lib.stages.register import STAGES
+    from rotnet_lib.stages import STAGES
     from rotnet_lib.stages.train import directory_of, fingerprint_of
     from rotnet_lib.suites.run_notebook import execute as execute_notebook
     from rotnet_lib.suites.suite import SuiteRun, preset_named
 
-    schema = STAGES[notebook]
+    schema = STAGES[notebook].config
     try:
         values = {name: yaml.safe_load(value) for name, value in parameters}
     except yaml.YAMLError as error:

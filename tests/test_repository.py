@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 import rotnet_lib
 from rotnet_lib.cli import main
-from rotnet_lib.stages.register import STAGES
+from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.overrides import parse_overrides
 from rotnet_lib.suites.suite import collection_names, load_collection, load_presets, load_suite, suite_names
 
@@ -297,7 +297,7 @@ def test_rotnet_lines_of_the_readme_are_commands() -> None:
     for _, command, *words in commands("rotnet"):
         assert command in main.commands, command
         if command == "run":
-            schema = STAGES[words[0]]
+            schema = STAGES[words[0]].config
             names = [name for flag, name in itertools.pairwise(words) if flag == "-p"]
             assert set(names) <= set(schema.model_fields)
 
@@ -307,7 +307,7 @@ def test_papermill_lines_of_the_readme_are_notebooks_and_parameters() -> None:
         assert (ROOT / notebook).is_file()
         names = [name for flag, name in itertools.pairwise(words) if flag == "-p"]
         assert names
-        assert set(names) <= set(STAGES[Path(notebook).stem].model_fields)
+        assert set(names) <= set(STAGES[Path(notebook).stem].config.model_fields)
 
 
 @pytest.mark.parametrize(

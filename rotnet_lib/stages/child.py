@@ -3,10 +3,9 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -14,19 +13,9 @@ import torch.distributed as dist
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.runs.config import TrainingConfig
-from rotnet_lib.stages.finetune import FinetuneConfig, finetune
+from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.launch import FAILURE, OUTCOME, PARENT, Failure, Job, check_devices
-from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
-from rotnet_lib.stages.probe import ProbeConfig, probe
-from rotnet_lib.stages.train import Outcome
 from rotnet_lib.watchdog import end_when, is_alive
-
-STAGES: dict[str, tuple[type[TrainingConfig], Callable[[Any], Outcome]]] = {
-    "pretrain": (PretrainConfig, pretrain),
-    "probe": (ProbeConfig, probe),
-    "finetune": (FinetuneConfig, finetune),
-}
-"""The stages that train: config and function."""
 
 _TRACEBACK_LINES = 20
 
@@ -38,11 +27,12 @@ def main(path: Path) -> None:
     """
     try:
         job = Job.model_validate_json(path.read_text())
-        schema, stage = STAGES[job.stage]
+        stage = STAGES[job.stage]
         os.chdir(job.folder)
-        config = schema.build(job.parameters)
+        config = stage.config.build(job.parameters)
+        assert isinstance(config, TrainingConfig)
         with process_group(config):
-            outcome = stage(config)
+            outcome = stage.run(config)
         if os.environ["RANK"] == "0":
             write_text(path.parent / OUTCOME, outcome.result.model_dump_json())
     except Exception as error:

@@ -8,6 +8,7 @@ from rotnet_lib.evaluation.classifier_task import train_classifiers
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
+from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.train import Outcome
 
 
@@ -37,6 +38,7 @@ class FinetuneConfig(ClassifierConfig):
         return self.describe(self.backbone if self.backbone in UNTRAINED else "finetune") + ("-frozen" if self.freeze else "")
 
 
+@stage(FinetuneConfig)
 def finetune(config: FinetuneConfig) -> Outcome:
     """Train classifier and backbone; see `train_stage`. Metric: `<layer>_top1`, percent."""
     return train_classifiers(config, freeze=config.freeze)

@@ -38,6 +38,7 @@ from rotnet_lib.runs.directory import (
 )
 from rotnet_lib.stages.backbone_config import NEWEST
 from rotnet_lib.stages.layers_config import LayersConfig
+from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
 from rotnet_lib.stages.train import data_record, finish, load_data, open_run
 from rotnet_lib.training.checkpoints import load_backbone, load_network
@@ -186,6 +187,7 @@ class Inspection:
         finish(self.directory, self.result)
 
 
+@stage(InspectConfig)
 def inspect_backbone(config: InspectConfig) -> Inspection:
     """Look into the backbone's run, and into that of `compare`.
 

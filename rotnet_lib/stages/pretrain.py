@@ -15,6 +15,7 @@ from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs.config import EXPERIMENT, Fraction, TrainingConfig
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
 from rotnet_lib.seeds import seeded
+from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.train import Outcome, train_stage
 from rotnet_lib.training.schedules import epochs_after
 from rotnet_lib.training.task import Task
@@ -151,6 +152,7 @@ def _plausibility(run: str, config: PretrainConfig, data: Dataset, task: Rotatio
     return found
 
 
+@stage(PretrainConfig)
 def pretrain(config: PretrainConfig) -> Outcome:
     """Train a backbone on its task; see `train_stage`.
 

@@ -10,6 +10,7 @@ from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.protocols import Recipe, benchmark_of, recipes
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
+from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.train import Outcome
 
 
@@ -60,6 +61,7 @@ class ProbeConfig(ClassifierConfig):
         return described if self.recipe == "rotnet" else f"{described}-{self.recipe}-recipe"
 
 
+@stage(ProbeConfig)
 def probe(config: ProbeConfig) -> Outcome:
     """Train the classifiers; see `train_stage`. Metrics: `<layer>_top1`, percent."""
     return train_classifiers(config, freeze=True)

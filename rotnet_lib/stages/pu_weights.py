@@ -20,6 +20,7 @@ from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, RunResult, checkpoint_of, now, own_name
 from rotnet_lib.stages.backbone_config import NEWEST
 from rotnet_lib.stages.image_backbone_config import ImageBackboneConfig
+from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
 from rotnet_lib.stages.train import data_record, finish, load_data, open_run
 from rotnet_lib.training.checkpoints import load_network
@@ -146,6 +147,7 @@ class PuOutcome:
         finish(self.directory, self.result)
 
 
+@stage(PuWeightsConfig)
 def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
     """Ask RotNets how plausible every rotated copy of every training image is as an upright image.
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.stages.register import STAGES
+from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.suite import SuiteRun
 
 DECIDED = frozenset({"seed", "runs", "backbone", "layer", "fold", "pu_weights", "others", "compare"})
@@ -33,7 +33,7 @@ class Override:
         if self.target not in (None, key, run.notebook):
             return
         name, *rest = self.path
-        if self.target is None and name not in STAGES[run.notebook].model_fields:
+        if self.target is None and name not in STAGES[run.notebook].config.model_fields:
             return
         values[name] = dict(values.get(name) or {}) | {rest[0]: self.value} if rest else self.value
 
@@ -68,14 +68,14 @@ def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun]) -> Override:
     alone = len(path) == 1 and path[0] in DECIDED  # which a notebook may be called as well
     if path[0] in (*runs, *STAGES) and not alone:
         target, path = path[0], path[1:]
-    elif len(path) > 1 and all(path[0] not in STAGES[run.notebook].model_fields for run in runs.values()):
+    elif len(path) > 1 and all(path[0] not in STAGES[run.notebook].config.model_fields for run in runs.values()):
         raise unknown(f"target of '{word}' in SET,", path[0], (*STAGES, *runs))
     notebooks = {run.notebook for key, run in runs.items() if target in (None, key, run.notebook)}
     if not notebooks:
         raise unknown(
             f"target of '{word}' in SET,", target or "", (*dict.fromkeys(run.notebook for run in runs.values()), *runs)
         )
-    fields = sorted({field for notebook in notebooks for field in STAGES[notebook].model_fields} - DECIDED)
+    fields = sorted({field for notebook in notebooks for field in STAGES[notebook].config.model_fields} - DECIDED)
     if path and path[0] in DECIDED:
         raise RotnetError(f"SET: {path[0]} is not to be set: SEEDS, RUNS or the suite decides it. Try it by `rotnet run`.")
     if not path or path[0] not in fields:

@@ -17,8 +17,8 @@ from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PLAN, RunDirectory
 from rotnet_lib.runs.protocols import published
+from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.pu_weights import PuWeightsConfig
-from rotnet_lib.stages.register import STAGES
 from rotnet_lib.stages.train import directory_of, fingerprint_of
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
 from rotnet_lib.suites.suite import (
@@ -202,8 +202,10 @@ def _plans(name: str, suite_names: list[str], options: Options, fingerprint: Cal
         raise RotnetError(f"seeds: at least 1, not {options.seeds}.")
     suites = [load_suite(suite, preset.sweeps) for suite in suite_names]
     notebooks = {run.notebook for suite in suites for run in suite.runs.values()}
-    if options.dataset and not any(STAGES[notebook].takes(options.dataset) for notebook in notebooks):
-        images, voc = (any(issubclass(STAGES[notebook], kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig))
+    if options.dataset and not any(STAGES[notebook].config.takes(options.dataset) for notebook in notebooks):
+        images, voc = (
+            any(issubclass(STAGES[notebook].config, kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig)
+        )
         raise unknown(f"dataset of {name}", options.dataset, (*(DATASETS if images else ()), *(VOC_SETS if voc else ())))
     overrides = parse_overrides(options.set, name, _runs_by_key(suites))
     taken: dict[tuple[Any, ...], str] = {}
@@ -274,7 +276,7 @@ def _configure(
     overrides: list[Override],
 ) -> RunConfig:
     """A run's config, from what the preset said and the runs made before it."""
-    schema = STAGES[run.notebook]
+    schema = STAGES[run.notebook].config
     backbone = made.get(run.backbone or "")
     followed = {}
     if backbone:
@@ -306,7 +308,7 @@ def _arch(suite: Suite, key: str) -> str:
     run = suite.runs[key]
     if run.backbone in suite.runs:
         return _arch(suite, run.backbone)
-    arch: str = run.set.get("arch") or STAGES[run.notebook].model_fields["arch"].default
+    arch: str = run.set.get("arch") or STAGES[run.notebook].config.model_fields["arch"].default
     return arch
 
 

@@ -14,8 +14,8 @@ from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.published import published_table
 from rotnet_lib.runs.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, published, recipes
+from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.stages.register import STAGES
 from rotnet_lib.suites.sweeps import expand
 
 _PRESETS = "presets"
@@ -112,7 +112,7 @@ class Suite(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Suite":
-        parameters = {name for stage in STAGES for name in STAGES[stage].model_fields}
+        parameters = {name for stage in STAGES for name in STAGES[stage].config.model_fields}
         for key, run in self.runs.items():
             if key in parameters:
                 raise ValueError(f"run '{key}' is called as a parameter is, so SET could not tell the two: rename it")
@@ -200,10 +200,10 @@ class Preset(BaseModel):
         usual = published(run.notebook, arch)["dataset"]
         asked = run.set.get("dataset", usual)
         own = self.datasets.get(asked, asked)
-        merged["dataset"] = dataset if dataset and asked == usual and STAGES[run.notebook].takes(dataset) else own
+        merged["dataset"] = dataset if dataset and asked == usual and STAGES[run.notebook].config.takes(dataset) else own
         if merged["dataset"] != own:
             merged.pop("image_size", None)
-        known = STAGES[run.notebook].model_fields
+        known = STAGES[run.notebook].config.model_fields
         return {name: value for name, value in merged.items() if name in known}
 
 
@@ -215,7 +215,7 @@ def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
     if recipe and recipe not in known:
         raise ValueError(str(unknown(f"recipe of '{key}'", recipe, known)))
     stages = list(STAGES) if key == "all" else [notebook]
-    allowed = {name: None for stage in stages for name in STAGES[stage].model_fields}
+    allowed = {name: None for stage in stages for name in STAGES[stage].config.model_fields}
     for name in values:
         if name not in allowed:
             raise ValueError(str(unknown(f"parameter under '{key}'", name, allowed)))

@@ -1,1 +1,5 @@
-"""Transfer to PASCAL VOC: classification, detection, segmentation (docs/protocol.md, "PASCAL VOC")."""
+"""Transfer to PASCAL VOC: three stages, their engines and metrics (docs/protocol.md, "PASCAL VOC")."""
+
+from rotnet_lib.voc import classification, detection, segmentation
+
+__all__ = ["classification", "detection", "segmentation"]

@@ -18,6 +18,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone, sample_backbone
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.seeds import derive, seeded
+from rotnet_lib.stages.register import stage
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.voc.crops import random_square
 from rotnet_lib.voc.scores import SCORES, Curve, Scores, average_precision, curve, read_scores
@@ -222,6 +223,7 @@ def evaluate_classification(config: ClassificationConfig, voc: VocSet, directory
     return Evaluation(metrics, by_target, details, notes=(absent,) if details.left_out else ())
 
 
+@stage(ClassificationConfig)
 def classify(config: ClassificationConfig) -> VocOutcome:
     """Train a classifier on the config's backbone and judge it on the test images; see `transfer`."""
     return transfer(config, ClassificationTask, evaluate_classification)

@@ -21,6 +21,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import Backbone
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.seeds import seeded
+from rotnet_lib.stages.register import stage
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.voc.detection_scores import Found, ProposalsRecord, evaluate, write_detections, write_proposals_record
 from rotnet_lib.voc.detector_settings import EngineName, ProposalsName, default_engine, make_detector
@@ -98,6 +99,7 @@ class DetectionConfig(VocConfig):
         return None if self.proposals == "rpn" else find_proposals(split, voc.fingerprint)
 
 
+@stage(DetectionConfig)
 def detect(config: DetectionConfig) -> VocOutcome:
     """The detection stage: see `transfer`."""
     return transfer(config, DetectionTask, evaluate_detection)

@@ -18,6 +18,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import replacing
 from rotnet_lib.models import Backbone
 from rotnet_lib.seeds import seeded
+from rotnet_lib.stages.register import stage
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.voc.segmentation_scores import (
     BACKGROUND,
@@ -81,6 +82,7 @@ class SegmentationConfig(VocConfig):
         return self.describe()
 
 
+@stage(SegmentationConfig)
 def segment(config: SegmentationConfig) -> VocOutcome:
     """Train an FCN as its config says, or show a finished run; see `transfer`."""
     return transfer(config, SegmentationTask, evaluate_segmentation)

@@ -24,7 +24,6 @@ from rotnet_lib.runs.directory import HISTORY, METRICS, RESUME, RunDirectory
 from rotnet_lib.stages import child, launch
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.probe import ProbeConfig, probe
-from rotnet_lib.stages.register import STAGES
 from rotnet_lib.stages.train import Outcome, directory_of, fingerprint_of
 from rotnet_lib.training.checkpoints import load_tensors
 from tests.training.weights import same_weights, weights
@@ -280,13 +279,6 @@ def free_port() -> int:
 
 
 # --- A worker, without the others ---
-
-
-def test_every_stage_that_trains_has_workers() -> None:
-    assert set(child.STAGES) == {name for name in STAGES if issubclass(STAGES[name], TrainingConfig)}
-    for name, (schema, function) in child.STAGES.items():
-        assert schema is STAGES[name]
-        assert function.__name__ == name
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.pu import CHOICE
 from rotnet_lib.runs.directory import METRICS
-from rotnet_lib.stages.register import STAGES
+from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite
 from rotnet_lib.suites.suite import Suite, load_presets, load_suite, preset_named, suite_names
 
@@ -196,7 +196,7 @@ def test_the_plan_on_disk_is_all_an_engine_needs() -> None:
     for entry, run in zip(document["runs"], plan.runs, strict=True):
         assert (entry["key"], entry["name"], entry["dataset"]) == (run.key, run.name, run.dataset)
         assert entry["upstream"] == [upstream.name for upstream in run.upstream]
-        assert STAGES[entry["notebook"]].build(entry["parameters"]) == run.config
+        assert STAGES[entry["notebook"]].config.build(entry["parameters"]) == run.config
     assert Suite(**document["suite"]) == load_suite("table3")
 
 
