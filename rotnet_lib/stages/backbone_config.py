@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from rotnet_lib.data.source import Statistics
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.models import ARCHS, Backbone, make_backbone
-from rotnet_lib.models.backbone import sample_backbone
+from rotnet_lib.models import ARCHS
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import EXPERIMENT, Fraction, RunConfig
@@ -184,7 +184,7 @@ def _follow_file(path: Path, values: dict[str, Any], cls: type[BackboneConfig]) 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:
     """The newest finished pretrain run, of a pretext task, whose arch has the layers asked for."""
     layers = cls.needs(values)
-    taps = {tap: None for arch in ARCHS for tap in sample_backbone(arch).taps}  # in order, each once
+    taps = {tap: None for arch in ARCHS for tap in ARCHS[arch].taps}  # in order, each once
     for layer in layers:
         if layer != "all" and layer not in taps:
             raise unknown("layer", layer, (*taps, "all"))
@@ -217,4 +217,4 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
 
 def _has(arch: str, layers: tuple[str, ...]) -> bool:
     """Whether an arch has the layers, of which `all` is no layer's name."""
-    return all(layer == "all" or layer in sample_backbone(arch).taps for layer in layers)
+    return all(layer == "all" or layer in ARCHS[arch].taps for layer in layers)

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 
 from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.runs.config import EXPERIMENT, ImagesConfig
 from rotnet_lib.stages.backbone_config import BackboneConfig
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rotnet_lib.models.backbone import sample_backbone
+from rotnet_lib.models import ARCHS
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.stages.image_backbone_config import ImageBackboneConfig
 
@@ -29,7 +29,7 @@ class LayersConfig(ImageBackboneConfig):
 
     @model_validator(mode="after")
     def _layers_of_arch(self) -> Self:
-        backbone = sample_backbone(self.arch)
+        backbone = ARCHS[self.arch]
         for layer in self.layer:
             if self.layer != ("all",):
                 backbone.check_layer(layer)
@@ -40,7 +40,7 @@ class LayersConfig(ImageBackboneConfig):
     @property
     def layers(self) -> tuple[str, ...]:
         """The layers named, `all` spelled out."""
-        return sample_backbone(self.arch).taps if self.layer == ("all",) else self.layer
+        return ARCHS[self.arch].taps if self.layer == ("all",) else self.layer
 
 
 def _split(layer: Any) -> Any:

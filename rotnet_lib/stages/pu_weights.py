@@ -14,7 +14,8 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.out_of_fold import Judge, check_others, judges_of, other_folds
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 from rotnet_lib.pretext.pu import Plausibility, choice_of, upright_label
-from rotnet_lib.pretext.rotation import Rotation, rotate_all
+from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs import provenance
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, RunResult, checkpoint_of, now, own_name
