@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from rotnet_lib.data import Batch, Dataset
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.loader import Batch
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.pretext.task import TASKS, PretextTask
