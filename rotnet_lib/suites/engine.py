@@ -10,8 +10,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
-
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
@@ -21,6 +19,7 @@ from rotnet_lib.runs.directory import PLAN, REPORT
 from rotnet_lib.stages.train import load_data
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 from rotnet_lib.suites.run_notebook import execute
+from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 
 _MARKER = ".made"
@@ -140,7 +139,7 @@ def _resources(configs: list[RunConfig], cores: int | None, executor: str | None
         threads = max(config.threads or _JOB_THREADS * _processes(config) for config in configs)
         return asking, threads, ("--executor", executor, "--jobs", str(count))
     # On a CPU side by side, each with the threads its config says; none said: all.
-    gpu = asking and torch.cuda.is_available()
+    gpu = asking and gpu_name() is not None
     threads = max(config.threads or (1 if gpu and config.device != "cpu" else count) for config in configs)
     return gpu, threads, ("--cores", str(count), "--resources", "gpu=1")
 
