@@ -72,8 +72,8 @@ def _leave(error: Exception, path: Path) -> None:
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:
         file.write(failure.model_dump_json())
         file.flush()
-        # A link appears with the whole text, on one rank's behalf only, on all nodes. To create the file and then write would
-        # leave half a text where torchrun ends this process in between, as it does once another rank has failed.
+        # Linking is atomic, on all nodes: the file appears whole, and only the first rank's link succeeds. Creating the file
+        # and then writing could leave half a text, because torchrun ends this process once another rank has failed.
         with contextlib.suppress(FileExistsError):
             os.link(file.name, path)
 
