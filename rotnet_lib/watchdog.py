@@ -1,4 +1,4 @@
-"""Processes that end with those they work for."""
+"""Watchdogs: a process ends when the one that it works for has ended."""
 
 import os
 import signal
@@ -9,20 +9,23 @@ from collections.abc import Callable
 import psutil
 
 _INTERVAL = 0.5
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 
 def end_with_parent(parent: int) -> None:
-    """End this process, and with it the kernel, soon after its parent, the process of that id, is gone.
+    """End this process, and with it its kernel, soon after its parent has ended.
 
     A killed Snakemake leaves its jobs running, and they would go on writing beside those of the next one. ipykernel
     watches its own parent in the same way.
+
+    Args:
+        parent: the parent's process id.
     """
     end_when(lambda: os.getppid() != parent)
 
 
 def end_when(gone: Callable[[], bool]) -> None:
-    """Kill this process soon after `gone` has come to say so. Asks in a thread, and once now."""
+    """Kill this process soon after `gone` returns True. A thread calls it, at once and then twice a second."""
 
     def watch() -> None:
         while not gone():
@@ -33,18 +36,18 @@ def end_when(gone: Callable[[], bool]) -> None:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on: of a cluster's node those of its job."""
+    """Number of cores that this process may run on: on a cluster's node, those of its job."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def identity(pid: int) -> str:
-    """A process that runs now, as a word that no later process of the same id has: `4711:1795380000.25`."""
+def process_token(pid: int) -> str:
+    """The id and start time of a running process, `4711:1795380000.25`; a later process of the same id has another token."""
     return f"{pid}:{psutil.Process(pid).create_time()}"
 
 
-def is_alive(identity: str) -> bool:
-    """Whether the process of that `identity` still runs; one that only waits to be reaped does not."""
-    pid, _, started = identity.partition(":")
+def is_alive(token: str) -> bool:
+    """Whether the process of that `process_token` still runs. A zombie, which only waits to be reaped, does not."""
+    pid, _, started = token.partition(":")
     try:
         process = psutil.Process(int(pid))
         return process.create_time() == float(started) and process.status() != psutil.STATUS_ZOMBIE

@@ -1,4 +1,4 @@
-"""Processes that end with those they work for."""
+"""A process ends when the one that it works for has ended."""
 
 import os
 import subprocess
@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
-from rotnet_lib.watchdog import identity, is_alive
+from rotnet_lib.watchdog import is_alive, process_token
+
+slow = pytest.mark.slow
 
 LONG = "import time; time.sleep(60)"
 
@@ -17,6 +20,7 @@ def start(code: str, *words: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", code, *words], env=os.environ | {"PYTHONPATH": root}, stdout=subprocess.PIPE)
 
 
+@slow
 def test_a_process_ends_soon_after_it_is_said_to(tmp_path: Path) -> None:
     watching = f"import pathlib, sys, rotnet_lib.watchdog as p; p.end_when(pathlib.Path(sys.argv[1]).exists); print(); {LONG}"
     with start(watching.replace("print()", "print(flush=True)"), str(tmp_path / "stop")) as process:
@@ -27,6 +31,7 @@ def test_a_process_ends_soon_after_it_is_said_to(tmp_path: Path) -> None:
         assert process.wait(timeout=10) == -9
 
 
+@slow
 def test_a_process_ends_with_its_parent() -> None:
     child = f"import os, rotnet_lib.watchdog as p; p.end_with_parent(os.getppid()); print(os.getpid(), flush=True); {LONG}"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
@@ -39,19 +44,20 @@ def test_a_process_ends_with_its_parent() -> None:
         assert psutil.wait_procs([orphan], timeout=10)[1] == []
 
 
+@slow
 def test_a_process_is_alive_until_it_has_ended() -> None:
     with start(LONG) as process:
-        name = identity(process.pid)
-        assert is_alive(name)
+        token = process_token(process.pid)
+        assert is_alive(token)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
-        assert not is_alive(name)  # ended, though its parent has not asked yet
+        assert not is_alive(token)  # ended, though its parent has not asked yet
         process.wait()
-        assert not is_alive(name)
+        assert not is_alive(token)
 
 
 def test_another_process_of_the_same_number_is_not_taken_for_it() -> None:
-    own = identity(os.getpid())
+    own = process_token(os.getpid())
     assert is_alive(own)
     assert not is_alive(f"{own}1")

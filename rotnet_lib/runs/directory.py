@@ -12,7 +12,7 @@ is found again by everyone who needs it and a changed parameter is a new run. It
 | `model-epoch20.safetensors`, ... | the weights as they were after some epochs of a pretrain run |
 | `pu.safetensors` | of a pu_weights run: how plausible each rotated training image is as an upright one |
 | `resume.safetensors` | while it runs: the state to go on from |
-| `job.json`, `torchrun.log`, ... | while several processes train: see `stages.launch`; the log stays where they failed |
+| `outcome.json`, `failure.json`, `torchrun.log` | while several processes train: see `stages.launch`; a failure keeps the log |
 | `metrics.json` | the result (`RunResult`); written last, atomically: it means "finished" |
 """
 

@@ -1,10 +1,13 @@
-"""One of the processes that train a stage together: `torchrun ... -m rotnet_lib.stages.child RUN/job.json` (see `launch`)."""
+"""One rank of a stage that several processes train: `torchrun ... -m rotnet_lib.stages.child STAGE RUN` (see `launch`).
 
+Every rank calls the stage function. A rank trains on its share of each batch; only rank 0 writes the run's files and prints.
+"""
+
+import contextlib
 import os
 import sys
+import tempfile
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,41 +16,42 @@ import torch.distributed as dist
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.runs.config import TrainingConfig
+from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.stages import STAGES
-from rotnet_lib.stages.launch import FAILURE, OUTCOME, PARENT, Failure, Job, check_devices
+from rotnet_lib.stages.launch import FAILURE, OUTCOME, PARENT, Failure, check_devices
 from rotnet_lib.watchdog import end_when, is_alive
 
 _TRACEBACK_LINES = 20
 
 
-def main(path: Path) -> None:
-    """Do this process's part of the job in `path`; the first process leaves the result beside it.
+def main(stage: str, folder: Path) -> int:
+    """Carry out this rank's part of a run. torchrun's environment variables say which rank it is, and of how many.
 
-    torchrun's environment variables say which part that is. A failure is left there too, by the process that fails first.
+    Args:
+        stage: the stage's name.
+        folder: the run's directory. Its `parameters.yaml` is the config; rank 0 leaves its result there, in `launch.OUTCOME`.
+
+    Returns:
+        The process's exit code. After an error it is 1, and the rank that failed first leaves the error in `launch.FAILURE`.
     """
     try:
-        job = Job.model_validate_json(path.read_text())
-        stage = STAGES[job.stage]
-        os.chdir(job.folder)
-        config = stage.config.build(job.parameters)
+        config = STAGES[stage].config.build(RunDirectory(folder).parameters())
         assert isinstance(config, TrainingConfig)
-        with process_group(config):
-            outcome = stage.run(config)
+        join_process_group(config)
+        result = STAGES[stage].run(config).result
+        dist.destroy_process_group()
         if os.environ["RANK"] == "0":
-            write_text(path.parent / OUTCOME, outcome.result.model_dump_json())
+            write_text(folder / OUTCOME, result.model_dump_json())
     except Exception as error:
-        _leave(error, path.parent / FAILURE)
-        # At once: the others wait for this process in the middle of a step, and so would an orderly end.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(1)
+        _leave(error, folder / FAILURE)
+        return 1
+    return 0
 
 
-@contextmanager
-def process_group(config: TrainingConfig) -> Iterator[None]:
-    """The processes that torchrun started, joined: over NCCL with a GPU each, over gloo on the CPU.
+def join_process_group(config: TrainingConfig) -> None:
+    """Join the process group of all ranks: over NCCL with a GPU for each rank, over gloo on the CPU.
 
-    Raises RotnetError if this machine has fewer GPUs than processes.
+    Raises RotnetError if this node has fewer GPUs than ranks.
     """
     check_devices(config, int(os.environ["LOCAL_WORLD_SIZE"]))
     if config.device == "cpu":
@@ -56,38 +60,32 @@ def process_group(config: TrainingConfig) -> Iterator[None]:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
         dist.init_process_group("nccl", device_id=device)
-    yield
-    dist.destroy_process_group()
 
 
 def _leave(error: Exception, path: Path) -> None:
-    """Write why this process fails, unless another has already: what fails later fails for want of that one."""
-    users = isinstance(error, RotnetError)
-    end = traceback.format_exc().splitlines()[-_TRACEBACK_LINES:]
-    failure = Failure(
-        process=int(os.environ["RANK"]),
-        processes=int(os.environ["WORLD_SIZE"]),
-        users=users,
-        message=str(error) if users else "\n".join(end),
-    )
-    own = path.with_suffix(f".{failure.process}")
-    own.write_text(failure.model_dump_json())
-    try:
-        path.hardlink_to(own)
-    except FileExistsError:
-        pass
-    finally:
-        own.unlink()
+    """Write the failure to `path`, unless another rank has: what fails later fails because that rank is gone."""
+    if isinstance(error, RotnetError):
+        failure = Failure(for_user=True, message=str(error))
+    else:
+        end = "\n".join(traceback.format_exc().splitlines()[-_TRACEBACK_LINES:])
+        failure = Failure(for_user=False, message=f"rank {os.environ['RANK']} of {os.environ['WORLD_SIZE']} failed:\n{end}")
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:
+        file.write(failure.model_dump_json())
+        file.flush()
+        # Linking is atomic, on all nodes: the file appears whole, and only the first rank's link succeeds. Creating the file
+        # and then writing could leave half a text, because torchrun ends this process once another rank has failed.
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)
 
 
 def watch() -> None:
-    """End this process when torchrun is gone, or whoever started it: nobody would stop it then."""
+    """End this process when torchrun's agent has ended, or the process that started it: nobody would end this one then."""
     agent, starter = os.getppid(), os.environ.get(PARENT)
     end_when(lambda: os.getppid() != agent or (starter is not None and not is_alive(starter)))
 
 
-def speak_for_all() -> None:
-    """One process prints, all of it to stdout; of the others only errors are kept, in torchrun's log."""
+def let_rank_0_print() -> None:
+    """All that rank 0 prints goes to stdout, progress bars too. Of the other ranks only stderr is kept, in torchrun's log."""
     if os.environ["RANK"] == "0":
         sys.stderr = sys.stdout
     else:
@@ -96,5 +94,9 @@ def speak_for_all() -> None:
 
 if __name__ == "__main__":
     watch()
-    speak_for_all()
-    main(Path(sys.argv[1]).resolve())
+    let_rank_0_print()
+    if code := main(sys.argv[1], Path(sys.argv[2])):
+        # At once: the other ranks wait for this one in a collective, and an orderly exit would wait for them.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

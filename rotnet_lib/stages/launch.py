@@ -1,12 +1,16 @@
-"""A training stage in several processes: torchrun, started by the notebook's process and ended with it."""
+"""Training in several processes: this process starts torchrun, shows what rank 0 prints, and ends torchrun's processes.
+
+torchrun's agent starts the ranks of this node, each of which is `stages.child`. The agent and the ranks tell this process
+through files in the run's directory how they ended. `docs/design.md`, decision 14, says why the agent is a process of its own.
+"""
 
 import codecs
 import contextlib
 import os
 import shlex
-import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -15,65 +19,46 @@ import torch
 from pydantic import BaseModel
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import write_text
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.directory import RunDirectory, RunResult
-from rotnet_lib.watchdog import identity, usable_cores
+from rotnet_lib.watchdog import process_token, usable_cores
 
-JOB, OUTCOME, FAILURE, LOG = "job.json", "outcome.json", "failure.json", "torchrun.log"
-"""In the run's directory, while its processes train: what they are to do, the first one's result or the first failure, and
-torchrun's own words, which stay after a failure that the user cannot put right."""
+OUTCOME, FAILURE, LOG = "outcome.json", "failure.json", "torchrun.log"
+"""In the run's directory while its processes train: rank 0's `RunResult`, the first `Failure`, and the stderr of the agent and
+the ranks. The log is kept after a failure that is no RotnetError."""
 
 PARENT = "ROTNET_PARENT"
-"""Environment variable: the `watchdog.identity` of the process that the workers end with."""
+"""Environment variable: the `watchdog.process_token` of the process that called `launch`. The ranks end when it ends."""
 
-_TORCHRUN = "ROTNET_TORCHRUN"
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
+"""The command torchrun, of the Python that runs this process."""
+
+_OPTIONS = "ROTNET_TORCHRUN"
 """Environment variable: torchrun's options for many nodes, in place of `--standalone`. With a static rendezvous
-(`--master-addr`) the node of rank 0 has the first process; with `c10d` torchrun ignores `--node-rank` and chooses."""
-
-_PATIENCE = 10.0
-"""Seconds that torchrun has to end its workers before they are killed."""
+(`--master-addr`) rank 0 is on the node of `--node-rank=0`; with `c10d` torchrun ignores `--node-rank` and chooses."""
 
 _LOG_LINES = 15
 
 
-class Job(BaseModel):
-    """What a worker is to do.
-
-    Attributes:
-        stage: the stage's name.
-        parameters: its whole effective config, plain values.
-        folder: the working directory, from which relative paths in it count.
-    """
-
-    stage: str
-    parameters: dict[str, object]
-    folder: str
-
-
 class Failure(BaseModel):
-    """Why a worker could not go on.
+    """Why a rank could not go on.
 
     Attributes:
-        process: its number.
-        processes: how many train together.
-        users: whether it is a RotnetError.
-        message: the error's words, or the end of the traceback.
+        for_user: whether it raised a RotnetError.
+        message: the RotnetError's text; for another error, the rank and the end of the traceback.
     """
 
-    process: int
-    processes: int
-    users: bool
+    for_user: bool
     message: str
 
 
 def is_wanted(config: TrainingConfig) -> bool:
-    """Whether a config, or the environment, asks for more than this process."""
-    return config.gpus > 1 or _TORCHRUN in os.environ
+    """Whether the config, or the environment variable for many nodes, asks for other processes than this one."""
+    return config.gpus > 1 or _OPTIONS in os.environ
 
 
 def check_devices(config: TrainingConfig, processes: int) -> None:
-    """Raises RotnetError if this machine has no GPU for each of so many processes, unless they train on the CPU."""
+    """Raises RotnetError if this node has fewer GPUs than it is to have processes, unless they train on the CPU."""
     if config.device != "cpu" and (here := torch.cuda.device_count()) < processes:
         raise RotnetError(
             f"gpus: {processes} asked for, this machine has {here or 'none that torch sees'} (`rotnet doctor` tells more). "
@@ -81,114 +66,112 @@ def check_devices(config: TrainingConfig, processes: int) -> None:
         )
 
 
-def launch(directory: RunDirectory, config: TrainingConfig) -> RunResult:
-    """Train in `config.gpus` processes on this machine, and show what the first one prints as it comes.
+def launch(
+    directory: RunDirectory, config: TrainingConfig, *, torchrun: Sequence[str] = TORCHRUN, patience: float = 10.0
+) -> RunResult:
+    """Train in `config.gpus` processes on this node, and show what rank 0 prints as it comes.
 
-    They are the children of torchrun, in a process group of their own, and are gone when this returns, whatever happens; if
-    this process is killed, they end by themselves. With the environment variable `ROTNET_TORCHRUN`, torchrun's options for
-    many nodes, it also waits for other nodes, and prints what to run there.
+    When this returns or raises, KeyboardInterrupt included, all processes on this node have ended. If this process is killed,
+    they end by themselves. With the environment variable `ROTNET_TORCHRUN` set to torchrun's options for many nodes, the
+    command for the other nodes is printed, and training starts when they have joined. All nodes share the run's directory.
 
     Args:
-        directory: the run's, locked by this process. The first worker writes into it.
+        directory: the run's, opened by this process with this config. Rank 0 writes into it.
         config: the stage's.
+        torchrun: the command that takes torchrun's arguments.
+        patience: seconds that torchrun has to end the ranks before they are killed.
 
     Returns:
-        The first worker's result.
+        The result of rank 0.
 
     Raises:
-        RotnetError: a worker raised it.
-        RuntimeError: a worker failed otherwise, with the end of its traceback.
+        RotnetError: the first rank that failed raised it.
+        RuntimeError: the first rank that failed raised another error (the end of its traceback is in the message), or
+            torchrun ended without a rank having said why.
     """
-    folder = directory.path
-    _clear(folder)
-    job = Job(stage=config.stage, parameters=config.model_dump(mode="json"), folder=str(Path.cwd()))
-    write_text(folder / JOB, job.model_dump_json(indent=1))
-    options = os.environ.get(_TORCHRUN, "--standalone")
-    words = [*shlex.split(options), "--nproc-per-node", str(config.gpus), "-m", "rotnet_lib.stages.child", str(folder / JOB)]
-    if _TORCHRUN in os.environ:
-        print(f"On each of the other nodes, with its own --node-rank, run: torchrun {shlex.join(words)}", flush=True)
+    folder = directory.path.absolute()
+    options = shlex.split(os.environ.get(_OPTIONS, "--standalone"))
+    arguments = [*options, "--nproc-per-node", str(config.gpus), "-m", "rotnet_lib.stages.child", config.stage, str(folder)]
+    if _OPTIONS in os.environ:
+        line = f"cd {shlex.quote(str(Path.cwd()))} && torchrun {shlex.join(arguments)}"
+        print(f"On each of the other nodes, with its own --node-rank, run: {line}", flush=True)
+    _remove(folder, OUTCOME, FAILURE)  # of an earlier process that was killed
+    temporary = [OUTCOME, FAILURE, LOG]
     try:
-        code = _run([sys.executable, "-m", "torch.distributed.run", *words], _environment(config.gpus), directory)
+        code = _run([*torchrun, *arguments], _environment(config.gpus), folder / LOG, directory.lock, patience)
         if code:
             raise _failure(folder, code)
-        result = RunResult.model_validate_json((folder / OUTCOME).read_text())
+        return RunResult.model_validate_json((folder / OUTCOME).read_text())
     except RuntimeError:
-        _clear(folder, but=LOG)
+        temporary.remove(LOG)
         raise
-    except BaseException:
-        _clear(folder)
-        raise
-    _clear(folder)
-    return result
+    finally:
+        _remove(folder, *temporary)
 
 
 def _environment(processes: int) -> dict[str, str]:
-    """The children's environment: the machine's cores are shared out, unless the user has said how many threads."""
+    """The ranks' environment variables. They share this node's cores, unless the user has set the number of threads."""
     threads = max(1, usable_cores() // processes)
-    own = {"PYTHONUNBUFFERED": "1", PARENT: identity(os.getpid())}
+    own = {"PYTHONUNBUFFERED": "1", PARENT: process_token(os.getpid())}
     return {"OMP_NUM_THREADS": str(threads)} | os.environ | own
 
 
-def _run(command: list[str], environment: dict[str, str], directory: RunDirectory) -> int:
-    """Run torchrun to its end and return its exit code; neither it nor a worker is there afterwards."""
+def _run(command: list[str], environment: dict[str, str], log: Path, lock: int, patience: float) -> int:
+    """Run torchrun to its end and return its exit code; neither the agent nor a rank lives on afterwards."""
     with (
-        (directory.path / LOG).open("w") as log,
+        log.open("w") as stderr,
         subprocess.Popen(
             command,
             env=environment,
-            stdout=subprocess.PIPE,
-            stderr=log,
+            stdout=subprocess.PIPE,  # in a notebook sys.stdout is no file descriptor that a child could inherit
+            stderr=stderr,
             bufsize=0,
-            start_new_session=True,  # Ctrl-C is for this process alone: it ends the others in order
-            pass_fds=(directory.lock,),  # the run stays locked until torchrun has ended, even if this process is killed
-        ) as process,
+            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the others
+            pass_fds=(lock,),  # the run stays locked until the agent has ended, even if this process is killed
+        ) as agent,
     ):
         try:
-            assert process.stdout is not None
-            _show(process.stdout)
-            return process.wait()
+            assert agent.stdout is not None
+            _show(agent.stdout)
+            return agent.wait()
         finally:
-            _end(process)
+            _end(agent, patience)
 
 
 def _show(stream: IO[bytes]) -> None:
-    """Copy a stream to stdout as it comes, the frames of progress bars too, until everyone has closed it."""
+    """Copy a stream to sys.stdout as it comes, progress bars included, until every process has closed its end."""
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     while chunk := os.read(stream.fileno(), 1 << 16):
         sys.stdout.write(decode(chunk))
         sys.stdout.flush()
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ask torchrun to end with its workers, and kill what is left of them."""
-    if process.poll() is not None:
-        return  # its workers too: it waits for them, and if it was killed they have closed their output
-    workers = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal.SIGTERM)
+def _end(agent: "subprocess.Popen[bytes]", patience: float) -> None:
+    """Ask the agent to end itself and the ranks, and kill what is left of them."""
+    if agent.poll() is not None:
+        return  # the ranks too: the agent waits for them, and if it was killed they have closed their stdout
+    # The ranks are in sessions of their own: no signal to the agent's process group would reach them.
+    processes = [psutil.Process(agent.pid), *psutil.Process(agent.pid).children(recursive=True)]
+    agent.terminate()
     try:
-        process.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it is killed below
+            agent.wait(patience)
     finally:
-        for worker in workers:
-            with contextlib.suppress(psutil.NoSuchProcess):  # it may end on its own meanwhile
-                worker.kill()
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                process.kill()
 
 
 def _failure(folder: Path, code: int) -> Exception:
+    log = folder / LOG
     try:
         failure = Failure.model_validate_json((folder / FAILURE).read_text())
-    except FileNotFoundError:  # none could say why: killed, for lack of memory perhaps
-        words = "\n".join((folder / LOG).read_text(errors="replace").splitlines()[-_LOG_LINES:])
-        return RuntimeError(f"torchrun ended with exit code {code}. The end of {folder / LOG}:\n{words}")
-    if failure.users:
-        return RotnetError(failure.message)
-    return RuntimeError(
-        f"process {failure.process} of {failure.processes} failed ({folder / LOG} has more):\n{failure.message}"
-    )
+    except FileNotFoundError:  # no rank could say why: killed, for lack of memory perhaps
+        end = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+        return RuntimeError(f"torchrun ended with exit code {code}. The end of {log}:\n{end}")
+    return RotnetError(failure.message) if failure.for_user else RuntimeError(f"{failure.message}\n({log} has more.)")
 
 
-def _clear(folder: Path, but: str = "") -> None:
-    for name in {JOB, OUTCOME, FAILURE, LOG} - {but}:
+def _remove(folder: Path, *names: str) -> None:
+    for name in names:
         (folder / name).unlink(missing_ok=True)

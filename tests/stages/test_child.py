@@ -1,9 +1,9 @@
-"""Stages in two processes, through torchrun: what one process computes, whatever happens on the way."""
+"""Stages in two ranks, through torchrun: what one process computes, whatever happens on the way."""
 
 import io
-import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,10 +17,11 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+import yaml
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import TrainingConfig
-from rotnet_lib.runs.directory import HISTORY, METRICS, RESUME, RunDirectory
+from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS, RESUME, RunDirectory
 from rotnet_lib.stages import child, launch
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.probe import ProbeConfig, probe
@@ -170,7 +171,7 @@ def interrupted(folder: Path, pair: Pair) -> Interrupted:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             children = psutil.Process(process.pid).children(recursive=True)
-            assert len(children) == 3, children  # torchrun and two workers
+            assert len(children) == 3, children  # the agent and two ranks
             process.send_signal(stop)
             left = process.wait(timeout=30), psutil.wait_procs(children, timeout=15)[1], directory(config).state
         finally:
@@ -214,122 +215,118 @@ def test_the_run_goes_on_and_ends_as_one_that_was_not_interrupted(interrupted: I
     assert len(list(interrupted.finished.directory.path.iterdir())) == len(list(pair.two.directory.path.iterdir()))
 
 
-# --- Other stages, errors, nodes ---
+# --- Errors ---
 
 
 @slow
-def test_a_probe_of_a_frozen_backbone(folder: Path, pair: Pair) -> None:
-    parameters = SMALL | {"backbone": str(pair.one.directory.path), "layer": "conv1,conv2", "epochs": 3}
-    one, two = (
-        probe(ProbeConfig.build(parameters | {"runs": str(folder / name), "gpus": n})) for n, name in ((1, "a"), (2, "b"))
-    )
-    assert_close(two, one)
-    trained, frozen = weights(two.directory), weights(pair.one.directory)
-    backbone = [name for name in trained if name.startswith("backbone.")]
-    assert any(name.endswith("running_mean") for name in backbone)
-    assert all(torch.equal(trained[name], frozen[name]) for name in backbone)
-    assert any(name.endswith("running_mean") for name in trained if name.startswith("heads."))
-
-
-@slow
-def test_a_workers_error_for_the_user_is_the_notebooks(folder: Path) -> None:
+def test_a_ranks_error_for_the_user_is_the_notebooks(folder: Path) -> None:
     config = configure(folder, "diverging", gpus=2, lr=1e30)
     with pytest.raises(RotnetError, match=r"^the loss is nan at epoch \d, step \d: training diverged\. Lower lr\.$"):
         pretrain(config)
-    assert {path.name for path in directory(config).path.iterdir()} & {launch.JOB, launch.FAILURE, launch.LOG} == set()
+    assert {path.name for path in directory(config).path.iterdir()} & {launch.OUTCOME, launch.FAILURE, launch.LOG} == set()
 
 
-@slow
-def test_two_nodes(folder: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
-    """A process each, on this machine; the second is started with the line that the first prints."""
-    shared = f"--nnodes=2 --master-addr=localhost --master-port={free_port}"
-    monkeypatch.setenv("ROTNET_TORCHRUN", f"{shared} --node-rank=0")
+# --- Two nodes, which train another stage ---
+
+
+@dataclass
+class Nodes:
+    one: Outcome
+    """In one process."""
+    two: Outcome
+    """On two nodes, a rank on each; both are this machine."""
+    exit_code: int
+    """Of torchrun on the other node."""
+
+
+@pytest.fixture(scope="module")
+def nodes(folder: Path, pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Nodes:
+    """A probe of a frozen backbone. The other node is started with the line that this one prints."""
+    parameters = SMALL | {"backbone": str(pair.one.directory.path), "layer": "conv1,conv2", "epochs": 3}
+    one = probe(ProbeConfig.build(parameters | {"runs": str(folder / "one node")}))
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        port = found.getsockname()[1]
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
     started: list[subprocess.Popen[bytes]] = []
 
     class Other(io.StringIO):
         """Starts the other node when it is told how."""
 
         def write(self, text: str) -> int:
-            if "run: torchrun " in text:
-                line = text.partition("run: torchrun ")[2].strip().replace("--node-rank=0", "--node-rank=1")
-                environment = {name: value for name, value in os.environ.items() if not name.startswith("ROTNET_TORCHRUN")}
-                command = [sys.executable, "-m", "torch.distributed.run", *line.split()]
-                started.append(subprocess.Popen(command, env=environment, cwd=folder))
+            if "run: cd " in text:
+                line = text.partition("run: ")[2].strip().replace("--node-rank=0", "--node-rank=1")
+                line = line.replace("&& torchrun ", f"&& exec {sys.executable} -m torch.distributed.run ")
+                environment = {name: value for name, value in os.environ.items() if name != "ROTNET_TORCHRUN"}
+                started.append(subprocess.Popen(line, shell=True, env=environment, cwd=elsewhere))
             return super().write(text)
 
-    try:
-        with redirect_stdout(Other()):
-            outcome = pretrain(configure(folder, "nodes"))
-        assert started[0].wait(timeout=30) == 0
-    finally:
-        for process in started:
-            process.kill()
-    assert outcome.result.environment["processes"] == 2
-    assert_close(outcome, pair.one)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROTNET_TORCHRUN", f"--nnodes=2 --master-addr=localhost --master-port={port} --node-rank=0")
+        patch.chdir(folder)  # relative paths count from here, on the other node too
+        try:
+            with redirect_stdout(Other()):
+                two = probe(ProbeConfig.build(parameters | {"runs": "two nodes"}))
+            exit_code = started[0].wait(timeout=30)
+        finally:
+            for process in started:
+                process.kill()
+    return Nodes(one, two, exit_code)
 
 
-@pytest.fixture
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        port: int = found.getsockname()[1]
-        return port
+@slow
+def test_two_nodes_train_what_one_process_does(nodes: Nodes) -> None:
+    assert nodes.exit_code == 0
+    assert nodes.two.result.environment["processes"] == 2
+    assert_close(nodes.two, nodes.one)
 
 
-# --- A worker, without the others ---
+@slow
+def test_ranks_leave_a_frozen_backbone_as_it_is(nodes: Nodes, pair: Pair) -> None:
+    trained, frozen = weights(nodes.two.directory), weights(pair.one.directory)
+    backbone = [name for name in trained if name.startswith("backbone.")]
+    assert any(name.endswith("running_mean") for name in backbone)
+    assert all(torch.equal(trained[name], frozen[name]) for name in backbone)
+    assert any(name.endswith("running_mean") for name in trained if name.startswith("heads."))
+
+
+# --- A rank, without the others ---
 
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., launch.Failure]:
-    """Runs a worker that is the second of two and fails before it meets the first; gives what it says of that."""
+    """Pretrains as rank 1 of 2, which fails before it meets rank 0; gives what it leaves."""
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
 
-    def fail(**job: Any) -> launch.Failure:
-        class EndedError(BaseException):
-            pass
-
-        def end(code: int) -> None:
-            assert code == 1
-            raise EndedError
-
-        monkeypatch.setattr(os, "_exit", end)
-        for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
-            monkeypatch.setenv(name, value)
-        (tmp_path / launch.JOB).write_text(json.dumps(job))
-        with pytest.raises(EndedError):
-            child.main(tmp_path / launch.JOB)
+    def fail(**parameters: Any) -> launch.Failure:
+        (tmp_path / PARAMETERS).write_text(yaml.safe_dump(parameters))
+        assert child.main("pretrain", tmp_path) == 1
         assert {path.name for path in tmp_path.glob("*failure*")} == {launch.FAILURE}
         return launch.Failure.model_validate_json((tmp_path / launch.FAILURE).read_text())
 
     return fail
 
 
-def test_a_node_with_too_few_gpus(
-    alone: Callable[..., launch.Failure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_with_too_few_gpus(alone: Callable[..., launch.Failure], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    parameters = SMALL | {"device": "cuda", "gpus": 2}
-    failure = alone(stage="pretrain", parameters=parameters, folder=str(tmp_path))
-    assert (failure.process, failure.users) == (1, True)
+    failure = alone(**SMALL | {"device": "cuda", "gpus": 2})
+    assert failure.for_user
     assert failure.message.startswith("gpus: 2 asked for, this machine has 1 ")
 
 
 def test_an_error_of_another_kind_is_told_with_the_end_of_its_traceback(
-    alone: Callable[..., launch.Failure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Callable[..., launch.Failure], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(config: PretrainConfig) -> Any:
-        raise KeyError("three")
-
-    monkeypatch.setattr(child, "process_group", broken)
-    failure = alone(stage="pretrain", parameters=SMALL, folder=str(tmp_path))
-    assert (failure.process, failure.processes, failure.users) == (1, 2, False)
-    assert failure.message.startswith("Traceback")
-    assert failure.message.endswith("KeyError: 'three'")
-    assert 'raise KeyError("three")' in failure.message
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")  # which no torchrun omits
+    failure = alone(**SMALL)
+    assert not failure.for_user
+    assert failure.message.startswith("rank 1 of 2 failed:\nTraceback")
+    assert failure.message.endswith("KeyError: 'LOCAL_WORLD_SIZE'")
+    assert 'os.environ["LOCAL_WORLD_SIZE"]' in failure.message
 
 
 def test_the_first_failure_counts(alone: Callable[..., launch.Failure], tmp_path: Path) -> None:
-    first = launch.Failure(process=0, processes=2, users=True, message="the first")
+    first = launch.Failure(for_user=True, message="the first")
     (tmp_path / launch.FAILURE).write_text(first.model_dump_json())
-    assert alone(stage="pretrain", parameters={"epochz": 3}, folder=str(tmp_path)) == first
+    assert alone(epochz=3) == first

@@ -2,9 +2,9 @@
 
 import io
 import os
-import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,25 @@ import pytest
 import torch
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.directory import RunDirectory, RunResult
-from rotnet_lib.stages import launch
+from rotnet_lib.runs.directory import DataRecord, Metric, RunDirectory, RunResult
+from rotnet_lib.stages import STAGES, launch
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
-from rotnet_lib.watchdog import identity
+from rotnet_lib.watchdog import process_token
 
-Torchrun = Callable[[str], None]
+slow = pytest.mark.slow
+
+Torchrun = Callable[[str], list[str]]
 
 
 @pytest.fixture
-def torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Torchrun:
-    """Takes the lines of a script that is started in torchrun's place; `$run` is the run's directory."""
-    script = tmp_path / "python"
+def torchrun(tmp_path: Path) -> Torchrun:
+    """Makes a script of these lines and gives the command for `launch`; `$run` is the run's directory."""
 
-    def write(lines: str) -> None:
-        script.write_text(f'#!/bin/bash\nrun=$(dirname "${{!#}}")\necho "$@" > {tmp_path}/words\n{lines}\n')
+    def write(lines: str) -> list[str]:
+        script = tmp_path / "torchrun"
+        script.write_text(f'#!/bin/bash\nrun="${{!#}}"\necho "$@" > {tmp_path}/words\n{lines}\n')
         script.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(script))
+        return [str(script)]
 
     return write
 
@@ -42,9 +44,22 @@ def directory(tiny: dict[str, Any], tmp_path: Path) -> RunDirectory:
 
 
 @pytest.fixture
-def result(pretrained: Callable[..., RunDirectory], tmp_path: Path) -> RunResult:
-    """Of some finished run, and in `result.json` too, for a script to copy."""
-    found = pretrained().result()
+def result(tmp_path: Path) -> RunResult:
+    """What rank 0 found, and the same in `result.json`, for a script to copy."""
+    found = RunResult(
+        run="some-run",
+        stage="pretrain",
+        parameters={"seed": 3},
+        protocol_differences={},
+        data=DataRecord(name="shapes", title="Shapes", fingerprint="1a2b", classes=["disc"], train_images=40, test_images=20),
+        metrics={"rotation_top1": Metric(last=100 / 3, best=50.0, best_epoch=1)},
+        by_target={},
+        training=None,
+        wall_seconds=1.5,
+        peak_memory_mib=300,
+        environment={},
+        finished_at="2026-11-22 13:19:44 UTC",
+    )
     (tmp_path / "result.json").write_text(found.model_dump_json())
     return found
 
@@ -84,33 +99,31 @@ def test_a_batch_that_does_not_divide(tiny: dict[str, Any]) -> None:
 
 
 def test_data_that_are_damaged_are_found_before_anything_is_started(
-    tiny: dict[str, Any], tmp_path: Path, torchrun: Torchrun
+    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torchrun("exit 1")
+    monkeypatch.setenv("ROTNET_TORCHRUN", "--no-such-option")  # torchrun would fail at once, after the line for other nodes
     for split in ("train", "test"):
         (tmp_path / "photos" / split / "cat").mkdir(parents=True)
         (tmp_path / "photos" / split / "cat" / "a.png").write_bytes(b"no picture")
     with pytest.raises(RotnetError, match=r"damaged image .*a\.png"):
         pretrain(config(tiny, dataset=f"imagefolder:{tmp_path}/photos", image_size=32, train_size=None, test_size=None))
-    assert not (tmp_path / "words").exists()
+    assert "torchrun" not in capsys.readouterr().out
 
 
 # --- What comes back ---
 
 
-def test_the_first_workers_result_comes_back_and_nothing_else_is_left(
+def test_rank_0s_result_comes_back_and_nothing_else_is_left(
     tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun, result: RunResult, tmp_path: Path
 ) -> None:
-    torchrun(f'cp "$run/job.json" {tmp_path}/job.json; env > {tmp_path}/env; cp {tmp_path}/result.json "$run/outcome.json"')
-    assert launch.launch(directory, config(tiny)) == result
+    command = torchrun(f'env > {tmp_path}/env; pwd > {tmp_path}/pwd; cp {tmp_path}/result.json "$run/outcome.json"')
+    assert launch.launch(directory, config(tiny), torchrun=command) == result
     assert left(directory) == set()
     words = (tmp_path / "words").read_text().split()
-    assert words[:5] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    assert words[5:] == ["-m", "rotnet_lib.stages.child", str(directory.path / "job.json")]
-    job = launch.Job.model_validate_json((tmp_path / "job.json").read_text())
-    assert (job.stage, job.folder) == ("pretrain", str(tmp_path))
-    assert PretrainConfig.build(job.parameters) == config(tiny)
-    assert f"{launch.PARENT}={identity(os.getpid())}" in (tmp_path / "env").read_text().splitlines()
+    assert words == ["--standalone", "--nproc-per-node", "2", "-m", "rotnet_lib.stages.child", "pretrain", str(directory.path)]
+    assert STAGES[words[-2]].config.build(RunDirectory(Path(words[-1])).parameters()) == config(tiny)
+    assert (tmp_path / "pwd").read_text().strip() == str(tmp_path)
+    assert f"{launch.PARENT}={process_token(os.getpid())}" in (tmp_path / "env").read_text().splitlines()
 
 
 def test_cores_are_shared_out_unless_the_user_says_how_many(
@@ -121,13 +134,13 @@ def test_cores_are_shared_out_unless_the_user_says_how_many(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    torchrun(f'echo $OMP_NUM_THREADS >> {tmp_path}/threads; cp {tmp_path}/result.json "$run/outcome.json"')
+    command = torchrun(f'echo $OMP_NUM_THREADS >> {tmp_path}/threads; cp {tmp_path}/result.json "$run/outcome.json"')
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)), raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    launch.launch(directory, config(tiny))
+    launch.launch(directory, config(tiny), torchrun=command)
     monkeypatch.delenv("OMP_NUM_THREADS")
-    launch.launch(directory, config(tiny))
-    launch.launch(directory, config(tiny, gpus=8))
+    launch.launch(directory, config(tiny), torchrun=command)
+    launch.launch(directory, config(tiny, gpus=8), torchrun=command)
     assert (tmp_path / "threads").read_text().split() == ["5", "3", "1"]
 
 
@@ -137,10 +150,9 @@ def test_what_is_printed_is_shown_as_it_comes(
     torchrun: Torchrun,
     result: RunResult,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     half = r"'50 %%|\xe2\x96'"  # the first two of a character's three bytes
-    torchrun(
+    command = torchrun(
         f"printf {half}; while [ ! -e {tmp_path}/seen ]; do sleep 0.05; done; printf '\\x88|\\r'; echo noise >&2; echo done; "
         f'cp {tmp_path}/result.json "$run/outcome.json"'
     )
@@ -150,9 +162,8 @@ def test_what_is_printed_is_shown_as_it_comes(
             (tmp_path / "seen").touch()
             return super().write(text)
 
-    shown = Shown(newline="")
-    monkeypatch.setattr(sys, "stdout", shown)
-    launch.launch(directory, config(tiny))
+    with redirect_stdout(Shown(newline="")) as shown:
+        launch.launch(directory, config(tiny), torchrun=command)
     assert shown.getvalue() == "50 %|█|\rdone\n".replace("█", "\u2588")
 
 
@@ -165,14 +176,14 @@ def test_other_nodes_are_told_what_to_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    torchrun(f'cp {tmp_path}/result.json "$run/outcome.json"')
+    command = torchrun(f'cp {tmp_path}/result.json "$run/outcome.json"')
     options = "--nnodes=2 --node-rank=0 --master-addr=host --master-port=29500"
     monkeypatch.setenv("ROTNET_TORCHRUN", options)
     assert launch.is_wanted(config(tiny, gpus=1))  # a GPU a node
-    launch.launch(directory, config(tiny))
-    line = f"{options} --nproc-per-node 2 -m rotnet_lib.stages.child {directory.path}/job.json"
-    assert (tmp_path / "words").read_text().split() == ["-m", "torch.distributed.run", *line.split()]
-    assert f"with its own --node-rank, run: torchrun {line}\n" in capsys.readouterr().out
+    launch.launch(directory, config(tiny), torchrun=command)
+    line = f"{options} --nproc-per-node 2 -m rotnet_lib.stages.child pretrain {directory.path}"
+    assert (tmp_path / "words").read_text().split() == line.split()
+    assert f"with its own --node-rank, run: cd {tmp_path} && torchrun {line}\n" in capsys.readouterr().out
 
 
 def test_one_process_is_not_launched(tiny: dict[str, Any]) -> None:
@@ -183,26 +194,25 @@ def test_one_process_is_not_launched(tiny: dict[str, Any]) -> None:
 # --- Failures ---
 
 
-def failing(users: bool, message: str) -> str:
-    failure = launch.Failure(process=1, processes=4, users=users, message=message).model_dump_json()
+def failing(for_user: bool, message: str) -> str:
+    failure = launch.Failure(for_user=for_user, message=message).model_dump_json()
     return f"echo traceback >&2; echo '{failure}' > \"$run/failure.json\"; exit 1"
 
 
 def test_an_error_for_the_user_comes_back_in_its_own_words(
     tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun
 ) -> None:
-    torchrun(failing(True, "the loss is nan. Lower lr."))
     with pytest.raises(RotnetError, match=r"^the loss is nan\. Lower lr\.$"):
-        launch.launch(directory, config(tiny))
+        launch.launch(directory, config(tiny), torchrun=torchrun(failing(True, "the loss is nan. Lower lr.")))
     assert left(directory) == set()
 
 
-def test_another_error_says_which_process_failed_and_how(
+def test_another_error_comes_back_with_its_traceback_and_the_log(
     tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun
 ) -> None:
-    torchrun(failing(False, "Traceback ...\nKeyError: 3"))
-    with pytest.raises(RuntimeError, match=r"(?s)process 1 of 4 failed \(.*torchrun\.log has more\):\nTrace.*KeyError: 3$"):
-        launch.launch(directory, config(tiny))
+    command = torchrun(failing(False, "rank 1 of 4 failed:\nTraceback ...\nKeyError: 3"))
+    with pytest.raises(RuntimeError, match=r"(?s)^rank 1 of 4 failed:\nTrace.*KeyError: 3\n\(.*torchrun\.log has more\.\)$"):
+        launch.launch(directory, config(tiny), torchrun=command)
     assert left(directory) == {launch.LOG}
     assert (directory.path / launch.LOG).read_text() == "traceback\n"
 
@@ -210,44 +220,40 @@ def test_another_error_says_which_process_failed_and_how(
 def test_processes_that_were_killed_leave_torchruns_words(
     tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun
 ) -> None:
-    torchrun("for n in $(seq 30); do echo line $n >&2; done; exit 7")
+    command = torchrun("for n in $(seq 30); do echo line $n >&2; done; exit 7")
     with pytest.raises(RuntimeError, match=r"(?s)exit code 7\. The end of .*torchrun\.log:\nline 16\n.*line 30$"):
-        launch.launch(directory, config(tiny))
+        launch.launch(directory, config(tiny), torchrun=command)
 
 
-def test_what_an_earlier_failure_left_does_not_count(
-    tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun, result: RunResult, tmp_path: Path
-) -> None:
-    (directory.path / launch.FAILURE).write_text(
-        launch.Failure(process=0, processes=2, users=True, message="old").model_dump_json()
-    )
-    torchrun("exit 1")
+def test_what_an_earlier_failure_left_does_not_count(tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun) -> None:
+    (directory.path / launch.FAILURE).write_text(launch.Failure(for_user=True, message="old").model_dump_json())
     with pytest.raises(RuntimeError, match="exit code 1"):
-        launch.launch(directory, config(tiny))
+        launch.launch(directory, config(tiny), torchrun=torchrun("exit 1"))
 
 
 # --- Interrupted ---
 
 
+@slow
 @pytest.mark.parametrize("ignores", ["", "trap '' TERM; "])
 def test_an_interrupt_ends_the_children(
-    tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun, ignores: str, monkeypatch: pytest.MonkeyPatch
+    tiny: dict[str, Any], directory: RunDirectory, torchrun: Torchrun, ignores: str
 ) -> None:
-    """Those that do as they are asked, and those that do not; the workers are in sessions of their own, as torchrun's."""
-    torchrun(f"{ignores}setsid bash -c '{ignores}while true; do sleep 0.1; done' & echo $!; wait; while true; do wait; done")
-    monkeypatch.setattr(launch, "_PATIENCE", 0.5)
+    """Those that do as they are asked, and those that do not; the ranks are in sessions of their own, as torchrun's."""
+    command = torchrun(
+        f"{ignores}setsid bash -c '{ignores}while true; do sleep 0.1; done' & echo $!; wait; while true; do wait; done"
+    )
     others = psutil.Process().children(recursive=True)  # of other tests: multiprocessing keeps one
     children: list[psutil.Process] = []
 
-    def interrupt(text: str) -> int:
-        time.sleep(0.2)
-        children.extend(child for child in psutil.Process().children(recursive=True) if child not in others)
-        raise KeyboardInterrupt
+    class Interrupted(io.StringIO):
+        def write(self, text: str) -> int:
+            time.sleep(0.2)
+            children.extend(child for child in psutil.Process().children(recursive=True) if child not in others)
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.stdout, "write", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        launch.launch(directory, config(tiny))
-    monkeypatch.undo()
+    with redirect_stdout(Interrupted()), pytest.raises(KeyboardInterrupt):
+        launch.launch(directory, config(tiny), torchrun=command, patience=0.5)
     assert len(children) >= 2
     assert psutil.wait_procs(children, timeout=5)[1] == []
     assert left(directory) == set()
