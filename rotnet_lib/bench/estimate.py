@@ -89,7 +89,9 @@ def _estimate(
     test = config.test_size or (counts.test if counts else 0)
     schedule = ("epochs", "lr", "lr_milestones", "lr_decay", "recipe")
     left_out = (*schedule, "seed", "backbone", "fold", "pu_weights")  # a step costs the same whatever these are
-    kind = json.dumps({name: value for name, value in config.identity().items() if name not in left_out}, sort_keys=True)
+    kind = json.dumps(
+        {name: value for name, value in config.hashed_parameters().items() if name not in left_out}, sort_keys=True
+    )
     if kind not in rates:
         data = random_data(config, device)
         rates[kind] = measure(config, _task(config, data), data, seconds, device)

@@ -12,7 +12,7 @@ from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.pretext.memory_bank import MemoryBank
 from rotnet_lib.pretext.rotation import Rotation
-from rotnet_lib.training.collectives import of_all_processes
+from rotnet_lib.training.collectives import all_gather_rows
 
 _MOST_OF_ALL = 200_000
 """Images among which the full softmax is taken at most: a batch of 192 then has 154 MB of scores, several times over."""
@@ -110,5 +110,5 @@ class InstanceDiscrimination(Rotation):
         else:
             negatives = batch.randint(len(bank), options.negatives)
             loss = bank.nce_loss(embeddings, batch.index, negatives, options.temperature)
-        bank.update(*of_all_processes(batch, embeddings.detach(), batch.index), options.momentum)
+        bank.update(*all_gather_rows(batch, embeddings.detach(), batch.index), options.momentum)
         return loss

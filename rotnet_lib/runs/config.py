@@ -15,7 +15,7 @@ from rotnet_lib.data.augment import Augment
 from rotnet_lib.data.dataset import open_source
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.runs.protocols import kind_of, published
+from rotnet_lib.runs.protocols import kind_of, protocol_values
 
 EXECUTION: dict[str, JsonValue] = {"role": "execution"}
 EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
@@ -92,7 +92,7 @@ class StageConfig(BaseModel):
         extra = cls.model_fields[field].json_schema_extra
         return str(extra["role"]) if isinstance(extra, dict) and "role" in extra else "protocol"
 
-    def identity(self) -> dict[str, Any]:
+    def hashed_parameters(self) -> dict[str, Any]:
         """The parameters that decide the figures, as plain JSON values."""
         values = self.model_dump(mode="json")
         return {name: value for name, value in values.items() if self.role(name) != "execution"}
@@ -146,17 +146,17 @@ class RunConfig(StageConfig):
         """As `StageConfig.build`. What is left at None takes what the protocol says for the arch, where it says something."""
         cls.check_names(parameters)
         given = {name: value for name, value in parameters.items() if value is not None}
-        asked = cls._published(given)
+        asked = cls._protocol_values(given)
         return super().build({name: value for name, value in asked.items() if name in cls.model_fields} | given)
 
     @classmethod
-    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _protocol_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """What the protocol says for a run of these parameters; names that are no parameters of this stage do not matter."""
         arch = values.get("arch") or cls.model_fields["arch"].default
-        return published(cls.stage, arch, kind_of(values))
+        return protocol_values(cls.stage, arch, kind_of(values))
 
     def protocol(self) -> dict[str, Any]:
-        decided = to_jsonable_python(self._published(self.model_dump()))
+        decided = to_jsonable_python(self._protocol_values(self.model_dump()))
         plain = super().protocol()
         return plain | {name: value for name, value in decided.items() if name in plain}
 
@@ -208,8 +208,8 @@ class ImagesConfig(RunConfig):
     )
 
     @classmethod
-    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        asked = super()._published(values)
+    def _protocol_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        asked = super()._protocol_values(values)
         return asked | {"stream": _streamed(values.get("dataset") or asked["dataset"])}
 
     @classmethod

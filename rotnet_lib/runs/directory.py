@@ -120,7 +120,7 @@ def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
 
     The upstream run is a parameter under its own directory name, so a change anywhere up the line changes this name.
     """
-    identity = json.dumps([config.stage, config.version, config.identity(), fingerprint], sort_keys=True)
+    identity = json.dumps([config.stage, config.version, config.hashed_parameters(), fingerprint], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
     return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', slug).strip('-').lower()}-s{config.seed}-{digest}"
 

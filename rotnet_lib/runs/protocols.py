@@ -127,7 +127,7 @@ def general_first(key: str) -> list[str]:
     return list(itertools.accumulate(key.split("."), "{}.{}".format))
 
 
-def published(stage: str, arch: str, kind: str = "") -> dict[str, Any]:
+def protocol_values(stage: str, arch: str, kind: str = "") -> dict[str, Any]:
     """What the protocol says for a stage on an arch, of the parameters that it decides by benchmark.
 
     Args:

@@ -40,7 +40,7 @@ from rotnet_lib.stages.backbone_config import NEWEST
 from rotnet_lib.stages.layers_config import LayersConfig
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
-from rotnet_lib.stages.train import data_record, finish, load_data, open_run
+from rotnet_lib.stages.train import finish, gather_data_record, load_data, open_run
 from rotnet_lib.training.checkpoints import load_backbone, load_network
 from rotnet_lib.training.devices import autocast, select_device
 
@@ -234,7 +234,7 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         stage=config.stage,
         parameters=config.model_dump(mode="json"),
         protocol_differences=config.protocol_differences(),
-        data=data_record(data, data.train),
+        data=gather_data_record(data, data.train),
         metrics=metrics,
         by_target={"rotation_top1": answers.by_rotation},
         training=None,

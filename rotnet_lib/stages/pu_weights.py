@@ -22,7 +22,7 @@ from rotnet_lib.stages.backbone_config import NEWEST
 from rotnet_lib.stages.image_backbone_config import ImageBackboneConfig
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
-from rotnet_lib.stages.train import data_record, finish, load_data, open_run
+from rotnet_lib.stages.train import finish, gather_data_record, load_data, open_run
 from rotnet_lib.training.checkpoints import load_network
 from rotnet_lib.training.devices import select_device
 
@@ -176,7 +176,7 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
         plausibility = _plausibility(answers, upright, choice_of(config, data), len(data.train))
         plausibility.save(directory.path / PU)
         by_class = _mean_by_class(plausibility, data.train.labels, data.classes)
-        seen = data_record(data, data.train)
+        seen = gather_data_record(data, data.train)
         result = RunResult(
             run=directory.name,
             stage=config.stage,

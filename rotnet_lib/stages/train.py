@@ -132,8 +132,8 @@ def train_stage(
         RotnetError: see `load_dataset`, `Fold.without`, `Trainer.fit`, `RunDirectory.open`, `launch.check_devices`.
     """
     begin = time.perf_counter()
-    process, processes = collectives.share()
-    if collectives.is_worker():
+    process, processes = collectives.rank_and_world_size()
+    if collectives.in_process_group():
         directory = directory_of(config, fingerprint_of(config))  # opened by the process that started this one
     else:
         directory = open_run(config)
@@ -167,7 +167,7 @@ def train_stage(
     resume = ResumeState(directory.path / RESUME)
     trainer = Trainer(task, loader, data.test.to(device), config, resume, device, after_epoch=keep)
     history = trainer.fit()
-    if collectives.is_first():
+    if collectives.is_rank_zero():
         with replacing(directory.path / HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False)
         save_backbone(directory.path / MODEL, task.module, backbone)
@@ -176,9 +176,9 @@ def train_stage(
         stage=config.stage,
         parameters=config.model_dump(mode="json"),
         protocol_differences=config.protocol_differences(),
-        data=data_record(data, train),
+        data=gather_data_record(data, train),
         metrics=_metrics(history),
-        by_target=trainer.accuracy_by_target(),
+        by_target=trainer.gather_accuracy_by_target(),
         training=TrainingRecord(
             epochs=len(history),
             inputs=int(sum(row["inputs"] for row in history)),
@@ -209,9 +209,9 @@ def _train_in_processes(config: TrainingConfig, directory: RunDirectory) -> RunR
     return launch.launch(directory, config)
 
 
-def data_record(data: Dataset, train: Split | StreamedSplit) -> DataRecord:
+def gather_data_record(data: Dataset, train: Split | StreamedSplit) -> DataRecord:
     """What a result says of its data, `train` being what of it was trained on. For all processes that train together."""
-    damaged = collectives.gather([*train.damaged, *data.test.damaged])
+    damaged = collectives.all_gather([*train.damaged, *data.test.damaged])
     return DataRecord(
         name=data.name,
         title=data.title,

@@ -54,8 +54,8 @@ class VocConfig(BackboneConfig, ScheduleConfig):
         return super().build(parameters)
 
     @classmethod
-    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        return super()._published(values) | {"rescale": values.get("backbone") != RANDOM}
+    def _protocol_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return super()._protocol_values(values) | {"rescale": values.get("backbone") != RANDOM}
 
     @classmethod
     def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -64,8 +64,8 @@ class DetectionConfig(VocConfig):
     rois: int = Field(64, ge=4, description="regions of an image that one step trains on")
 
     @classmethod
-    def _published(cls, values: Any) -> dict[str, Any]:
-        return super()._published(values) | {"engine": default_engine()}
+    def _protocol_values(cls, values: Any) -> dict[str, Any]:
+        return super()._protocol_values(values) | {"engine": default_engine()}
 
     @property
     def side(self) -> int:
