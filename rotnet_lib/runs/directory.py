@@ -16,12 +16,9 @@ is found again by everyone who needs it and a changed parameter is a new run. It
 | `metrics.json` | the result (`RunResult`); written last, atomically: it means "finished" |
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import re
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -30,7 +27,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import write_text
+from rotnet_lib.files import LockTimeout, is_locked, lock_file, write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import RunConfig, StageConfig
 
@@ -125,8 +122,10 @@ def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
     return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', slug).strip('-').lower()}-s{config.seed}-{digest}"
 
 
+_LOCK = ".lock"
+
 _LOCKS: dict[Path, TextIO] = {}
-"""Locks this process holds: a notebook's cell that is run again takes the one it has."""
+"""Locks held by this process. Re-running a notebook cell reuses its lock instead of waiting for itself."""
 
 
 class RunDirectory:
@@ -151,32 +150,16 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.path not in _LOCKS:
-            _LOCKS[self.path] = self._take_lock(wait_seconds)
+            try:
+                _LOCKS[self.path] = lock_file(self.path / _LOCK, wait_seconds=wait_seconds)
+            except LockTimeout as held:
+                raise RotnetError(
+                    f"run {self.path} is being written by process {held.owner or 'unknown'}. Wait for it to end, or stop it."
+                ) from None
         write_text(self.path / PARAMETERS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
-    def _take_lock(self, wait_seconds: float) -> TextIO:
-        lock = (self.path / ".lock").open("a+")
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    lock.seek(0)
-                    owner = lock.read().strip() or "unknown"
-                    lock.close()
-                    raise RotnetError(
-                        f"run {self.path} is being written by process {owner}. Wait for it to end, or stop it."
-                    ) from None
-                time.sleep(0.2)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        return lock
-
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock, if this process holds it."""
         if self.path in _LOCKS:
             _LOCKS.pop(self.path).close()
 
@@ -192,15 +175,7 @@ class RunDirectory:
     @property
     def running(self) -> bool:
         """Whether a process holds the lock."""
-        path = self.path / ".lock"
-        if not path.exists():
-            return False
-        with path.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
+        return is_locked(self.path / _LOCK)
 
     @property
     def state(self) -> str:
