@@ -23,24 +23,14 @@ from rotnet_lib.models.folding import first_filters
 from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import Rotation
 from rotnet_lib.pretext.rotation import rotate_all
-from rotnet_lib.runs import provenance
 from rotnet_lib.runs.config import EXPERIMENT
-from rotnet_lib.runs.directory import (
-    MODEL,
-    Metric,
-    RunDirectory,
-    RunResult,
-    all_runs,
-    checkpoint_name,
-    checkpoint_of,
-    now,
-    own_name,
-)
+from rotnet_lib.runs.directory import MODEL, Metric, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
+from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.stages.backbone_config import NEWEST
 from rotnet_lib.stages.layers_config import LayersConfig
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
-from rotnet_lib.stages.train import finish, gather_data_record, load_data, open_run
+from rotnet_lib.stages.train import gather_data_record, load_data, open_run
 from rotnet_lib.training.checkpoints import load_backbone, load_network
 from rotnet_lib.training.devices import autocast, select_device
 
@@ -157,13 +147,11 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Inspection:
-    """The stage's result: figures for `metrics.json`, and what the notebook draws, which is not stored.
+class Inspection(StageResult):
+    """The stage's result, with what the notebook draws. That is not stored.
 
     Attributes:
-        directory: the run's directory; locked until `save`.
-        result: what `metrics.json` holds or will hold.
-        layers: those shown, a network's own or not.
+        layers: those shown, whether both networks have them or one.
         power: of the attention maps.
         pictures: the I chosen test images.
         looks: the backbone's, and that of `compare` where there is one.
@@ -172,8 +160,6 @@ class Inspection:
         ambiguous: images whose orientation is hardest to tell, upright, with the mean loss of their copies in nats.
     """
 
-    directory: RunDirectory
-    result: RunResult
     layers: tuple[str, ...]
     power: int
     pictures: list[Picture]
@@ -181,10 +167,6 @@ class Inspection:
     answers: RotationAnswers
     mistakes: list[Mistake]
     ambiguous: list[tuple[Picture, float]]
-
-    def save(self) -> None:
-        """See `finish`. A notebook's last line."""
-        finish(self.directory, self.result)
 
 
 @stage(InspectConfig)
@@ -229,19 +211,15 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         if made.get("task") == "labels" and (made["dataset"], made["image_size"], made.get("grey", False)) == shown:
             supervised = load_network(beside, data.image_size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             metrics["compare_top1"] = _metric(_class_accuracy(supervised, test), beside)
-    result = RunResult(
-        run=directory.name,
-        stage=config.stage,
-        parameters=config.model_dump(mode="json"),
-        protocol_differences=config.protocol_differences(),
+    result = build_result(
+        directory,
+        config,
         data=gather_data_record(data, data.train),
         metrics=metrics,
         by_target={"rotation_top1": answers.by_rotation},
         training=None,
-        wall_seconds=time.perf_counter() - begin,
-        peak_memory_mib=provenance.peak_memory_mib(),
-        environment=provenance.environment(device),
-        finished_at=now(),
+        device=device,
+        begin=begin,
     )
     return Inspection(
         directory,

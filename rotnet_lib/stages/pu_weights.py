@@ -15,14 +15,14 @@ from rotnet_lib.evaluation.out_of_fold import Judge, check_others, judges_of, ot
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 from rotnet_lib.pretext.pu import Plausibility, choice_of, upright_label
 from rotnet_lib.pretext.rotation import Rotation, rotate_all
-from rotnet_lib.runs import provenance
 from rotnet_lib.runs.config import EXPERIMENT
-from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, RunResult, checkpoint_of, now, own_name
+from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, checkpoint_of, own_name
+from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.stages.backbone_config import NEWEST
 from rotnet_lib.stages.image_backbone_config import ImageBackboneConfig
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
-from rotnet_lib.stages.train import finish, gather_data_record, load_data, open_run
+from rotnet_lib.stages.train import gather_data_record, load_data, open_run
 from rotnet_lib.training.checkpoints import load_network
 from rotnet_lib.training.devices import select_device
 
@@ -110,19 +110,15 @@ class PlausibleCopy:
 
 
 @dataclass(frozen=True)
-class PuOutcome:
-    """The stage's result.
+class PuOutcome(StageResult):
+    """The stage's result, with what the notebook draws.
 
     Attributes:
-        directory: the run's directory; locked until `save`. It holds the probabilities already.
-        result: what `metrics.json` holds or will hold.
-        plausibility: the probabilities.
+        plausibility: the probabilities, which the run's directory holds already.
         copies: the most plausible of the rotated copies, the most plausible first.
         note: who was asked, in a sentence.
     """
 
-    directory: RunDirectory
-    result: RunResult
     plausibility: Plausibility
     copies: list[PlausibleCopy]
     note: str
@@ -141,10 +137,6 @@ class PuOutcome:
             f"upright: mean p of the {copies:,} rotated copies of {images:,} images; plausible: the share of them whose p is "
             "above 0.5; rotation_top1: over the upright copies too."
         )
-
-    def save(self) -> None:
-        """See `finish`. A notebook's last line."""
-        finish(self.directory, self.result)
 
 
 @stage(PuWeightsConfig)
@@ -177,19 +169,15 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
         plausibility.save(directory.path / PU)
         by_class = _mean_by_class(plausibility, data.train.labels, data.classes)
         seen = gather_data_record(data, data.train)
-        result = RunResult(
-            run=directory.name,
-            stage=config.stage,
-            parameters=config.model_dump(mode="json"),
-            protocol_differences=config.protocol_differences(),
+        result = build_result(
+            directory,
+            config,
             data=seen.model_copy(update={"damaged": sorted({*seen.damaged, *damaged})}),
             metrics={"rotation_top1": Metric(last=answers.accuracy), **_metrics(plausibility)},
             by_target={"rotation_top1": answers.by_rotation, "upright": by_class},
             training=None,
-            wall_seconds=time.perf_counter() - begin,
-            peak_memory_mib=provenance.peak_memory_mib(),
-            environment=provenance.environment(device),
-            finished_at=now(),
+            device=device,
+            begin=begin,
         )
     copies = _most_plausible(plausibility, data, rotation, config.shown)
     return PuOutcome(directory, result, plausibility, copies, note)

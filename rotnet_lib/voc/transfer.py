@@ -25,14 +25,13 @@ from rotnet_lib.runs.directory import (
     DataRecord,
     Metric,
     RunDirectory,
-    RunResult,
     TrainingRecord,
     checkpoint_of,
-    now,
 )
+from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.seeds import generator
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.stages.train import finish, open_run
+from rotnet_lib.stages.train import open_run
 from rotnet_lib.training.checkpoints import ResumeState, save_tensors
 from rotnet_lib.training.devices import select_device
 from rotnet_lib.voc.config import VocConfig
@@ -48,26 +47,18 @@ _PREPARING_IMAGES = 64
 
 
 @dataclass(frozen=True)
-class VocOutcome:
-    """A VOC stage's result, in memory.
+class VocOutcome(StageResult):
+    """The result of a VOC stage.
 
     Attributes:
-        directory: the run's directory; locked until `save`.
-        result: what `metrics.json` holds or will hold.
-        history: a row every fiftieth of the iterations (see `loop.fit`).
+        history: a row for every fiftieth of the iterations (see `loop.fit`).
         preparation: how the backbone was prepared.
         evaluation: the figures, and what the notebook draws.
     """
 
-    directory: RunDirectory
-    result: RunResult
     history: pd.DataFrame
     preparation: PreparationRecord
     evaluation: Evaluation
-
-    def save(self) -> None:
-        """See `finish`. A notebook's last line."""
-        finish(self.directory, self.result)
 
 
 Config = TypeVar("Config", bound=VocConfig)
@@ -115,11 +106,9 @@ def transfer(
     task.predict(device, directory.path)
     evaluation = evaluate(config, voc, directory.path)
     seconds = sum(row["seconds"] for row in history)
-    result = RunResult(
-        run=directory.name,
-        stage=config.stage,
-        parameters=config.model_dump(mode="json"),
-        protocol_differences=config.protocol_differences(),
+    result = build_result(
+        directory,
+        config,
         data=DataRecord(
             name=config.dataset,
             title=voc.title,
@@ -129,7 +118,7 @@ def transfer(
             test_images=len(voc.test),
         ),
         metrics={name: Metric(last=value) for name, value in evaluation.metrics.items()},
-        by_target={metric: dict(found) for metric, found in evaluation.by_target.items()},
+        by_target=evaluation.by_target,
         training=TrainingRecord(
             iterations=config.iterations,
             inputs=config.iterations * config.batch_size,
@@ -138,10 +127,9 @@ def transfer(
             waiting=sum(row["waiting"] * row["seconds"] for row in history) / seconds,
             parameters=sum(p.numel() for p in task.module.parameters() if p.requires_grad),
         ),
-        wall_seconds=time.perf_counter() - begin,
-        peak_memory_mib=provenance.peak_memory_mib(),
-        environment=provenance.environment(device, packages=provenance.VOC_PACKAGES),
-        finished_at=now(),
+        device=device,
+        begin=begin,
+        packages=provenance.VOC_PACKAGES,
     )
     return VocOutcome(directory, result, pd.DataFrame(history), preparation.record, evaluation)
 
