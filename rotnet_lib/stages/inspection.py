@@ -26,8 +26,7 @@ from rotnet_lib.pretext.rotation import rotate_all
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.directory import MODEL, Metric, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
 from rotnet_lib.runs.result import StageResult, build_result
-from rotnet_lib.stages.backbone_config import NEWEST
-from rotnet_lib.stages.layers_config import LayersConfig
+from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig, Layers, all_spelled_out, layer_names
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
 from rotnet_lib.stages.train import gather_data_record, load_data, open_run
@@ -35,7 +34,7 @@ from rotnet_lib.training.checkpoints import load_backbone, load_network
 from rotnet_lib.training.devices import autocast, select_device
 
 
-class InspectConfig(LayersConfig):
+class InspectConfig(ImageBackboneConfig):
     """Attention maps, first-layer filters, mistakes of a RotNet (docs/protocol.md, "CIFAR-10").
 
     Attention: A(i,j) = sum over channels of |feature|^power, upsampled over the image. Filters: the conv1 kernels with their
@@ -46,7 +45,7 @@ class InspectConfig(LayersConfig):
     takes_random: ClassVar[bool] = False
 
     backbone: str = Field(NEWEST, description="name or path of a run; newest: the newest RotNet", json_schema_extra=EXPERIMENT)
-    layer: tuple[str, ...] = Field(
+    layer: Layers = Field(
         ("all",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
     )
     compare: str | None = Field(
@@ -82,6 +81,10 @@ class InspectConfig(LayersConfig):
     def fits(cls, parameters: Mapping[str, Any]) -> bool:
         return is_rotnet(parameters)
 
+    @classmethod
+    def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(layer_names(parameters.get("layer", cls.model_fields["layer"].default)))
+
     @field_validator("images", mode="before")
     @classmethod
     def _numbers(cls, images: Any) -> Any:
@@ -98,6 +101,11 @@ class InspectConfig(LayersConfig):
         if repeated:
             raise ValueError(f"{repeated[0]} stands twice in {list(images)}")
         return images
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers named, `all` spelled out."""
+        return all_spelled_out(self.layer, self.arch)
 
     @property
     def slug(self) -> str:

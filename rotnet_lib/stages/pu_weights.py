@@ -18,8 +18,7 @@ from rotnet_lib.pretext.rotation import Rotation, rotate_all
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, checkpoint_of, own_name
 from rotnet_lib.runs.result import StageResult, build_result
-from rotnet_lib.stages.backbone_config import NEWEST
-from rotnet_lib.stages.image_backbone_config import ImageBackboneConfig
+from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
 from rotnet_lib.stages.train import gather_data_record, load_data, open_run
