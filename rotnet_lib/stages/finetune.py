@@ -4,12 +4,12 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rotnet_lib.evaluation.classifier_task import train_classifiers
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.stages.backbone_config import UNTRAINED, Layers
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.train import Outcome
+from rotnet_lib.stages.train_classifiers import train_classifiers
 
 
 class FinetuneConfig(ClassifierConfig):
