@@ -181,7 +181,7 @@ def data(dataset: str) -> None:
             voc = open_voc(dataset, task)
             click.echo(f"{voc.title}, {task}: {len(voc.train)} training and {len(voc.test)} test images, {voc.fingerprint}")
         return
-    from rotnet_lib.data import load_dataset
+    from rotnet_lib.data.dataset import load_dataset
 
     found = load_dataset(dataset)
     click.echo(f"{found.title}: {len(found.train)} training and {len(found.test)} test images, {found.fingerprint}")

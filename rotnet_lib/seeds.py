@@ -1,10 +1,12 @@
 """One seed a run, and every random stream of the run a function of it."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
+from rotnet_lib.lazy import torch
 
 
 def derive(seed: int, *purpose: object) -> int:

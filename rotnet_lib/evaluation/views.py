@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 
 Views = Literal["one", "rotated", "flipped"]
 Combine = Literal["average", "concatenate"]

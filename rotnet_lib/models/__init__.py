@@ -1,9 +1,10 @@
-"""Backbones with named taps, and the classifiers that are put on them."""
+"""Backbones with named taps, and the classifiers that are put on them.
 
-from rotnet_lib.models.alexnet import AlexNet
-from rotnet_lib.models.backbone import ARCHS, Backbone, make_backbone
-from rotnet_lib.models.classifiers import CLASSIFIERS, make_classifier
-from rotnet_lib.models.network import Network
-from rotnet_lib.models.nin import NIN
+Importing this fills the registers of archs and classifiers, and imports no torch.
+"""
 
-__all__ = ["ARCHS", "CLASSIFIERS", "NIN", "AlexNet", "Backbone", "Network", "make_backbone", "make_classifier"]
+from rotnet_lib.models import alexnet, nin
+from rotnet_lib.models.arch import ARCHS
+from rotnet_lib.models.classifiers import CLASSIFIERS
+
+__all__ = ["ARCHS", "CLASSIFIERS", "alexnet", "nin"]

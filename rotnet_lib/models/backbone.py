@@ -1,19 +1,12 @@
 """What every arch is: a stack of named blocks whose outputs (taps) the probes read."""
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
 
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.registry import Registry
-
-
-def scaled(channels: int, width: float) -> int:
-    """A channel count under the width factor, at least 1."""
-    return max(1, round(channels * width))
+from rotnet_lib.models.arch import ARCHS, Arch
 
 
 class Normalize(nn.Module):
@@ -38,23 +31,23 @@ class Backbone(nn.Module):
     """Images to feature maps, with a name for every block's output.
 
     Args:
-        blocks: name -> module, in order; the names are the taps (`conv1`, ...).
+        arch: what it is built of.
+        width: factor on the channels.
         mean, std: channel statistics of the training images, of 255.
+
+    Attributes:
+        arch: the arch's name.
+        width: factor on the channels.
+        min_image_size: see `Arch`.
     """
 
-    benchmark: ClassVar[str]
-    """Whose protocol applies to it: `cifar10` or `imagenet` (the sections of docs/protocol.md)."""
-    min_image_size: ClassVar[int] = 1
-    """Shorter side in pixels of the smallest images that leave its last block something to work on."""
-
-    arch: str
-    """The registered name it was made under."""
-    width: float
-
-    def __init__(self, blocks: dict[str, nn.Module], mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, arch: Arch, width: float, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
+        self.arch = arch.name
+        self.width = width
+        self.min_image_size = arch.min_image_size
         self.normalize = Normalize(mean, std)
-        self.blocks = nn.ModuleDict(blocks)
+        self.blocks = nn.ModuleDict(arch.blocks(width))
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -110,23 +103,9 @@ class Backbone(nn.Module):
         return channels, height, width
 
 
-BackboneMaker = Callable[[float, Sequence[float], Sequence[float]], Backbone]
-"""(width factor, channel means, channel standard deviations) -> a freshly initialised backbone."""
-
-ARCHS = Registry[BackboneMaker]("arch")
-
-
 def make_backbone(arch: str, *, width: float, mean: Sequence[float], std: Sequence[float]) -> Backbone:
     """A freshly initialised backbone (from torch's global generator: see `seeds.seeded`).
 
     Raises RotnetError for an unknown arch.
     """
-    backbone = ARCHS[arch](width, mean, std)
-    backbone.arch, backbone.width = arch, width
-    return backbone
-
-
-@cache
-def sample_backbone(arch: str) -> Backbone:
-    """A tiny backbone of that arch, to ask it for its taps. Raises RotnetError for an unknown arch."""
-    return make_backbone(arch, width=0.01, mean=(0,) * 3, std=(1,) * 3)
+    return Backbone(ARCHS[arch], width, mean, std)

@@ -3,17 +3,22 @@
 Each is a module from feature maps (N, C, H, W) to logits (N, classes).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-
-from torch import nn
+from typing import TYPE_CHECKING, TypeAlias
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models.backbone import Backbone, make_backbone, scaled
-from rotnet_lib.models.nin import ConvBlock
+from rotnet_lib.lazy import nn
+from rotnet_lib.models.arch import scaled
+from rotnet_lib.models.nin import conv_block
 from rotnet_lib.registry import Registry
 
-ClassifierMaker = Callable[[Backbone, str, tuple[int, int, int], int], nn.Module]
+if TYPE_CHECKING:
+    from rotnet_lib.models.backbone import Backbone
+
+ClassifierMaker: TypeAlias = "Callable[[Backbone, str, tuple[int, int, int], int], nn.Module]"
 """(backbone, layer, feature shape (C, H, W), classes) -> module from (N, C, H, W) to logits (N, classes)."""
 
 CLASSIFIERS = Registry[ClassifierMaker]("classifier")
@@ -77,7 +82,7 @@ def nonlinear(backbone: Backbone, layer: str, shape: tuple[int, int, int], class
 def conv(backbone: Backbone, layer: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """A third NIN block (3x3, 1x1, 1x1: 192 channels x width), global average pooling, one linear layer."""
     channels = scaled(192, backbone.width)
-    return nn.Sequential(ConvBlock(shape[0], [channels] * 3, 3), global_pool_linear(channels, classes))
+    return nn.Sequential(conv_block(shape[0], [channels] * 3, 3), global_pool_linear(channels, classes))
 
 
 @CLASSIFIERS.register("rest")
@@ -90,6 +95,8 @@ def rest(backbone: Backbone, layer: str, shape: tuple[int, int, int], classes: i
 
     Raises RotnetError if the features have other channels than the layer: the blocks above take just those.
     """
+    from rotnet_lib.models.backbone import make_backbone
+
     # From the arch, not from the backbone: the blocks above the layer may have been cut off that one.
     fresh = make_backbone(backbone.arch, width=backbone.width, mean=(0,) * 3, std=(1,) * 3)
     expected, _, _ = fresh.shape(layer, fresh.min_image_size)

@@ -1,51 +1,53 @@
 """Network-in-Network for CIFAR-size images (docs/protocol.md, "CIFAR-10"; Gidaris et al. 2018, section 4.1)."""
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Sequence
 
-from torch import nn
+from rotnet_lib.lazy import nn
+from rotnet_lib.models.arch import Arch, declare, scaled
 
-from rotnet_lib.models.backbone import ARCHS, Backbone, scaled
 
-
-class ConvBlock(nn.Sequential):
+def conv_block(channels_in: int, channels: Sequence[int], kernel: int) -> nn.Sequential:
     """Three times (conv without bias, batch norm, ReLU), the first conv `kernel` wide and the others 1x1.
 
     Convolutions start from N(0, sqrt(2 / (k*k*out))), batch norm from 1 and 0, as the authors' code has it.
     """
-
-    def __init__(self, channels_in: int, channels: Sequence[int], kernel: int) -> None:
-        layers: list[nn.Module] = []
-        for position, channels_out in enumerate(channels):
-            side = kernel if position == 0 else 1
-            conv = nn.Conv2d(channels_in, channels_out, side, padding=side // 2, bias=False)
-            nn.init.normal_(conv.weight, 0.0, math.sqrt(2 / (side * side * channels_out)))
-            layers += [conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True)]
-            channels_in = channels_out
-        super().__init__(*layers)
+    layers: list[nn.Module] = []
+    for position, channels_out in enumerate(channels):
+        side = kernel if position == 0 else 1
+        conv = nn.Conv2d(channels_in, channels_out, side, padding=side // 2, bias=False)
+        nn.init.normal_(conv.weight, 0.0, math.sqrt(2 / (side * side * channels_out)))
+        layers += [conv, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True)]
+        channels_in = channels_out
+    return nn.Sequential(*layers)
 
 
-class NIN(Backbone):
-    """NIN of `blocks` conv blocks; taps conv1..convN are the block outputs, after the pool where there is one.
+def nin(count: int, width: float) -> dict[str, nn.Module]:
+    """NIN of `count` conv blocks; taps conv1..convN are the block outputs, after the pool where there is one.
 
     At 32 x 32: conv1 96 x 16 x 16, conv2 and up 192 x 8 x 8 (at width 1).
     """
-
-    benchmark = "cifar10"
-    min_image_size = 1  # every convolution and pool is padded: one pixel stays one
-
-    def __init__(self, blocks: int, width: float, mean: Sequence[float], std: Sequence[float]) -> None:
-        first = [scaled(c, width) for c in (192, 160, 96)]
-        rest = [scaled(192, width)] * 3
-        stack: dict[str, nn.Module] = {
-            "conv1": nn.Sequential(*ConvBlock(3, first, 5), nn.MaxPool2d(3, stride=2, padding=1)),
-            "conv2": nn.Sequential(*ConvBlock(first[-1], rest, 5), nn.AvgPool2d(3, stride=2, padding=1)),
-        }
-        for number in range(3, blocks + 1):
-            stack[f"conv{number}"] = ConvBlock(rest[-1], rest, 3)
-        super().__init__(stack, mean, std)
+    first = [scaled(c, width) for c in (192, 160, 96)]
+    rest = [scaled(192, width)] * 3
+    blocks: dict[str, nn.Module] = {
+        "conv1": nn.Sequential(*conv_block(3, first, 5), nn.MaxPool2d(3, stride=2, padding=1)),
+        "conv2": nn.Sequential(*conv_block(first[-1], rest, 5), nn.AvgPool2d(3, stride=2, padding=1)),
+    }
+    for number in range(3, count + 1):
+        blocks[f"conv{number}"] = conv_block(rest[-1], rest, 3)
+    return blocks
 
 
-for _blocks in (3, 4, 5):
-    ARCHS.register(f"nin{_blocks}")(functools.partial(NIN, _blocks))
+for _count in (3, 4, 5):
+    declare(
+        Arch(
+            name=f"nin{_count}",
+            benchmark="cifar10",
+            taps=tuple(f"conv{number}" for number in range(1, _count + 1)),
+            min_image_size=1,  # every convolution and pool is padded: one pixel stays one
+            blocks=functools.partial(nin, _count),
+        )
+    )

@@ -1,18 +1,21 @@
 """What the tasks that predict rotations and also tell images apart have in common."""
 
-from typing import Any, Literal
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import Field, field_validator
-from torch import nn
 
-from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.models.network import Network
-from rotnet_lib.pretext.memory_bank import MemoryBank
+from rotnet_lib.lazy import nn
 from rotnet_lib.pretext.rotation import Rotation
-from rotnet_lib.training.collectives import all_gather_rows
+
+if TYPE_CHECKING:
+    import torch
+
+    from rotnet_lib.data.loader import Batch
+    from rotnet_lib.pretext.instance_network import InstanceNetwork
+    from rotnet_lib.pretext.memory_bank import MemoryBank
 
 _MOST_OF_ALL = 200_000
 """Images among which the full softmax is taken at most: a batch of 192 then has 154 MB of scores, several times over."""
@@ -39,50 +42,6 @@ class InstanceOptions(Rotation.Options):
         return copies
 
 
-class InstanceNetwork(Network):
-    """A `Network` with a second head, `project`, to embeddings, and a bank of them.
-
-    Args:
-        backbone, classes, image_size: see `Network`.
-        bank: for the embeddings of the second head; None: neither.
-        split: the first head reads the first half of the last layer's channels, the second head the others; otherwise both
-            read all of them.
-
-    Raises RotnetError if there are fewer than two channels to split.
-    """
-
-    bank: MemoryBank
-    project: nn.Linear
-
-    def __init__(
-        self, backbone: Backbone, classes: int, image_size: int, bank: MemoryBank | None, *, split: bool = False
-    ) -> None:
-        channels, _, _ = backbone.shape(backbone.taps[-1], image_size)
-        if split and channels < 2:
-            raise RotnetError(
-                f"width: {backbone.taps[-1]} has one channel at width {backbone.width:g}: none to split. Raise it."
-            )
-        super().__init__(backbone, classes, image_size, features=channels // 2 if split else None)
-        self.others = slice(channels // 2 if split else 0, channels)
-        if bank:
-            self.project = nn.Linear(channels - self.others.start, bank.memory.shape[1])
-            self.bank = bank
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As `nn.Module.compile`, for `both` too: it is what training calls."""
-        super().compile(*args, **kwargs)
-        self.both = torch.compile(self.both, *args, **kwargs)  # type: ignore[method-assign]
-
-    def both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (n, 3, S, S) to logits (n, classes) and what the second head reads, in one pass.
-
-        That is (n, C) means over the map, of float32 at least: the temperature makes bf16's rounding count.
-        """
-        maps = self.backbone(images)
-        precise = torch.promote_types(maps.dtype, torch.float32)
-        return self.answer(maps), maps[:, self.others].mean(dim=(2, 3), dtype=precise)
-
-
 class InstanceDiscrimination(Rotation):
     """A rotation task whose network also tells images apart, by the mean features of an image's rotated copies."""
 
@@ -96,6 +55,8 @@ class InstanceDiscrimination(Rotation):
                 f"task_options.negatives: null asks for the full softmax, which is for {_MOST_OF_ALL} images at most, not "
                 f"{images}. Draw some for each: negatives 4096."
             )
+        from rotnet_lib.pretext.memory_bank import MemoryBank
+
         return MemoryBank(images, self.options.dimension, random=self.options.bank == "random")
 
     def instance_loss(self, features: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -103,6 +64,8 @@ class InstanceDiscrimination(Rotation):
 
         The bank is the same in every process: each takes the embeddings of the whole batch in.
         """
+        from rotnet_lib.training.collectives import all_gather_rows
+
         bank, options = self.module.bank, self.options
         embeddings = nn.functional.normalize(self.module.project(features), dim=1)
         if options.negatives is None:

@@ -1,15 +1,20 @@
 """Supervised training, the upper baseline, through the same trainer."""
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict
 
-from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.models.network import Network
+from rotnet_lib.lazy import torch
 from rotnet_lib.pretext.task import TASKS, PretextTask
 from rotnet_lib.training.task import Step
+
+if TYPE_CHECKING:
+    from rotnet_lib.data.dataset import Dataset
+    from rotnet_lib.data.loader import Batch
+    from rotnet_lib.models.backbone import Backbone
 
 
 @TASKS.register("labels")
@@ -22,6 +27,8 @@ class Labels(PretextTask):
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         if len(data.classes) < 2:
             raise RotnetError(f"task 'labels' needs at least two classes; {data.title} has {len(data.classes)}.")
+        from rotnet_lib.models.network import Network
+
         self.module = Network(backbone, len(data.classes), data.image_size)
         self.chance = {"top1": 100 / len(data.classes)}
         self.target_names = data.classes

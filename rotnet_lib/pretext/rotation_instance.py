@@ -1,14 +1,21 @@
 """Rotation prediction and instance discrimination on one backbone (docs/protocol.md, "Questions", 9)."""
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
-from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.data.loader import Batch
-from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.pretext.instance_discrimination import InstanceDiscrimination, InstanceNetwork, InstanceOptions
+from rotnet_lib.lazy import torch
+from rotnet_lib.pretext.instance_discrimination import InstanceDiscrimination, InstanceOptions
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.training.task import Step
+
+if TYPE_CHECKING:
+    from rotnet_lib.data.dataset import Dataset
+    from rotnet_lib.data.loader import Batch
+    from rotnet_lib.models.backbone import Backbone
+    from rotnet_lib.pretext.instance_network import InstanceNetwork
 
 
 @TASKS.register("rotation-instance")
@@ -27,6 +34,8 @@ class RotationInstance(InstanceDiscrimination):
     options: Options
 
     def make_module(self, backbone: Backbone, data: Dataset) -> InstanceNetwork:
+        from rotnet_lib.pretext.instance_network import InstanceNetwork
+
         return InstanceNetwork(backbone, len(self.angles), data.image_size, self.make_bank(len(data.train)))
 
     def score(self, images: torch.Tensor, labels: torch.Tensor, batch: Batch) -> Step:

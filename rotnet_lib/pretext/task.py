@@ -1,15 +1,19 @@
 """The register of pretext tasks, and what one is made from."""
 
+from __future__ import annotations
+
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
-from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError, nearest
-from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.registry import Registry
 from rotnet_lib.training.task import Task
+
+if TYPE_CHECKING:
+    from rotnet_lib.data.dataset import Dataset
+    from rotnet_lib.models.backbone import Backbone
 
 
 class PretextTask(Task):

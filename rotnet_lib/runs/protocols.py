@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from rotnet_lib.models.backbone import sample_backbone
+from rotnet_lib.models import ARCHS
 
 Values = Mapping[str, Any]
 
@@ -114,7 +114,7 @@ BENCHMARKS = tuple(_PROTOCOLS)
 
 def benchmark_of(arch: str) -> str:
     """The benchmark whose protocol an arch follows. Raises RotnetError for an unknown arch."""
-    return sample_backbone(arch).benchmark
+    return ARCHS[arch].benchmark
 
 
 def kind_of(values: Values) -> str:

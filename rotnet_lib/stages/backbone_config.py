@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.source import Statistics
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.models import ARCHS, Backbone, make_backbone
-from rotnet_lib.models.backbone import sample_backbone
+from rotnet_lib.models import ARCHS
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import EXPERIMENT, Fraction, ImagesConfig, RunConfig
@@ -34,14 +34,14 @@ def layer_names(layer: Any) -> Any:
 
 def all_spelled_out(layers: tuple[str, ...], arch: str) -> tuple[str, ...]:
     """The layers of an arch that are meant: all its taps for `("all",)`."""
-    return sample_backbone(arch).taps if layers == ("all",) else layers
+    return ARCHS[arch].taps if layers == ("all",) else layers
 
 
 def _layers_of_arch(layers: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     if layers != ("all",) and "arch" in info.data:  # otherwise arch is wrong itself, and reported
-        backbone = sample_backbone(info.data["arch"])
+        arch = ARCHS[info.data["arch"]]
         for layer in layers:
-            backbone.check_layer(layer)
+            arch.check_layer(layer)
     if len(set(layers)) != len(layers):
         raise ValueError(f"one of {', '.join(layers)} stands twice")
     return layers
@@ -224,7 +224,7 @@ def _follow_file(path: Path, values: dict[str, Any], cls: type[BackboneConfig]) 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:
     """The newest finished pretext run that has the layers and the parameters asked for."""
     layers = cls.needs(values)
-    taps = {tap: None for arch in ARCHS for tap in sample_backbone(arch).taps}  # in order, each once
+    taps = {tap: None for arch in ARCHS for tap in ARCHS[arch].taps}  # in order, each once
     for layer in layers:
         if layer != "all" and layer not in taps:
             raise unknown("layer", layer, (*taps, "all"))
@@ -257,4 +257,4 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
 
 def _has(arch: str, layers: tuple[str, ...]) -> bool:
     """Whether an arch has these layers; every arch has `all`."""
-    return all(layer == "all" or layer in sample_backbone(arch).taps for layer in layers)
+    return all(layer == "all" or layer in ARCHS[arch].taps for layer in layers)

@@ -18,11 +18,11 @@ from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.folding import first_filters
 from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import Rotation
-from rotnet_lib.pretext.rotation import rotate_all
+from rotnet_lib.pretext.rotate import rotate_all
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.directory import MODEL, Metric, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
 from rotnet_lib.runs.result import StageResult, build_result

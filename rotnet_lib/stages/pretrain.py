@@ -7,7 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.folds import Fold
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.models import ARCHS, Backbone, make_backbone
+from rotnet_lib.models import ARCHS
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS, Rotation, make_task
 from rotnet_lib.pretext.pu import Plausibility, choice_of

@@ -14,7 +14,8 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.out_of_fold import Scorer, out_of_fold_scorers
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 from rotnet_lib.pretext.pu import Plausibility, choice_of, upright_label
-from rotnet_lib.pretext.rotation import Rotation, rotate_all
+from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, checkpoint_of, own_name
 from rotnet_lib.runs.result import StageResult, build_result

@@ -2,7 +2,7 @@
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.evaluation.classifier_task import ClassifierTask
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.train import Outcome, train_stage
 

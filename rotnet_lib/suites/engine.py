@@ -7,18 +7,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
-
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file, sign_lock
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
-from rotnet_lib.report.overview import write_overview
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import PLAN, REPORT
 from rotnet_lib.stages.train import load_data
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
-from rotnet_lib.suites.run_notebook import execute
+from rotnet_lib.suites.report_stamp import drawing, is_drawn
+from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 
 _MARKER = ".made"
@@ -59,14 +57,12 @@ def reproduce(
         broken = []
         try:
             for part in plan.parts:
-                path = part.write()
-                parameters = {"suite": part.suite.name, "plan": str(path), "runs": plan.options.runs}
                 try:
-                    execute("report", parameters, part.directory)
-                except RotnetError as error:  # the other reports are made all the same
+                    _draw_report(part)
+                except RotnetError as error:  # the other reports are drawn all the same
                     broken.append(f"the report of {part.suite.name} failed: {error}")
             if isinstance(plan, CollectionPlan):
-                write_overview(plan.directory, plan.collection.title, [part.directory for part in plan.parts])
+                _draw_overview(plan)
         finally:
             write_index(root)
     report = plan.directory / REPORT
@@ -77,6 +73,27 @@ def reproduce(
     if broken:
         raise RotnetError("\n".join([*broken, f"report: {report}"]))
     return report
+
+
+def _draw_report(plan: Plan) -> None:
+    """Draw the report of a suite, unless its page shows the runs as they are. Raises RotnetError if the notebook fails."""
+    path = plan.write()
+    if is_drawn(plan):
+        return
+    from rotnet_lib.suites.run_notebook import execute  # takes seconds to import
+
+    with drawing(plan):
+        execute("report", {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}, plan.directory)
+
+
+def _draw_overview(plan: CollectionPlan) -> None:
+    """Write the page of a collection, unless it shows the runs as they are."""
+    if is_drawn(plan):
+        return
+    from rotnet_lib.report.overview import write_overview  # takes seconds to import
+
+    with drawing(plan):
+        write_overview(plan.directory, plan.collection.title, [part.directory for part in plan.parts])
 
 
 def prepare_data(plan: Plan | CollectionPlan) -> None:
@@ -122,7 +139,7 @@ def _resources(configs: list[RunConfig], cores: int | None, executor: str | None
         threads = max(config.threads or _JOB_THREADS * _processes(config) for config in configs)
         return asking, threads, ("--executor", executor, "--jobs", str(count))
     # On a CPU side by side, each with the threads its config says; none said: all.
-    gpu = asking and torch.cuda.is_available()
+    gpu = asking and gpu_name() is not None
     threads = max(config.threads or (1 if gpu and config.device != "cpu" else count) for config in configs)
     return gpu, threads, ("--cores", str(count), "--resources", "gpu=1")
 

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.voc.sets import VOC_SETS
 from rotnet_lib.errors import RotnetError, unknown
@@ -31,6 +29,7 @@ from rotnet_lib.suites.suite import (
     load_suite,
     preset_named,
 )
+from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 
 
@@ -169,7 +168,12 @@ def _write(plan: Plan | CollectionPlan, what: dict[str, Any]) -> Path:
     return path
 
 
-def make_plan(name: str, options: Options, fingerprint: Callable[[RunConfig], str] = fingerprint_of) -> Plan | CollectionPlan:
+def make_plan(
+    name: str,
+    options: Options,
+    fingerprint: Callable[[RunConfig], str] = fingerprint_of,
+    gpu: Callable[[], str | None] = gpu_name,
+) -> Plan | CollectionPlan:
     """Resolve a suite or a collection of suites.
 
     A run's parameters come, each over the one before, from: the protocol, the preset, the suite (but for its dataset, which
@@ -179,24 +183,36 @@ def make_plan(name: str, options: Options, fingerprint: Callable[[RunConfig], st
         name: of the suite or the collection.
         options: what the user says.
         fingerprint: of a run's data, part of the run's name; another than the usual one plans for data that is not here.
+        gpu: the name of this machine's GPU, or None; asked where the user names no preset.
 
     Raises:
         RotnetError: an unknown suite, preset, parameter, arch, layer or dataset, a wrong value, or data that is not here.
     """
     if name not in collection_names():
-        return plan_suite(name, options, fingerprint)
+        return plan_suite(name, options, fingerprint, gpu)
     collection = load_collection(name)
-    return CollectionPlan(collection, _plans(name, collection.suites, options, fingerprint))
+    return CollectionPlan(collection, _plans(name, collection.suites, options, fingerprint, gpu))
 
 
-def plan_suite(name: str, options: Options, fingerprint: Callable[[RunConfig], str] = fingerprint_of) -> Plan:
+def plan_suite(
+    name: str,
+    options: Options,
+    fingerprint: Callable[[RunConfig], str] = fingerprint_of,
+    gpu: Callable[[], str | None] = gpu_name,
+) -> Plan:
     """Resolve one suite, as `make_plan` does."""
-    [plan] = _plans(name, [name], options, fingerprint)
+    [plan] = _plans(name, [name], options, fingerprint, gpu)
     return plan
 
 
-def _plans(name: str, suite_names: list[str], options: Options, fingerprint: Callable[[RunConfig], str]) -> tuple[Plan, ...]:
-    preset_name, reason = _choose_preset(options.preset)
+def _plans(
+    name: str,
+    suite_names: list[str],
+    options: Options,
+    fingerprint: Callable[[RunConfig], str],
+    gpu: Callable[[], str | None],
+) -> tuple[Plan, ...]:
+    preset_name, reason = _choose_preset(options.preset, gpu)
     preset = preset_named(preset_name)
     if options.seeds < 1:
         raise RotnetError(f"seeds: at least 1, not {options.seeds}.")
@@ -258,12 +274,12 @@ def _planned(
     return tuple(planned)
 
 
-def _choose_preset(asked: str | None) -> tuple[str, str]:
+def _choose_preset(asked: str | None, gpu: Callable[[], str | None]) -> tuple[str, str]:
     if asked:
         return asked, "as asked"
-    if torch.cuda.is_available():
-        return "paper", f"there is a GPU ({torch.cuda.get_device_name()}); PRESET=quick takes minutes instead"
-    return "quick", "torch sees no GPU here; PRESET=paper asks for the published schedule all the same"
+    if name := gpu():
+        return "paper", f"there is a GPU ({name}); PRESET=quick takes minutes instead"
+    return "quick", "there is no GPU here; PRESET=paper asks for the published schedule all the same"
 
 
 def _configure(

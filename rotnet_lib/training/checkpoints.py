@@ -12,7 +12,8 @@ from torch import nn
 
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.files import replacing
-from rotnet_lib.models.backbone import ARCHS, Backbone, make_backbone
+from rotnet_lib.models import ARCHS
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
 
 _FORMAT = "rotnet-1"

@@ -1,12 +1,30 @@
 """Where a run computes."""
 
-import os
+from __future__ import annotations
 
-import torch
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.training import collectives
+from rotnet_lib.lazy import torch
+
+if TYPE_CHECKING:
+    from rotnet_lib.runs.config import RunConfig
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl-gpu", "/dev/kfd", "/dev/dxg")
+"""What a GPU's driver puts there: NVIDIA's, its Jetson boards', AMD's, Windows' for its Linux subsystem."""
+
+
+def gpu_name(drivers: Iterable[str] = _DRIVERS) -> str | None:
+    """The name of the GPU that torch would use, such as "NVIDIA H200"; None if there is none.
+
+    Where none of the drivers' files is there, torch is not asked: importing it takes seconds.
+    """
+    if not any(Path(driver).exists() for driver in drivers) or not torch.cuda.is_available():
+        return None
+    return torch.cuda.get_device_name()
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -36,4 +54,6 @@ def select_device(config: RunConfig) -> torch.device:
 
 def _processes_here() -> int:
     """The number of ranks on this machine."""
+    from rotnet_lib.training import collectives
+
     return int(os.environ["LOCAL_WORLD_SIZE"]) if collectives.in_process_group() else 1

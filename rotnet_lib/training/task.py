@@ -1,13 +1,17 @@
 """What the trainer asks of whatever it trains."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
-from rotnet_lib.data.loader import Batch
+    from rotnet_lib.data.loader import Batch
 
 
 @dataclass(frozen=True)

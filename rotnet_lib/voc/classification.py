@@ -15,7 +15,8 @@ from tqdm import tqdm
 from rotnet_lib.data.voc.sets import VocSet, VocTaskName
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models.backbone import Backbone, sample_backbone
+from rotnet_lib.models import ARCHS
+from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.seeds import derive, seeded
 from rotnet_lib.stages.register import stage
@@ -59,7 +60,7 @@ class ClassificationConfig(VocConfig):
     def _sizes(self) -> Self:
         if self.min_scale > self.max_scale:
             raise ValueError(f"min_scale: {self.min_scale:g} is larger than max_scale {self.max_scale:g}")
-        least = sample_backbone(self.arch).min_image_size
+        least = ARCHS[self.arch].min_image_size
         if self.image_size < least:
             raise ValueError(f"image_size: {self.arch} takes images of at least {least} pixels, not {self.image_size}")
         return self

@@ -8,7 +8,6 @@ from pydantic import Field, field_validator
 from rotnet_lib.data.voc.sets import VOC_SETS, VocSet, VocTaskName, open_voc, voc_fingerprint
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import ARCHS
-from rotnet_lib.models.backbone import sample_backbone
 from rotnet_lib.runs.config import EXECUTION, EXPERIMENT, ScheduleConfig
 from rotnet_lib.stages.backbone_config import RANDOM, UNTRAINED, BackboneConfig
 
@@ -64,7 +63,7 @@ class VocConfig(BackboneConfig, ScheduleConfig):
     @field_validator("arch")
     @classmethod
     def _with_top(cls, arch: str) -> str:
-        able = [name for name in ARCHS if _TOP in sample_backbone(name).taps]
+        able = [name for name in ARCHS if _TOP in ARCHS[name].taps]
         if arch not in able:
             raise RotnetError(f"{cls.stage}: {arch} has no layer {_TOP} to build on. Allowed: {', '.join(able)}.")
         return arch

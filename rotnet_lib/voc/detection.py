@@ -18,7 +18,7 @@ from rotnet_lib.data.voc.proposals import Proposals, find_proposals
 from rotnet_lib.data.voc.sets import VocSet, VocTaskName
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.register import stage

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 
 EngineName = Literal["torchvision", "detectron2"]
 ProposalsName = Literal["selective-search", "rpn"]

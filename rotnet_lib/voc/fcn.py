@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from rotnet_lib.data.voc.split import VOID
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 
 try:
     with warnings.catch_warnings():

@@ -16,7 +16,7 @@ from rotnet_lib.data.voc.split import VOID, VocSplit
 from rotnet_lib.data.voc.writing import write_mask
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import replacing
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.register import stage
 from rotnet_lib.voc.config import VocConfig

@@ -9,7 +9,7 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from torchvision.ops import RoIPool, box_iou
 
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.voc import detector_settings as settings
 from rotnet_lib.voc.detector_settings import Detections, Detector, DetectorConfig, pad_together
 

@@ -15,7 +15,7 @@ from rotnet_lib.data.voc.sets import VocSet
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import replacing, write_text
-from rotnet_lib.models import Backbone
+from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.runs import provenance
 from rotnet_lib.runs.directory import (
     HISTORY,

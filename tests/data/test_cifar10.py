@@ -12,7 +12,7 @@ import torchvision.datasets.cifar
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from rotnet_lib.data import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset, open_source
 
 Folder = Callable[..., Path]
 MessageOf = Callable[[Callable[[], object]], str]

@@ -11,7 +11,8 @@ import pytest
 import torchvision.datasets.mnist
 from torchvision.datasets import FashionMNIST
 
-from rotnet_lib.data import fashion_mnist, load_dataset, open_source
+from rotnet_lib.data import fashion_mnist
+from rotnet_lib.data.dataset import load_dataset, open_source
 
 MessageOf = Callable[[Callable[[], object]], str]
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from rotnet_lib.data import cache, load_dataset, open_source
+from rotnet_lib.data import cache
+from rotnet_lib.data.dataset import load_dataset, open_source
 
 Folder = Callable[..., Path]
 MessageOf = Callable[[Callable[[], object]], str]

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rotnet_lib.data import Places205, StreamedSplit, load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.places205 import Places205
 from rotnet_lib.data.source import Counts
+from rotnet_lib.data.stream import StreamedSplit
 
 MessageOf = Callable[[Callable[[], object]], str]
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rotnet_lib.data import load_dataset, shrink
+from rotnet_lib.data import shrink
 from rotnet_lib.data.damage import Damage
+from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.listing import Listing, SplitName, list_images
 from rotnet_lib.data.shrink import shrunk
 from rotnet_lib.data.source import cache_root

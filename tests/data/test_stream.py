@@ -146,7 +146,8 @@ import pickle, sys
 from contextlib import closing
 import numpy as np
 import psutil
-from rotnet_lib.data import Loader, StreamedSplit
+from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.stream import StreamedSplit
 
 with open(sys.argv[1], "rb") as file:
     files = pickle.load(file)

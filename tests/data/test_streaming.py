@@ -9,8 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from rotnet_lib.data import Loader, Split, StreamedSplit, load_dataset, open_source, ordered_batches
+from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.loader import Loader, ordered_batches
 from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.split import Split
+from rotnet_lib.data.stream import StreamedSplit
 
 Folder = Callable[..., Path]
 MessageOf = Callable[[Callable[[], object]], str]

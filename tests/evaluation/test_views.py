@@ -9,11 +9,12 @@ from torch import nn
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.views import Combine, Views, view_features
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.runs.directory import MODEL
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.training.checkpoints import load_tensors
+from tests.models.own import own_backbone
 
 LAYERS = ("conv1", "conv2")
 SEVERAL: list[Views] = ["rotated", "flipped"]
@@ -103,7 +104,7 @@ def test_a_backbone_that_turns_with_its_image_has_nothing_to_gain(views: Views, 
     kernel = torch.tensor([[1.0, 2, 1], [2, 5, 2], [1, 2, 1]]).expand(4, 3, 3, 3) * torch.arange(1, 5).view(4, 1, 1, 1)
     conv = nn.Conv2d(3, 4, 3, padding=1, bias=False)
     conv.weight.data.copy_(kernel)
-    symmetric = Backbone({"conv1": nn.Sequential(conv, nn.ReLU()), "conv2": nn.AvgPool2d(2)}, (120,) * 3, (60,) * 3)
+    symmetric = own_backbone({"conv1": nn.Sequential(conv, nn.ReLU()), "conv2": nn.AvgPool2d(2)})
     one, several = features(symmetric, images, "one"), features(symmetric, images, views)
     for layer in LAYERS:
         torch.testing.assert_close(several[layer], one[layer], atol=1e-4, rtol=1e-4)

@@ -10,7 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, Network, make_backbone
+from rotnet_lib.models import ARCHS
+from rotnet_lib.models.backbone import Backbone, make_backbone
+from rotnet_lib.models.network import Network
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import load_network, save_backbone
 
@@ -193,4 +195,4 @@ def test_images_need_not_be_square(narrow: Backbone) -> None:
 
 
 def test_its_protocol_is_that_of_imagenet(narrow: Backbone) -> None:
-    assert narrow.benchmark == "imagenet"
+    assert ARCHS["alexnet"].benchmark == "imagenet"

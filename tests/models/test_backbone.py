@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone
-from rotnet_lib.models.backbone import Normalize, scaled
+from rotnet_lib.models.arch import scaled
+from rotnet_lib.models.backbone import Backbone, Normalize, make_backbone
 from rotnet_lib.seeds import seeded
 
 

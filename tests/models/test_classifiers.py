@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone, make_classifier
+from rotnet_lib.models.backbone import Backbone, make_backbone
+from rotnet_lib.models.classifiers import make_classifier
 from rotnet_lib.seeds import seeded
 
 CONV2 = (192, 8, 8)

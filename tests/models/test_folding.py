@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import first_filters, fold, fold_batch_norm
 from rotnet_lib.seeds import seeded
+from tests.models.own import own_backbone
 
 
 def used(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.BatchNorm1d | nn.BatchNorm2d:
@@ -84,8 +85,7 @@ def test_a_folded_backbone_folds_to_itself() -> None:
 @pytest.mark.parametrize("front", [nn.ReLU(inplace=True), nn.ReLU(), nn.MaxPool2d(1)])
 def test_a_batch_norm_behind_something_else_is_named(front: nn.Module) -> None:
     stack: dict[str, nn.Module] = {"conv1": nn.Conv2d(3, 4, 1), "conv2": nn.Sequential(front, nn.BatchNorm2d(4))}
-    backbone = Backbone(stack, (0,) * 3, (1,) * 3)
-    backbone.arch = "own"
+    backbone = own_backbone(stack, (0,) * 3, (1,) * 3)
     with pytest.raises(RotnetError, match=r"own: the batch norm blocks\.conv2\.1 cannot be folded"):
         fold(backbone)
 
@@ -93,8 +93,7 @@ def test_a_batch_norm_behind_something_else_is_named(front: nn.Module) -> None:
 def test_a_layer_used_twice_does_not_fold() -> None:
     conv = nn.Conv2d(3, 3, 1)
     stack: dict[str, nn.Module] = {"conv1": nn.Sequential(conv, nn.BatchNorm2d(3)), "conv2": nn.Sequential(conv)}
-    backbone = Backbone(stack, (0,) * 3, (1,) * 3)
-    backbone.arch = "own"
+    backbone = own_backbone(stack, (0,) * 3, (1,) * 3)
     with pytest.raises(RotnetError, match="used once"):
         fold(backbone)
 
@@ -109,12 +108,8 @@ def test_modules_fold_in_the_order_of_use_not_of_making() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.norm(self.second(self.first(x)))
 
-    class Own(Backbone):
-        min_image_size = 3
-
     with seeded(0):
-        backbone = Own({"conv1": Reversed()}, (120,) * 3, (60,) * 3).eval()
-    backbone.arch, backbone.width = "own", 1.0
+        backbone = own_backbone({"conv1": Reversed()}, min_image_size=3).eval()
     images = pictures(5)
     torch.testing.assert_close(fold(backbone)(images), backbone(images), atol=1e-4, rtol=1e-4)
 

@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.models.gradient_rescaling import LayerRatio, rescale_gradients
 from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.seeds import seeded
+from tests.models.own import own_backbone
 
 
 def pictures(count: int = 8, side: int = 64) -> torch.Tensor:
@@ -152,7 +153,7 @@ def test_mode_and_frozen_layers_stay(training: bool) -> None:
 def test_a_ratio_of_one_is_no_target_that_divides_by_zero() -> None:
     """One layer: its target is ratio x spread. Contrast k multiplies the ratio by k and the spread too: make the product 1."""
     conv = nn.Conv2d(3, 1, 1, bias=False)
-    backbone = Backbone({"conv1": conv}, (127,) * 3, (60,) * 3)
+    backbone = own_backbone({"conv1": conv}, mean=(127,) * 3)
     images = pictures(side=8)
 
     def spread() -> float:

@@ -2,7 +2,8 @@
 
 import torch
 
-from rotnet_lib.models import Network, make_backbone
+from rotnet_lib.models.backbone import make_backbone
+from rotnet_lib.models.network import Network
 
 
 def test_the_head_averages_the_last_map_and_is_linear() -> None:

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models import ARCHS
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.seeds import seeded
 
 
@@ -110,5 +111,5 @@ def test_one_pixel_is_enough(nin5: Backbone) -> None:
         nin5.shape("conv5", 0)
 
 
-def test_its_protocol_is_that_of_cifar10(nin5: Backbone) -> None:
-    assert nin5.benchmark == "cifar10"
+def test_its_protocol_is_that_of_cifar10() -> None:
+    assert ARCHS["nin5"].benchmark == "cifar10"

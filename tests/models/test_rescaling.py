@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.seeds import seeded
 

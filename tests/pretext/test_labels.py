@@ -5,7 +5,7 @@ import torch
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import ordered_batches
-from rotnet_lib.models import make_backbone
+from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import Labels
 
 

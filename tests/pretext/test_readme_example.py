@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from rotnet_lib.data import Batch, Dataset
-from rotnet_lib.models import Backbone, Network
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.loader import Batch
+from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.models.network import Network
 from rotnet_lib.pretext.task import TASKS, PretextTask
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.training.task import Step

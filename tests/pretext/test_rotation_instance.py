@@ -12,7 +12,7 @@ import torch
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import make_backbone
+from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import Rotation, RotationInstance
 from rotnet_lib.pretext.pu import Plausibility
 from rotnet_lib.runs.directory import MODEL, RESUME, RunDirectory

@@ -10,7 +10,7 @@ from PIL import Image
 from rotnet_lib.data import decode_fast
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.loader import Loader
-from rotnet_lib.models import make_backbone
+from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import Rotation
 
 

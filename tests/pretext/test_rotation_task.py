@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from rotnet_lib.data.dataset import Dataset, Split
 from rotnet_lib.data.loader import Loader, ordered_batches
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.pretext import Rotation
 from rotnet_lib.pretext.pu import Plausibility
 from rotnet_lib.runs.directory import RunDirectory

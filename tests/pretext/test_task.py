@@ -6,7 +6,7 @@ import pytest
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import make_backbone
+from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import Labels, Rotation, RotationInstance, make_task
 from rotnet_lib.pretext.task import task_options
 

@@ -10,7 +10,8 @@ import torch
 import yaml
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Network, make_backbone
+from rotnet_lib.models.backbone import make_backbone
+from rotnet_lib.models.network import Network
 from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, checkpoint_of
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 import rotnet_lib.stages.train
-from rotnet_lib.data import Dataset, Split, StreamedSplit
+from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.split import Split
+from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.stages.finetune import FinetuneConfig, finetune

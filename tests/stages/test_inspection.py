@@ -8,9 +8,9 @@ import torch
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import make_backbone
+from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import first_filters
-from rotnet_lib.pretext.rotation import rotate_all
+from rotnet_lib.pretext.rotate import rotate_all
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.backbone_config import UNTRAINED

@@ -12,9 +12,9 @@ import safetensors.torch
 import torch
 import yaml
 
-from rotnet_lib.data import load_dataset
+from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Network
+from rotnet_lib.models.network import Network
 from rotnet_lib.pretext import Rotation
 from rotnet_lib.runs.directory import Metric, RunDirectory, RunResult, all_runs
 from rotnet_lib.stages import train

@@ -8,7 +8,7 @@ import torch
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.evaluation.classifier_task import ClassifierTask
-from rotnet_lib.models import make_backbone
+from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages import backbone_config

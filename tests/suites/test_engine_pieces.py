@@ -128,7 +128,7 @@ def test_one_report_that_fails_does_not_take_the_others(monkeypatch: pytest.Monk
         if parameters["suite"] == "table2":
             raise RotnetError("no ink")
 
-    monkeypatch.setattr("rotnet_lib.suites.engine.execute", execute)
+    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", execute)
     monkeypatch.setattr("rotnet_lib.suites.engine.prepare_data", lambda plan: None)
     monkeypatch.setattr("rotnet_lib.suites.engine._snakemake", lambda *arguments: None)
     plan = make_plan("cifar10", Options(preset="quick"))

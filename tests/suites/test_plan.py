@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from pydantic import ValidationError
 
 from rotnet_lib.errors import RotnetError
@@ -169,17 +168,14 @@ def test_readme_words_for_own_images(tmp_path: Path) -> None:
         assert "-photos-" in run.name
 
 
-def test_without_a_gpu_the_preset_is_quick_and_with_one_paper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    plan = make_plan("table3", Options())
+def test_without_a_gpu_the_preset_is_quick_and_with_one_paper() -> None:
+    plan = make_plan("table3", Options(), gpu=lambda: None)
     assert plan.preset == "quick"
     assert "no GPU" in plan.preset_reason
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "Some GPU")
-    plan = plan_suite("table3", Options())
+    plan = plan_suite("table3", Options(), gpu=lambda: "Some GPU")
     assert plan.preset == "paper"
     assert "Some GPU" in plan.preset_reason
-    assert make_plan("table3", Options(preset="quick")).preset_reason == "as asked"
+    assert make_plan("table3", Options(preset="quick"), gpu=lambda: pytest.fail("asked")).preset_reason == "as asked"
 
 
 # --- What is written ---

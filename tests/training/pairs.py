@@ -10,7 +10,7 @@ from torch import nn
 
 from rotnet_lib.data.dataset import Dataset, Split
 from rotnet_lib.data.loader import Batch, Loader
-from rotnet_lib.models import make_backbone
+from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import make_task
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, Network, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
+from rotnet_lib.models.network import Network
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import (
     ResumeState,

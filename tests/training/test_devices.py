@@ -1,12 +1,14 @@
 """Where a run computes."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.training import collectives
-from rotnet_lib.training.devices import select_device
+from rotnet_lib.training.devices import gpu_name, select_device
 
 
 @pytest.fixture
@@ -44,3 +46,17 @@ def test_processes_on_one_machine_share_the_threads(threads: int, own: int, monk
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     select_device(PretrainConfig.build({"device": "cpu", "threads": threads}))
     assert torch.get_num_threads() == own
+
+
+def test_without_a_driver_torch_is_not_asked_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("asked"))
+    assert gpu_name([str(tmp_path / "driver")]) is None
+
+
+def test_with_a_driver_torch_has_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = tmp_path / "driver"
+    driver.touch()
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+    for available, name in ((False, None), (True, "Some GPU")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
+        assert gpu_name([str(tmp_path / "none"), str(driver)]) == name

@@ -12,7 +12,7 @@ import torch
 
 from rotnet_lib.data.voc.sets import VocSet, open_voc
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.runs.directory import MODEL, RunDirectory

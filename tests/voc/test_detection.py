@@ -12,7 +12,7 @@ from PIL import Image
 from rotnet_lib.data.voc.proposals import find_proposals
 from rotnet_lib.data.voc.sets import VocSet, open_voc
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import make_backbone
+from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.voc import detection, detector_settings
 from rotnet_lib.voc.detection import DetectionConfig, DetectionTask, detect, evaluate_detection, flip, resize

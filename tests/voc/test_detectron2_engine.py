@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.seeds import seeded
 from rotnet_lib.voc import detector_settings as settings

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.seeds import seeded
 from rotnet_lib.voc import fcn

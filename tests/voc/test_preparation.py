@@ -6,7 +6,7 @@ from bs4 import BeautifulSoup
 from torch import nn
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import Backbone, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.models.gradient_rescaling import LayerRatio
 from rotnet_lib.models.rescaling import rescale_by_data

@@ -12,7 +12,7 @@ from rotnet_lib.data.voc.sets import VocSet
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.data.voc.writing import write_mask
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models import make_backbone
+from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.report.voc_segments import segments_figure
 from rotnet_lib.seeds import seeded

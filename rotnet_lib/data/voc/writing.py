@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.shapes.scenes import KINDS, Scene, scene
 from rotnet_lib.data.voc.folder import CLASSES
 from rotnet_lib.data.voc.split import ANNOTATIONS, IMAGES, MASKS
@@ -37,6 +36,8 @@ def write_scenes(folder: Path, side: int, train: int, test: int, workers: int | 
         train, test: how many scenes.
         workers: processes that draw; None: one a core.
     """
+    from rotnet_lib.data.pool import in_workers, worker_count  # imports torch
+
     for name in (IMAGES, ANNOTATIONS, MASKS):
         (folder / name).mkdir()
     (folder / CLASSES).write_text("".join(f"{kind}\n" for kind in KINDS), encoding="utf-8")

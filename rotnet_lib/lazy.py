@@ -1,0 +1,34 @@
+"""torch for the files that are read to plan runs: imported when it is first used, not when the file is.
+
+Importing torch takes seconds. What a suite's runs are (their parameters, names and state) can be said without it, so the
+files that declare archs, classifiers and pretext tasks write
+
+    from rotnet_lib.lazy import nn, torch
+
+in place of `import torch`. They use torch in the bodies of functions alone, and `from __future__ import annotations` keeps
+their annotations text. A class derived from `nn.Module` needs torch at once: it goes into a file of its own.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch as torch
+    from torch import nn as nn
+else:
+
+    class _Lazy:
+        """A module that is imported when one of its attributes is asked for."""
+
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        def __getattr__(self, attribute: str) -> Any:
+            return getattr(importlib.import_module(self._name), attribute)
+
+        def __repr__(self) -> str:
+            return f"<{self._name}, imported when it is used>"
+
+    torch, nn = _Lazy("torch"), _Lazy("torch.nn")
+
+__all__ = ["nn", "torch"]

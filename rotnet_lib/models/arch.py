@@ -1,0 +1,50 @@
+"""What is known of an arch without building it, and the register of archs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rotnet_lib.errors import unknown
+from rotnet_lib.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Arch:
+    """A backbone's architecture, declared.
+
+    Attributes:
+        name: under which it is registered.
+        benchmark: whose protocol applies to it: `cifar10` or `imagenet` (the sections of docs/protocol.md).
+        taps: names of the blocks, from the image upwards: the layers that a probe can read.
+        min_image_size: shorter side in pixels of the smallest images that leave its last block something to work on.
+        blocks: width factor -> tap -> block, freshly initialised, in the order of `taps`.
+    """
+
+    name: str
+    benchmark: str
+    taps: tuple[str, ...]
+    min_image_size: int
+    blocks: Callable[[float], dict[str, nn.Module]]
+
+    def check_layer(self, layer: str) -> None:
+        """Raises RotnetError, with the taps there are, if `layer` is none of them."""
+        if layer not in self.taps:
+            raise unknown(f"layer of {self.name}", layer, self.taps)
+
+
+ARCHS = Registry[Arch]("arch")
+
+
+def declare(arch: Arch) -> None:
+    """Enter an arch in the register."""
+    ARCHS.register(arch.name)(arch)
+
+
+def scaled(channels: int, width: float) -> int:
+    """A channel count under the width factor, at least 1."""
+    return max(1, round(channels * width))

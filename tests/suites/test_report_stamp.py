@@ -1,0 +1,64 @@
+"""When the page of a suite is drawn again."""
+
+import pytest
+
+from rotnet_lib.runs.directory import HISTORY, METRICS, REPORT
+from rotnet_lib.suites.plan import Options, Plan, plan_suite
+from rotnet_lib.suites.report_stamp import drawing, is_drawn
+
+
+@pytest.fixture
+def drawn() -> Plan:
+    """A plan, one of its runs finished, and its page, just drawn."""
+    plan = plan_suite("table3", Options(preset="quick"))
+    plan.write()
+    directory = plan.runs[0].directory.path
+    directory.mkdir(parents=True)
+    (directory / METRICS).write_text("{}")
+    (directory / HISTORY).write_text("epoch")
+    with drawing(plan):
+        (plan.directory / REPORT).write_text("the page")
+    return plan
+
+
+def test_a_page_is_drawn_once(drawn: Plan) -> None:
+    assert is_drawn(drawn)
+    drawn.write()  # the same plan
+    assert is_drawn(drawn)
+
+
+@pytest.mark.parametrize("name", [METRICS, HISTORY])
+def test_it_is_drawn_again_when_a_result_is_another(drawn: Plan, name: str) -> None:
+    (drawn.runs[0].directory.path / name).write_text("other")
+    assert not is_drawn(drawn)
+
+
+def test_it_is_drawn_again_when_a_run_was_finished_or_deleted(drawn: Plan) -> None:
+    other = drawn.runs[1].directory.path
+    other.mkdir()
+    (other / METRICS).write_text("{}")
+    assert not is_drawn(drawn)
+    (other / METRICS).unlink()
+    assert is_drawn(drawn)
+    (drawn.runs[0].directory.path / METRICS).unlink()
+    assert not is_drawn(drawn)
+
+
+def test_it_is_drawn_again_when_the_plan_is_another(drawn: Plan) -> None:
+    (drawn.directory / "plan.json").write_text("{}")
+    assert not is_drawn(drawn)
+
+
+def test_it_is_drawn_again_when_it_is_gone(drawn: Plan) -> None:
+    (drawn.directory / REPORT).unlink()
+    assert not is_drawn(drawn)
+
+
+def test_a_page_that_could_not_be_drawn_is_tried_again(drawn: Plan) -> None:
+    def fail() -> None:
+        with drawing(drawn):
+            raise RuntimeError("no kernel")
+
+    with pytest.raises(RuntimeError, match="no kernel"):
+        fail()
+    assert not is_drawn(drawn)
