@@ -1,5 +1,7 @@
 """Where a figure comes from: machine, versions, commit."""
 
+from __future__ import annotations
+
 import os
 import platform
 import resource
@@ -10,9 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import rotnet_lib
+from rotnet_lib.lazy import torch
 
 _PACKAGES = ("torch", "torchvision", "numpy", "papermill", "nbconvert", "snakemake", "safetensors")
 VOC_PACKAGES = ("detectron2", "onedl-mmsegmentation", "opencv-contrib-python-headless", "scikit-learn")

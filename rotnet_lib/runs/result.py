@@ -1,11 +1,12 @@
 """The result of a run: built from its figures, held in memory by a stage, saved at the end of its notebook."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-
+from rotnet_lib.lazy import torch
 from rotnet_lib.runs import provenance
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import DataRecord, Metric, RunDirectory, RunResult, TrainingRecord, now
