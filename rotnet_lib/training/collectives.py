@@ -121,10 +121,8 @@ def synchronize_batch_norm(module: nn.Module, device: torch.device) -> None:
     for parent in list(module.modules()):
         for name, child in parent.named_children():
             if isinstance(child, _BatchNorm) and child.training:
-                synchronized: nn.Module = SharedBatchNorm(child)
-                if device.type == "cuda":
-                    synchronized = nn.SyncBatchNorm.convert_sync_batchnorm(child)
-                setattr(parent, name, synchronized)
+                on_gpu = device.type == "cuda"
+                setattr(parent, name, nn.SyncBatchNorm.convert_sync_batchnorm(child) if on_gpu else SharedBatchNorm(child))
 
 
 class SharedBatchNorm(_BatchNorm):
