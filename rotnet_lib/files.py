@@ -1,17 +1,24 @@
-"""Files that are whole or not there."""
+"""Files and folders that are complete or absent, and locks between processes."""
 
+import fcntl
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
+
+_POLL_SECONDS = 0.2
+"""Between two tries to take a lock that is waited for with a time limit."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place, atomically, when the block ends without an error.
 
-    A reader sees the old file or the new one; a process killed half way leaves the old one.
+    A reader sees the old file or the new one. If the process is killed half way, the old one stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
@@ -20,9 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         # mkstemp makes the file private; a shared runs folder needs the usual permissions.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~_umask())
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
@@ -34,3 +39,116 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def make_once(folder: Path, write: Callable[[Path], None]) -> None:
+    """Make `folder` if it does not exist: `write` fills a temporary folder beside it, which is then renamed.
+
+    Of several processes one writes and the others wait. A process killed half way leaves only the temporary folder, which
+    the next one removes.
+    """
+    if folder.is_dir():
+        return
+    with lock_file(folder.with_name(f".{folder.name}.lock"), on_wait=waiting_for(str(folder))):
+        if folder.is_dir():  # made while this process waited
+            return
+        for left in folder.parent.glob(f".{folder.name}.tmp-*"):
+            shutil.rmtree(left)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.tmp-", dir=folder.parent))
+        try:
+            # mkdtemp makes the folder private; a shared data folder needs the usual permissions.
+            temporary.chmod(0o777 & ~_umask())
+            write(temporary)
+            temporary.replace(folder)
+        except BaseException:
+            shutil.rmtree(temporary)
+            raise
+
+
+class LockTimeout(Exception):
+    """Another process still holds a lock after the time limit. `owner` is what it wrote into the file, its process id."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(f"held by process {owner or 'unknown'}")
+        self.owner = owner
+
+
+def lock_file(path: Path, *, wait_seconds: float | None = None, on_wait: Callable[[str], None] = lambda owner: None) -> TextIO:
+    """Lock a file, made if it is missing, and write this process's id into it.
+
+    The lock is held until the returned file is closed, here and in child processes that inherit its descriptor. The system
+    releases it however the processes end, so a killed one leaves no lock behind.
+
+    Args:
+        path: the lock file.
+        wait_seconds: give up after so many seconds; None: wait without limit.
+        on_wait: called once, before waiting, with the process id in a file that another process has locked, or "".
+
+    Returns:
+        The open file. Use it in a `with` statement, or close it to release the lock.
+
+    Raises:
+        LockTimeout: another process still holds the lock after `wait_seconds`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.open("a+")
+    try:
+        if not _try_lock(lock):
+            on_wait(_owner(lock))
+            _wait_for_lock(lock, wait_seconds)
+        sign_lock(lock, os.getpid())
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def waiting_for(what: str) -> Callable[[str], None]:
+    """An `on_wait` of `lock_file` that tells the user that another process makes `what`."""
+    return lambda owner: print(f"another process makes {what}: waiting for it.", flush=True)
+
+
+def sign_lock(lock: TextIO, pid: int) -> None:
+    """Write the id of the process that holds a lock, for those that wait for it."""
+    lock.truncate(0)
+    lock.write(str(pid))
+    lock.flush()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock file `path`. Does not make the file."""
+    if not path.exists():
+        return False
+    with path.open("a") as lock:
+        return not _try_lock(lock)
+
+
+def _try_lock(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_for_lock(lock: TextIO, seconds: float | None) -> None:
+    if seconds is None:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return
+    deadline = time.monotonic() + seconds
+    while not _try_lock(lock):
+        if time.monotonic() > deadline:
+            raise LockTimeout(_owner(lock))
+        time.sleep(_POLL_SECONDS)
+
+
+def _owner(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read().strip()
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

@@ -12,13 +12,13 @@ from rotnet_lib.data.folds import Fold
 from rotnet_lib.data.pool import worker_count
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.classifier_task import ClassifierTask
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.runs.provenance import device_name
 from rotnet_lib.stages.backbone_config import RANDOM
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.finetune import FinetuneConfig
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task
+from rotnet_lib.stages.train_classifiers import classifier_task
 from rotnet_lib.suites.plan import Options, PlannedRun, make_plan
 from rotnet_lib.training.devices import select_device
 from rotnet_lib.training.task import Task
@@ -89,7 +89,9 @@ def _estimate(
     test = config.test_size or (counts.test if counts else 0)
     schedule = ("epochs", "lr", "lr_milestones", "lr_decay", "recipe")
     left_out = (*schedule, "seed", "backbone", "fold", "pu_weights")  # a step costs the same whatever these are
-    kind = json.dumps({name: value for name, value in config.identity().items() if name not in left_out}, sort_keys=True)
+    kind = json.dumps(
+        {name: value for name, value in config.hashed_parameters().items() if name not in left_out}, sort_keys=True
+    )
     if kind not in rates:
         data = random_data(config, device)
         rates[kind] = measure(config, _task(config, data), data, seconds, device)
@@ -109,4 +111,4 @@ def _task(config: RunConfig, data: Dataset) -> Task:
     assert isinstance(config, ClassifierConfig)
     config = config.model_copy(update={"backbone": RANDOM, "checkpoint": None})
     freeze = config.freeze if isinstance(config, FinetuneConfig) else True
-    return ClassifierTask(config.make_backbone(data), config, data, freeze=freeze)
+    return classifier_task(config, data, freeze=freeze)[0]

@@ -12,10 +12,10 @@ from rotnet_lib.data.cache import decoded
 from rotnet_lib.data.damage import MAX_DAMAGED, Damage
 from rotnet_lib.data.listing import SPLITS, Listing, SplitName
 from rotnet_lib.data.shrink import shrunk
-from rotnet_lib.data.source import DATASETS, Source, Statistics
+from rotnet_lib.data.source import DATASETS, Source, Statistics, split_name
 from rotnet_lib.data.split import Request, Split, balanced
 from rotnet_lib.data.stream import StreamedSplit
-from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.errors import RotnetError
 
 GREY = ", grey"
 """Behind the title of a dataset whose colour was taken out."""
@@ -48,16 +48,10 @@ def open_source(name: str, image_size: int | None = None, crop_pct: float = 1.0)
         crop_pct: S over the side that images are resized to first.
 
     Raises:
-        RotnetError: there is no such dataset, or its data is not here; the message says what brings it.
+        RotnetError: there is no such dataset, or its data is missing; the message says how to get it.
     """
-    kind, colon, argument = name.partition(":")
-    if kind not in DATASETS:
-        raise unknown("dataset", name, (f"{n}:/path" if DATASETS[n].argument == "folder" else n for n in DATASETS))
-    takes = DATASETS[kind].argument
-    if (takes == "folder" and not argument) or (takes == "none" and argument) or (colon and not argument):
-        remedy = "give its folder: imagefolder:/path" if takes == "folder" else f"write just {kind}"
-        raise RotnetError(f"dataset '{name}' is not complete or too long: {remedy}.")
-    return DATASETS[kind](argument, image_size, crop_pct)
+    source, argument = split_name(name, DATASETS)
+    return source(argument, image_size, crop_pct)
 
 
 def load_dataset(

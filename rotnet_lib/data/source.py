@@ -7,14 +7,17 @@ A new dataset is one file with a subclass of `Source` under `@DATASETS.register(
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from rotnet_lib.data.listing import Listing, SplitName
-from rotnet_lib.errors import RotnetError
+from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.paths import from_project
 from rotnet_lib.registry import Registry
+
+Argument = Literal["none", "folder", "number"]
+"""What follows the colon in the name of a set of images: nothing, a folder, or optionally a number."""
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of the RGB channels, of 255."""
@@ -53,7 +56,7 @@ class Source:
         generated: whether there are as many images as one asks for.
         cached: whether decoding takes long enough to be worth doing once for all runs.
         streamed: whether the images do not fit in memory and are decoded batch by batch.
-        argument: what stands behind the colon of the dataset's name: nothing, a folder, or optionally a number.
+        argument: what follows the colon in the dataset's name.
         published_title: the name under which published figures give results on this data; None: none do.
         published: counts of the whole set that those figures are of.
         usual_size: S where none is asked for, in pixels.
@@ -69,15 +72,15 @@ class Source:
     generated: ClassVar[bool] = False
     cached: bool = True
     streamed: ClassVar[bool] = False
-    argument: ClassVar[Literal["none", "folder", "number"]] = "none"
+    argument: ClassVar[Argument] = "none"
     published_title: ClassVar[str | None] = None
     published: ClassVar[Counts | None] = None
     usual_size: ClassVar[int]
 
     def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None:
-        """`argument` is what stands behind the colon of the dataset's name (`imagefolder:/path`), often nothing.
+        """`argument` is what follows the colon in the dataset's name (`imagefolder:/path`), "" if there is none.
 
-        Raises RotnetError if the data is not there and cannot be brought, saying what brings it.
+        Raises RotnetError if the data is missing and cannot be downloaded. The message says how to get it.
         """
         raise NotImplementedError
 
@@ -93,6 +96,34 @@ class Source:
 
 
 DATASETS = Registry[type[Source]]("dataset")
+
+
+class _TakesArgument(Protocol):
+    argument: ClassVar[Argument]
+
+
+T = TypeVar("T", bound=_TakesArgument)
+
+
+def split_name(name: str, registry: Registry[type[T]], folder: str = "/path") -> tuple[type[T], str]:
+    """The class that a name such as `imagefolder:/path` or `shapes:1` refers to, and its argument, "" if there is none.
+
+    Args:
+        name: as a user gives it.
+        registry: of the classes.
+        folder: an example of a folder, for the message.
+
+    Raises RotnetError if the class is unknown, its argument is missing, or an argument is given to a class that takes none.
+    """
+    kind, colon, argument = name.partition(":")
+    if kind not in registry:
+        known = (f"{other}:/path" if registry[other].argument == "folder" else other for other in registry)
+        raise unknown(registry.kind, name, known)
+    takes = registry[kind].argument
+    if (takes == "folder" and not argument) or (takes == "none" and argument) or (colon and not argument):
+        remedy = f"give its folder: {kind}:{folder}" if takes == "folder" else f"write just {kind}"
+        raise RotnetError(f"{registry.kind} '{name}' is not complete or too long: {remedy}.")
+    return registry[kind], argument
 
 
 def resized_side(image_size: int, crop_pct: float) -> int:

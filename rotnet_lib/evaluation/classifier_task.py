@@ -1,6 +1,6 @@
 """Classifiers on a backbone's layers, as a task for the trainer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -12,15 +12,13 @@ from rotnet_lib.evaluation.views import Combine, Views, view_features
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.classifiers import make_classifier
 from rotnet_lib.seeds import seeded
-from rotnet_lib.stages.classifier_config import ClassifierConfig
-from rotnet_lib.stages.train import Outcome, train_stage
 from rotnet_lib.training.task import Step, Task
 
 
 class ClassifierStack(nn.Module):
-    """A backbone, frozen or not, with a classifier on each of some of its layers.
+    """A backbone, frozen or not, with a classifier on each of several layers.
 
-    A frozen backbone stays in evaluation mode: its batch norm keeps the statistics it was trained with.
+    A frozen backbone stays in evaluation mode: its batch norms keep the statistics of its training.
     """
 
     def __init__(
@@ -45,35 +43,55 @@ class ClassifierStack(nn.Module):
         return self
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Images (N, 3, S, S), uint8 or float in [0, 255], to logits (N, classes) by layer, in one pass."""
+        """Images (N, 3, S, S), uint8 or float in [0, 255], to layer -> logits (N, classes), in one pass of the backbone."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
             features = view_features(self.backbone, images, self.heads, self.views, self.combine)
         return {layer: head(features[layer]) for layer, head in self.heads.items()}
 
 
 class ClassifierTask(Task):
-    """Train classifiers on a backbone's layers with labels. Metrics `<layer>_top1`, percent of test images right.
+    """Train classifiers on a backbone's layers with labels. Metrics `<layer>_top1`, accuracy in percent.
 
-    With a frozen backbone the classifiers are independent: each starts from its own seed and the losses are added, so
-    every one ends as it would alone.
+    With a frozen backbone the classifiers are independent: each starts from its own seed and the loss is the sum of theirs,
+    so each ends as it would alone.
+
+    Args:
+        backbone: its blocks above the deepest layer are dropped.
+        data: gives the image size and the classes.
+        layers: distinct taps of the backbone.
+        classifier: registered, the same on each layer.
+        views, combine: see `view_features`.
+        freeze: train the classifiers only.
+        seed: of the classifiers' initial weights.
     """
 
     chance: Mapping[str, float] = MappingProxyType({})
-    """None: a layer may truly hold nothing about the classes."""
+    """Empty: accuracy at chance is no failure, since a layer may hold nothing about the classes."""
 
-    def __init__(self, backbone: Backbone, config: ClassifierConfig, data: Dataset, *, freeze: bool) -> None:
-        backbone.cut_after(max(config.layers, key=backbone.taps.index))
+    def __init__(
+        self,
+        backbone: Backbone,
+        data: Dataset,
+        *,
+        layers: Sequence[str],
+        classifier: str,
+        views: Views = "one",
+        combine: Combine = "average",
+        freeze: bool,
+        seed: int,
+    ) -> None:
+        backbone.cut_after(max(layers, key=backbone.taps.index))
         sample = torch.zeros(1, 3, data.image_size, data.image_size, dtype=torch.uint8)
         backbone.eval()
         with torch.no_grad():
-            features = view_features(backbone, sample, config.layers, config.views, config.combine)
+            features = view_features(backbone, sample, layers, views, combine)
         heads = {}
-        for layer in config.layers:
+        for layer in layers:
             _, channels, height, width = features[layer].shape
             shape = (channels, height, width)
-            with seeded(config.seed, "classifier", layer):
-                heads[layer] = make_classifier(config.classifier, backbone, layer, shape, len(data.classes))
-        self.module = ClassifierStack(backbone, heads, freeze=freeze, views=config.views, combine=config.combine)
+            with seeded(seed, "classifier", layer):
+                heads[layer] = make_classifier(classifier, backbone, layer, shape, len(data.classes))
+        self.module = ClassifierStack(backbone, heads, freeze=freeze, views=views, combine=combine)
         self.target_names = data.classes
 
     def step(self, batch: Batch) -> Step:
@@ -84,13 +102,3 @@ class ClassifierTask(Task):
 
     def evaluate(self, batch: Batch) -> Step:
         return self.step(batch)
-
-
-def train_classifiers(config: ClassifierConfig, *, freeze: bool) -> Outcome:
-    """Train classifiers on the config's backbone and layers; see `train_stage`."""
-
-    def make(data: Dataset) -> tuple[Task, Backbone]:
-        backbone = config.make_backbone(data)
-        return ClassifierTask(backbone, config, data, freeze=freeze), backbone
-
-    return train_stage(config, make)

@@ -1,4 +1,4 @@
-"""Features of several views of an image, put together (docs/protocol.md, "Questions", 8)."""
+"""Features of several views of an image, averaged or concatenated (docs/protocol.md, "Questions", 8)."""
 
 from collections.abc import Callable, Iterable
 from typing import Literal
@@ -26,19 +26,19 @@ _VIEWS: dict[Views, list[tuple[_Turn, _Turn]]] = {
     "rotated": [(_quarter_turns(k), _quarter_turns(-k)) for k in range(4)],
     "flipped": [(_quarter_turns(0), _quarter_turns(0)), (_mirror, _mirror)],
 }
-"""View -> for each copy, what is done to the image, and what puts its feature maps back in the upright image's frame."""
+"""View -> for each copy, the transform of the image, and the inverse transform of its feature maps."""
 
 
 def view_features(
     backbone: Backbone, images: torch.Tensor, layers: Iterable[str], views: Views, combine: Combine
 ) -> dict[str, torch.Tensor]:
-    """The layers' feature maps of all views of each image, put back upright, then averaged or concatenated.
+    """The layers' feature maps of all views of each image, transformed back, then averaged or concatenated.
 
     Args:
-        backbone: is run once, on all views together.
+        backbone: runs once, on all views together.
         images: (N, 3, S, S), uint8 or float.
         layers: taps of the backbone.
-        views: how many views there are, V, is 1, 4 or 2 for one, rotated, flipped.
+        views: one, rotated or flipped, with V = 1, 4 or 2 views.
         combine: average over the views, or concatenate their channels.
 
     Returns:

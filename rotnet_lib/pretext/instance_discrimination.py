@@ -64,7 +64,7 @@ class InstanceDiscrimination(Rotation):
 
         The bank is the same in every process: each takes the embeddings of the whole batch in.
         """
-        from rotnet_lib.training.collectives import of_all_processes
+        from rotnet_lib.training.collectives import all_gather_rows
 
         bank, options = self.module.bank, self.options
         embeddings = nn.functional.normalize(self.module.project(features), dim=1)
@@ -73,5 +73,5 @@ class InstanceDiscrimination(Rotation):
         else:
             negatives = batch.randint(len(bank), options.negatives)
             loss = bank.nce_loss(embeddings, batch.index, negatives, options.temperature)
-        bank.update(*of_all_processes(batch, embeddings.detach(), batch.index), options.momentum)
+        bank.update(*all_gather_rows(batch, embeddings.detach(), batch.index), options.momentum)
         return loss

@@ -1,8 +1,8 @@
-"""What every stage's config shares. A stage is one notebook; its config is that notebook's parameters, typed.
+"""Base classes of the stages' configs. A stage is one notebook; its config is that notebook's parameters, typed.
 
-The notebook's parameters cell, the suite YAML, the command line and the Python API all meet in these classes. Field
-defaults, and `rotnet_lib.runs.protocols` where they depend on the arch, are the published protocol of the stage; what a run
-changes of them is listed in its report.
+The notebook's parameters cell, the suite YAML, the command line and the Python API all build these classes. Field defaults
+are the published protocol of the stage, with `rotnet_lib.runs.protocols` for values that depend on the arch. A run's report
+lists where it differs from them.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from rotnet_lib.data.augment import Augment
 from rotnet_lib.data.dataset import open_source
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.runs.protocols import kind_of, published
+from rotnet_lib.runs.protocols import kind_of, protocol_values
 
 EXECUTION: dict[str, JsonValue] = {"role": "execution"}
 EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
@@ -28,22 +28,22 @@ _FACTORS = TypeAdapter(tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)],
 
 
 def _checked(decay: Any) -> Any:
-    """A number or a list, each held to its own limits; the union alone would tell what is wrong once for each of the two."""
+    """Validate a number or a list by its own limits. A union type would report an error for both alternatives."""
     return (_FACTORS if isinstance(decay, list | tuple) else _FACTOR).validate_python(decay)
 
 
 Decay = Annotated[float | tuple[float, ...], BeforeValidator(_checked)]
 
-# What IPython itself leaves in a kernel's namespace; everything else that is plain data came from a parameters cell.
+# IPython puts these into a kernel's namespace. All other plain values there come from the parameters cell.
 _KERNEL_NAMES = frozenset({"In", "Out"})
 _PLAIN = (type(None), bool, int, float, str, list, tuple, dict)
 
 
 class StageConfig(BaseModel):
-    """What is common to every stage.
+    """Base of all configs.
 
-    Fields marked `EXECUTION` say where and how a run is carried out, not what it computes: they are no part of its name.
-    Fields marked `EXPERIMENT` say which of the protocol's experiments it is; the defaults of the others are the protocol.
+    Fields marked `EXECUTION` say where and how a run is executed, not what it computes: they are not part of its name. Fields
+    marked `EXPERIMENT` say which of the protocol's experiments it is. The defaults of all other fields are the protocol.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
@@ -51,7 +51,9 @@ class StageConfig(BaseModel):
     stage: ClassVar[str]
     """The notebook this config belongs to, without `.ipynb`."""
     version: ClassVar[int] = 1
-    """Part of the run's name: raise it when the same parameters come to mean another computation."""
+    """Part of the run's name. Increment it when the same parameters would compute something else, so that old results are not
+    reused.
+    """
 
     runs: str = Field("runs", description="folder of the run directories", json_schema_extra=EXECUTION)
 
@@ -75,8 +77,8 @@ class StageConfig(BaseModel):
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
         """A config from a notebook's globals, called right after its parameters cell.
 
-        Every plain value in the namespace must be a parameter: papermill only logs a warning about one it does not
-        know, and the run would go on with the default.
+        Every plain value in the namespace must be a parameter. Papermill only logs a warning about an unknown one, and the
+        run would use the default.
         """
         return cls.build(
             {
@@ -88,17 +90,17 @@ class StageConfig(BaseModel):
 
     @classmethod
     def role(cls, field: str) -> str:
-        """`execution`, `experiment` or `protocol`: what a field says about a run."""
+        """A field's role: `execution`, `experiment` or `protocol` (see the class)."""
         extra = cls.model_fields[field].json_schema_extra
         return str(extra["role"]) if isinstance(extra, dict) and "role" in extra else "protocol"
 
-    def identity(self) -> dict[str, Any]:
-        """The parameters that decide the figures, as plain JSON values."""
+    def hashed_parameters(self) -> dict[str, Any]:
+        """The parameters that decide what a run computes, as plain JSON values: they are hashed into its name."""
         values = self.model_dump(mode="json")
         return {name: value for name, value in values.items() if self.role(name) != "execution"}
 
     def protocol(self) -> dict[str, Any]:
-        """What the protocol says for this experiment: plain JSON values of the fields it decides."""
+        """The protocol's values for this experiment, as plain JSON values, by field."""
         fields = type(self).model_fields
         return {name: to_jsonable_python(fields[name].default) for name in fields if self.role(name) == "protocol"}
 
@@ -124,7 +126,7 @@ class RunConfig(StageConfig):
     """Fields of the stages that make runs: the seed, the data, the device."""
 
     seed: int = Field(0, ge=0, description="of the weights, the batch order and the augmentation", json_schema_extra=EXPERIMENT)
-    # None in a notebook, filled by `build`: a config that exists holds the value, hence the types.
+    # None is accepted as input only. `build` replaces it, so the attribute is never None.
     dataset: str = Field(None, description="its name, such as shapes or imagefolder:/path; None: the protocol's")  # type: ignore[assignment]
     train_size: int | None = Field(
         None, ge=1, description="training images, balanced over classes; None: all, or as the backbone's run"
@@ -143,34 +145,34 @@ class RunConfig(StageConfig):
 
     @classmethod
     def build(cls, parameters: Mapping[str, Any]) -> Self:
-        """As `StageConfig.build`. What is left at None takes what the protocol says for the arch, where it says something."""
+        """As `StageConfig.build`. A parameter left at None takes the protocol's value for the arch, if there is one."""
         cls.check_names(parameters)
         given = {name: value for name, value in parameters.items() if value is not None}
-        asked = cls._published(given)
+        asked = cls._protocol_values(given)
         return super().build({name: value for name, value in asked.items() if name in cls.model_fields} | given)
 
     @classmethod
-    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What the protocol says for a run of these parameters; names that are no parameters of this stage do not matter."""
+    def _protocol_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The protocol's values for a run with these parameters. Names that are no parameters of this stage are ignored."""
         arch = values.get("arch") or cls.model_fields["arch"].default
-        return published(cls.stage, arch, kind_of(values))
+        return protocol_values(cls.stage, arch, kind_of(values))
 
     def protocol(self) -> dict[str, Any]:
-        decided = to_jsonable_python(self._published(self.model_dump()))
+        decided = to_jsonable_python(self._protocol_values(self.model_dump()))
         plain = super().protocol()
         return plain | {name: value for name, value in decided.items() if name in plain}
 
     @classmethod
     def takes(cls, dataset: str) -> bool:
-        """Whether a dataset of that name, if there is one, would be of the kind that this stage reads."""
+        """Whether a dataset name is of the kind that this stage reads. The dataset itself need not exist."""
         raise NotImplementedError
 
     def source(self) -> tuple[Any, ...]:
-        """What the fingerprint is a function of."""
+        """The parameters that decide the fingerprint."""
         raise NotImplementedError
 
     def fingerprint(self) -> str:
-        """The fingerprint of the data. Raises RotnetError if the dataset is unknown or not here."""
+        """The fingerprint of the data. Raises RotnetError if the dataset is unknown or its files are missing."""
         raise NotImplementedError
 
     @property
@@ -180,7 +182,7 @@ class RunConfig(StageConfig):
 
 
 class ImagesConfig(RunConfig):
-    """Fields of the stages whose data are images of one object and one label each (`rotnet_lib.data.DATASETS`)."""
+    """Fields of the stages that read images with one label each (`rotnet_lib.data.DATASETS`)."""
 
     image_size: int | None = Field(
         None,
@@ -208,8 +210,8 @@ class ImagesConfig(RunConfig):
     )
 
     @classmethod
-    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        asked = super()._published(values)
+    def _protocol_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        asked = super()._protocol_values(values)
         return asked | {"stream": _streamed(values.get("dataset") or asked["dataset"])}
 
     @classmethod
@@ -224,7 +226,7 @@ class ImagesConfig(RunConfig):
 
 
 def _streamed(dataset: Any) -> bool:
-    """Whether a dataset is one that does not fit in memory. Of an unknown one its opening says what is wrong."""
+    """Whether a dataset is streamed by default. False for an unknown name, which is reported when it is opened."""
     kind = str(dataset).partition(":")[0]
     return kind in DATASETS and DATASETS[kind].streamed
 
@@ -256,7 +258,7 @@ class ScheduleConfig(RunConfig):
 
     @property
     def lr_factors(self) -> tuple[float, ...]:
-        """What the rate is multiplied by at each of `lr_milestones`."""
+        """The factor on the learning rate at each of `lr_milestones`."""
         return self.lr_decay if isinstance(self.lr_decay, tuple) else (self.lr_decay,) * len(self.lr_milestones)
 
 

@@ -1,7 +1,7 @@
 """Run directories: a run is its parameters.
 
-A run's directory is named from a readable slug and a hash of its stage, its parameters and its data, so a finished run
-is found again by everyone who needs it and a changed parameter is a new run. It holds
+A run's directory is named from a readable slug and a hash of its stage, its parameters and its data. So a finished run is
+reused by everything that needs it, and a changed parameter is a new run. The directory holds
 
 | file | what it is |
 | --- | --- |
@@ -11,17 +11,14 @@ is found again by everyone who needs it and a changed parameter is a new run. It
 | `model.safetensors` | the weights, where the run trains some |
 | `model-epoch20.safetensors`, ... | the weights as they were after some epochs of a pretrain run |
 | `pu.safetensors` | of a pu_weights run: how plausible each rotated training image is as an upright one |
-| `resume.safetensors` | while it runs: the state to go on from |
+| `resume.safetensors` | while it runs: the state to resume from |
 | `outcome.json`, `failure.json`, `torchrun.log` | while several processes train: see `stages.launch`; a failure keeps the log |
 | `metrics.json` | the result (`RunResult`); written last, atomically: it means "finished" |
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import re
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -30,7 +27,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import write_text
+from rotnet_lib.files import LockTimeout, is_locked, lock_file, write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import RunConfig, StageConfig
 
@@ -45,9 +42,9 @@ PLAN = "plan.json"
 class Metric(BaseModel):
     """One figure of a run, in percent.
 
-    The headline is the last epoch on the test split. The best epoch was chosen on the test split, so it flatters: it is
-    shown beside the headline, under that name, because the published figures were chosen so. None where the test split was
-    looked at once, at the end.
+    `last`, the headline, is of the last epoch on the test split. `best` is of the epoch that was chosen on the test split, so
+    it is too high; it is shown beside the headline, under that name, because the published figures were chosen so. None if
+    the test split was evaluated once, at the end.
     """
 
     last: float
@@ -67,26 +64,26 @@ class DataRecord(BaseModel):
     train_images: int
     test_images: int
     damaged: list[str] = []
-    """Image files that could not be read and were left out, below the dataset's folder."""
+    """Image files that could not be read and were left out, as paths relative to the dataset's folder."""
 
 
 class TrainingRecord(BaseModel):
     """What a run trained, and how fast."""
 
     epochs: int | None = None
-    """Epochs trained, interrupted processes' included; None where training is counted in iterations."""
+    """Epochs trained, including those before an interruption; None if training is counted in iterations."""
     iterations: int | None = None
-    """Iterations trained, where training is counted in them."""
+    """Iterations trained; None if training is counted in epochs."""
     inputs: int
     """Network inputs trained on, rotated copies counted."""
     seconds: float
-    """Training steps only: set-up and evaluation are excluded, and so is what an interrupted epoch had done."""
+    """Time of the training steps. Set-up, evaluation and epochs that were interrupted are not counted."""
     inputs_per_second: float
-    """Of the median row of the history (an epoch), so that a slow first one does not count."""
+    """The median over the rows of the history (epochs), so that a slow first one does not count."""
     waiting: float | None = None
-    """Share of the training's seconds that the device waited for images, in [0, 1]; None where that is not measured."""
+    """Share of the training time that the device waited for images, in [0, 1]; None if it was not measured."""
     parameters: int
-    """Numbers trained."""
+    """How many numbers were trained."""
 
 
 class RunResult(BaseModel):
@@ -104,36 +101,35 @@ class RunResult(BaseModel):
     data: DataRecord
     metrics: dict[str, Metric]
     by_target: dict[str, dict[str, float]]
-    """Metric -> name of the right answer (a class, a rotation) -> percent, at the last epoch on the test split."""
+    """Metric -> target's name (a class, a rotation) -> percent, at the last epoch on the test split."""
     training: TrainingRecord | None
     """None for a run that trains nothing."""
     wall_seconds: float
-    """From the start of the stage to its end, of the process that finished it."""
+    """From the start of the stage to its end, in the process that finished the run."""
     peak_memory_mib: int
-    """The process's largest resident size, the first one's if several train; the GPU's memory is not in it."""
+    """The largest resident size of the process, of rank 0 if several train. GPU memory is not counted."""
     environment: dict[str, Any]
     finished_at: str
 
 
 def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
-    """`probe-shapes-conv2-conv-s0-1a2b3c4d5e`: the directory of the run with this config on data of that fingerprint.
+    """The directory name of a config's run on data with that fingerprint: `probe-shapes-conv2-conv-s0-1a2b3c4d5e`.
 
-    The upstream run is a parameter under its own directory name, so a change anywhere up the line changes this name.
+    The upstream run is a parameter, by its own directory name, so a change in any upstream run changes this name.
     """
-    identity = json.dumps([config.stage, config.version, config.identity(), fingerprint], sort_keys=True)
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+    hashed = json.dumps([config.stage, config.version, config.hashed_parameters(), fingerprint], sort_keys=True)
+    digest = hashlib.sha256(hashed.encode()).hexdigest()[:10]
     return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', slug).strip('-').lower()}-s{config.seed}-{digest}"
 
 
+_LOCK = ".lock"
+
 _LOCKS: dict[Path, TextIO] = {}
-"""Locks this process holds: a notebook's cell that is run again takes the one it has."""
+"""Locks held by this process. Re-running a notebook cell reuses its lock instead of waiting for itself."""
 
 
 class RunDirectory:
-    """One run's directory, and the lock that keeps it to one writer.
-
-    The lock belongs to the process: the system drops it however the process ends, so a killed run leaves none behind.
-    """
+    """A run's directory, and the lock that allows one process at a time to write into it (see `lock_file`)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -146,43 +142,27 @@ class RunDirectory:
         """Make the directory, take its lock and write `parameters.yaml`.
 
         Raises:
-            RotnetError: another process still writes this run after `wait_seconds` (an orphan notices the loss of its
-                parent within seconds, hence the patience).
+            RotnetError: another process still holds the lock after `wait_seconds`. The default leaves an orphaned process
+                time to notice that its parent is gone.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.path not in _LOCKS:
-            _LOCKS[self.path] = self._take_lock(wait_seconds)
+            try:
+                _LOCKS[self.path] = lock_file(self.path / _LOCK, wait_seconds=wait_seconds)
+            except LockTimeout as held:
+                raise RotnetError(
+                    f"run {self.path} is being written by process {held.owner or 'unknown'}. Wait for it to end, or stop it."
+                ) from None
         write_text(self.path / PARAMETERS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
-    def _take_lock(self, wait_seconds: float) -> TextIO:
-        lock = (self.path / ".lock").open("a+")
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    lock.seek(0)
-                    owner = lock.read().strip() or "unknown"
-                    lock.close()
-                    raise RotnetError(
-                        f"run {self.path} is being written by process {owner}. Wait for it to end, or stop it."
-                    ) from None
-                time.sleep(0.2)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        return lock
-
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock, if this process holds it."""
         if self.path in _LOCKS:
             _LOCKS.pop(self.path).close()
 
     @property
     def lock(self) -> int:
-        """The file descriptor of the lock, which this process holds: a child that inherits it keeps the run locked."""
+        """The file descriptor of this process's lock. A child process that inherits it keeps the run locked."""
         return _LOCKS[self.path].fileno()
 
     @property
@@ -192,15 +172,7 @@ class RunDirectory:
     @property
     def running(self) -> bool:
         """Whether a process holds the lock."""
-        path = self.path / ".lock"
-        if not path.exists():
-            return False
-        with path.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
+        return is_locked(self.path / _LOCK)
 
     @property
     def state(self) -> str:
@@ -214,7 +186,7 @@ class RunDirectory:
         return "interrupted" if (self.path / PARAMETERS).exists() else "missing"
 
     def _has_error(self) -> bool:
-        """Whether papermill noted an exception in the kept notebook."""
+        """Whether papermill recorded an exception in the notebook."""
         path = self.path / NOTEBOOK
         try:
             notebook = json.loads(path.read_text())
@@ -265,18 +237,18 @@ def all_runs(root: Path) -> list[RunDirectory]:
 
 
 def own_name(run: str, runs: str) -> str:
-    """A run given by name or by the path of its directory below `runs`, as its name: one run, one spelling."""
+    """The name of a run that is given by name or by the path of its directory in `runs`; another path is returned as it is."""
     path = from_project(run)
     return path.name if path.parent == from_project(runs) else run
 
 
 def checkpoint_of(run: str, runs: str) -> Path:
-    """The weights' file of a run; see `file_of`."""
+    """The file with a run's weights; see `file_of`."""
     return file_of(run, runs, MODEL)
 
 
 def file_of(run: str, runs: str, name: str) -> Path:
-    """That file of a run, given by directory name, path of the directory, or path of the file itself."""
+    """The file `name` of a run that is given by directory name, by path of the directory, or by path of the file itself."""
     path = from_project(runs) / run
     if not path.exists():
         path = from_project(run)
@@ -284,7 +256,7 @@ def file_of(run: str, runs: str, name: str) -> Path:
 
 
 def checkpoint_name(epoch: int) -> str:
-    """The file of the weights after an epoch (from 1) that was not the last."""
+    """The name of the file with the weights after an epoch (from 1) other than the last."""
     return f"model-epoch{epoch}.safetensors"
 
 

@@ -1,6 +1,6 @@
-"""What the published protocol says where a parameter is left at None (docs/protocol.md), by benchmark and stage.
+"""The published protocol's values of parameters that are left at None (docs/protocol.md), by benchmark and stage.
 
-A benchmark is what an arch was published on: `Backbone.benchmark`.
+A benchmark is the dataset that an arch was published on: `Backbone.benchmark`.
 """
 
 import itertools
@@ -12,10 +12,10 @@ from rotnet_lib.models import ARCHS
 Values = Mapping[str, Any]
 
 Recipe = Literal["rotnet", "decoupling"]
-"""Whose schedule a probe is trained by, where publications differ."""
+"""The publication whose schedule a probe follows, where two differ."""
 
 KIND = ("task", "classifier", "recipe")
-"""The parameters that say of which kind a run of a notebook is, the most general first."""
+"""The parameters that decide a run's kind (see `kind_of`), the most general first."""
 
 # Milestones are fractions of the epochs (see `TrainingConfig.lr_milestones`).
 _CIFAR10_SHORT: Values = {"epochs": 50, "lr_milestones": (0.4, 0.8, 0.9)}  # x0.2 after 20, 40, 45
@@ -104,9 +104,9 @@ _PROTOCOLS: Mapping[str, tuple[Values, Mapping[str, Mapping[str, Values]]]] = {
         },
     ),
 }
-"""Benchmark -> what holds for all its stages, and stage -> kind of run (none: every kind) -> what it says on top.
+"""Benchmark -> (values of all its stages, stage -> kind of run -> values that override them). Kind "" is every kind.
 
-A kind is named by its task or its classifier, and behind a dot the recipe, where one changes something.
+A kind is named by its task or its classifier, followed by a dot and the recipe if the recipe changes something.
 """
 
 BENCHMARKS = tuple(_PROTOCOLS)
@@ -118,22 +118,22 @@ def benchmark_of(arch: str) -> str:
 
 
 def kind_of(values: Values) -> str:
-    """Of which kind a run of these parameters is: `rotation`, `linear`, `linear.decoupling`."""
+    """The kind of a run with these parameters: `rotation`, `linear`, `linear.decoupling`."""
     return ".".join(str(values[name]) for name in KIND if values.get(name))
 
 
 def general_first(key: str) -> list[str]:
-    """`probe.linear.decoupling` as `probe`, `probe.linear` and itself: each says what it says over the one before."""
+    """`probe.linear.decoupling` -> `probe`, `probe.linear` and itself. The values of each override those of the one before."""
     return list(itertools.accumulate(key.split("."), "{}.{}".format))
 
 
-def published(stage: str, arch: str, kind: str = "") -> dict[str, Any]:
-    """What the protocol says for a stage on an arch, of the parameters that it decides by benchmark.
+def protocol_values(stage: str, arch: str, kind: str = "") -> dict[str, Any]:
+    """The protocol's values for a stage on an arch: parameter -> value.
 
     Args:
-        stage: the notebook.
+        stage: its name.
         arch: registered.
-        kind: see `kind_of`; one that the protocol does not know says nothing on top.
+        kind: see `kind_of`. A kind without values of its own has those of its stage.
     """
     common, stages = _PROTOCOLS[benchmark_of(arch)]
     values = dict(common)

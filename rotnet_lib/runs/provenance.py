@@ -1,5 +1,7 @@
 """Where a figure comes from: machine, versions, commit."""
 
+from __future__ import annotations
+
 import os
 import platform
 import resource
@@ -10,19 +12,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import rotnet_lib
+from rotnet_lib.lazy import torch
 
 _PACKAGES = ("torch", "torchvision", "numpy", "papermill", "nbconvert", "snakemake", "safetensors")
 VOC_PACKAGES = ("detectron2", "onedl-mmsegmentation", "opencv-contrib-python-headless", "scikit-learn")
-"""What the VOC stages' figures hang on besides."""
+"""Packages that the figures of the VOC stages depend on besides."""
 
 
 def environment(device: torch.device, processes: int = 1, packages: Sequence[str] = ()) -> dict[str, Any]:
     """What a result was measured with: plain JSON values, for `metrics.json` and the report's header.
 
-    `threads` are those of one of the `processes`; `packages` are named besides the usual ones, where they are installed.
+    Args:
+        device: where the run computed.
+        processes: how many trained together. The `threads` in the result are those of one process.
+        packages: to record beside the usual ones, if they are installed.
     """
     return {
         "rotnet_lib": rotnet_lib.__version__,

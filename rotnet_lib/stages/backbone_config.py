@@ -1,19 +1,20 @@
-"""What the stages that read a backbone share: which one, and what its run says about the rest."""
+"""Parameters of the stages that read a backbone: which one, its layers, and what follows the backbone's own run."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.source import Statistics
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models import ARCHS
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.config import EXPERIMENT, Fraction, RunConfig
+from rotnet_lib.runs.config import EXPERIMENT, Fraction, ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PARAMETERS, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
 from rotnet_lib.seeds import generator, seeded
 from rotnet_lib.training.checkpoints import backbone_header, load_backbone
@@ -23,21 +24,42 @@ RANDOM, RESCALED, NEWEST = "random", "random-rescaled", "newest"
 UNTRAINED = (RANDOM, RESCALED)
 
 _RESCALING_IMAGES = 256
-"""Training images that a random backbone is rescaled by: some 10^5 responses a channel even where maps are small."""
+"""How many training images rescale a random backbone: about 10^5 responses a channel even where maps are small."""
+
+
+def layer_names(layer: Any) -> Any:
+    """`"conv1, conv2"` or a list -> the names as a tuple; `all` stays one name."""
+    return layer if isinstance(layer, list | tuple) else tuple(part.strip() for part in str(layer).split(","))
+
+
+def all_spelled_out(layers: tuple[str, ...], arch: str) -> tuple[str, ...]:
+    """The layers of an arch that are meant: all its taps for `("all",)`."""
+    return ARCHS[arch].taps if layers == ("all",) else layers
+
+
+def _layers_of_arch(layers: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    if layers != ("all",) and "arch" in info.data:  # otherwise arch is wrong itself, and reported
+        arch = ARCHS[info.data["arch"]]
+        for layer in layers:
+            arch.check_layer(layer)
+    if len(set(layers)) != len(layers):
+        raise ValueError(f"one of {', '.join(layers)} stands twice")
+    return layers
+
+
+Layers = Annotated[tuple[str, ...], BeforeValidator(layer_names), AfterValidator(_layers_of_arch)]
+"""A field of layers of the config's `arch`, a field before it: distinct taps, or `("all",)`."""
 
 
 class BackboneConfig(RunConfig):
-    """A backbone. Parameters left at None follow the backbone's run.
-
-    Built by `build` (or `from_notebook`), which fills them in: the effective config has no None of that kind left.
-    """
+    """A backbone. Parameters left at None follow the backbone's run: `build` fills them in, so the config has none left."""
 
     takes_random: ClassVar[bool] = True
     """Whether an untrained backbone makes sense."""
     followed: ClassVar[tuple[str, ...]] = ()
-    """Parameters about the data that follow the backbone's run, where no other dataset is asked for."""
+    """Parameters of the data that follow the backbone's run, unless another dataset is asked for."""
 
-    # None in a notebook, filled by `build`: a config that exists holds the value, hence the types.
+    # None is accepted as input only. `build` replaces it, so the attributes are never None.
     backbone: str = Field(
         NEWEST,
         description="run or path; newest: the newest pretext run that fits; random: untrained; random-rescaled: by data",
@@ -66,7 +88,7 @@ class BackboneConfig(RunConfig):
 
     @classmethod
     def fits(cls, parameters: Mapping[str, Any]) -> bool:
-        """Whether `newest` may mean the run of these parameters: neither supervised runs nor other stages are pretext runs."""
+        """Whether `newest` may mean a run with these parameters: a pretext run, no supervised one and no other stage's."""
         return parameters.get("task", "labels") != "labels"
 
     @classmethod
@@ -81,12 +103,11 @@ class BackboneConfig(RunConfig):
         return self
 
     def open_backbone(self, statistics: Statistics, images: Callable[[int, torch.Generator], torch.Tensor]) -> Backbone:
-        """The backbone: loaded, or freshly initialised.
+        """The backbone, loaded or freshly initialised.
 
         Args:
-            statistics: of the images that a fresh one will see.
-            images: (how many, generator) -> that many of the training images, (N, 3, S, S) uint8, drawn at random: what a
-                `random-rescaled` one is rescaled by.
+            statistics: of the images that it will see, for a fresh one.
+            images: (N, generator) -> N training images drawn at random, (N, 3, S, S) uint8, to rescale a `random-rescaled` one.
 
         Raises RotnetError if the checkpoint is missing, damaged or of another arch or width.
         """
@@ -108,7 +129,7 @@ class BackboneConfig(RunConfig):
         return backbone
 
     def weights_file(self) -> Path:
-        """The file of the backbone's weights. Raises RotnetError if its run did not keep those of `checkpoint`."""
+        """The file with the backbone's weights. Raises RotnetError if its run did not keep those of `checkpoint`."""
         path = checkpoint_of(self.backbone, self.runs)
         if self.checkpoint is None:
             return path
@@ -123,10 +144,29 @@ class BackboneConfig(RunConfig):
         return kept if epoch < made["epochs"] else path
 
 
+class ImageBackboneConfig(BackboneConfig, ImagesConfig):
+    """A backbone, and images like those it was trained on unless others are asked for."""
+
+    followed: ClassVar[tuple[str, ...]] = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "stream", "shrink")
+
+    dataset: str = Field(None, description="None: that of the backbone's run")  # type: ignore[assignment]
+    grey: bool = Field(  # type: ignore[assignment]
+        None, description="take the colour out of the images; None: as the backbone's run", json_schema_extra=EXPERIMENT
+    )
+
+    def make_backbone(self, data: Dataset) -> Backbone:
+        """The backbone for a dataset; see `open_backbone`."""
+
+        def some(count: int, places: torch.Generator) -> torch.Tensor:
+            return data.train.read(torch.randperm(len(data.train), generator=places)[:count])
+
+        return self.open_backbone((data.mean, data.std), some)
+
+
 def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
-    """Fill what the parameters leave to the backbone's run; a random backbone has none to follow."""
+    """Fill in the parameters that follow the backbone's run. A random backbone has no run, so they must be given."""
     if "arch" in values:
-        ARCHS[values["arch"]]  # first: a wrong name must not be answered with what the folder of runs lacks
+        ARCHS[values["arch"]]  # first: a typo here must not be reported as a run that is missing
     runs = values.get("runs", "runs")
     backbone = own_name(str(values.get("backbone", NEWEST)), runs)
     values = values | {"backbone": backbone}
@@ -143,7 +183,7 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
     checkpoint = checkpoint_of(values["backbone"], runs)
     told = all(name in values for name in ("arch", "width", *_own_data(cls)))
     if told and (not _colour(cls) or "grey" in values or not (checkpoint.parent / PARAMETERS).exists()):
-        return _colour(cls) | values  # nothing to ask it: a suite names runs that do not exist yet
+        return _colour(cls) | values  # nothing to look up: a suite names runs that do not exist yet
     if checkpoint.is_file() and not (checkpoint.parent / PARAMETERS).exists():
         return _follow_file(checkpoint, values, cls)
     if not checkpoint.parent.is_dir() or checkpoint.parent == from_project("."):
@@ -153,7 +193,7 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
     if _colour(cls):
         followed["grey"] = upstream.get("grey", False)
     if "dataset" not in values:
-        # The sizes belong to the dataset: with another one the upstream's would mean nothing.
+        # The sizes belong to the dataset: those of the upstream run mean nothing for another one.
         for name in cls.followed:
             if name not in values and upstream.get(name) is not None:
                 followed[name] = upstream[name]
@@ -161,17 +201,17 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
 
 
 def _own_data(cls: type[BackboneConfig]) -> tuple[str, ...]:
-    """The parameter that names the data, where it follows the backbone's run."""
+    """`("dataset",)` if the stage's dataset follows the backbone's run, else empty."""
     return ("dataset",) if "dataset" in cls.followed else ()
 
 
 def _colour(cls: type[BackboneConfig]) -> dict[str, Any]:
-    """Whether the images are grey, as far as a stage has a say in it, where no run says so."""
+    """The value of `grey` where no run says so, if the stage has that parameter."""
     return {"grey": False} if "grey" in cls.model_fields else {}
 
 
 def _follow_file(path: Path, values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
-    """Fill what the parameters leave to a file of weights without a run beside it, such as imported ones."""
+    """Fill in parameters from the header of a weights file that has no run beside it, such as an imported one."""
     header = backbone_header(path)
     if "dataset" not in values and _own_data(cls):
         raise RotnetError(
@@ -182,7 +222,7 @@ def _follow_file(path: Path, values: dict[str, Any], cls: type[BackboneConfig]) 
 
 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:
-    """The newest finished pretrain run, of a pretext task, whose arch has the layers asked for."""
+    """The newest finished pretext run that has the layers and the parameters asked for."""
     layers = cls.needs(values)
     taps = {tap: None for arch in ARCHS for tap in ARCHS[arch].taps}  # in order, each once
     for layer in layers:
@@ -216,5 +256,5 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
 
 
 def _has(arch: str, layers: tuple[str, ...]) -> bool:
-    """Whether an arch has the layers, of which `all` is no layer's name."""
+    """Whether an arch has these layers; every arch has `all`."""
     return all(layer == "all" or layer in ARCHS[arch].taps for layer in layers)

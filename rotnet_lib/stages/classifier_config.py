@@ -1,4 +1,4 @@
-"""What the probe and fine-tune stages share: a classifier on a backbone's layers."""
+"""Parameters of the probe and finetune stages: classifiers on a backbone's layers."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -8,12 +8,15 @@ from pydantic import Field, field_validator
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.runs.config import EXPERIMENT, TrainingConfig
-from rotnet_lib.stages.layers_config import LayersConfig
+from rotnet_lib.stages.backbone_config import ImageBackboneConfig, Layers, all_spelled_out, layer_names
 
 
-class ClassifierConfig(LayersConfig, TrainingConfig):
-    """Parameters of a classifier on a backbone. Those left at None follow the backbone's run, or the protocol."""
+class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
+    """Classifiers on a backbone's layers. Parameters left at None follow the backbone's run, or the protocol."""
 
+    layer: Layers = Field(
+        ("conv2",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
+    )
     classifier: str = Field("nonlinear", description="linear, nonlinear, conv or rest", json_schema_extra=EXPERIMENT)
     views: Views = Field(
         "one",
@@ -27,14 +30,23 @@ class ClassifierConfig(LayersConfig, TrainingConfig):
     @classmethod
     def build(cls, parameters: Mapping[str, Any]) -> Self:
         classifier = parameters.get("classifier") or cls.model_fields["classifier"].default
-        CLASSIFIERS[str(classifier)]  # first: a wrong name must not be answered with what the folder of runs lacks
+        CLASSIFIERS[str(classifier)]  # first: a typo here must not be reported as a run that is missing
         return super().build({**parameters, "classifier": classifier})
+
+    @classmethod
+    def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(layer_names(parameters.get("layer", cls.model_fields["layer"].default)))
 
     @field_validator("classifier")
     @classmethod
     def _known_classifier(cls, classifier: str) -> str:
         CLASSIFIERS[classifier]
         return classifier
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers named, `all` spelled out."""
+        return all_spelled_out(self.layer, self.arch)
 
     def describe(self, origin: str) -> str:
         """Readable start of the run's name: `probe-nin4-conv2-conv-20-labels`."""

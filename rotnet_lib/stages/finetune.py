@@ -4,12 +4,12 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rotnet_lib.evaluation.classifier_task import train_classifiers
 from rotnet_lib.runs.config import EXPERIMENT
-from rotnet_lib.stages.backbone_config import UNTRAINED
+from rotnet_lib.stages.backbone_config import UNTRAINED, Layers
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.train import Outcome
+from rotnet_lib.stages.train_classifiers import train_classifiers
 
 
 class FinetuneConfig(ClassifierConfig):
@@ -23,7 +23,7 @@ class FinetuneConfig(ClassifierConfig):
     stage: ClassVar[str] = "finetune"
     version: ClassVar[int] = 2  # the linear classifier pools its map to about 9 600 elements
 
-    layer: tuple[str, ...] = Field(("conv2",), min_length=1, description="one layer", json_schema_extra=EXPERIMENT)
+    layer: Layers = Field(("conv2",), min_length=1, description="one layer", json_schema_extra=EXPERIMENT)
     classifier: str = Field("conv", description="linear, nonlinear, conv or rest", json_schema_extra=EXPERIMENT)
     freeze: bool = Field(False, description="leave the backbone as it is", json_schema_extra=EXPERIMENT)
 

@@ -1,4 +1,4 @@
-"""The inspect stage: what a trained network looks at, and what it mistakes."""
+"""The inspect stage: attention maps, first-layer filters and mistakes of a RotNet."""
 
 import dataclasses
 import time
@@ -23,29 +23,18 @@ from rotnet_lib.models.folding import first_filters
 from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import Rotation
 from rotnet_lib.pretext.rotate import rotate_all
-from rotnet_lib.runs import provenance
 from rotnet_lib.runs.config import EXPERIMENT
-from rotnet_lib.runs.directory import (
-    MODEL,
-    Metric,
-    RunDirectory,
-    RunResult,
-    all_runs,
-    checkpoint_name,
-    checkpoint_of,
-    now,
-    own_name,
-)
-from rotnet_lib.stages.backbone_config import NEWEST
-from rotnet_lib.stages.layers_config import LayersConfig
+from rotnet_lib.runs.directory import MODEL, Metric, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
+from rotnet_lib.runs.result import StageResult, build_result
+from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig, Layers, all_spelled_out, layer_names
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
-from rotnet_lib.stages.train import data_record, finish, load_data, open_run
+from rotnet_lib.stages.train import gather_data_record, load_data, open_run
 from rotnet_lib.training.checkpoints import load_backbone, load_network
 from rotnet_lib.training.devices import autocast, select_device
 
 
-class InspectConfig(LayersConfig):
+class InspectConfig(ImageBackboneConfig):
     """Attention maps, first-layer filters, mistakes of a RotNet (docs/protocol.md, "CIFAR-10").
 
     Attention: A(i,j) = sum over channels of |feature|^power, upsampled over the image. Filters: the conv1 kernels with their
@@ -56,7 +45,7 @@ class InspectConfig(LayersConfig):
     takes_random: ClassVar[bool] = False
 
     backbone: str = Field(NEWEST, description="name or path of a run; newest: the newest RotNet", json_schema_extra=EXPERIMENT)
-    layer: tuple[str, ...] = Field(
+    layer: Layers = Field(
         ("all",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
     )
     compare: str | None = Field(
@@ -92,6 +81,10 @@ class InspectConfig(LayersConfig):
     def fits(cls, parameters: Mapping[str, Any]) -> bool:
         return is_rotnet(parameters)
 
+    @classmethod
+    def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(layer_names(parameters.get("layer", cls.model_fields["layer"].default)))
+
     @field_validator("images", mode="before")
     @classmethod
     def _numbers(cls, images: Any) -> Any:
@@ -110,18 +103,23 @@ class InspectConfig(LayersConfig):
         return images
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers named, `all` spelled out."""
+        return all_spelled_out(self.layer, self.arch)
+
+    @property
     def slug(self) -> str:
         return f"inspect-{self.arch}" + (f"-at-{self.checkpoint:g}" if self.checkpoint else "")
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is shown of one network.
+    """The attention maps and filters of one network.
 
     Attributes:
-        title: its run's name, and the epoch where that is not the last.
+        title: its run's name, and the epoch if that is not the last.
         arch: its arch.
-        attention: layer -> maps (I, S, S) float32, not negative, of the I chosen images; the layers it has.
+        attention: layer -> maps (I, S, S) float32, not negative, of the I chosen images; for the layers that it has.
         filters: (F, k, k, 3) float32, any sign.
     """
 
@@ -148,7 +146,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A rotated copy taken for another: its angle and the one answered in degrees, the answer's probability in [0, 1]."""
+    """A wrong prediction: a rotated copy's true and predicted angle in degrees, and the prediction's probability in [0, 1]."""
 
     picture: Picture
     true: float
@@ -157,23 +155,19 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Inspection:
-    """The stage's result: figures for `metrics.json`, and what the notebook draws, which is not stored.
+class Inspection(StageResult):
+    """The stage's result, with what the notebook draws. That is not stored.
 
     Attributes:
-        directory: the run's directory; locked until `save`.
-        result: what `metrics.json` holds or will hold.
-        layers: those shown, a network's own or not.
-        power: of the attention maps.
+        layers: those shown, whether both networks have them or one.
+        power: of the features in the attention maps.
         pictures: the I chosen test images.
-        looks: the backbone's, and that of `compare` where there is one.
+        looks: of the backbone, and of the run of `compare` if there is one.
         answers: of the backbone's run, on the whole test split.
-        mistakes: the surest wrong answers.
-        ambiguous: images whose orientation is hardest to tell, upright, with the mean loss of their copies in nats.
+        mistakes: the most confident wrong answers.
+        ambiguous: images whose orientation is hardest to tell, upright, with the mean loss over their copies in nats.
     """
 
-    directory: RunDirectory
-    result: RunResult
     layers: tuple[str, ...]
     power: int
     pictures: list[Picture]
@@ -182,21 +176,17 @@ class Inspection:
     mistakes: list[Mistake]
     ambiguous: list[tuple[Picture, float]]
 
-    def save(self) -> None:
-        """See `finish`. A notebook's last line."""
-        finish(self.directory, self.result)
-
 
 @stage(InspectConfig)
 def inspect_backbone(config: InspectConfig) -> Inspection:
-    """Look into the backbone's run, and into that of `compare`.
+    """Inspect the backbone's run, and show that of `compare` beside it.
 
     Metrics, percent on the test split: `rotation_top1`, over all K copies; `compare_top1`, the class accuracy of `compare`
-    where that is a supervised run on the same dataset. A finished run is computed again, for its pictures, and not written.
+    if that is a supervised run on the same dataset. A finished run is computed again for its pictures, but not written.
 
     Raises:
-        RotnetError: the backbone's run has no rotation task; `compare` is no run; there is no image of an index; and as
-            `load_dataset`, `load_network` and `RunDirectory.open` do.
+        RotnetError: the backbone's run has no rotation task; the run of `compare` does not exist; an index of `images` is too
+            large; and as `load_dataset`, `load_network` and `RunDirectory.open` do.
     """
     begin = time.perf_counter()
     run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
@@ -229,19 +219,15 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         if made.get("task") == "labels" and (made["dataset"], made["image_size"], made.get("grey", False)) == shown:
             supervised = load_network(beside, data.image_size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             metrics["compare_top1"] = _metric(_class_accuracy(supervised, test), beside)
-    result = RunResult(
-        run=directory.name,
-        stage=config.stage,
-        parameters=config.model_dump(mode="json"),
-        protocol_differences=config.protocol_differences(),
-        data=data_record(data, data.train),
+    result = build_result(
+        directory,
+        config,
+        data=gather_data_record(data, data.train),
         metrics=metrics,
         by_target={"rotation_top1": answers.by_rotation},
         training=None,
-        wall_seconds=time.perf_counter() - begin,
-        peak_memory_mib=provenance.peak_memory_mib(),
-        environment=provenance.environment(device),
-        finished_at=now(),
+        device=device,
+        begin=begin,
     )
     return Inspection(
         directory,
@@ -272,7 +258,7 @@ def attention_maps(features: torch.Tensor, power: int, side: int) -> torch.Tenso
 
 
 def _compared(config: InspectConfig) -> Path | None:
-    """The weights of the run to compare with."""
+    """The file with the weights of the run to compare with; None if there is none."""
     if config.compare is None:
         return None
     weights = checkpoint_of(config.compare, config.runs)
@@ -295,7 +281,7 @@ def _upright(data: Dataset, index: int) -> Picture:
 
 
 def _mistakes(answers: RotationAnswers, data: Dataset, rotation: Rotation.Options, count: int) -> list[Mistake]:
-    """The `count` surest wrong answers, with the copies as the network saw them."""
+    """The `count` most confident wrong answers, with the copies as the network saw them."""
     found = []
     for index, true in answers.mistaken(count):
         place = answers.place(index)
@@ -307,13 +293,13 @@ def _mistakes(answers: RotationAnswers, data: Dataset, rotation: Rotation.Option
 
 
 def _with_maps(backbone: Backbone, image_size: int) -> tuple[str, ...]:
-    """The taps whose output is more than one pixel: what a fully connected layer looks at has no place in the image."""
+    """The taps whose output is larger than one pixel. That of a fully connected layer has no places, so no attention map."""
     return tuple(tap for tap in backbone.taps if backbone.shape(tap, image_size)[1] > 1)
 
 
 @torch.inference_mode()
 def _look(weights: Path, backbone: Backbone, layers: Sequence[str], images: torch.Tensor, power: int) -> Look:
-    """A backbone's attention on images (I, 3, S, S), on its device, and its filters."""
+    """A backbone's attention maps on images (I, 3, S, S), which are on its device, and its filters."""
     backbone.eval()
     with autocast(images.device):
         features = backbone.features(images, layers)
@@ -325,7 +311,7 @@ def _look(weights: Path, backbone: Backbone, layers: Sequence[str], images: torc
 
 @torch.inference_mode()
 def _class_accuracy(network: torch.nn.Module, test: Split | StreamedSplit) -> float:
-    """Percent of images whose class the network names."""
+    """Class accuracy in percent."""
     right, seen = torch.zeros((), dtype=torch.int64, device=test.device), 0
     with closing(ordered_batches(test)) as batches:
         for batch in batches:
@@ -336,12 +322,12 @@ def _class_accuracy(network: torch.nn.Module, test: Split | StreamedSplit) -> fl
 
 
 def _metric(percent: float, weights: Path) -> Metric:
-    """A figure of weights as they are: nothing was chosen, so the best epoch is theirs."""
+    """A figure of one set of weights. No epoch was chosen, so the best epoch is the one of these weights."""
     return Metric(last=percent, best=percent, best_epoch=_epoch_of(weights)[0])
 
 
 def _epoch_of(weights: Path) -> tuple[int, int]:
-    """After which epoch of its run, and of how many, a file of weights was written."""
+    """The epoch of its run after which a weights file was written, and how many epochs the run has."""
     epochs = int(RunDirectory(weights.parent).parameters()["epochs"])
     kept = {checkpoint_name(epoch): epoch for epoch in range(1, epochs)}
     return kept.get(weights.name, epochs), epochs

@@ -79,12 +79,12 @@ class PretrainConfig(TrainingConfig):
     @model_validator(mode="before")
     @classmethod
     def _spelled_out(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The effective config holds every option, and runs by their names, so that two spellings of one run have one name."""
+        """Fill in all task options and replace run paths by run names, so that equivalent inputs give the same directory."""
         if isinstance(values.get("pu_weights"), str):
             values = values | {"pu_weights": own_name(values["pu_weights"], values.get("runs", "runs"))}
         task, given = values.get("task", "rotation"), values.get("task_options") or {}
         if task not in TASKS or not isinstance(given, dict):
-            return values  # the fields' own checks say what is wrong
+            return values  # the fields' own checks report the error
         options = task_options(task, given)
         return values | {"task_options": options.model_dump(mode="json")}
 
@@ -107,7 +107,7 @@ class PretrainConfig(TrainingConfig):
 
     @property
     def slug(self) -> str:
-        """`rotation-nin4`, and behind it what is not the task's default: `-angles-0-180`, `-grey`."""
+        """`rotation-nin4`, followed by what is not the task's default: `-angles-0-180`, `-grey`."""
         usual = task_options(self.task, {}).model_dump(mode="json")
         extras = [f"{name} {_brief(value)}" for name, value in self.task_options.items() if value != usual[name]]
         extras += ["weighted"] if self.pu_weights else []
@@ -125,8 +125,9 @@ def _brief(value: Any) -> str:
 
 
 def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]:
-    """The task that a config asks for, on a backbone of its own. Raises RotnetError if the run of `pu_weights` is not there or
-    is of other images or angles.
+    """The task of a config, and its freshly initialised backbone.
+
+    Raises RotnetError if the run of `pu_weights` does not exist, or was made for other images or angles.
     """
     with seeded(config.seed, "weights"):
         backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std)
@@ -164,6 +165,6 @@ def pretrain(config: PretrainConfig) -> Outcome:
     return train_stage(
         config,
         lambda data: pretext_task(config, data),
-        checkpoint_epochs=kept - {config.epochs},  # the last epoch's are the run's weights
+        checkpoint_epochs=kept - {config.epochs},  # the weights after the last epoch are the run's own
         fold=Fold.parse(config.fold) if config.fold else None,
     )

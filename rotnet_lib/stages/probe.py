@@ -4,7 +4,6 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rotnet_lib.evaluation.classifier_task import train_classifiers
 from rotnet_lib.models import ARCHS
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.protocols import Recipe, benchmark_of, recipes
@@ -12,6 +11,7 @@ from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.train import Outcome
+from rotnet_lib.stages.train_classifiers import train_classifiers
 
 
 class ProbeConfig(ClassifierConfig):

@@ -1,4 +1,4 @@
-"""The pu_weights stage: how plausible every rotated training image is as an upright one, by RotNets that have not seen it."""
+"""The pu_weights stage: the probability that each rotated training image is upright, by RotNets trained without it."""
 
 import time
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ from pydantic import Field, model_validator
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.out_of_fold import Judge, check_others, judges_of, other_folds
+from rotnet_lib.evaluation.out_of_fold import Scorer, out_of_fold_scorers
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 from rotnet_lib.pretext.pu import Plausibility, choice_of, upright_label
 from rotnet_lib.pretext.rotate import rotate_all
 from rotnet_lib.pretext.rotation import Rotation
-from rotnet_lib.runs import provenance
 from rotnet_lib.runs.config import EXPERIMENT
-from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, RunResult, checkpoint_of, now, own_name
-from rotnet_lib.stages.backbone_config import NEWEST
-from rotnet_lib.stages.image_backbone_config import ImageBackboneConfig
+from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, checkpoint_of, own_name
+from rotnet_lib.runs.result import StageResult, build_result
+from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig
+from rotnet_lib.stages.fold_runs import check_others, check_same_training, other_folds
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
-from rotnet_lib.stages.train import data_record, finish, load_data, open_run
+from rotnet_lib.stages.train import gather_data_record, load_data, open_run
 from rotnet_lib.training.checkpoints import load_network
 from rotnet_lib.training.devices import select_device
 
@@ -31,9 +31,9 @@ from rotnet_lib.training.devices import select_device
 class PuWeightsConfig(ImageBackboneConfig):
     """The probabilities that positive-unlabelled weights are made of (docs/protocol.md, "Rotation Feature Decoupling").
 
-    p of a rotated copy is the probability of "upright" that a RotNet gives it. A network knows the copies it was trained on, so
-    each image is left to one that was trained without it: of K RotNets, each trained without one of K parts of the training
-    images (`fold` of the pretrain notebook). A RotNet trained without a fold answers for all images alone.
+    p of a rotated copy is the probability that a RotNet gives to the answer "upright". A network remembers the copies that it
+    was trained on, so each image is scored by its out-of-fold network: there are K RotNets, each trained without one of K
+    folds of the training images (`fold` of the pretrain notebook). A RotNet whose run left out no fold scores all images.
     """
 
     stage: ClassVar[str] = "pu_weights"
@@ -61,9 +61,9 @@ class PuWeightsConfig(ImageBackboneConfig):
         run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
         if config.others is not None or not (run.path / PARAMETERS).exists():
             return config  # a suite names runs that do not exist yet
-        _asked_of(run)  # first: or a run might be asked to be made beside one that is then refused
-        found = other_folds(run)
-        names = None if found is None else tuple(sorted(own_name(str(path), config.runs) for path in found))
+        _rotations_of(run)  # first: no use in asking for the other folds of a run that is refused
+        others = other_folds(run)
+        names = None if others is None else tuple(sorted(own_name(str(path), config.runs) for path in others))
         return config.model_copy(update={"others": names})
 
     @classmethod
@@ -77,7 +77,7 @@ class PuWeightsConfig(ImageBackboneConfig):
     @model_validator(mode="before")
     @classmethod
     def _spelled_out(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The same runs in another order, or by their paths, are the same parameters."""
+        """Sort the other runs and replace paths by names, so that equivalent inputs give the same directory."""
         others = values.get("others")
         if isinstance(others, str):
             others = [part.strip() for part in others.split(",")]
@@ -111,19 +111,15 @@ class PlausibleCopy:
 
 
 @dataclass(frozen=True)
-class PuOutcome:
-    """The stage's result.
+class PuOutcome(StageResult):
+    """The stage's result, with what the notebook draws.
 
     Attributes:
-        directory: the run's directory; locked until `save`. It holds the probabilities already.
-        result: what `metrics.json` holds or will hold.
-        plausibility: the probabilities.
+        plausibility: the probabilities, which the run's directory holds already.
         copies: the most plausible of the rotated copies, the most plausible first.
-        note: who was asked, in a sentence.
+        note: a sentence that says which RotNets scored the images.
     """
 
-    directory: RunDirectory
-    result: RunResult
     plausibility: Plausibility
     copies: list[PlausibleCopy]
     note: str
@@ -143,61 +139,54 @@ class PuOutcome:
             "above 0.5; rotation_top1: over the upright copies too."
         )
 
-    def save(self) -> None:
-        """See `finish`. A notebook's last line."""
-        finish(self.directory, self.result)
-
 
 @stage(PuWeightsConfig)
 def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
-    """Ask RotNets how plausible every rotated copy of every training image is as an upright image.
+    """Compute with RotNets the probability that each rotated copy of each training image is upright.
 
-    The file `pu.safetensors` (see `Plausibility`) is what a pretrain run's `pu_weights` reads. Metrics, percent, on the
+    It is written to `pu.safetensors` (see `Plausibility`), which pretrain runs read (`pu_weights`). Metrics, percent, on the
     training images: `rotation_top1`, over all K copies; `upright`, the mean p of the rotated copies; `plausible`, the share of
-    them whose p is above a half. A finished run is read again, and not computed.
+    them whose p is above 0.5. A finished run is read, not computed again.
 
     Raises:
-        RotnetError: the backbone's run has no rotation task, or one without the upright copy; the runs of the folds do not
-            belong together, or are not of these images; and as `load_dataset`, `load_network` and `RunDirectory.open` do.
+        RotnetError: the backbone's run has no rotation task, or one without the upright copy; the runs of the folds are not the
+            same training, or saw other images; and as `load_dataset`, `load_network` and `RunDirectory.open` do.
     """
     begin = time.perf_counter()
     run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
-    rotation, upright = _asked_of(run)
+    rotation, upright = _rotations_of(run)
     check_others(config.others or (), config.runs)
     data = load_data(config)
     config.make_backbone(data)  # raises if the weights are of another arch than asked for
     files = [config.model_copy(update={"backbone": name}).weights_file() for name in (config.backbone, *(config.others or ()))]
-    judges, note = judges_of(files, config, data)
+    check_same_training([RunDirectory(file.parent) for file in files])
+    scorers, note = out_of_fold_scorers(files, config, data)
     directory = open_run(config)
     if directory.finished:
         plausibility, result = Plausibility.load(directory.path / PU), directory.result()
     else:
         device = select_device(config)
-        answers, damaged = _answers(judges, data, rotation, device)
+        answers, damaged = _answers(scorers, data, rotation, device)
         plausibility = _plausibility(answers, upright, choice_of(config, data), len(data.train))
         plausibility.save(directory.path / PU)
         by_class = _mean_by_class(plausibility, data.train.labels, data.classes)
-        seen = data_record(data, data.train)
-        result = RunResult(
-            run=directory.name,
-            stage=config.stage,
-            parameters=config.model_dump(mode="json"),
-            protocol_differences=config.protocol_differences(),
+        seen = gather_data_record(data, data.train)
+        result = build_result(
+            directory,
+            config,
             data=seen.model_copy(update={"damaged": sorted({*seen.damaged, *damaged})}),
             metrics={"rotation_top1": Metric(last=answers.accuracy), **_metrics(plausibility)},
             by_target={"rotation_top1": answers.by_rotation, "upright": by_class},
             training=None,
-            wall_seconds=time.perf_counter() - begin,
-            peak_memory_mib=provenance.peak_memory_mib(),
-            environment=provenance.environment(device),
-            finished_at=now(),
+            device=device,
+            begin=begin,
         )
     copies = _most_plausible(plausibility, data, rotation, config.shown)
     return PuOutcome(directory, result, plausibility, copies, note)
 
 
-def _asked_of(run: RunDirectory) -> tuple[Rotation.Options, int]:
-    """The rotations that a run learned, and which of them is upright. Raises RotnetError if it learned none, or not that."""
+def _rotations_of(run: RunDirectory) -> tuple[Rotation.Options, int]:
+    """The rotations that a run learned, and the label of the upright one. Raises RotnetError if there is none."""
     rotation = rotation_of(run, "say what passes for upright")
     upright = upright_label(rotation.angles)
     if upright is None:
@@ -209,18 +198,18 @@ def _asked_of(run: RunDirectory) -> tuple[Rotation.Options, int]:
 
 
 def _answers(
-    judges: tuple[Judge, ...], data: Dataset, rotation: Rotation.Options, device: torch.device
+    scorers: tuple[Scorer, ...], data: Dataset, rotation: Rotation.Options, device: torch.device
 ) -> tuple[RotationAnswers, list[str]]:
-    """What each image's judge says of its copies, and the files that could not be read."""
+    """Each image's answers by its scorer, and the names of files that could not be read."""
     log_p, index, damaged = [], [], []
-    for judge in judges:
-        network = load_network(judge.weights, data.image_size)
+    for scorer in scorers:
+        network = load_network(scorer.weights, data.image_size)
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        whole = len(judge.places) == len(data.train)  # then a copy in memory would be for nothing
-        part = (data.train if whole else data.train.part(judge.places)).to(device)
+        whole = len(scorer.places) == len(data.train)  # then `part` would only copy the images
+        part = (data.train if whole else data.train.part(scorer.places)).to(device)
         answers = answer_rotations(network, part, rotation.angles, rotation.crop_for)
         log_p.append(answers.log_p)
-        index.append(judge.places[answers.index])
+        index.append(scorer.places[answers.index])
         damaged += part.damaged
     return RotationAnswers(rotation.angles, np.concatenate(log_p), np.concatenate(index)), damaged
 
@@ -237,7 +226,7 @@ def _metrics(plausibility: Plausibility) -> dict[str, Metric]:
 
 
 def _mean_by_class(plausibility: Plausibility, labels: torch.Tensor, classes: tuple[str, ...]) -> dict[str, float]:
-    """Class -> mean p of its images' rotated copies, in percent; without classes of which no image could be read."""
+    """Class -> mean p of its images' rotated copies, in percent. Classes none of whose images could be read are left out."""
     means = plausibility.p[:, plausibility.rotated].double().mean(1)
     found = {}
     for label, name in enumerate(classes):

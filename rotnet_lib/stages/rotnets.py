@@ -1,4 +1,4 @@
-"""Which runs are RotNets, and what they were asked in training: for the stages that ask them again."""
+"""Which runs are RotNets, and the rotations that they were trained to predict."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,26 +11,26 @@ from rotnet_lib.stages.backbone_config import UNTRAINED
 
 
 def is_rotnet(parameters: Mapping[str, Any]) -> bool:
-    """Whether a run of these parameters predicts rotations."""
+    """Whether a run with these parameters predicts rotations."""
     task = str(parameters.get("task"))
     return task in TASKS and issubclass(TASKS[task], Rotation)
 
 
 def refuse_untrained(backbone: str | None) -> None:
-    """Raises RotnetError for a backbone that is no run."""
+    """Raises RotnetError for an untrained backbone."""
     if backbone in UNTRAINED:
         raise RotnetError("backbone: a random one has learned no rotations. Allowed: newest, or a run of task rotation.")
 
 
 def rotation_of(run: RunDirectory, use: str, remedy: str = "") -> Rotation.Options:
-    """The rotations that a run learned to tell apart.
+    """The options of the rotation task that a run was trained on.
 
     Args:
         run: of any stage.
-        use: what a RotNet can, and another cannot: "be inspected".
-        remedy: what to do with another.
+        use: for the message: what only a RotNet can do, such as "be inspected".
+        remedy: for the message: what else to do with the run.
 
-    Raises RotnetError if it learned none.
+    Raises RotnetError if the run was not trained to predict rotations.
     """
     made = run.parameters()
     task = made.get("task")

@@ -17,7 +17,6 @@ from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs import provenance
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import (
     HISTORY,
@@ -29,9 +28,9 @@ from rotnet_lib.runs.directory import (
     RunResult,
     TrainingRecord,
     checkpoint_name,
-    now,
     run_name,
 )
+from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.stages import launch
 from rotnet_lib.training import collectives
 from rotnet_lib.training.checkpoints import ResumeState, save_backbone
@@ -40,32 +39,15 @@ from rotnet_lib.training.task import Task
 from rotnet_lib.training.trainer import History, Trainer
 
 
-@dataclass
-class Outcome:
-    """A stage's result, in memory.
+@dataclass(frozen=True)
+class Outcome(StageResult):
+    """The result of a stage that trains by epochs.
 
     Attributes:
-        directory: the run's directory; locked until `save` (by the process that started them, if several train).
-        result: what `metrics.json` holds or will hold.
-        history: a row an epoch (see `Trainer.fit`).
+        history: a row for each epoch (see `Trainer.fit`).
     """
 
-    directory: RunDirectory
-    result: RunResult
     history: pd.DataFrame
-
-    def save(self) -> None:
-        """See `finish`. A notebook's last line."""
-        finish(self.directory, self.result)
-
-
-def finish(directory: RunDirectory, result: RunResult) -> None:
-    """Write `metrics.json`, which marks the run finished, unless it was; give the run's lock back; print the headline."""
-    if not directory.finished:
-        directory.save(result)
-    directory.close()
-    headline = ", ".join(f"{name} {metric.last:.2f} %" for name, metric in result.metrics.items())
-    print(f"{headline}: {directory.path}")
 
 
 def fingerprint_of(config: RunConfig) -> str:
@@ -74,7 +56,7 @@ def fingerprint_of(config: RunConfig) -> str:
 
 
 def directory_of(config: RunConfig, fingerprint: str) -> RunDirectory:
-    """Where the run of a config on the data of that fingerprint lives."""
+    """The directory of a config's run on data with that fingerprint, whether it exists or not."""
     argument = config.dataset.partition(":")[2]
     data = Path(argument).name if argument and not argument.isdecimal() else config.dataset
     return RunDirectory(from_project(config.runs) / run_name(config, f"{config.slug}-{data}", fingerprint))
@@ -97,14 +79,14 @@ def load_data(config: ImagesConfig) -> Dataset:
 
 
 def open_run(config: RunConfig) -> RunDirectory:
-    """The run's directory: locked, its parameters written; or, if the run is finished already, as it is.
+    """The run's directory: locked, with its parameters written. A finished run's directory is returned as it is, unlocked.
 
     Raises RotnetError as `fingerprint_of` and `RunDirectory.open` do.
     """
     directory = directory_of(config, fingerprint_of(config))
     if not directory.finished:
         directory.open(config)
-    if directory.finished:  # asked again: whoever held the lock may have finished it
+    if directory.finished:  # checked again: the process that held the lock may have finished the run
         directory.close()
         print(f"{directory.path} is finished already: its result is shown. Delete that folder to make the run again.")
     return directory
@@ -117,24 +99,24 @@ def train_stage(
     checkpoint_epochs: Collection[int] = (),
     fold: Fold | None = None,
 ) -> Outcome:
-    """Train a task as its config says, or go on with an interrupted run, or read a finished one.
+    """Train a task as its config says, resume an interrupted run, or read a finished one.
 
-    With `config.gpus` processes this one starts them and waits (see `launch`). Each of them calls the stage's function, and
-    so this one, again: it then takes its part of every batch, and the first one writes.
+    If several processes are to train, this one starts them and waits (see `launch`). Every rank calls the stage's function,
+    hence this function, again. A rank trains on its part of each batch; only rank 0 writes files.
 
     Args:
         config: the stage's.
-        make_task: dataset, its training split what is trained on -> the task, and the backbone its module holds.
-        checkpoint_epochs: keep the weights after these epochs (from 1) too, in `runs.checkpoint_name(epoch)`.
-        fold: part of the training images to leave out: an epoch is a pass over the rest.
+        make_task: dataset, with the images to train on as its training split -> the task, and the backbone in its module.
+        checkpoint_epochs: keep the weights after these epochs (from 1) too, in `runs.directory.checkpoint_name(epoch)`.
+        fold: part of the training images to leave out. An epoch is a pass over the others.
 
     Raises:
         RotnetError: see `load_dataset`, `Fold.without`, `Trainer.fit`, `RunDirectory.open`, `launch.check_devices`.
     """
     begin = time.perf_counter()
-    process, processes = collectives.share()
-    if collectives.is_worker():
-        directory = directory_of(config, fingerprint_of(config))  # opened by the process that started this one
+    rank, world_size = collectives.rank_and_world_size()
+    if collectives.in_process_group():
+        directory = directory_of(config, fingerprint_of(config))  # the process that started this one has opened it
     else:
         directory = open_run(config)
         if directory.finished:
@@ -157,7 +139,7 @@ def train_stage(
         colour_jitter=config.colour_jitter,
         copies=task.copies,
         epoch_images=None if config.labels_per_class is None else len(data.train),
-        share=(process, processes),
+        share=(rank, world_size),
     )
 
     def keep(epoch: int) -> None:
@@ -167,18 +149,16 @@ def train_stage(
     resume = ResumeState(directory.path / RESUME)
     trainer = Trainer(task, loader, data.test.to(device), config, resume, device, after_epoch=keep)
     history = trainer.fit()
-    if collectives.is_first():
+    if collectives.is_rank_zero():
         with replacing(directory.path / HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False)
         save_backbone(directory.path / MODEL, task.module, backbone)
-    result = RunResult(
-        run=directory.name,
-        stage=config.stage,
-        parameters=config.model_dump(mode="json"),
-        protocol_differences=config.protocol_differences(),
-        data=data_record(data, train),
+    result = build_result(
+        directory,
+        config,
+        data=gather_data_record(data, train),
         metrics=_metrics(history),
-        by_target=trainer.accuracy_by_target(),
+        by_target=trainer.gather_accuracy_by_target(),
         training=TrainingRecord(
             epochs=len(history),
             inputs=int(sum(row["inputs"] for row in history)),
@@ -186,10 +166,9 @@ def train_stage(
             inputs_per_second=float(pd.Series([row["inputs_per_second"] for row in history]).median()),
             parameters=sum(p.numel() for p in trainer.parameters),
         ),
-        wall_seconds=time.perf_counter() - begin,
-        peak_memory_mib=provenance.peak_memory_mib(),
-        environment=provenance.environment(device, processes),
-        finished_at=now(),
+        device=device,
+        begin=begin,
+        processes=world_size,
     )
     return Outcome(directory, result, pd.DataFrame(history))
 
@@ -203,15 +182,20 @@ def _training_images(config: TrainingConfig, data: Dataset, fold: Fold | None) -
 
 
 def _train_in_processes(config: TrainingConfig, directory: RunDirectory) -> RunResult:
-    """Check what can be checked before any process is started, decode the data once for all of them, and start them."""
+    """Check the devices and decode the data, once for all processes; then start them and wait for rank 0's result."""
     launch.check_devices(config, config.gpus)
     load_data(config)
     return launch.launch(directory, config)
 
 
-def data_record(data: Dataset, train: Split | StreamedSplit) -> DataRecord:
-    """What a result says of its data, `train` being what of it was trained on. For all processes that train together."""
-    damaged = collectives.gather([*train.damaged, *data.test.damaged])
+def gather_data_record(data: Dataset, train: Split | StreamedSplit) -> DataRecord:
+    """The data as a result describes them. Collective: damaged files are gathered from all ranks, so call it on each.
+
+    Args:
+        data: the whole dataset.
+        train: the images of it that were trained on.
+    """
+    damaged = collectives.all_gather([*train.damaged, *data.test.damaged])
     return DataRecord(
         name=data.name,
         title=data.title,
@@ -225,7 +209,7 @@ def data_record(data: Dataset, train: Split | StreamedSplit) -> DataRecord:
 
 
 def _metrics(history: History) -> dict[str, Metric]:
-    """The headline (last epoch) and the best epoch of every test metric that is an accuracy."""
+    """Every test metric but the loss: its headline, at the last epoch, and its best epoch."""
     names = [name.removeprefix("test_") for name in history[-1] if name.startswith("test_") and name != "test_loss"]
     metrics = {}
     for name in names:

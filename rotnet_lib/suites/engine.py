@@ -1,16 +1,14 @@
 """A plan handed to Snakemake: order, parallelism, failures, clusters are its business."""
 
-import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import lock_file, sign_lock
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
@@ -119,29 +117,13 @@ def prepare_data(plan: Plan | CollectionPlan) -> None:
             data.train.first_per_class(most, data.classes)
 
 
-@contextmanager
-def one_at_a_time(root: Path) -> Iterator[TextIO]:
-    """Hold the lock of a runs folder; a second comer waits, and is told for whom.
+def one_at_a_time(root: Path) -> TextIO:
+    """Lock a runs folder, until the returned file is closed. If another process holds the lock: say which, and wait for it."""
 
-    The system drops the lock with the last process that holds it, however that ends: nothing is left to clean up.
-    """
-    with (root / ".lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            print(f"{root} is in use by process {lock.read().strip() or '(unknown)'}: waiting for it to end (Ctrl-C gives up).")
-            sys.stdout.flush()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        _sign(lock, os.getpid())
-        yield lock
+    def tell(owner: str) -> None:
+        print(f"{root} is in use by process {owner or '(unknown)'}: waiting for it to end (Ctrl-C gives up).", flush=True)
 
-
-def _sign(lock: TextIO, pid: int) -> None:
-    """Write who holds a lock, for whoever waits for it."""
-    lock.truncate(0)
-    lock.write(str(pid))
-    lock.flush()
+    return lock_file(root / ".lock", on_wait=tell)
 
 
 def _resources(configs: list[RunConfig], cores: int | None, executor: str | None) -> tuple[bool, int, tuple[str, ...]]:
@@ -200,6 +182,6 @@ def _snakemake(
         # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.
         subprocess.Popen(command, pass_fds=(lock.fileno(),), stderr=stream) as snakemake,
     ):
-        _sign(lock, snakemake.pid)
+        sign_lock(lock, snakemake.pid)
     if snakemake.returncode:
         print(f"Snakemake ended with exit code {snakemake.returncode}: {log}", flush=True)

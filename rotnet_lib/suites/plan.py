@@ -14,7 +14,7 @@ from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PLAN, RunDirectory
-from rotnet_lib.runs.protocols import published
+from rotnet_lib.runs.protocols import protocol_values
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.pu_weights import PuWeightsConfig
 from rotnet_lib.stages.train import directory_of, fingerprint_of
@@ -268,7 +268,7 @@ def _planned(
             departures = _departures(_configure(*settings, []), config) if overrides else {}
             upstream = tuple(of_seed[name] for name in run.upstream)
             directory = directory_of(config, fingerprint(config))
-            dataset = run.set.get("dataset", published(run.notebook, arch)["dataset"])
+            dataset = run.set.get("dataset", protocol_values(run.notebook, arch)["dataset"])
             of_seed[key] = PlannedRun(key, config, directory, upstream, dataset, departures)
         planned += of_seed.values()
     return tuple(planned)

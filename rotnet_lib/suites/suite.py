@@ -13,7 +13,7 @@ from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.published import published_table
-from rotnet_lib.runs.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, published, recipes
+from rotnet_lib.runs.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, protocol_values, recipes
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.suites.sweeps import expand
@@ -197,7 +197,7 @@ class Preset(BaseModel):
         merged: dict[str, Any] = {}
         for key in ("all", *general_first(f"{run.notebook}.{kind}")):
             merged |= settings.get(key, {})
-        usual = published(run.notebook, arch)["dataset"]
+        usual = protocol_values(run.notebook, arch)["dataset"]
         asked = run.set.get("dataset", usual)
         own = self.datasets.get(asked, asked)
         merged["dataset"] = dataset if dataset and asked == usual and STAGES[run.notebook].config.takes(dataset) else own

@@ -1,6 +1,7 @@
-"""One training in several processes: who does what part, and what they tell each other.
+"""Data-parallel training in a process group: ranks, all-gathers, and steps that see the global batch.
 
-Everything here also works in a process on its own, which is then the first of one.
+Every function also works without a process group: the process is then rank 0 of a world size of 1. Functions that make a
+collective call say so; all ranks must call them, in the same order, or those that did wait for ever.
 """
 
 import warnings
@@ -19,85 +20,86 @@ from rotnet_lib.training.task import Step, Task
 Value = TypeVar("Value")
 
 
-def share() -> tuple[int, int]:
-    """This process's number, from 0, and how many train together."""
-    return (dist.get_rank(), dist.get_world_size()) if is_worker() else (0, 1)
+def rank_and_world_size() -> tuple[int, int]:
+    """This process's rank, from 0, and the world size. No collective call."""
+    return (dist.get_rank(), dist.get_world_size()) if in_process_group() else (0, 1)
 
 
-def is_worker() -> bool:
-    """Whether torchrun has started this process to train (see `stages.child`)."""
+def in_process_group() -> bool:
+    """Whether torchrun started this process to train with others (see `stages.child`)."""
     return dist.is_initialized()
 
 
-def is_first() -> bool:
-    """Whether this process is the one that writes and prints."""
-    return share()[0] == 0
+def is_rank_zero() -> bool:
+    """Whether this process is rank 0, the one that writes files and prints."""
+    return rank_and_world_size()[0] == 0
 
 
-def gather(value: Value) -> list[Value]:
-    """The value (anything that can be pickled) of every process, in their order; each gets the same list."""
-    _, processes = share()
-    if processes == 1:
+def all_gather(value: Value) -> list[Value]:
+    """Every rank's value (anything that can be pickled), in the order of ranks; the same list on each rank. Collective."""
+    _, world_size = rank_and_world_size()
+    if world_size == 1:
         return [value]
-    found: list[Any] = [None] * processes
-    dist.all_gather_object(found, value)
-    return found
+    values: list[Any] = [None] * world_size
+    dist.all_gather_object(values, value)
+    return values
 
 
-def of_all_processes(batch: Batch, rows: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What each process has for its part of a batch, for the whole batch, in its order and in every process alike.
+def all_gather_rows(batch: Batch, rows: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """All-gather rows of a batch into the order of the global batch; the same result on each rank. Collective.
 
     Args:
-        batch: this process's part.
+        batch: this rank's part of the global batch.
         rows: (n, D) float, a row for each of its n images.
         index: (n,) int64, not negative.
 
     Returns:
-        The same of the B images that all processes have: (B, D) and (B,).
+        (B, D) and (B,): the rows and indices of the B images of the global batch, without images left out as damaged.
     """
-    if share()[1] == 1:
+    if rank_and_world_size()[1] == 1:
         return rows, index
     assert batch.places is not None
     assert batch.whole is not None
-    # Into the zeros of a whole batch, and added up: parts differ in length where damaged images are left out.
-    everyones = rows.new_zeros(batch.whole, *rows.shape[1:])
+    # An all-reduce of zero-padded global batches: parts differ in length where damaged images are left out.
+    all_rows = rows.new_zeros(batch.whole, *rows.shape[1:])
     indices = index.new_full((batch.whole,), 0)
-    everyones[batch.places] = rows
+    all_rows[batch.places] = rows
     indices[batch.places] = index + 1
-    for tensor in (everyones, indices):
+    for tensor in (all_rows, indices):
         dist.all_reduce(tensor)
-    there = indices > 0
-    return everyones[there], indices[there] - 1
+    present = indices > 0
+    return all_rows[present], indices[present] - 1
 
 
-def training_step(task: Task, device: torch.device) -> Callable[[Batch], Step]:
-    """`task.step` on this process's part of a batch, as a step of the whole batch.
+def distributed_step(task: Task, device: torch.device) -> Callable[[Batch], Step]:
+    """`task.step`, wrapped so that a step on each rank's part of a batch is a step of the global batch.
 
-    Where several processes train, the module's batch norms are converted in place (see `share_batch_norm`), its parameters
-    become those of the first process, and after the backward pass the gradients are the means over the processes: those of
-    the whole batch, since the parts are equal and losses are means.
+    In a process group this converts the module's batch norms in place (see `synchronize_batch_norm`), and wraps the step in
+    DistributedDataParallel. Parameters are broadcast from rank 0, and the backward pass averages gradients over the ranks:
+    that is the gradient of the global batch, since parts are equal and losses are means. Without a process group it returns
+    `task.step` itself. Collective, and so are the steps of what it returns, with their backward pass.
 
     Args:
-        task: its module, on the device.
-        device: where it computes.
+        task: with its module on `device`.
+        device: where the module is.
     """
-    if share()[1] == 1:
+    if rank_and_world_size()[1] == 1:
         return task.step
     task.module.train()
-    share_batch_norm(task.module, device)
+    synchronize_batch_norm(task.module, device)
     # Of a 1x1 kernel two orders of axes are one layout in memory, and torch warns that they differ.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch 2.15 has another name for the option, 2.11 has not
-        # Buffers need no broadcast: batch norm's statistics are of the whole batch in every process.
+        # Buffers need no broadcast: batch norm's statistics are those of the global batch on every rank.
         step: Callable[[Batch], Step] = DistributedDataParallel(_StepModule(task), broadcast_buffers=False)
     return step
 
 
 class _StepModule(nn.Module):
-    """A task's step as a module's forward pass, for DistributedDataParallel to wrap.
+    """A task's step as the forward pass of a module, for DistributedDataParallel to wrap.
 
-    It wraps what is called, and tasks call their module's other methods too, or call it twice.
+    Wrapping the task's module would not do: tasks call other methods of it too, or call it twice a step.
     """
 
     def __init__(self, task: Task) -> None:
@@ -109,27 +111,28 @@ class _StepModule(nn.Module):
         return self.task.step(batch)
 
 
-def share_batch_norm(module: nn.Module, device: torch.device) -> None:
-    """Let the batch norms in a module see the batches of all processes; in place.
+def synchronize_batch_norm(module: nn.Module, device: torch.device) -> None:
+    """Convert the batch norms of a module, in place, to ones that normalise over the global batch.
 
-    Only those in training mode: a frozen backbone, in evaluation mode, uses no batch's statistics. Parameters stay the same
-    objects, and the names of the state dictionary the same.
+    On a GPU to torch's SyncBatchNorm, on the CPU to `SharedBatchNorm`. Those in evaluation mode, such as a frozen backbone's,
+    are left as they are. Parameters stay the same objects, and the state dictionary keeps its names. No collective call here,
+    but each forward and backward pass of the converted norms makes some.
     """
     for parent in list(module.modules()):
         for name, child in parent.named_children():
             if isinstance(child, _BatchNorm) and child.training:
-                # torch's own does not take tensors on the CPU.
-                shared = nn.SyncBatchNorm.convert_sync_batchnorm(child) if device.type == "cuda" else SharedBatchNorm(child)
-                setattr(parent, name, shared)
+                on_gpu = device.type == "cuda"
+                setattr(parent, name, nn.SyncBatchNorm.convert_sync_batchnorm(child) if on_gpu else SharedBatchNorm(child))
 
 
 class SharedBatchNorm(_BatchNorm):
-    """Batch norm over the batches of all processes together, on the CPU.
+    """SyncBatchNorm for the CPU, which torch's own does not support; used where several processes train on the CPU.
 
-    What torch's SyncBatchNorm is on GPUs. The processes' batches may differ in size: damaged images are left out of them.
+    In training mode it normalises over the batches of all ranks. These may differ in size: damaged images are left out of
+    them. In evaluation mode it is a plain batch norm.
 
     Args:
-        norm: the one whose place it takes, with running statistics and a momentum; its parameters and buffers are taken over.
+        norm: the batch norm that it replaces, with running statistics and a momentum. Its parameters and buffers are reused.
     """
 
     def __init__(self, norm: _BatchNorm) -> None:
@@ -145,24 +148,24 @@ class SharedBatchNorm(_BatchNorm):
             raise ValueError(f"expected (N, C, ...), not {input.dim()} dimensions")
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(N, C, ...) to the same shape, each channel of zero mean and unit variance over all processes' inputs."""
+        """(N, C, ...) to the same shape; each channel has zero mean and unit variance over the inputs of all ranks."""
         if not self.training:
             return super().forward(input)
         self._check_input_dim(input)
         dims = [dim for dim in range(input.dim()) if dim != 1]
         shape = (1, -1, *[1] * (input.dim() - 2))
         own = input.new_full((1,), input.numel() // input.shape[1])
-        # The mean first and then the squares about it: the mean of squares less the square of the mean loses digits.
-        total, count = _sum_over_processes(torch.cat([input.sum(dims), own])).split([input.shape[1], 1])
+        # Two passes: the mean of squares minus the square of the mean would lose digits.
+        total, count = _all_reduce_sum(torch.cat([input.sum(dims), own])).split([input.shape[1], 1])
         mean = total / count
         centred = input - mean.view(shape)
-        variance = _sum_over_processes(centred.square().sum(dims)) / count
-        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        variance = _all_reduce_sum(centred.square().sum(dims)) / count
+        self._update_running(mean.detach(), variance.detach() * count / (count - 1))
         normal = centred * torch.rsqrt(variance + self.eps).view(shape)
         return normal * self.weight.view(shape) + self.bias.view(shape) if self.affine else normal
 
     @torch.no_grad()
-    def _remember(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+    def _update_running(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
         assert self.momentum is not None
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -172,8 +175,8 @@ class SharedBatchNorm(_BatchNorm):
         self.num_batches_tracked.add_(1)
 
 
-class _SumOverProcesses(torch.autograd.Function):
-    """The sum of every process's tensor. Each sum depends on each of them, so the gradients are summed as well."""
+class _AllReduceSum(torch.autograd.Function):
+    """The sum of the ranks' tensors. Every rank's sum depends on every rank's tensor, so gradients are summed as well."""
 
     @staticmethod
     def forward(ctx: Any, tensor: torch.Tensor) -> torch.Tensor:
@@ -189,6 +192,6 @@ class _SumOverProcesses(torch.autograd.Function):
         return total
 
 
-def _sum_over_processes(tensor: torch.Tensor) -> torch.Tensor:
-    total: torch.Tensor = _SumOverProcesses.apply(tensor)
+def _all_reduce_sum(tensor: torch.Tensor) -> torch.Tensor:
+    total: torch.Tensor = _AllReduceSum.apply(tensor)
     return total

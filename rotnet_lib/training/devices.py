@@ -35,7 +35,7 @@ def autocast(device: torch.device) -> torch.autocast:
 def select_device(config: RunConfig) -> torch.device:
     """The device a config asks for, with its number of threads and matmul precision set.
 
-    Of several processes on one machine (see `collectives`), each has the GPU of its local number, and they share the threads.
+    In a process group, each rank has the GPU of its local rank, and the ranks on one machine share the threads.
 
     Raises RotnetError if a GPU is asked for and there is none.
     """
@@ -53,7 +53,7 @@ def select_device(config: RunConfig) -> torch.device:
 
 
 def _processes_here() -> int:
-    """Processes of this training on this machine."""
+    """The number of ranks on this machine."""
     from rotnet_lib.training import collectives
 
-    return int(os.environ["LOCAL_WORLD_SIZE"]) if collectives.is_worker() else 1
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if collectives.in_process_group() else 1

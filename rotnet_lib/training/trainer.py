@@ -23,9 +23,9 @@ from rotnet_lib.training.task import Step, Task
 _STUCK_EPOCHS = 3
 _STUCK_INPUTS = 30_000
 _STUCK_MARGIN = 1.0
-"""Training has failed if after this many epochs and inputs the last epoch's training accuracy is within so many points
-of guessing (or half of what guessing gives, where that is less). Over an epoch of 10 000 inputs the accuracy of a
-four-way guess varies by 0.43 points (one std)."""
+"""Training has failed if, after this many epochs and inputs, the last epoch's training accuracy is less than this many
+points above chance (or less than half of chance, where that is smaller). Over an epoch of 10 000 inputs the accuracy of
+a four-way guess has a standard deviation of 0.43 points."""
 
 History = list[dict[str, float]]
 
@@ -35,18 +35,18 @@ _Number = TypeVar("_Number", float, torch.Tensor)
 class Trainer:
     """SGD with Nesterov momentum on a task, resumable at every epoch.
 
-    Where several processes train together (see `collectives`), each has one, and they compute what one alone would, up to
-    rounding: every process returns the same history, and the first one writes.
+    In a process group (see `collectives`) every rank has a trainer. Together they compute what one process would, up to
+    rounding: each rank returns the same history, and only rank 0 writes files.
 
     Args:
         task: what is trained, its module on `device` already.
-        loader: the training batches, or this process's share of them.
+        loader: the training batches, or this rank's part of each.
         test: the test split, on the device.
         config: optimiser and schedule.
         resume: where the state is kept while the run lasts.
         device: where everything lives. On a GPU the forward pass runs in bf16 autocast.
-        after_epoch: called with the number of each epoch (from 1) before its end is recorded, so that what it does is done
-            even if the run is killed and goes on. In the first process only.
+        after_epoch: called on rank 0 with the number of each epoch (from 1), before the epoch is recorded in the resume state:
+            if the run is killed in between, the resumed run calls it again.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Trainer:
         self.resume = resume
         self.device = device
         self.after_epoch = after_epoch
-        self._task_step = collectives.training_step(task, device)
+        self._task_step = collectives.distributed_step(task, device)
         if config.compile:
             task.module.compile()
         self.parameters = [p for p in task.module.parameters() if p.requires_grad]
@@ -85,19 +85,20 @@ class Trainer:
         Returns a row an epoch: `epoch` (from 1), `lr` (of its last step), `train_loss` (nats an input; the sum over the
         classifiers of a probe), its terms and `train_<metric>` (percent; all augmented, while the weights change), `test_loss`,
         `test_<metric>` (percent), `seconds` (of the training steps alone), `inputs` (network inputs trained on, rotated
-        copies counted) and `inputs_per_second`: figures of all processes together.
+        copies counted) and `inputs_per_second`. Figures are over all ranks. Collective.
 
         Raises:
-            RotnetError: the loss is not finite, or a metric of `task.chance` stays at chance, or the processes' states differ.
+            RotnetError: the loss is not finite, or a metric of `task.chance` stays at chance, or the ranks have resume states
+                of different epochs.
         """
         history = self.resume.load(self.task.module, self.optimizer)
-        if len(done_by := set(collectives.gather(len(history)))) > 1:  # they would wait for each other for ever
+        if len(done_by := set(collectives.all_gather(len(history)))) > 1:  # the ranks would wait for each other for ever
             found = " and ".join(map(str, sorted(done_by)))
             raise RotnetError(f"{self.resume.path} holds {found} epochs, by process: do all nodes see the same folder of runs?")
         done = sum(row["inputs"] for row in history)
         per_epoch = done / len(history) if history else None
         bar: tqdm[Any]
-        first = collectives.is_first()
+        first = collectives.is_rank_zero()
         with tqdm(unit=" inputs", unit_scale=True, initial=int(done), mininterval=0.5, smoothing=0.1, disable=not first) as bar:
             if per_epoch:
                 bar.total = int(per_epoch * self.config.epochs)
@@ -127,26 +128,26 @@ class Trainer:
     def _train_epoch(self, epoch: int, bar: "tqdm[Any]") -> dict[str, float]:
         self.task.module.train()
         steps = len(self.loader)
-        _, processes = collectives.share()
+        _, world_size = collectives.rank_and_world_size()
         sums = _Sums()
         begin = shown = time.perf_counter()
         rate = 0.0
-        with closing(self.loader.epoch(epoch)) as batches:  # or its worker processes would outlive an interrupt
+        with closing(self.loader.epoch(epoch)) as batches:  # an interrupt must end the loader's worker processes
             for position, batch in enumerate(batches):
                 rate = learning_rate(self.config, epoch * steps + position, steps)
                 step = self.step(batch, rate)
                 sums.add(step)
                 if position == 0:
-                    bar.total = step.inputs * processes * steps * self.config.epochs
-                bar.update(step.inputs * processes)
+                    bar.total = step.inputs * world_size * steps * self.config.epochs
+                bar.update(step.inputs * world_size)
                 if time.perf_counter() - shown > 1:  # reading the loss waits for the device: not at every step
                     shown = time.perf_counter()
                     loss = step.loss.item()
                     _check_finite(loss, epoch, position)
                     bar.set_postfix_str(f"epoch {epoch + 1}/{self.config.epochs}, loss {loss:.3f}", refresh=False)
-        inputs, means = sums.over_processes("train")
+        inputs, means = sums.all_gathered("train")
         _check_finite(means["train_loss"], epoch, steps - 1)
-        seconds = collectives.gather(time.perf_counter() - begin)[0]
+        seconds = collectives.all_gather(time.perf_counter() - begin)[0]
         return {
             "epoch": epoch + 1,
             "lr": rate,
@@ -156,8 +157,8 @@ class Trainer:
             "inputs_per_second": inputs / seconds,
         }
 
-    def accuracy_by_target(self) -> dict[str, dict[str, float]]:
-        """Metric -> name of the right answer -> percent of the test inputs with that answer which were answered so."""
+    def gather_accuracy_by_target(self) -> dict[str, dict[str, float]]:
+        """Metric -> target's name -> accuracy in percent over the test inputs with that target. Collective."""
         names = self.task.target_names
         right: dict[str, torch.Tensor] = {}
         asked: dict[str, torch.Tensor] = {}
@@ -167,7 +168,7 @@ class Trainer:
                 for metric, correct in step.correct.items():
                     asked[metric] = asked.get(metric, 0) + targets.bincount(minlength=len(names))
                     right[metric] = right.get(metric, 0) + targets[correct.cpu()].bincount(minlength=len(names))
-        right, asked = (_added_up(collectives.gather(counts)) for counts in (right, asked))
+        right, asked = (_added_up(collectives.all_gather(counts)) for counts in (right, asked))
         return {
             metric: {
                 name: 100 * hits / n for name, hits, n in zip(names, found.tolist(), asked[metric].tolist(), strict=True) if n
@@ -180,12 +181,12 @@ class Trainer:
         with closing(self._test_steps()) as steps:
             for step in steps:
                 sums.add(step)
-        return sums.over_processes("test")[1]
+        return sums.all_gathered("test")[1]
 
     @torch.inference_mode()
     def _test_steps(self) -> Generator[Step, None, None]:
         self.task.module.eval()
-        with closing(ordered_batches(self.test, share=collectives.share())) as batches:
+        with closing(ordered_batches(self.test, share=collectives.rank_and_world_size())) as batches:
             for batch in batches:
                 with autocast(self.device):
                     step = self.task.evaluate(batch)
@@ -205,7 +206,7 @@ class Trainer:
 
 
 class _Sums:
-    """Running sums over an epoch, kept on the device so that no step waits for another."""
+    """Running sums of an epoch on this rank, kept on the device so that no step waits for it."""
 
     def __init__(self) -> None:
         self.inputs = 0
@@ -221,9 +222,9 @@ class _Sums:
     def _add(self, name: str, value: torch.Tensor) -> None:
         self._totals[name] = self._totals[name] + value if name in self._totals else value
 
-    def over_processes(self, prefix: str) -> tuple[int, dict[str, float]]:
-        """The inputs of all processes, and over them `<prefix>_loss`, its terms, and `<prefix>_<metric>` in percent."""
-        parts = collectives.gather((self.inputs, {name: total.item() for name, total in self._totals.items()}))
+    def all_gathered(self, prefix: str) -> tuple[int, dict[str, float]]:
+        """Over all ranks: the number of inputs; `<prefix>_loss`, its terms, `<prefix>_<metric>` in percent. Collective."""
+        parts = collectives.all_gather((self.inputs, {name: total.item() for name, total in self._totals.items()}))
         inputs = sum(count for count, _ in parts)
         totals = _added_up([own for _, own in parts])
         scale = {name: 1.0 if name.startswith("loss") else 100.0 for name in totals}
@@ -231,7 +232,7 @@ class _Sums:
 
 
 def _added_up(parts: Sequence[Mapping[str, _Number]]) -> dict[str, _Number]:
-    """Name -> its sum; a process that had no batch of a small test split knows no names."""
+    """Name -> sum over the ranks. A rank that got no batch of a small test split has no names."""
     totals: dict[str, _Number] = {}
     for part in parts:
         totals |= {name: totals[name] + value if name in totals else value for name, value in part.items()}

@@ -1,4 +1,4 @@
-"""How well objects were found: VOC's average precision, the same for both engines."""
+"""VOC's average precision of detections, the same for both engines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from rotnet_lib.data.voc.overlap import iou
 
 MIN_IOU = 0.5
-"""A detection that overlaps an object by more than that shows it."""
+"""A detection matches an object if their IoU is larger."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Truth:
 
     Attributes:
         boxes: (n, 4) float, left, top, right, bottom as pixel edges.
-        difficult: (n,) bool: neither to be found nor wrong to find.
+        difficult: (n,) bool; detections of difficult objects are ignored.
     """
 
     boxes: np.ndarray
@@ -26,12 +26,12 @@ class Truth:
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision and recall of a class, after each of its k counted detections from the surest down.
+    """Precision and recall of a class after each of its k counted detections, in the order of descending scores.
 
     Attributes:
-        recall: (k,) float64 in [0, 1], not falling.
+        recall: (k,) float64 in [0, 1], not decreasing.
         precision: (k,) float64 in [0, 1].
-        objects: how many there were to find, difficult ones not counted; at least 1.
+        objects: how many objects there are, without difficult ones; at least 1.
     """
 
     recall: np.ndarray
@@ -40,25 +40,25 @@ class Curve:
 
     def average_precision_11(self) -> float:
         """VOC 2007's, in [0, 1]: the mean over recalls 0, 0.1, ..., 1 of the best precision at that recall or a higher one."""
-        # The devkit's steps, rounding and all: 3 times 0.1 is a little over 0.3, so 3 objects of 10 do not reach it.
+        # The devkit's steps with their rounding: 3 times 0.1 is a little above 0.3, so 3 objects of 10 do not reach it.
         best = [self.precision[self.recall >= step].max(initial=0.0) for step in np.arange(0.0, 1.1, 0.1)]
         return float(np.mean(best))
 
     def average_precision_area(self) -> float:
-        """VOC 2010's and later, in [0, 1]: the area under the curve, precision being the best at that or a higher recall."""
+        """VOC's since 2010, in [0, 1]: the area under the curve, with the best precision at each recall or a higher one."""
         recall = np.concatenate([[0.0], self.recall])
         best = np.maximum.accumulate(self.precision[::-1])[::-1]
         return float(np.sum(np.diff(recall) * best))
 
 
 def curve(truths: Sequence[Truth], images: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> Curve | None:
-    """The curve of one class over a split; None if the split has no object of it to find.
+    """The curve of one class over a split; None if the split has no object of the class but difficult ones.
 
-    By the devkit's rules as detectron2 carries them out, which ask for an IoU over 0.5 where the devkit takes just 0.5 too.
+    The rules are the devkit's as detectron2 implements them: the IoU must be above 0.5, where the devkit also accepts 0.5.
 
-    From the surest detection down, each belongs to the object of its image that it overlaps most, difficult ones included. If
-    the IoU is over 0.5 and the object is not difficult, the first detection of it is right and each further one wrong; one of a
-    difficult object is neither. All others are wrong. Equal scores keep the order given.
+    Detections are taken by descending score, equal scores in the order given. Each is assigned to the object of its image with
+    the largest IoU, difficult ones included. If that IoU is above 0.5, the first detection of an object is a true positive and
+    every further one a false positive, but detections of a difficult object are ignored. All others are false positives.
 
     Args:
         truths: the objects of each image.
@@ -78,17 +78,20 @@ def curve(truths: Sequence[Truth], images: np.ndarray, boxes: np.ndarray, scores
     ignored[hit] = difficult[matched[hit]]
     counts = hit & ~ignored
     right = np.zeros(len(boxes), bool)
-    # The first place at which each object stands: the surest detection of it.
+    # The first place of each object in `matched`: its detection with the highest score.
     right[np.flatnonzero(counts)[np.unique(matched[counts], return_index=True)[1]]] = True
     true, false = np.cumsum(right), np.cumsum(~right & ~ignored)
-    # A detection of a difficult object repeats the point before it, but for those in front, which have none: left out.
+    # An ignored detection repeats the point before it. Those at the beginning have no point before, and are left out.
     seen = true + false > 0
     return Curve(true[seen] / objects, true[seen] / (true + false)[seen], objects)
 
 
 def _nearest(truths: Sequence[Truth], images: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each detection the object of its image with the largest IoU, the first of equals: its place among the objects of
-    all images (k,), and that IoU (k,), 0 where the image has none."""
+    """For each detection the object of its image with the largest IoU, the first of equals.
+
+    Returns:
+        (k,) int64, its place among the objects of all images; and (k,) float64, the IoU, 0 if the image has no objects.
+    """
     matched, overlap = np.zeros(len(boxes), np.int64), np.zeros(len(boxes))
     starts = np.cumsum([0] + [len(truth.boxes) for truth in truths])
     by_image = np.argsort(images, kind="stable")

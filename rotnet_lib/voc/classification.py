@@ -1,4 +1,4 @@
-"""Classification on PASCAL VOC: is an object of the class in the image, for each class (docs/protocol.md, "PASCAL VOC")."""
+"""Multi-label classification on PASCAL VOC: which classes an image shows (docs/protocol.md, "PASCAL VOC")."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ from rotnet_lib.voc.task import Evaluation, VocTask
 from rotnet_lib.voc.transfer import VocOutcome, transfer
 
 _DROPPED = ("fc6", "fc7")
-"""Layers with dropout behind them."""
+"""Layers that are followed by dropout."""
 _BATCH = 128
-"""Crops that go through the network at once, at most, when it predicts."""
+"""Largest batch of crops in prediction."""
 
 
 class ClassificationConfig(VocConfig):
-    """The published schedule is philkr/voc-classification's: SGD, batch 16, 80 000 iterations, rate 0.001 halved every 10 000.
+    """The schedule of philkr/voc-classification: SGD, batch 16, 80 000 iterations, learning rate 0.001 halved every 10 000.
 
-    Inputs are 224 pixels wide, as in the authors' Caffe model (FeatureDecoupling, `alexnet.prototxt`), and random squares of
-    the image at training and at test (see `crops.random_square`). For smaller images choose `image_size` so that the shorter
-    side holds it at least once, or there is no random scale left. The authors' model file has no dropout; Caffe's AlexNet,
-    which the schedule was made for, has 0.5 behind fc6 and fc7.
+    Inputs are 224 pixels wide, as in the authors' Caffe model (FeatureDecoupling, `alexnet.prototxt`), and are random squares
+    of the image, in training and in the test (see `crops.random_square`). For small images choose an `image_size` below their
+    shorter side, or the scale is not random. The authors' model file has no dropout; Caffe's AlexNet, which the schedule was
+    made for, has 0.5 after fc6 and fc7.
     """
 
     stage: ClassVar[str] = "voc_classification"
@@ -75,9 +75,9 @@ class ClassificationConfig(VocConfig):
 
 
 class VocClassifier(nn.Module):
-    """A prepared backbone, dropout behind fc6 and fc7, and `fc8`, a score (logit) a class.
+    """A prepared backbone with dropout after fc6 and fc7, and `fc8`, which gives a logit for each class.
 
-    fc8 starts from N(0, 0.01) and a bias of 0.1, as in philkr/voc-classification.
+    fc8 is initialised with weights of N(0, 0.01) and biases of 0.1, as in philkr/voc-classification.
     """
 
     def __init__(self, backbone: Backbone, classes: int, dropout: float) -> None:
@@ -105,7 +105,7 @@ def presence_loss(logits: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
 
     Args:
         logits: (N, C).
-        present: (N, C) integers: 1 present, 0 not, -1 only difficult objects, which add nothing.
+        present: (N, C) integers: 1 present, 0 absent, -1 difficult objects only, which add no loss.
 
     Returns:
         Scalar.
@@ -115,7 +115,7 @@ def presence_loss(logits: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
 
 
 class ClassificationTask(VocTask):
-    """Trains fc6-fc8 or everything on random squares of the training images; scores the test images on ten of them each."""
+    """Trains fc6-fc8 or all layers on random squares of training images; scores each test image on ten random squares."""
 
     def __init__(self, backbone: Backbone, config: ClassificationConfig, voc: VocSet) -> None:
         with seeded(config.seed, "fc8"):
@@ -141,10 +141,10 @@ class ClassificationTask(VocTask):
 
     @torch.inference_mode()
     def predict(self, device: torch.device, directory: Path) -> None:
-        """Write `scores.csv`: of each test image the mean logits of its crops, and those of the first alone.
+        """Write `scores.csv`: for each test image the mean logits over its crops, and the logits of the first crop.
 
-        A crop is a function of the seed, the image's place in the split and the crop's number. Means are of logits, before any
-        sigmoid, as in philkr/voc-classification.
+        A crop depends on the seed, the image's place in the split and the crop's number only. Logits are averaged, not
+        probabilities, as in philkr/voc-classification.
         """
         test, crops = self.voc.test, self.config.crops
         mode = self.module.training
@@ -156,11 +156,11 @@ class ClassificationTask(VocTask):
                 bar.update(len(batch))
         self.module.train(mode)
         logits = torch.cat(found).view(len(test), crops, -1).numpy()
-        values = {1: logits[:, 0], crops: logits.mean(1)}  # one entry where there is one crop
+        values = {1: logits[:, 0], crops: logits.mean(1)}  # a single entry if there is one crop
         Scores(test.names, self.voc.classes, values).write(directory / SCORES)
 
     def _batches(self, split: VocSplit) -> Iterator[torch.Tensor]:
-        """The crops of all images, in order, in batches (B, 3, S, S)."""
+        """The crops of all images, in order, as batches (B, 3, S, S) uint8."""
         waiting: list[torch.Tensor] = []
         for index in range(len(split)):
             image = Image.fromarray(split.image(index))
@@ -184,8 +184,8 @@ class ClassificationDetails:
 
     Attributes:
         curves: class (short name) -> recall and precision, of the mean over the crops.
-        positives: class -> test images that show an object of it that is not difficult.
-        left_out: classes that no such image shows: they have no average precision and are not in the mean.
+        positives: class -> number of test images with an object of it that is not difficult.
+        left_out: classes without such an image. They have no average precision and are not in the mean.
     """
 
     curves: Mapping[str, Curve]
@@ -194,11 +194,11 @@ class ClassificationDetails:
 
 
 def evaluate_classification(config: ClassificationConfig, voc: VocSet, directory: Path) -> Evaluation:
-    """Judge the scores that a run wrote: `map` (mean over the config's crops) and `map_1crop`, in percent.
+    """Evaluate the scores that a run wrote: `map` (scores averaged over the config's crops) and `map_1crop`, in percent.
 
-    A class that no test image shows has no average precision, is not in the mean, and is named in a note.
+    A class that no test image shows has no average precision. It is left out of the mean and named in a note.
 
-    Raises RotnetError as `read_scores`, and if no test image shows anything that counts.
+    Raises RotnetError as `read_scores`, and if no test image shows an object that is not difficult.
     """
     scores = read_scores(directory / SCORES, voc.test.names, voc.classes)
     present = np.stack([voc.test.present(index) for index in range(len(voc.test))])
@@ -226,5 +226,5 @@ def evaluate_classification(config: ClassificationConfig, voc: VocSet, directory
 
 @stage(ClassificationConfig)
 def classify(config: ClassificationConfig) -> VocOutcome:
-    """Train a classifier on the config's backbone and judge it on the test images; see `transfer`."""
+    """Train a classifier on the config's backbone and evaluate it on the test images; see `transfer`."""
     return transfer(config, ClassificationTask, evaluate_classification)

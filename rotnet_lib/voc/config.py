@@ -1,4 +1,4 @@
-"""What the three VOC stages share: a backbone, prepared, and trained on by iterations."""
+"""Parameters of the three VOC stages: a prepared backbone, trained by iterations."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
@@ -12,15 +12,15 @@ from rotnet_lib.runs.config import EXECUTION, EXPERIMENT, ScheduleConfig
 from rotnet_lib.stages.backbone_config import RANDOM, UNTRAINED, BackboneConfig
 
 _TOP = "fc7"
-"""The layer that a VOC network is built on: of the archs there are, an AlexNet has it."""
+"""The layer that a VOC network is built on. Only AlexNet has it."""
 
 
 class VocConfig(BackboneConfig, ScheduleConfig):
     """Fields of the stages that transfer a backbone to PASCAL VOC.
 
-    Batch norm is folded into the layers before it, and the weights are rescaled by data (see `preparation.prepare`), unless
-    the backbone is `random`, which the published tables tell apart from a rescaled one. Training is counted in iterations,
-    with plain momentum, as Caffe's; every bias learns at twice the rate.
+    Batch norm is folded into the layers before it, and the weights are rescaled by data (see `preparation.prepare`). A `random`
+    backbone is not rescaled: the published tables have both kinds. Training is counted in iterations, with plain momentum as
+    in Caffe; the learning rate of biases is twice that of weights.
     """
 
     task: ClassVar[VocTaskName]
@@ -53,8 +53,8 @@ class VocConfig(BackboneConfig, ScheduleConfig):
         return super().build(parameters)
 
     @classmethod
-    def _published(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        return super()._published(values) | {"rescale": values.get("backbone") != RANDOM}
+    def _protocol_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return super()._protocol_values(values) | {"rescale": values.get("backbone") != RANDOM}
 
     @classmethod
     def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
@@ -88,10 +88,10 @@ class VocConfig(BackboneConfig, ScheduleConfig):
         return open_voc(self.dataset, self.task, self.train_size, self.test_size)
 
     def prepare_data(self, voc: VocSet) -> None:
-        """Read every annotation, or mask, of the data opened: what is wrong with one is told before anything is trained.
+        """Check the data before training: read every annotation or mask of both splits.
 
-        Does besides, and keeps, what several runs on these data would all do at the same time. Raises RotnetError as
-        `VocSplit.objects` and `VocSplit.mask`.
+        Stages also compute here, once and cached, what several runs on the same data would otherwise compute at the same time.
+        Raises RotnetError as `VocSplit.objects` and `VocSplit.mask` do.
         """
         for split in (voc.train, voc.test):
             read = split.mask if self.task == "segmentation" else split.objects

@@ -10,13 +10,12 @@ def random_square(
 ) -> torch.Tensor:
     """A random square of the image, resized to the network's input and mirrored half the time.
 
-    The geometry is that of philkr/voc-classification's input layer (`TransformingFastHDF5Input`, in philkr/caffe): the window's
-    side in the image is s x `side`, s uniform in [`min_scale`, `max_scale`], and its place uniform over those where it lies in
-    the image. So s = 0.5 shows a small part enlarged twice, and nothing is ever padded: where the shorter side holds less than
-    `max_scale` windows it is the upper limit of s, and the only value where it holds less than `min_scale`. On a VOC image of
-    500 x 375 and a side of 224, s runs to 1.67.
+    The geometry is that of philkr/voc-classification's input layer (`TransformingFastHDF5Input`, in philkr/caffe). The side of
+    the window in the image is s x `side`, with s uniform in [`min_scale`, `max_scale`]; its place is uniform over all places
+    inside the image. So s = 0.5 shows a small part enlarged twice. Nothing is padded: s is at most the image's shorter side
+    over `side`, and equal to that if it is below `min_scale`. For a VOC image of 500 x 375, `side` 224, that is 1.67.
 
-    That layer samples one point a pixel; here windows that shrink are averaged (bilinear with antialiasing).
+    That layer samples one point for each pixel; here windows that shrink are averaged (bilinear with antialiasing).
 
     Args:
         image: RGB, of any size.

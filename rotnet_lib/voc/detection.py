@@ -1,4 +1,4 @@
-"""The detection stage: what it is asked, how an image becomes a sample, and what the network says of the test images."""
+"""The detection stage: its config, training samples, and predictions on the test images."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -29,7 +29,7 @@ from rotnet_lib.voc.task import Evaluation, VocTask
 from rotnet_lib.voc.transfer import VocOutcome, transfer
 
 FIXED = "conv1"
-"""The block that is not trained."""
+"""The block that stays fixed."""
 
 Scale = Annotated[int, Field(ge=32)]
 
@@ -37,10 +37,10 @@ Scale = Annotated[int, Field(ge=32)]
 class DetectionConfig(VocConfig):
     """Fast R-CNN on a backbone, VOC 2007 trainval -> test (docs/protocol.md, "PASCAL VOC"; tables 7 and 8).
 
-    conv1 is fixed, conv2 to fc7 are trained, as in the FeatureDecoupling code's `train.prototxt`: biases at twice the rate,
-    without weight decay. A batch is 2 images, each of which gives 64 RoIs, at most a quarter of them foreground. An image's
-    shorter side is resized to a size drawn from `train_scales`, to `test_scale` for a test, and it is flipped in half of
-    the cases. Objects marked difficult are not trained on; an image without any other is left out.
+    conv1 is fixed, conv2 to fc7 are trained, as in the FeatureDecoupling code's `train.prototxt`; biases have twice the
+    learning rate and no weight decay. A batch is 2 images with 64 RoIs each, at most a quarter of them foreground. The shorter
+    side of a training image is resized to a size drawn from `train_scales`, of a test image to `test_scale`; training images
+    are flipped with probability 0.5. Objects marked difficult are not trained on; images with no others are left out.
     """
 
     stage: ClassVar[str] = "voc_detection"
@@ -64,8 +64,8 @@ class DetectionConfig(VocConfig):
     rois: int = Field(64, ge=4, description="regions of an image that one step trains on")
 
     @classmethod
-    def _published(cls, values: Any) -> dict[str, Any]:
-        return super()._published(values) | {"engine": default_engine()}
+    def _protocol_values(cls, values: Any) -> dict[str, Any]:
+        return super()._protocol_values(values) | {"engine": default_engine()}
 
     @property
     def side(self) -> int:
@@ -76,7 +76,7 @@ class DetectionConfig(VocConfig):
         return self.describe(*(["rpn"] if self.proposals == "rpn" else []), self.engine)
 
     def open_data(self) -> VocSet:
-        """The data, its training split without the images that have nothing to train on. Says how many these are."""
+        """The data, its training split without images that have nothing to train on. Prints how many these are."""
         voc = super().open_data()
         kept = tuple(name for index, name in enumerate(voc.train.names) if not voc.train.objects(index).difficult.all())
         if not kept:
@@ -92,9 +92,9 @@ class DetectionConfig(VocConfig):
         self.find_proposals(voc.test, voc)
 
     def find_proposals(self, split: VocSplit, voc: VocSet) -> Proposals | None:
-        """The selective search's proposals for a split; None for an RPN's.
+        """The selective search's proposals for a split; None if an RPN proposes.
 
-        On all cores, whatever `workers` says of reading: they are made once, while nothing trains.
+        They are computed on all cores, whatever `workers` is, since nothing trains at that time.
         """
         return None if self.proposals == "rpn" else find_proposals(split, voc.fingerprint)
 
@@ -115,7 +115,7 @@ Sample = dict[str, Tensor]
 
 
 class DetectionTask(VocTask):
-    """A detector, and the images it learns from.
+    """A detector and its training samples.
 
     Raises RotnetError if the engine or OpenCV is not installed, or an image has no proposals.
     """
@@ -157,7 +157,7 @@ class DetectionTask(VocTask):
         write_detections(directory, self.voc, self._found(device, proposals))
 
     def _found(self, device: torch.device, proposals: Proposals | None) -> Iterator[Found]:
-        """What is found in each test image, in its own pixels."""
+        """The detections of each test image, in the pixels of the stored image."""
         work = _Reader(self.voc.test, proposals, self.config.test_scale, self.config.test_max_side)
         count, workers = len(self.voc.test), worker_count(self.config.workers)
         self.module.eval()
@@ -175,7 +175,7 @@ class DetectionTask(VocTask):
 
 @dataclass(frozen=True)
 class _Reader:
-    """A worker's job: a test image as the network takes it (3, H, W), its proposals there, and the factors of its size."""
+    """A worker's job: a resized test image (3, H, W), its proposals in the resized image, and the factors of the resizing."""
 
     split: VocSplit
     proposals: Proposals | None
@@ -186,16 +186,16 @@ class _Reader:
         try:
             image, factors = resize(self.split.image(index), self.scale, self.max_side)
         except RotnetError as error:
-            return error  # raised in a worker it would come back with the worker's traceback as its message
+            return error  # raised in a worker, it would arrive with the worker's traceback as its message
         boxes = self.proposals.of(index) * factors if self.proposals else None
         return to_tensor(image).numpy(), boxes, factors
 
 
 def resize(image: np.ndarray, scale: int, max_side: int) -> tuple[np.ndarray, np.ndarray]:
-    """An image (H, W, 3) with a shorter side of `scale` pixels, or less where the longer would exceed `max_side`.
+    """Resize an image (H, W, 3) to a shorter side of `scale` pixels, or less if the longer one would exceed `max_side`.
 
     Returns:
-        The image, and (4,) float32: what to multiply boxes with.
+        The image, and (4,) float32 to multiply boxes by.
     """
     height, width = image.shape[:2]
     factor = min(scale / min(height, width), max_side / max(height, width))
@@ -205,7 +205,7 @@ def resize(image: np.ndarray, scale: int, max_side: int) -> tuple[np.ndarray, np
 
 
 def flip(boxes: np.ndarray, width: int) -> np.ndarray:
-    """Boxes (n, 4) of an image of that width after a flip from left to right."""
+    """Boxes (n, 4) of an image of that width after a horizontal flip of the image."""
     return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
 
 

@@ -1,4 +1,4 @@
-"""Detections on a test split: kept in a run's directory, and judged."""
+"""Detections on a test split: written to a run's directory, read, and evaluated."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from rotnet_lib.voc.detector_settings import EngineName, default_engine
 from rotnet_lib.voc.task import Evaluation
 
 DETECTIONS, PROPOSALS = "detections.csv", "proposals.json"
-"""In the run's directory: a row a detection, and what is known of the proposals they were made from."""
+"""In the run's directory: a row for each detection, and measures of the proposals."""
 
 _COLUMNS = ("image", "class", "score", "left", "top", "right", "bottom")
 _EXAMPLES = 6
@@ -28,10 +28,10 @@ _EXAMPLES = 6
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in an image.
+    """The detections in an image.
 
     Attributes:
-        boxes: (k, 4) float: left, top, right, bottom as pixel edges of the image as it is stored.
+        boxes: (k, 4) float: left, top, right, bottom as pixel edges of the stored image.
         scores: (k,) float in [0, 1].
         labels: (k,) int64, places in the classes.
     """
@@ -42,16 +42,16 @@ class Found:
 
 
 class ProposalsOfSplit(BaseModel):
-    """How good a split's proposals are."""
+    """Measures of the proposals of a split."""
 
     recall: float | None
-    """Share of the objects that are not difficult with a proposal of IoU >= 0.5; None where there is no such object."""
+    """Share of the objects, without difficult ones, with a proposal of IoU >= 0.5; None if there is no such object."""
     mean_count: float
-    """Proposals an image."""
+    """Mean number of proposals an image."""
 
 
 class ProposalsRecord(BaseModel):
-    """The schema of `proposals.json`: None of an RPN's, which change with every step."""
+    """The schema of `proposals.json`. None for an RPN, whose proposals change with every step."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,12 +65,12 @@ class ProposalsRecord(BaseModel):
 
 @dataclass(frozen=True)
 class Example:
-    """A test image, what is to be found in it and what was.
+    """A test image with its objects and its detections.
 
     Attributes:
         name: its id.
         image: (H, W, 3) uint8.
-        objects: the annotation's.
+        objects: of the annotation.
         found: the detections.
         classes: short names; labels are places in them.
     """
@@ -89,7 +89,7 @@ class DetectionDetails:
     Attributes:
         curves: class (short name) -> recall (k,) and precision (k,), in [0, 1].
         examples: the first test images.
-        proposals: how good the proposals are.
+        proposals: measures of the proposals.
     """
 
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -111,7 +111,7 @@ def write_detections(directory: Path, voc: VocSet, found: Iterable[Found]) -> No
 
 
 def read_detections(directory: Path, voc: VocSet) -> list[Found]:
-    """The detections of each test image. Raises RotnetError if the file is missing or not what was written."""
+    """The detections of each test image. Raises RotnetError if the file is missing, damaged or of other images."""
     path = directory / DETECTIONS
     try:
         frame = pd.read_csv(path, dtype={"image": str, "class": str}, keep_default_na=False)
@@ -130,7 +130,7 @@ def write_proposals_record(directory: Path, record: ProposalsRecord) -> None:
 
 
 def read_proposals_record(directory: Path) -> ProposalsRecord:
-    """What `write_proposals_record` wrote. Raises RotnetError if it is missing or something else."""
+    """The record that `write_proposals_record` wrote. Raises RotnetError if the file is missing or damaged."""
     path = directory / PROPOSALS
     try:
         return ProposalsRecord.model_validate_json(path.read_text(encoding="utf-8"))
@@ -139,10 +139,10 @@ def read_proposals_record(directory: Path) -> ProposalsRecord:
 
 
 def evaluate(engine: EngineName, voc: VocSet, directory: Path) -> Evaluation:
-    """VOC's average precision of the detections in a run's directory.
+    """VOC's mean average precision of the detections in a run's directory.
 
-    `map` is VOC 2007's mean over the classes of the 11-point average precision, `map_area` that of the area under the curve,
-    as VOC counts from 2010 on. A class without a test object that is not difficult is left out of both.
+    `map` is the mean over the classes of VOC 2007's 11-point average precision; `map_area` uses the area under the curve, as
+    VOC does since 2010. Classes with no test object but difficult ones are left out of both.
     """
     found = read_detections(directory, voc)
     objects = [voc.test.objects(index) for index in range(len(voc.test))]
@@ -187,7 +187,7 @@ def _unreadable(what: str, path: Path, error: Exception) -> RotnetError:
 
 
 def _places(column: Iterable[str], names: Sequence[str]) -> np.ndarray:
-    """Where each of a column's names stands among `names`; (k,) int64. Raises KeyError for one that is not there."""
+    """(k,) int64, the place in `names` of each entry of a column. Raises KeyError for an unknown one."""
     place = {name: number for number, name in enumerate(names)}
     return np.array([place[name] for name in column], np.int64)
 

@@ -1,7 +1,7 @@
-"""What a detector is: Fast R-CNN on the AlexNet, through either of two engines.
+"""Interface and settings of the detector: Fast R-CNN on the AlexNet, by either of two engines.
 
-The trunk is conv1..conv5 of a backbone whose batch norm is folded, with conv1 fixed; a RoI max pool of 6 x 6 at 1/16; fc6 and
-fc7 with dropout behind each; then a linear layer for the classes and one for the boxes (docs/protocol.md, "PASCAL VOC"). Both
+The trunk is conv1..conv5 of a backbone with folded batch norms, conv1 fixed; then a RoI max pool of 6 x 6 at 1/16; fc6 and
+fc7, each followed by dropout; a linear layer for the classes and one for the boxes (docs/protocol.md, "PASCAL VOC"). Both
 engines take their settings from here, so that they differ in code, not in what they compute.
 """
 
@@ -23,33 +23,35 @@ ENGINES: dict[EngineName, str] = {
     "torchvision": "rotnet_lib.voc.torchvision_engine",
     "detectron2": "rotnet_lib.voc.detectron2_engine",
 }
-"""The modules whose `make_detector(backbone, classes, config)` makes one; imported when used."""
+"""Engine -> module with a function `make_detector(backbone, classes, config)`, imported when it is used."""
 
 TRUNK = ("conv1", "conv2", "conv3", "conv4", "conv5")
 HEAD = ("fc6", "fc7")
 STRIDE, POOLED = 16, 6
-"""Pixels of the image a cell of conv5's map stands for, and the side of the map a RoI is pooled to."""
+"""Pixels of the image for each cell of conv5's map, and the side of the map that a RoI is pooled to."""
 
 FOREGROUND_SHARE, FOREGROUND_IOU = 0.25, 0.5
-"""At most that share of an image's RoIs shows an object, that is overlaps it with at least that IoU."""
+"""At most this share of an image's RoIs are foreground, which is an IoU with an object of at least `FOREGROUND_IOU`."""
 BACKGROUND_IOU = (0.1, 0.5)
-"""A RoI whose largest IoU with an object is in [low, high) shows background; below it is not used: what does not touch an
-object is easy (Girshick 2015, section 2.3)."""
+"""A RoI whose largest IoU with an object is in [low, high) is background. One below `low` is not used: it would be an easy
+example (Girshick 2015, section 2.3)."""
 BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 """Factors of (dx, dy, dw, dh): 1 / (0.1, 0.1, 0.2, 0.2), the spread of the targets. Fast R-CNN measures the spread by class."""
 SMOOTH_L1_BETA = 1.0
-"""Error, in those units, from which the box loss is linear; it is summed over foreground and divided by all RoIs."""
+"""Error, in units of `BOX_WEIGHTS`, above which the box loss is linear. It is summed over foreground, divided by all RoIs."""
 CLASS_STD, BOX_STD = 0.01, 0.001
-"""Of the normal weights that the two new layers start from; their biases start from 0."""
+"""Standard deviations of the two new layers' initial weights; their biases are 0."""
 
 NMS_IOU = 0.3
-"""Of two boxes of a class that overlap by more than that IoU, the one with the lower score is dropped."""
+"""Of two boxes of a class whose IoU is larger, the one with the lower score is dropped."""
 MIN_SCORE, MOST_DETECTIONS = 0.01, 100
-"""Detections of a lower score are dropped, then all but so many of an image. Fast R-CNN drops those below a score, one for each
-class, that leaves 40 an image on average, and keeps 100 of an image: more of the unsure ones, each behind all surer ones."""
+"""Detections with a lower score are dropped, then all but the best `MOST_DETECTIONS` of an image. Fast R-CNN has a threshold
+for each class, which leaves 40 detections an image on average, and also keeps at most 100: here more low scores are kept,
+which rank after all higher ones."""
 
 RPN_IOU = (0.3, 0.7)
-"""An anchor is background below the first IoU, an object from the second on (Ren et al. 2015), and so is each object's best."""
+"""An anchor is background below the first IoU, and an object from the second on or if it is the best of an object (Ren et al.
+2015)."""
 RPN_ANCHORS, RPN_POSITIVE_SHARE, RPN_NMS_IOU = 256, 0.5, 0.7
 RPN_BEFORE_NMS, RPN_AFTER_NMS = 2000, {"training": 2000, "testing": 1000}
 RPN_RATIOS = (0.5, 1.0, 2.0)
@@ -57,7 +59,7 @@ RPN_RATIOS = (0.5, 1.0, 2.0)
 
 
 class DetectorConfig(Protocol):
-    """What an engine reads of the stage's config."""
+    """The fields of the stage's config that an engine reads."""
 
     @property
     def proposals(self) -> ProposalsName: ...
@@ -73,17 +75,17 @@ class DetectorConfig(Protocol):
 
 
 def anchor_sizes(config: DetectorConfig) -> tuple[float, ...]:
-    """Square roots of the anchors' areas in pixels: 60, 120, 240, 480 where test images have 600 on the shorter side."""
+    """Square roots of the anchors' areas in pixels: 60, 120, 240, 480 if the shorter side of test images is 600."""
     return tuple(config.test_scale * share for share in (0.1, 0.2, 0.4, 0.8))
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What was found in an image.
+    """The detections in an image.
 
     Attributes:
         boxes: (k, 4) float32: left, top, right, bottom as pixel edges of the image given.
-        scores: (k,) float32 in [0, 1], falling.
+        scores: (k,) float32 in [0, 1], in descending order.
         labels: (k,) int64, places in the classes.
     """
 
@@ -93,13 +95,13 @@ class Detections:
 
 
 class Detector(nn.Module, ABC):
-    """A network that is trained to find objects, and finds them."""
+    """A network that is trained to detect objects, and detects them."""
 
     @abstractmethod
     def loss(
         self, images: list[Tensor], boxes: list[Tensor], labels: list[Tensor], proposals: list[Tensor] | None
     ) -> dict[str, Tensor]:
-        """The terms of the loss, scalars to be added up. Draws RoIs from torch's global generator.
+        """Name -> term of the loss, a scalar; the loss is their sum. Draws RoIs from torch's global generator.
 
         Args:
             images: (3, H, W) uint8 or float in [0, 255]; H and W may differ between images.
@@ -110,16 +112,16 @@ class Detector(nn.Module, ABC):
 
     @abstractmethod
     def detect(self, images: list[Tensor], proposals: list[Tensor] | None) -> list[Detections]:
-        """What is found in each image, the surest first; in evaluation mode."""
+        """The detections in each image, the highest score first. The module must be in evaluation mode."""
 
 
 def default_engine() -> EngineName:
-    """detectron2 where it is installed, torchvision elsewhere."""
+    """detectron2 if it is installed, else torchvision."""
     return "detectron2" if importlib.util.find_spec("detectron2") else "torchvision"
 
 
 def make_detector(engine: EngineName, backbone: Backbone, classes: int, config: DetectorConfig) -> Detector:
-    """A detector whose trunk and head are the backbone's layers; the new layers are drawn from torch's global generator.
+    """A detector whose trunk and head are the backbone's layers. New layers are initialised by torch's global generator.
 
     Raises RotnetError if the engine is not installed.
     """
@@ -128,7 +130,9 @@ def make_detector(engine: EngineName, backbone: Backbone, classes: int, config: 
 
 
 def pad_together(images: list[Tensor], backbone: Backbone) -> Tensor:
-    """Images (3, h, w) of several sizes as one normalised batch (N, 3, H, W): below and to the right zeros, the mean colour."""
+    """Images (3, h, w) of several sizes as one normalised batch (N, 3, H, W), padded below and on the right with zeros, which
+    are the mean colour.
+    """
     height, width = (max(image.shape[side] for image in images) for side in (1, 2))
     batch = torch.zeros(len(images), 3, height, width, device=images[0].device)
     for place, image in enumerate(images):

@@ -1,7 +1,7 @@
-"""Fast R-CNN through detectron2. Importing this imports detectron2, so it is imported where it is used.
+"""Fast R-CNN by detectron2. Importing this file imports detectron2, so it is imported where it is used.
 
-With the same weights and the same regions it computes what torchvision's engine does. An RPN's anchors differ by half a
-pixel at most: torchvision rounds them.
+With the same weights and RoIs it computes the same as torchvision's engine. Anchors of an RPN differ by at most half a pixel,
+since torchvision rounds them.
 """
 
 import logging
@@ -21,7 +21,7 @@ from rotnet_lib.voc.detector_settings import Detections, Detector, DetectorConfi
 
 try:
     with warnings.catch_warnings():
-        # Two of its classes are compiled by what torch has come to call deprecated.
+        # detectron2 compiles two of its classes with a function that torch has deprecated.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
         from detectron2 import modeling
         from detectron2.config import CfgNode, get_cfg
@@ -34,11 +34,11 @@ except ModuleNotFoundError as error:
         "engine=torchvision trains the same network without it."
     ) from None
 
-# Its RoI pooler asks, as torch now advises against, whether it is being traced; torch logs that once.
+# detectron2's RoI pooler checks for tracing in a way that torch advises against, and torch logs that once.
 logging.getLogger("torch.fx._symbolic_trace").addFilter(lambda record: "is_fx_tracing will return true" not in str(record.msg))
 
 _RPN_BETA = 1 / 9
-"""Error from which the RPN's box loss is linear: torchvision's, which cannot be told another."""
+"""Error above which the RPN's box loss is linear: torchvision's value, which cannot be changed there."""
 
 
 def make_detector(backbone: Backbone, classes: int, config: DetectorConfig) -> Detector:
@@ -66,7 +66,7 @@ class AlexNetTrunk(modeling.Backbone):
 
 
 class AlexNetHead(nn.Module):
-    """fc6 and fc7 with dropout behind each as detectron2's box head `AlexNetHead`: pooled RoIs (R, C, 6, 6) to (R, D)."""
+    """fc6 and fc7, each followed by dropout, as detectron2's box head `AlexNetHead`: pooled RoIs (R, C, 6, 6) to (R, D)."""
 
     def __init__(self, cfg: CfgNode, input_shape: ShapeSpec) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ for _registry, _part in ((modeling.BACKBONE_REGISTRY, AlexNetTrunk), (modeling.R
 
 
 def detectron2_config(backbone: Backbone, classes: int, config: DetectorConfig) -> CfgNode:
-    """detectron2's config of the detector: all that `modeling.build_model` needs for one with fresh weights."""
+    """detectron2's config of the detector, from which `modeling.build_model` builds one with fresh weights."""
     cfg = get_cfg()
     model, heads, rpn = cfg.MODEL, cfg.MODEL.ROI_HEADS, cfg.MODEL.RPN
     conv5 = settings.TRUNK[-1]
@@ -95,7 +95,7 @@ def detectron2_config(backbone: Backbone, classes: int, config: DetectorConfig) 
     model.ALEXNET = CfgNode({"ARCH": backbone.arch, "WIDTH": backbone.width, "DROPOUT": config.dropout})
     model.DEVICE = "cpu"
     model.LOAD_PROPOSALS = given
-    # Images come normalised, so that what pads them, zeros, is the mean colour.
+    # Images arrive normalised, so the zeros that they are padded with are the mean colour.
     cfg.INPUT.FORMAT, model.PIXEL_MEAN, model.PIXEL_STD = "RGB", [0.0] * 3, [1.0] * 3
     model.BACKBONE.NAME = AlexNetTrunk.__name__
     model.PROPOSAL_GENERATOR.NAME = "PrecomputedProposals" if given else "RPN"
@@ -109,7 +109,7 @@ def detectron2_config(backbone: Backbone, classes: int, config: DetectorConfig) 
     rpn.POST_NMS_TOPK_TRAIN, rpn.POST_NMS_TOPK_TEST = (settings.RPN_AFTER_NMS[when] for when in ("training", "testing"))
     heads.NAME, heads.NUM_CLASSES, heads.IN_FEATURES = "StandardROIHeads", classes, [conv5]
     heads.BATCH_SIZE_PER_IMAGE, heads.POSITIVE_FRACTION = config.rois, settings.FOREGROUND_SHARE
-    # By largest IoU: not used, background, object.
+    # In the order of the RoI's largest IoU: not used, background, object.
     heads.IOU_THRESHOLDS, heads.IOU_LABELS = [settings.BACKGROUND_IOU[0], settings.FOREGROUND_IOU], [-1, 0, 1]
     heads.SCORE_THRESH_TEST, heads.NMS_THRESH_TEST = settings.MIN_SCORE, settings.NMS_IOU
     box = model.ROI_BOX_HEAD
@@ -122,7 +122,7 @@ def detectron2_config(backbone: Backbone, classes: int, config: DetectorConfig) 
 class Detectron2Detector(Detector):
     """detectron2's `GeneralizedRCNN` with `StandardROIHeads`, built from a config, with the backbone's layers put in.
 
-    detectron2 draws the new layers as Fast R-CNN does, which is what `detector_settings.CLASS_STD` and `BOX_STD` say.
+    detectron2 initialises the new layers as Fast R-CNN does, as `detector_settings.CLASS_STD` and `BOX_STD` say.
     """
 
     def __init__(self, backbone: Backbone, classes: int, config: DetectorConfig) -> None:
@@ -139,7 +139,7 @@ class Detectron2Detector(Detector):
         inputs = self._inputs(images, proposals)
         for described, box, label in zip(inputs, boxes, labels, strict=True):
             described["instances"] = Instances(_size(described), gt_boxes=Boxes(box), gt_classes=label)
-        with EventStorage(), _without_advice():  # its layers report to the one
+        with EventStorage(), _without_advice():  # its layers report to an event storage
             terms = self.model(inputs)
         names = {"loss_rpn_cls": "rpn_objects", "loss_rpn_loc": "rpn_boxes", "loss_cls": "classes", "loss_box_reg": "boxes"}
         return {own: terms[theirs] for theirs, own in names.items() if theirs in terms}
@@ -151,11 +151,11 @@ class Detectron2Detector(Detector):
         return [Detections(one.pred_boxes.tensor, one.scores, one.pred_classes) for one in found]
 
     def _inputs(self, images: list[Tensor], proposals: list[Tensor] | None) -> list[dict[str, Any]]:
-        """What detectron2 wants to know of each image."""
+        """detectron2's description of each image."""
         inputs: list[dict[str, Any]] = [{"image": self.normalize(image[None])[0]} for image in images]
         if proposals is not None:
             for described, proposed in zip(inputs, proposals, strict=True):
-                # It wants a score with each proposal, and uses none.
+                # It needs a score with each proposal, but does not use it.
                 described["proposals"] = Instances(
                     _size(described), proposal_boxes=Boxes(proposed), objectness_logits=proposed.new_zeros(len(proposed))
                 )
@@ -164,14 +164,14 @@ class Detectron2Detector(Detector):
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Without what torch says of how detectron2's anchors are made."""
+    """Silences torch's warning about the way detectron2 makes anchors."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.meshgrid: in an upcoming release", UserWarning)
         yield
 
 
 def _layers(cfg: CfgNode) -> Backbone:
-    """A fresh AlexNet, folded, of which the parts take their layers."""
+    """A fresh AlexNet with folded batch norms, whose layers the parts take."""
     asked = cfg.MODEL.ALEXNET
     return fold(make_backbone(asked.ARCH, width=asked.WIDTH, mean=(0,) * 3, std=(1,) * 3).eval())
 

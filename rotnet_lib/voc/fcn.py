@@ -1,8 +1,8 @@
-"""mmsegmentation's FCN on the AlexNet. Importing this imports mmsegmentation, so it is imported where it is used.
+"""mmsegmentation's FCN on the AlexNet. Importing this file imports mmsegmentation, so it is imported where it is used.
 
-Where the backbone's grid lies: cell i of fc6's map looks at a window whose middle is 32 i + 15.5 pixels from the image's edge.
-mmsegmentation's upsampling takes the cells to divide the image evenly. If its sides are multiples of 32, it has a cell for
-every 32 pixels, and what is taken for the middle, 32 i + 16, is right to half a pixel: hence the padding to such sides.
+Images are padded to sides that are multiples of 32, so that the upsampled scores lie over the image. The centre of cell i of
+fc6's map is 32 i + 15.5 pixels from the image's edge. mmsegmentation's upsampling assumes that the cells divide the image
+evenly: for such sides it takes 32 i + 16, which is right to half a pixel.
 """
 
 import warnings
@@ -32,20 +32,20 @@ except ModuleNotFoundError as error:
 
 TRUNK = ("conv1", "conv2", "conv3", "conv4", "conv5")
 STRIDE = 32
-"""Pixels of the image a cell of fc6's and fc7's maps stands for."""
+"""Pixels of the image for each cell of fc6's and fc7's maps."""
 _WINDOW = 6
 """Side of the map that fc6 was trained on, in cells."""
 _SCORE_STD = 0.01
-"""Of the normal weights that the score layer starts from, as every new layer of the transfer tasks; its biases start from 0."""
+"""Standard deviation of the score layer's initial weights, as of all new layers of the transfer tasks; its biases are 0."""
 
 
 @MODELS.register_module(force=True)  # force: importing this file again, as notebooks do, is no error
 class FullyConvolutionalAlexNet(nn.Module):
     """An AlexNet without batch norm as mmsegmentation's backbone: its layers, slid over the image.
 
-    conv1..conv5 as they are; the 3/2 max pool that the adaptive pool before fc6 was at 224 pixels; fc6 as a 6 x 6 convolution,
-    its input padded with 3 zeros on every side, which makes a map of n cells one of n + 1; fc7 as a 1 x 1 convolution. Both
-    have the linear layers' weights and, behind them, dropout of single values.
+    conv1..conv5 are unchanged. The adaptive pool before fc6 becomes the 3/2 max pool that it is at 224 pixels. fc6 becomes a
+    6 x 6 convolution, its input padded with 3 zeros on each side, which turns a map of n cells into one of n + 1. fc7 becomes
+    a 1 x 1 convolution. Both have the linear layers' weights and are followed by dropout of single values.
 
     Args:
         backbone: an AlexNet with batch norm folded (`models.folding.fold`). Its conv layers are used, not copied.
@@ -68,14 +68,14 @@ class FullyConvolutionalAlexNet(nn.Module):
 
 
 class Fcn(nn.Module):
-    """mmsegmentation's `EncoderDecoder`: the backbone above, an `FCNHead` that scores fc7's map, bilinear upsampling by 32.
+    """mmsegmentation's `EncoderDecoder`: `FullyConvolutionalAlexNet`, an `FCNHead` on fc7's map, bilinear upsampling by 32.
 
     Args:
         backbone: an AlexNet with batch norm folded.
         classes: without the background.
         dropout: behind fc6 and fc7.
 
-    The score layer is drawn from torch's global generator.
+    The score layer is initialised by torch's global generator.
     """
 
     def __init__(self, backbone: Backbone, classes: int, dropout: float) -> None:
@@ -130,7 +130,7 @@ class Fcn(nn.Module):
 
 @torch.no_grad()
 def as_convolution(linear: nn.Linear, window: int, padding: int = 0) -> nn.Conv2d:
-    """The convolution that does at each place what a linear layer does to a flattened map of `window` x `window` cells.
+    """The convolution that computes, at each place, a linear layer on the flattened `window` x `window` cells there.
 
     Args:
         linear: (D, C * window * window) weights, a channel's cells row by row together, and a bias.
@@ -147,7 +147,7 @@ def as_convolution(linear: nn.Linear, window: int, padding: int = 0) -> nn.Conv2
 
 
 def _linear(block: nn.Module) -> nn.Linear:
-    """The one layer of a fully connected block that has weights."""
+    """The linear layer of a fully connected block, its only layer with weights."""
     (linear,) = (layer for layer in block.modules() if list(layer.parameters(recurse=False)))
     assert isinstance(linear, nn.Linear)
     return linear

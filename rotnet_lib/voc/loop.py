@@ -1,4 +1,4 @@
-"""Training by iterations, for the VOC stages: resumable, the same on any number of loader processes."""
+"""Training by iterations for the VOC stages. It is resumable, and results do not depend on the number of loader processes."""
 
 import math
 import time
@@ -23,15 +23,15 @@ History = list[dict[str, float]]
 _ROWS = 50
 """Rows of the history, evenly spread over the run."""
 _SAVE_SECONDS = 60
-"""The state to go on from is written with the first row after so long."""
+"""The resume state is saved with the first row of the history after this many seconds."""
 
 
 def fit(task: VocTask, images: int, config: VocConfig, resume: ResumeState, device: torch.device) -> History:
     """Train from the resume state, or from the beginning, to the last iteration.
 
-    Sample p of the run shows image `order[p]`, each pass over the images in an order of its own, augmented by a generator
-    that is a function of (seed, p); the network's own draws (dropout, sampled regions) are a function of (seed, iteration).
-    So neither the number of loader processes nor an interruption changes what is computed.
+    Each pass over the images has its own random order. Sample p of the run is augmented by a generator seeded from (seed, p);
+    the network's random numbers (dropout, sampled regions) are seeded from (seed, iteration). So neither the number of loader
+    processes nor an interruption changes what is computed.
 
     Args:
         task: its module on `device` already.
@@ -41,11 +41,11 @@ def fit(task: VocTask, images: int, config: VocConfig, resume: ResumeState, devi
         device: where the module is.
 
     Returns:
-        A row every fiftieth of the run: `iteration` (the last of those it is about), `lr`, `train_loss` and `train_<term>`
-        (means over them), `seconds`, `images_per_second`, `waiting` (share of the seconds spent waiting for the loader).
+        A row for every fiftieth of the iterations: `iteration` (its last one), `lr`, `train_loss` and `train_<term>` (means
+        over its iterations), `seconds`, `images_per_second`, `waiting` (share of the time spent waiting for the loader).
 
     Raises:
-        RotnetError: the loss is not finite; a loader process was killed; and what `VocTask.sample` raises.
+        RotnetError: the loss is not finite; a loader process was killed; or as `VocTask.sample`.
     """
     groups = [group for group in task.parameter_groups() if group["params"]]
     optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
@@ -65,7 +65,7 @@ def fit(task: VocTask, images: int, config: VocConfig, resume: ResumeState, devi
             if done < config.iterations and time.perf_counter() - saved > _SAVE_SECONDS:
                 resume.save(task.module, optimizer, history)
                 saved = time.perf_counter()
-    resume.save(task.module, optimizer, history)  # prediction may take long, too
+    resume.save(task.module, optimizer, history)  # an interrupted prediction must not cost the training
     return history
 
 
@@ -79,7 +79,7 @@ def _stretch(
     end: int,
     bar: "tqdm[Any]",
 ) -> dict[str, float]:
-    """Iterations `begin` to `end`, as a row of the history."""
+    """Train iterations `begin` to `end`, exclusive; returns their row of the history."""
     sums: dict[str, torch.Tensor] = {}
     waited, started, rate = 0.0, time.perf_counter(), 0.0
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -117,7 +117,7 @@ def _stretch(
 
 
 class _Batches:
-    """What loader processes do: the batch of an iteration."""
+    """The work of the loader processes: the batch of an iteration."""
 
     def __init__(self, task: VocTask, images: int, config: VocConfig) -> None:
         self.task = task
@@ -126,7 +126,7 @@ class _Batches:
         self._order: tuple[int, Sequence[int]] = (-1, ())
 
     def __call__(self, iteration: int) -> Any:
-        """The batch; or, in its place, the error that kept it: a loader process would bury it in a traceback."""
+        """The batch, or a RotnetError. It is returned because one raised in a loader process arrives with that traceback."""
         size = self.config.batch_size
         try:
             return self.task.collate([self._sample(number) for number in range(size * iteration, size * (iteration + 1))])
@@ -143,7 +143,7 @@ class _Batches:
 
 
 def _moved(batch: Any, device: torch.device) -> Any:
-    """A batch with its tensors on the device."""
+    """The batch with all its tensors moved to the device."""
     if isinstance(batch, torch.Tensor):
         return batch.to(device, non_blocking=True)
     if isinstance(batch, dict):

@@ -1,4 +1,4 @@
-"""A backbone made ready for PASCAL VOC: batch norm folded, weights rescaled by data (docs/protocol.md, "PASCAL VOC")."""
+"""Prepares a backbone for PASCAL VOC: folds batch norms, rescales weights by data (docs/protocol.md, "PASCAL VOC")."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ _LARGEST_ERROR = 1e-3
 
 
 class PreparationRecord(BaseModel):
-    """What was done to a backbone, and how well.
+    """How a backbone was prepared, with measures of how well that worked.
 
     Attributes:
-        images: how many it was checked on and rescaled by.
-        fold_error: largest difference of an output of the last layer (fc7) before and after folding, as a share of the
-            outputs' standard deviation, on these images.
-        layers: a record a layer, from the image up, if the weights were rescaled; else empty.
+        images: how many images the folding was checked on and the weights were rescaled by.
+        fold_error: largest change of an output of the last layer (fc7) by folding, on these images, as a share of the outputs'
+            standard deviation.
+        layers: a record for each layer, in the order of the forward pass, if the weights were rescaled; else empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,24 +38,24 @@ class PreparationRecord(BaseModel):
 
 @dataclass(frozen=True)
 class Preparation:
-    """A folded backbone, and what was done to it."""
+    """A prepared backbone, and the record of its preparation."""
 
     backbone: Backbone
     record: PreparationRecord
 
 
 def prepare(backbone: Backbone, images: torch.Tensor, *, rescale: bool, seed: int) -> Preparation:
-    """Fold a backbone's batch norm, check that it computes the same, and rescale its weights by data if asked to.
+    """Fold a backbone's batch norms, check that its outputs stay the same, and rescale its weights by data if asked to.
 
     Args:
-        backbone: on any device, left as it is.
-        images: (N, 3, S, S) uint8, on the same device, N at least 2; they go through it all at once, which takes about 3 MB
-            an image for an AlexNet at 224 pixels, and twice that if rescaled.
-        rescale: Kraehenbuehl's between-layer rescaling (`rescale_gradients`).
-        seed: of the gradient that it feeds in.
+        backbone: on any device; it is not changed.
+        images: (N, 3, S, S) uint8, on the same device, N at least 2. They are one batch, which takes about 3 MB an image for an
+            AlexNet at 224 pixels, and twice that if rescaled.
+        rescale: whether to apply Kraehenbuehl's between-layer rescaling (`rescale_gradients`).
+        seed: of the random gradients that the rescaling feeds in.
 
-    Raises RotnetError for fewer than 2 images, for a backbone whose outputs do not depend on the image or change by more than
-    0.001 of their standard deviation, and as `fold` and `rescale_gradients`.
+    Raises RotnetError for fewer than 2 images; if the outputs do not depend on the image; if folding changes an output by more
+    than 0.001 of their standard deviation; and as `fold` and `rescale_gradients`.
     """
     if len(images) < 2:
         raise RotnetError(f"preparing a backbone needs at least 2 images, not {len(images)}.")

@@ -1,4 +1,4 @@
-"""What a classifier says of each test image: a score a class, kept in a file, and worth an average precision a class."""
+"""A classifier's scores of the test images, by class: written to a file, read, and their average precision."""
 
 import csv
 import math
@@ -23,12 +23,12 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of N images for C classes, higher for present.
+    """Scores of N images for C classes; a higher score means that the class is more likely present.
 
     Attributes:
         images: (N) ids.
         classes: (C) names.
-        values: how many crops of an image a score is the mean of -> (N, C) float32.
+        values: number of crops that the scores are averaged over -> (N, C) float32.
     """
 
     images: tuple[str, ...]
@@ -36,7 +36,7 @@ class Scores:
     values: Mapping[int, np.ndarray]
 
     def write(self, path: Path) -> None:
-        """As CSV, atomically: `image`, `crops`, then a column a class; nine digits, which give a float32 back exactly."""
+        """Write a CSV file atomically: `image`, `crops`, then a column for each class. Nine digits keep a float32 exactly."""
         with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["image", "crops", *self.classes])
@@ -48,8 +48,8 @@ class Scores:
 def read_scores(path: Path, images: Sequence[str], classes: Sequence[str]) -> Scores:
     """The scores that `Scores.write` wrote for these images and classes.
 
-    Raises RotnetError naming file and line: missing, other classes, a wrong row, a score that is not finite, or an image that
-    is missing, unknown or there twice.
+    Raises RotnetError, with file and line, if the file is missing or has other classes, a wrong row, a score that is not
+    finite, or an image that is missing, unknown or repeated.
     """
     if not path.exists():
         raise RotnetError(f"{path} is missing: the run has not predicted yet. Run it again.")
@@ -91,30 +91,31 @@ def _wrong(path: Path, line: int, what: str) -> RotnetError:
 
 
 def average_precision(present: np.ndarray, scores: np.ndarray) -> float | None:
-    """Average precision of one class, in percent: the mean over present images of the precision at their rank.
+    """Average precision of one class, in percent: the mean over positive images of the precision at their rank.
 
-    As philkr/voc-classification judges, with scikit-learn: images with only difficult objects of the class do not count, and
-    ties go against the classifier, positives being moved down by 0.00001 (which a gap smaller than that does not survive).
-    It is the area under the steps of the precision-recall curve, not the 11-point mean of the VOC 2007 devkit.
+    Computed as in philkr/voc-classification, with scikit-learn. Images with difficult objects of the class only do not count.
+    Ties count against the classifier: the scores of positives are lowered by 0.00001, which also reorders smaller gaps. It is
+    the area under the steps of the precision-recall curve, not the 11-point mean of the VOC 2007 devkit.
 
     Args:
-        present: (N,) 1 present, 0 not, -1 only difficult ones (`VocSplit.present`).
+        present: (N,) 1 present, 0 absent, -1 difficult objects only (`VocSplit.present`).
         scores: (N,).
 
     Returns:
-        None if no image that counts shows the class: there is nothing to find.
+        None if no image is positive.
     """
-    truth, judged = _judged(present, scores)
-    return 100 * float(average_precision_score(truth, judged)) if truth.any() else None
+    truth, lowered = _lower_positives(present, scores)
+    return 100 * float(average_precision_score(truth, lowered)) if truth.any() else None
 
 
 def curve(present: np.ndarray, scores: np.ndarray) -> Curve:
-    """Precision against recall of one class that some image shows; arguments as `average_precision`."""
-    precision, recall, _ = precision_recall_curve(*_judged(present, scores))
+    """The precision-recall curve of one class with at least one positive image; arguments as `average_precision`."""
+    precision, recall, _ = precision_recall_curve(*_lower_positives(present, scores))
     return recall, precision
 
 
-def _judged(present: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _lower_positives(present: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) int64 labels and (n,) float64 scores of the images that count, the positives' scores lowered by `_TIE`."""
     counted = present >= 0
     truth = present[counted].astype(np.int64)
     return truth, scores[counted].astype(np.float64) - _TIE * truth

@@ -32,25 +32,25 @@ from rotnet_lib.voc.task import Evaluation, VocTask
 from rotnet_lib.voc.transfer import VocOutcome, transfer
 
 CONFUSION, MASKS = "confusion.csv", "masks"
-"""In the run's directory: the confusion matrix of the test split, and the predictions for its first images."""
+"""In the run's directory: the confusion matrix of the test split, and the predicted masks of its first images."""
 
 _PICTURES = 8
-"""Test images whose predictions are kept and drawn."""
+"""How many test images have their predictions kept and drawn."""
 _PREPARED_SIDE = 224
-"""Pixels at which the pool before fc6 is the one that the FCN slides over the image."""
+"""The image side, in pixels, at which the pool before fc6 equals the FCN's."""
 
 
 class SegmentationConfig(VocConfig):
     """Segmentation: an FCN on the AlexNet, everything trained, VOC 2012 train -> val, mean IoU (table 7, last column).
 
-    The published learning rate is not known, nor are the schedule, the batch, the size and augmentation of the images, and
-    whether any layer was fixed. What is used here:
+    The published learning rate, schedule, batch size, image size and augmentation are not known, nor whether any layer was
+    fixed. Used here are:
 
-    - the network: conv1..conv5, max pool, fc6 as a 6 x 6 and fc7 as a 1 x 1 convolution with dropout 0.5 behind each, a 1 x 1
+    - the network: conv1..conv5, max pool, fc6 as a 6 x 6 and fc7 as a 1 x 1 convolution, each followed by dropout 0.5, a 1 x 1
       convolution to the scores, bilinear upsampling by 32 (FCN-32s; Long, Shelhamer, Darrell 2015); the loss is the mean
       cross-entropy of the pixels that count;
-    - FCN-AlexNet's optimiser (the same, section 4.3): lr 0.001, fixed; batch 20; momentum 0.9; weight decay 5e-4; biases at
-      twice the rate;
+    - FCN-AlexNet's optimiser (the same paper, section 4.3): lr 0.001, fixed; batch 20; momentum 0.9; weight decay 5e-4; twice
+      the learning rate for biases;
     - 25 000 iterations, a number of our own: 340 passes over VOC 2012's 1 464 training images;
     - training images scaled by a factor from 0.5 to 2, mirrored, cropped to 512 x 512 (FCN: whole images, neither scaled nor
       mirrored); test images whole, at their own size.
@@ -89,7 +89,7 @@ def segment(config: SegmentationConfig) -> VocOutcome:
 
 
 class SegmentationTask(VocTask):
-    """The FCN, trained on crops of a fixed size and used on whole images.
+    """The FCN: trained on crops of a fixed size, tested on whole images.
 
     Args:
         backbone: prepared; its layers are used, not copied.
@@ -100,7 +100,7 @@ class SegmentationTask(VocTask):
     """
 
     def __init__(self, backbone: Backbone, config: SegmentationConfig, voc: VocSet) -> None:
-        from rotnet_lib.voc.fcn import Fcn  # it imports mmsegmentation, which a finished run can be shown without
+        from rotnet_lib.voc.fcn import Fcn  # imports mmsegmentation, which is not needed to show a finished run
 
         self.config = config
         self.voc = voc
@@ -109,10 +109,10 @@ class SegmentationTask(VocTask):
         self._mean = tuple(round(float(channel)) for channel in backbone.normalize.mean.flatten())
 
     def sample(self, index: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image (3, S, S) uint8 and mask (S, S) uint8, S = image_size: scaled, mirrored or not, cropped at random.
+        """Image (3, S, S) uint8 and mask (S, S) uint8, S = image_size, randomly scaled, mirrored and cropped.
 
-        Where the scaled image is smaller than the crop, it lies somewhere within it; the rest has the mean colour and does not
-        count.
+        A scaled image that is smaller than the crop gets a random place in it. The rest of the crop has the mean colour and
+        does not count.
         """
         scale, mirrored, *place = rng.uniform(size=4)
         low, high = self.config.scales
@@ -136,9 +136,9 @@ class SegmentationTask(VocTask):
 
     @torch.no_grad()
     def predict(self, device: torch.device, directory: Path) -> None:
-        """Answer every pixel of every test image, one image at a time since sizes differ.
+        """Segment the test images, one at a time since their sizes differ.
 
-        Writes `masks/<image>.png` (ids with VOC's palette) of the first 8 images and then `confusion.csv`.
+        Writes `masks/<image>.png` (ids with VOC's palette) for the first 8 images, then `confusion.csv`.
         """
         test, ids = self.voc.test, 1 + len(self.voc.classes)
         total = np.zeros((ids, ids), np.int64)
@@ -154,18 +154,24 @@ class SegmentationTask(VocTask):
 
 @dataclass(frozen=True)
 class _Window:
-    """The part of an image that a crop shows."""
+    """The part of an image that a crop shows.
+
+    Attributes:
+        source: its left, top, right and bottom in the image, in pixels of the image.
+        size: its width and height in the crop.
+        target: its left and top in the crop.
+    """
 
     source: tuple[float, float, float, float]
-    """Left, top, right, bottom in the image, in its pixels."""
     size: tuple[int, int]
-    """Width and height of that part in the crop."""
     target: tuple[int, int]
-    """Left and top of that part in the crop."""
 
     @classmethod
     def draw(cls, size: tuple[int, int], scale: float, side: int, place: Sequence[float]) -> "_Window":
-        """`size`: the image's width and height; `place`: (x, y) in [0, 1), where between the outermost places it lies."""
+        """The window of a crop of `side` pixels in an image of width and height `size`, scaled by `scale`.
+
+        `place` is (x, y) in [0, 1): its place between the outermost places that are possible.
+        """
         axes = []
         for length, at in zip(size, place, strict=True):
             scaled = max(1, round(length * scale))
@@ -179,7 +185,7 @@ class _Window:
 
 @dataclass(frozen=True)
 class Segmented:
-    """A test image with what is true and what was predicted.
+    """A test image with its true and its predicted mask.
 
     Attributes:
         name: the image's id.
@@ -201,8 +207,8 @@ class SegmentationDetails:
     Attributes:
         pictures: of the first test images.
         names: background and classes, in the order of the masks' ids.
-        left_out: those that neither occur in the test split nor are predicted there; they are in no mean.
-        confusion: (ids, ids) int64, pixels of each true id taken for each id.
+        left_out: those that neither occur in the test split nor are predicted there. They are left out of the mean.
+        confusion: (ids, ids) int64, the number of pixels by true and predicted id.
     """
 
     pictures: tuple[Segmented, ...]
@@ -212,9 +218,9 @@ class SegmentationDetails:
 
 
 def evaluate_segmentation(config: SegmentationConfig, voc: VocSet, directory: Path) -> Evaluation:
-    """Mean IoU over background and classes, and the share of pixels that are right, in percent; no network is needed.
+    """Mean IoU over background and classes, and pixel accuracy, in percent. No network is needed.
 
-    The border that VOC draws about objects (255) does not count. An id that neither occurs nor is predicted has no IoU: it is
+    The border that VOC draws around objects (255) does not count. An id that neither occurs nor is predicted has no IoU. It is
     left out of the mean and named in the details.
 
     Raises RotnetError if the predictions in `directory` are missing, damaged or of other classes.

@@ -1,4 +1,4 @@
-"""How well pixels were segmented: a confusion matrix, and what VOC's segmentation counts of it."""
+"""VOC's measures of segmentation: a confusion matrix of pixels, IoU by class, and accuracy."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ BACKGROUND = "background"
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, ids: int) -> np.ndarray:
-    """Pixels of each true id (rows) that were taken for each id (columns), those not counted left out.
+    """The number of pixels by true id (rows) and predicted id (columns), without those that do not count.
 
     Args:
-        truth: (H, W) uint8: below `ids`, or 255 for what does not count.
+        truth: (H, W) uint8: below `ids`, or 255 for pixels that do not count.
         prediction: (H, W) integers below `ids`.
 
     Returns:
@@ -29,9 +29,9 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, ids: int) -> np.ndarray
 
 
 def intersection_over_union(matrix: np.ndarray) -> np.ndarray:
-    """TP / (TP + FP + FN) of each id, (ids,) float64 in [0, 1]; nan where an id neither occurs nor is predicted.
+    """TP / (TP + FP + FN) of each id, (ids,) float64 in [0, 1]; nan for an id that neither occurs nor is predicted.
 
-    VOC's measure of segmentation: pixels are summed over the whole split before dividing.
+    This is VOC's measure of segmentation: pixels are summed over the whole split before the division.
     """
     right = matrix.diagonal().astype(np.float64)
     union = matrix.sum(0) + matrix.sum(1) - right
@@ -39,12 +39,12 @@ def intersection_over_union(matrix: np.ndarray) -> np.ndarray:
 
 
 def pixel_accuracy(matrix: np.ndarray) -> float:
-    """Share of the counted pixels that are right, in [0, 1]."""
+    """The share of correct pixels among those that count, in [0, 1]."""
     return float(matrix.trace() / matrix.sum())
 
 
 def write_confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> None:
-    """A CSV, atomically: a row a true id, a column an answer, pixels in each."""
+    """Write the matrix as CSV, atomically: a row for each true id, a column for each predicted id."""
     table = pd.DataFrame(matrix, index=pd.Index(names, name="truth"), columns=list(names))
     with replacing(path) as temporary:
         table.to_csv(temporary)
@@ -53,7 +53,7 @@ def write_confusion(path: Path, matrix: np.ndarray, names: Sequence[str]) -> Non
 def read_confusion(path: Path, names: Sequence[str]) -> np.ndarray:
     """What `write_confusion` wrote, (ids, ids) int64. Raises RotnetError if it is missing, damaged or of other classes."""
     try:
-        # As text: a class may be called "none", and a missing number must not become one.
+        # As text: a class may be called "none", and a missing number must not be read as NaN.
         table = pd.read_csv(path, index_col=0, dtype=str, keep_default_na=False)
         matrix = table.to_numpy().astype(np.int64)
     except (OSError, ValueError) as error:

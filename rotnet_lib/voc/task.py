@@ -1,4 +1,4 @@
-"""What the VOC stages ask of a task: how an image becomes a sample, a loss, a prediction."""
+"""The interface of a VOC task: how an image becomes a sample, a loss and a prediction."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What predictions on the test split are worth.
+    """The metrics of a run's predictions on the test split.
 
     Attributes:
         metrics: name -> percent.
-        by_target: metric -> class (its short name) -> percent; a class that cannot be judged is not among them.
-        details: the task's own: what its notebook draws.
-        notes: sentences that belong to the figures, such as what is left out of a mean.
+        by_target: metric -> class (its short name) -> percent. Classes without ground truth are left out.
+        details: what the task's notebook draws.
+        notes: sentences to show with the metrics, such as what is left out of a mean.
     """
 
     metrics: Mapping[str, float]
@@ -29,18 +29,18 @@ class Evaluation:
 
 
 class VocTask(ABC):
-    """A network on a prepared backbone, and what it is trained on.
+    """A network on a prepared backbone, and its training samples.
 
     Attributes:
-        module: everything trained and everything saved; parameters that ask for no gradient stay as they are. Images enter
-            it as pixels in [0, 255].
+        module: what is trained and saved. Parameters that require no gradient are not trained. Its inputs are pixels in
+            [0, 255].
     """
 
     module: nn.Module
 
     @abstractmethod
     def sample(self, index: int, rng: np.random.Generator) -> Any:
-        """Training image `index`, augmented. A function of its arguments alone; runs in the loader's processes."""
+        """Training image `index`, augmented. Depends on its arguments only; runs in the loader's processes."""
 
     @abstractmethod
     def collate(self, samples: list[Any]) -> Any:
@@ -48,16 +48,16 @@ class VocTask(ABC):
 
     @abstractmethod
     def loss(self, batch: Any) -> Mapping[str, torch.Tensor]:
-        """The terms of the loss, scalars, of a batch on the module's device; the module is in training mode."""
+        """Name -> term of the loss, a scalar. The batch is on the module's device, the module in training mode."""
 
     @abstractmethod
     def predict(self, device: torch.device, directory: Path) -> None:
         """Write the predictions on the test split into `directory`, atomically."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Groups for the optimiser. `lr_factor` multiplies the rate; a group may have its own `weight_decay`.
+        """Parameter groups for the optimiser. `lr_factor` multiplies the learning rate; `weight_decay` is optional.
 
-        Unless a task says otherwise: biases learn at twice the rate, as everything published on VOC does in Caffe.
+        By default biases have twice the learning rate of weights, as in the published work on VOC, which used Caffe.
         """
         trained = [(name, p) for name, p in self.module.named_parameters() if p.requires_grad]
         return [

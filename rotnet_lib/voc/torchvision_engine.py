@@ -1,4 +1,4 @@
-"""Fast R-CNN through torchvision, which is installed anyway."""
+"""Fast R-CNN by torchvision, which is always installed."""
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +20,10 @@ def make_detector(backbone: Backbone, classes: int, config: DetectorConfig) -> D
 
 
 class TorchvisionDetector(Detector):
-    """torchvision's matching, sampling, box coder and non-maximum suppression around the backbone's layers.
+    """The backbone's layers with torchvision's matching, sampling, box coder and non-maximum suppression.
 
-    Two things are not torchvision's: the lower limit of the background's IoU, which it lacks, and the loss of the boxes, which
-    it makes linear from 1/9 on.
+    Two parts are not torchvision's: the lower limit of the background's IoU, which it does not have; and the box loss, which
+    in torchvision is linear above an error of 1/9.
     """
 
     def __init__(self, backbone: Backbone, classes: int, config: DetectorConfig) -> None:
@@ -49,7 +49,7 @@ class TorchvisionDetector(Detector):
         self, images: list[Tensor], boxes: list[Tensor], labels: list[Tensor], proposals: list[Tensor] | None
     ) -> dict[str, Tensor]:
         features, sizes = self._features(images)
-        # In torchvision 0 is the background.
+        # In torchvision label 0 is the background.
         targets = [{"boxes": box, "labels": label + 1} for box, label in zip(boxes, labels, strict=True)]
         proposals, losses = self._propose(features, sizes, targets, proposals)
         sampled, _, found, goals = self.heads.select_training_samples(proposals, targets)
@@ -75,7 +75,7 @@ class TorchvisionDetector(Detector):
         return scores, shifts
 
     def _features(self, images: list[Tensor]) -> tuple[Tensor, list[tuple[int, int]]]:
-        """conv5's maps of the batch, and the images' (height, width)."""
+        """conv5's maps (N, C, H', W') of the batch, and each image's (height, width) in pixels."""
         x = pad_together(images, self.backbone)
         for name in settings.TRUNK:
             x = self.backbone.blocks[name](x)
@@ -88,11 +88,11 @@ class TorchvisionDetector(Detector):
         targets: list[dict[str, Tensor]] | None,
         proposals: list[Tensor] | None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """The proposals given, or the RPN's with the terms of its loss."""
+        """The proposals that were given, or the RPN's with the terms of its loss."""
         if self.rpn is None:
             assert proposals is not None, "without a region proposal network the detector is given proposals"
             return proposals, {}
-        # Of the padded batch the RPN reads the size alone.
+        # The RPN reads only the size of the padded batch.
         height, width = (max(size[side] for size in sizes) for side in (0, 1))
         batch = ImageList(features.new_zeros(()).expand(len(sizes), 3, height, width), sizes)
         found, losses = self.rpn(batch, {"conv5": features}, targets)
@@ -100,23 +100,23 @@ class TorchvisionDetector(Detector):
 
 
 class _Heads(RoIHeads):
-    """torchvision's, with the background's lower limit."""
+    """torchvision's heads, with a lower limit of the background's IoU."""
 
     def assign_targets_to_proposals(
         self, proposals: list[Tensor], gt_boxes: list[Tensor], gt_labels: list[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
         matched, labels = super().assign_targets_to_proposals(proposals, gt_boxes, gt_labels)
         for label, proposal, objects in zip(labels, proposals, gt_boxes, strict=True):
-            label[box_iou(objects, proposal).amax(0) < settings.BACKGROUND_IOU[0]] = -1  # the sampler passes these over
+            label[box_iou(objects, proposal).amax(0) < settings.BACKGROUND_IOU[0]] = -1  # the sampler ignores these
         return matched, labels
 
 
 class _Head(nn.Module):
-    """fc6 and fc7 on pooled RoIs (R, C, 6, 6), dropout behind each; (R, D)."""
+    """fc6 and fc7, each followed by dropout: pooled RoIs (R, C, 6, 6) to (R, D)."""
 
     def __init__(self, backbone: Backbone, dropout: float) -> None:
         super().__init__()
-        self.backbone = [backbone]  # in a list: its layers are the detector's already, under their own names
+        self.backbone = [backbone]  # in a list, so that its layers are not registered twice in the detector
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, pooled: Tensor) -> Tensor:
@@ -147,7 +147,7 @@ def _fast_rcnn_loss(scores: Tensor, shifts: Tensor, labels: Tensor, goals: Tenso
         scores: (R, 1 + C).
         shifts: (R, 4 * (1 + C)), multiplied by `BOX_WEIGHTS`.
         labels: (R,) int64, 0 the background.
-        goals: (R, 4), the right shifts; of the background any.
+        goals: (R, 4), the true shifts; ignored for background.
     """
     objects = torch.where(labels > 0)[0]
     of_class = shifts.unflatten(1, (-1, 4))[objects, labels[objects]]
@@ -156,7 +156,7 @@ def _fast_rcnn_loss(scores: Tensor, shifts: Tensor, labels: Tensor, goals: Tenso
 
 
 def _rpn(channels: int, config: DetectorConfig) -> RegionProposalNetwork:
-    """Faster R-CNN's, on conv5: 4 sizes times 3 shapes of anchors a cell."""
+    """Faster R-CNN's RPN on conv5, with anchors of 4 sizes and 3 shapes in each cell."""
     anchors = AnchorGenerator((settings.anchor_sizes(config),), (settings.RPN_RATIOS,))
     return RegionProposalNetwork(
         anchors,
@@ -172,5 +172,5 @@ def _rpn(channels: int, config: DetectorConfig) -> RegionProposalNetwork:
 
 
 def _outputs(block: nn.Module) -> int:
-    """How many features a fully connected block gives."""
+    """The number of features that a fully connected block outputs."""
     return next(layer.out_features for layer in block.modules() if isinstance(layer, nn.Linear))

@@ -1,4 +1,4 @@
-"""What the three VOC stages do around their training: directory, data, preparation, predictions, result."""
+"""The frame of the three VOC stages: directory, data, preparation, training, predictions, result."""
 
 import time
 from collections.abc import Callable
@@ -25,14 +25,13 @@ from rotnet_lib.runs.directory import (
     DataRecord,
     Metric,
     RunDirectory,
-    RunResult,
     TrainingRecord,
     checkpoint_of,
-    now,
 )
+from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.seeds import generator
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.stages.train import finish, open_run
+from rotnet_lib.stages.train import open_run
 from rotnet_lib.training.checkpoints import ResumeState, save_tensors
 from rotnet_lib.training.devices import select_device
 from rotnet_lib.voc.config import VocConfig
@@ -44,30 +43,22 @@ PREPARATION = "preparation.json"
 """In the run's directory: how the backbone was prepared (`PreparationRecord`)."""
 
 _PREPARING_IMAGES = 64
-"""Crops of training images that batch norm's folding is checked on and the weights are rescaled by."""
+"""How many crops of training images the folding of batch norms is checked on and the weights are rescaled by."""
 
 
 @dataclass(frozen=True)
-class VocOutcome:
-    """A VOC stage's result, in memory.
+class VocOutcome(StageResult):
+    """The result of a VOC stage.
 
     Attributes:
-        directory: the run's directory; locked until `save`.
-        result: what `metrics.json` holds or will hold.
-        history: a row every fiftieth of the iterations (see `loop.fit`).
+        history: a row for every fiftieth of the iterations (see `loop.fit`).
         preparation: how the backbone was prepared.
-        evaluation: the figures, and what the notebook draws.
+        evaluation: the metrics, and what the notebook draws.
     """
 
-    directory: RunDirectory
-    result: RunResult
     history: pd.DataFrame
     preparation: PreparationRecord
     evaluation: Evaluation
-
-    def save(self) -> None:
-        """See `finish`. A notebook's last line."""
-        finish(self.directory, self.result)
 
 
 Config = TypeVar("Config", bound=VocConfig)
@@ -78,14 +69,14 @@ def transfer(
     make_task: Callable[[Backbone, Config, VocSet], VocTask],
     evaluate: Callable[[Config, VocSet, Path], Evaluation],
 ) -> VocOutcome:
-    """Prepare the backbone, train the task's network on it, predict on the test split and judge the predictions.
+    """Prepare the backbone, train the task's network on it, predict on the test split and evaluate the predictions.
 
-    An interrupted run goes on; of a finished one the predictions are judged again, for the pictures.
+    An interrupted run is resumed. The predictions of a finished run are evaluated again, for the pictures.
 
     Args:
         config: the stage's.
-        make_task: prepared backbone, config, data -> what is trained.
-        evaluate: config, data, the run's directory -> what the predictions in it are worth; needs no network.
+        make_task: prepared backbone, config, data -> the task to train.
+        evaluate: config, data, the run's directory -> the metrics of the predictions in it; needs no network.
 
     Raises:
         RotnetError: the backbone was trained on grey images; and as `open_voc`, `VocConfig.prepare_data`, `prepare`, `fit`,
@@ -99,7 +90,7 @@ def transfer(
         return _shown(config, voc, directory, evaluate)
     config.prepare_data(voc)
     device = select_device(config)
-    # Images of many sizes: a search for the fastest kernels at each would cost more than it gains.
+    # Detection and segmentation see many image sizes; searching the fastest kernels for each costs more than it gains.
     torch.backends.cudnn.benchmark = config.task == "classification"
     backbone = config.open_backbone(IMAGENET_STATISTICS, lambda count, draw: _crops(voc.train, count, config.side, draw))
     crops = _crops(voc.train, _PREPARING_IMAGES, config.side, generator(torch.device("cpu"), config.seed, "preparing"))
@@ -115,11 +106,9 @@ def transfer(
     task.predict(device, directory.path)
     evaluation = evaluate(config, voc, directory.path)
     seconds = sum(row["seconds"] for row in history)
-    result = RunResult(
-        run=directory.name,
-        stage=config.stage,
-        parameters=config.model_dump(mode="json"),
-        protocol_differences=config.protocol_differences(),
+    result = build_result(
+        directory,
+        config,
         data=DataRecord(
             name=config.dataset,
             title=voc.title,
@@ -129,7 +118,7 @@ def transfer(
             test_images=len(voc.test),
         ),
         metrics={name: Metric(last=value) for name, value in evaluation.metrics.items()},
-        by_target={metric: dict(found) for metric, found in evaluation.by_target.items()},
+        by_target=evaluation.by_target,
         training=TrainingRecord(
             iterations=config.iterations,
             inputs=config.iterations * config.batch_size,
@@ -138,10 +127,9 @@ def transfer(
             waiting=sum(row["waiting"] * row["seconds"] for row in history) / seconds,
             parameters=sum(p.numel() for p in task.module.parameters() if p.requires_grad),
         ),
-        wall_seconds=time.perf_counter() - begin,
-        peak_memory_mib=provenance.peak_memory_mib(),
-        environment=provenance.environment(device, packages=provenance.VOC_PACKAGES),
-        finished_at=now(),
+        device=device,
+        begin=begin,
+        packages=provenance.VOC_PACKAGES,
     )
     return VocOutcome(directory, result, pd.DataFrame(history), preparation.record, evaluation)
 
@@ -149,7 +137,7 @@ def transfer(
 def _shown(
     config: Config, voc: VocSet, directory: RunDirectory, evaluate: Callable[[Config, VocSet, Path], Evaluation]
 ) -> VocOutcome:
-    """A finished run, as it is."""
+    """The outcome of a finished run, read from its directory."""
     try:
         record = PreparationRecord.model_validate_json((directory.path / PREPARATION).read_text())
         history = pd.read_csv(directory.path / HISTORY)
@@ -162,7 +150,7 @@ def _shown(
 
 
 def _check_colour(config: VocConfig) -> None:
-    """Raises RotnetError for a backbone that has seen grey images only: VOC's are shown in colour."""
+    """Raises RotnetError for a backbone that was trained on grey images: VOC's are in colour."""
     if config.backbone in UNTRAINED:
         return
     run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)

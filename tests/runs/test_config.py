@@ -153,7 +153,7 @@ def test_the_effective_config_holds_every_option_of_the_task() -> None:
     ]
     for config in configs:
         assert config.task_options == {"angles": [0, 90, 180, 270], "copies": "all", "crop_for": [], "gamma": 2, "pu_after": 0}
-        assert config.identity() == configs[0].identity()
+        assert config.hashed_parameters() == configs[0].hashed_parameters()
 
 
 # --- From a notebook ---
@@ -244,8 +244,8 @@ OTHER: dict[str, Any] = {
 def test_a_run_is_its_parameters_but_not_how_it_is_carried_out(field: str) -> None:
     default, other = PretrainConfig.build({}), PretrainConfig.build({field: OTHER[field]})
     assert default != other
-    assert (default.identity() == other.identity()) == (field in EXECUTION)
-    assert not other.identity().keys() & EXECUTION
+    assert (default.hashed_parameters() == other.hashed_parameters()) == (field in EXECUTION)
+    assert not other.hashed_parameters().keys() & EXECUTION
 
 
 @pytest.mark.parametrize("field", PretrainConfig.model_fields)
@@ -272,4 +272,4 @@ def test_a_stage_that_does_not_train_has_no_schedule() -> None:
 def test_the_same_values_spelled_otherwise_are_the_same_run() -> None:
     plain = PretrainConfig.build({"lr": 1, "lr_milestones": (0.3, 0.6, 0.8), "task_options": {"angles": (0, 180)}})
     other = PretrainConfig.build({"lr": 1.0, "lr_milestones": [0.3, 0.6, 0.8], "task_options": {"angles": [0.0, 180.0]}})
-    assert plain.identity() == other.identity()
+    assert plain.hashed_parameters() == other.hashed_parameters()

@@ -8,7 +8,7 @@ import pytest
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import ARCHS
 from rotnet_lib.runs.config import TrainingConfig
-from rotnet_lib.runs.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, published, recipes
+from rotnet_lib.runs.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, protocol_values, recipes
 from rotnet_lib.stages.finetune import FinetuneConfig
 from rotnet_lib.stages.inspection import InspectConfig
 from rotnet_lib.stages.pretrain import PretrainConfig
@@ -136,14 +136,14 @@ def test_only_linear_probes_on_alexnet_have_a_recipe_besides_rotnets() -> None:
 
 def test_the_pretext_task_of_decoupling_has_a_protocol_on_alexnet_only() -> None:
     """Batch 192 and random resized crops, as RotNet's; on NIN all as RotNet's."""
-    found, rotnets = (published("pretrain", "alexnet", task) for task in ("decoupling", "rotation"))
+    found, rotnets = (protocol_values("pretrain", "alexnet", task) for task in ("decoupling", "rotation"))
     assert {name for name in found if found[name] != rotnets[name]} == {"epochs", "lr_milestones", "lr_decay"}
     assert (found["epochs"], found["batch_size"], found["lr"], found["augment"]) == (245, 192, 0.01, "resized-crop")
     for arch in ("alexnet", "nin4"):
         assert PretrainConfig.build({"arch": arch, "task": "decoupling"}).protocol_differences() == {}
     shortened = PretrainConfig.build({"arch": "alexnet", "task": "decoupling", "epochs": 49, "lr_decay": 0.1})
     assert shortened.protocol_differences() == {"epochs": [245, 49], "lr_decay": [[0.1, 0.1, 0.1, 10, 0.1], 0.1]}
-    assert published("pretrain", "nin4", "decoupling") == published("pretrain", "nin4", "rotation")
+    assert protocol_values("pretrain", "nin4", "decoupling") == protocol_values("pretrain", "nin4", "rotation")
 
 
 def test_a_kind_is_its_task_or_its_classifier_and_the_recipe() -> None:
@@ -155,6 +155,6 @@ def test_a_kind_is_its_task_or_its_classifier_and_the_recipe() -> None:
 
 @pytest.mark.parametrize("arch", ["nin4", "alexnet"])
 def test_a_classifier_that_the_protocol_does_not_know_says_nothing_on_top(arch: str) -> None:
-    found = published("probe", arch, "new")
-    assert found == published("inspect", arch)
-    assert found.items() < published("probe", arch, "linear").items()
+    found = protocol_values("probe", arch, "new")
+    assert found == protocol_values("inspect", arch)
+    assert found.items() < protocol_values("probe", arch, "linear").items()

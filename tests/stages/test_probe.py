@@ -88,12 +88,11 @@ def test_the_frozen_backbone_keeps_its_weights_and_statistics(pretrained: Any, t
     )
 
 
-def test_the_frozen_backbone_is_run_in_evaluation_mode(tiny: dict[str, Any], shapes_data: Dataset) -> None:
+def test_the_frozen_backbone_is_run_in_evaluation_mode(shapes_data: Dataset) -> None:
     """In training mode the batch, not only the image, decides the features."""
     with seeded(0):
         backbone = make_backbone("nin3", width=0.05, mean=(127.0,) * 3, std=(60.0,) * 3)
-    config = ProbeConfig.build(tiny | {"backbone": "random", "arch": "nin3", "layer": "conv2", "classifier": "conv"})
-    task = ClassifierTask(backbone, config, shapes_data, freeze=True)
+    task = ClassifierTask(backbone, shapes_data, layers=["conv2"], classifier="conv", freeze=True, seed=0)
     task.module.train()
     assert [name for name, module in task.module.named_children() if module.training] == ["heads"]
     assert not any(module.training for module in backbone.modules())

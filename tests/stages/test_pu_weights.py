@@ -77,7 +77,7 @@ def test_each_image_is_judged_by_the_network_that_was_trained_without_it(
         assert found.plausibility.p[place].tolist() == pytest.approx(expected, abs=1e-5)
         differ += abs(upright_by_loop(networks[(judge + 1) % 3], image)[1] - expected[1])
     assert differ / 40 > 1e-3  # or it would not matter who judges
-    assert "3 RotNets judged the images, each those that it was trained without" in found.note
+    assert "3 RotNets scored the images, each those that it was trained without" in found.note
 
 
 def test_one_rotnet_judges_all_and_it_is_said_that_it_knows_them(pretrained: Pretrained, shapes_data: Dataset) -> None:
@@ -248,7 +248,7 @@ def test_what_is_missing_comes_with_the_line_that_makes_it(pretrained: Pretraine
     assert told["fold"] == "1/3"
     assert not {"device", "lr", "seed"} & told.keys()  # what is the protocol's, or only where it runs
     made = PretrainConfig.build(told)
-    assert made.identity() == PretrainConfig.build(run.parameters()).identity() | {"fold": "1/3"}
+    assert made.hashed_parameters() == PretrainConfig.build(run.parameters()).hashed_parameters() | {"fold": "1/3"}
 
 
 def test_a_backbone_that_is_not_there_yet_leaves_others_open() -> None:
@@ -337,7 +337,7 @@ def test_folds_of_other_images(pretrained: Pretrained) -> None:
     pretrained(fold="2/2")
     message = error_of(dataset="shapes", train_size=20, test_size=20)
     assert "left out a fold of other images (train_size 40 there, 20 here)" in message
-    assert "judged by a RotNet that was trained without a fold" in message
+    assert "scored by a RotNet that was trained without a fold" in message
 
 
 def test_data_that_changed_since_the_folds_were_left_out(pretrained: Pretrained) -> None:

@@ -218,8 +218,8 @@ def test_a_run_that_another_process_finished_meanwhile_is_read(
 
 def test_a_worker_says_what_it_cannot_do_before_it_trains(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """What the process that started it could not know: other nodes' processes, the size of the training set."""
-    monkeypatch.setattr(collectives, "is_worker", lambda: True)
-    monkeypatch.setattr(collectives, "share", lambda: (0, 3))
+    monkeypatch.setattr(collectives, "in_process_group", lambda: True)
+    monkeypatch.setattr(collectives, "rank_and_world_size", lambda: (0, 3))
     for batch_size, found in ((16, 16), (60, 40)):
         with pytest.raises(RotnetError, match=f"batch_size: {found} images are not 3 equal parts"):
             pretrain(PretrainConfig.build(tiny | {"batch_size": batch_size}))

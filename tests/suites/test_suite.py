@@ -124,7 +124,7 @@ def test_the_released_preset_is_the_authors_configuration(paper: Plan) -> None:
     for key in ("rotnet-nonlinear", "finetuned-nonlinear"):
         assert (released[key].epochs, falls(released[key])) == (100, [20, 40, 45])  # the rest at the last rate
     for key in ("rotnet-conv", "random-conv", "finetuned-conv"):
-        ours, theirs = configs(paper)[key].identity(), released[key].identity()
+        ours, theirs = configs(paper)[key].hashed_parameters(), released[key].hashed_parameters()
         assert {name for name in ours if ours[name] != theirs[name]} <= {"backbone"}
     changed = {name for config in released.values() for name in config.protocol_differences()}
     assert changed == {"epochs", "lr_milestones"}

@@ -42,12 +42,12 @@ def both(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     found: dict[str, Any] = {
-        "gathered": collectives.gather({"process": rank}),
+        "gathered": collectives.all_gather({"process": rank}),
         "norms": {name: normalise(name) for name in NORMS},
         "embeddings": of_all(),
         "trained": {name: train(Path(folder) / f"resume-{rank}-{number}", name) for number, name in enumerate(TRAININGS)},
     }
-    collectives.gather(None)  # both have trained
+    collectives.all_gather(None)  # both have trained
     found["files"] = {path.name for path in Path(folder).glob("resume*")}
     torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
@@ -58,11 +58,11 @@ def normalise(name: str) -> dict[str, torch.Tensor]:
 
     Returns the output, the gradients and the running statistics after the second, and the output in evaluation mode.
     """
-    rank, processes = collectives.share()
+    rank, processes = collectives.rank_and_world_size()
     norm, shape = NORMS[name]
     module = nn.Sequential(copy.deepcopy(norm)).double()
     if processes > 1:
-        collectives.share_batch_norm(module, CPU)
+        collectives.synchronize_batch_norm(module, CPU)
     rng = torch.Generator().manual_seed(1)
     for _ in range(2):
         module.zero_grad()
@@ -78,12 +78,12 @@ def normalise(name: str) -> dict[str, torch.Tensor]:
 
 def of_all() -> tuple[torch.Tensor, torch.Tensor]:
     """The rows and indices of a batch of six, of which this process has its part; image 30 was left out as damaged."""
-    rank, processes = collectives.share()
+    rank, processes = collectives.rank_and_world_size()
     places = torch.arange(6).chunk(processes)[rank]
     places = places[places != 3]
     index = 10 * places
     batch = Batch(torch.zeros(len(places), 3, 8, 8), index, index, index, torch.Generator(), places, 6)
-    return collectives.of_all_processes(batch, torch.stack([places + 0.5, -1.0 * places], 1), index)
+    return collectives.all_gather_rows(batch, torch.stack([places + 0.5, -1.0 * places], 1), index)
 
 
 def train(resume: Path, name: str) -> tuple[list[dict[str, float]], dict[str, Any], dict[str, Any]]:
@@ -92,14 +92,14 @@ def train(resume: Path, name: str) -> tuple[list[dict[str, float]], dict[str, An
     train, test = random_split(40, 0), random_split(tests, 1)
     data = Dataset("random", "random", ("one", "two"), 16, "", (127.5,) * 3, (73.6,) * 3, train, test)
     config = PretrainConfig.build({"dataset": "shapes", "device": "cpu", "epochs": 3, "batch_size": 16})
-    with seeded(collectives.share()[0], "weights"):  # other weights in each process: the first one's count
+    with seeded(collectives.rank_and_world_size()[0], "weights"):  # other weights in each process: the first one's count
         backbone = make_backbone("nin3", width=0.05, mean=data.mean, std=data.std)
         task = make_task(kind, backbone, data, options)
     task.module.double()
-    loader = Loader(train, 16, seed=0, augment="pad-crop", share=collectives.share())
+    loader = Loader(train, 16, seed=0, augment="pad-crop", share=collectives.rank_and_world_size())
     trainer = Trainer(task, loader, test, config, ResumeState(resume), CPU)
     history = trainer.fit()
-    return history, task.module.state_dict() | dict(task.module.named_buffers()), trainer.accuracy_by_target()
+    return history, task.module.state_dict() | dict(task.module.named_buffers()), trainer.gather_accuracy_by_target()
 
 
 def random_split(count: int, seed: int) -> Split:

@@ -83,10 +83,10 @@ def test_only_the_first_process_writes(found: list[dict[str, Any]]) -> None:
 
 
 def test_a_process_on_its_own_is_the_first_of_one() -> None:
-    assert collectives.share() == (0, 1)
-    assert collectives.is_first()
-    assert not collectives.is_worker()
-    assert collectives.gather("word") == ["word"]
+    assert collectives.rank_and_world_size() == (0, 1)
+    assert collectives.is_rank_zero()
+    assert not collectives.in_process_group()
+    assert collectives.all_gather("word") == ["word"]
 
 
 # --- What they must agree on ---
@@ -94,7 +94,7 @@ def test_a_process_on_its_own_is_the_first_of_one() -> None:
 
 def test_processes_that_would_go_on_from_different_epochs_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each node has a folder of runs of its own, say."""
-    monkeypatch.setattr(collectives, "gather", lambda epochs: [epochs, 2, epochs])
+    monkeypatch.setattr(collectives, "all_gather", lambda epochs: [epochs, 2, epochs])
     with pytest.raises(RotnetError, match=r"resume holds 0 and 2 epochs, by process: do all nodes see the same folder"):
         pairs.train(tmp_path / "resume", next(iter(pairs.TRAININGS)))
 
@@ -117,7 +117,7 @@ def test_batch_norms_that_train_are_converted_and_keep_what_they_hold(device: st
     module = stack()
     parameters, names = list(module.parameters()), list(module.state_dict())
     values = [tensor.clone() for tensor in module.state_dict().values()]
-    collectives.share_batch_norm(module, torch.device(device))
+    collectives.synchronize_batch_norm(module, torch.device(device))
     assert [type(layer) for layer in module.modules() if "Norm" in type(layer).__name__] == [nn.BatchNorm2d, kind, kind]
     shared = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)][1:]
     assert [(layer.eps, layer.momentum) for layer in shared] == [(1e-5, 0.1), (0.1, 0.2)]

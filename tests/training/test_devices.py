@@ -42,7 +42,7 @@ def test_threads_are_set_if_asked_for() -> None:
 
 @pytest.mark.parametrize(("threads", "own"), [(7, 3), (1, 1)])
 def test_processes_on_one_machine_share_the_threads(threads: int, own: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collectives, "is_worker", lambda: True)
+    monkeypatch.setattr(collectives, "in_process_group", lambda: True)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     select_device(PretrainConfig.build({"device": "cpu", "threads": threads}))
     assert torch.get_num_threads() == own

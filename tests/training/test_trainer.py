@@ -327,13 +327,13 @@ class Patterned(Brightness):
 
 def test_accuracy_is_told_for_each_right_answer(make: Callable[..., Trainer]) -> None:
     trainer = make(Patterned(), tests=300)  # three batches; light images have odd places
-    assert trainer.accuracy_by_target() == {"some": {"dark": 0.0, "light": 50.0}, "all": {"dark": 100.0, "light": 100.0}}
+    assert trainer.gather_accuracy_by_target() == {"some": {"dark": 0.0, "light": 50.0}, "all": {"dark": 100.0, "light": 100.0}}
 
 
 def test_an_answer_that_is_never_right_has_no_accuracy(make: Callable[..., Trainer]) -> None:
     task = Patterned()
     task.target_names = ("dark", "light", "neither")
-    assert set(make(task).accuracy_by_target()["all"]) == {"dark", "light"}
+    assert set(make(task).gather_accuracy_by_target()["all"]) == {"dark", "light"}
 
 
 def test_accuracy_by_answer_averages_to_the_test_figure(make: Callable[..., Trainer]) -> None:
@@ -343,7 +343,7 @@ def test_accuracy_by_answer_averages_to_the_test_figure(make: Callable[..., Trai
         task.module.bias[0] = 0.488
     trainer = make(task, epochs=1, lr=0, tests=300)
     row = trainer.fit()[-1]
-    by_target = trainer.accuracy_by_target()["right"]
+    by_target = trainer.gather_accuracy_by_target()["right"]
     assert by_target["dark"] == 100
     assert 0 < by_target["light"] < 100
     assert (by_target["dark"] + by_target["light"]) / 2 == pytest.approx(row["test_right"])
@@ -352,6 +352,6 @@ def test_accuracy_by_answer_averages_to_the_test_figure(make: Callable[..., Trai
 def test_telling_the_accuracy_by_answer_changes_nothing(make: Callable[..., Trainer]) -> None:
     task = Brightness()
     trainer = make(task)
-    trainer.accuracy_by_target()
+    trainer.gather_accuracy_by_target()
     assert {(training, gradients) for training, gradients, _ in task.calls} == {(False, False)}
     assert task.module.weight.eq(0).all()

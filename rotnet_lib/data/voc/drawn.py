@@ -6,10 +6,10 @@ from rotnet_lib.data import shapes
 from rotnet_lib.data.source import cache_root
 from rotnet_lib.data.voc.folder import CLASSES, read_classes
 from rotnet_lib.data.voc.lists import Lists
-from rotnet_lib.data.voc.once import make_once
 from rotnet_lib.data.voc.source import VOC_SETS, VocSource, VocTaskName, task_lists
 from rotnet_lib.data.voc.writing import SCENES_VERSION, write_scenes
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import make_once
 
 SIDE = 256
 """Pixels of the longer side where none are given."""

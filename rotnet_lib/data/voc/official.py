@@ -8,9 +8,9 @@ from rotnet_lib.data.download import downloading
 from rotnet_lib.data.source import data_root
 from rotnet_lib.data.voc.classes import VOC_CLASSES
 from rotnet_lib.data.voc.lists import Lists
-from rotnet_lib.data.voc.once import make_once
 from rotnet_lib.data.voc.source import VOC_SETS, VocSource, VocTaskName, task_lists
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import make_once
 
 _RECORD = "rotnet-download.json"
 """Written beside what was downloaded: its fingerprints, by which it is known as untouched."""

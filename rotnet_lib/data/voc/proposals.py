@@ -16,11 +16,10 @@ from tqdm import tqdm
 
 from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.source import cache_root
-from rotnet_lib.data.voc.once import locked
 from rotnet_lib.data.voc.overlap import iou
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import replacing
+from rotnet_lib.files import lock_file, replacing, waiting_for
 
 LONGER_SIDE = 500
 """Pixels of the longer side that larger images are reduced to; VOC's have 500. Smaller ones stay: drawn scenes of 128 pixels
@@ -84,7 +83,8 @@ def find_proposals(split: VocSplit, fingerprint: str, workers: int | None = None
     key = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
     path = cache_root() / f"proposals-{split.name}-{len(split)}-{key}.npz"
     try:
-        with locked(path.with_name(f".{path.stem}.lock"), f"the proposals of the {split.name} split"):
+        told = waiting_for(f"the proposals of the {split.name} split")
+        with lock_file(path.with_name(f".{path.stem}.lock"), on_wait=told):
             if not path.exists():
                 _search(split, path, worker_count(workers))
     except OSError as error:

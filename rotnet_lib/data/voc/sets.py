@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from rotnet_lib.data.source import split_name
 from rotnet_lib.data.voc.classes import VOC_CLASSES
 from rotnet_lib.data.voc.drawn import Scenes
 from rotnet_lib.data.voc.folder import VocFolder
 from rotnet_lib.data.voc.official import Voc2007, Voc2012
 from rotnet_lib.data.voc.source import VOC_SETS, VocSource, VocTaskName
 from rotnet_lib.data.voc.split import VocSplit
-from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.errors import RotnetError
 
 __all__ = [
     "VOC_SETS",
@@ -94,13 +95,5 @@ def voc_fingerprint(name: str, task: VocTaskName) -> str:
 
 
 def _source(name: str) -> VocSource:
-    kind, colon, argument = name.partition(":")
-    if kind not in VOC_SETS:
-        raise unknown(
-            "VOC set", name, (f"{known}:/path" if VOC_SETS[known].argument == "folder" else known for known in VOC_SETS)
-        )
-    takes = VOC_SETS[kind].argument
-    if (takes == "folder" and not argument) or (takes == "none" and argument) or (colon and not argument):
-        remedy = f"give its folder: {kind}:/path/to/VOCdevkit/VOC2007" if takes == "folder" else f"write just {kind}"
-        raise RotnetError(f"VOC set '{name}' is not complete or too long: {remedy}.")
-    return VOC_SETS[kind](argument)
+    source, argument = split_name(name, VOC_SETS, "/path/to/VOCdevkit/VOC2007")
+    return source(argument)

@@ -6,6 +6,7 @@ A new set is a file with a subclass of `VocSource` under `@VOC_SETS.register("na
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from rotnet_lib.data.source import Argument
 from rotnet_lib.data.voc.lists import Lists
 from rotnet_lib.data.voc.split import ANNOTATIONS, IMAGES, MASKS
 from rotnet_lib.registry import Registry
@@ -18,16 +19,16 @@ class VocSource:
 
     Attributes:
         title: what a report calls it.
-        argument: what stands behind the colon of its name: nothing, a folder, or optionally a number.
+        argument: what follows the colon in its name.
         published_title: the name under which published figures give results on it; None: none do.
     """
 
     title: str
-    argument: ClassVar[Literal["none", "folder", "number"]] = "none"
+    argument: ClassVar[Argument] = "none"
     published_title: ClassVar[str | None] = None
 
     def __init__(self, argument: str) -> None:
-        """`argument` is what stands behind the colon of the set's name, often nothing."""
+        """`argument` is what follows the colon in the set's name, "" if there is none."""
         raise NotImplementedError
 
     def fingerprint(self, task: VocTaskName) -> str:
@@ -35,7 +36,7 @@ class VocSource:
         raise NotImplementedError
 
     def folder(self, train_size: int | None, test_size: int | None) -> Path:
-        """Where the set is, in VOC's layout, downloaded or drawn first where need be; the sizes concern drawn sets."""
+        """The set's folder in VOC's layout, downloaded or drawn first if it is missing. Sizes matter for drawn sets only."""
         raise NotImplementedError
 
     def lists(self, folder: Path, task: VocTaskName) -> Lists:

@@ -1,8 +1,5 @@
 """`scenes`: files in VOC's layout that say what was drawn, written once."""
 
-import multiprocessing
-import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +11,6 @@ from torchvision.datasets import VOCDetection, VOCSegmentation
 from rotnet_lib.data import shapes
 from rotnet_lib.data.shapes.scenes import scene
 from rotnet_lib.data.voc import drawn, writing
-from rotnet_lib.data.voc.once import make_once
 from rotnet_lib.data.voc.sets import VocTaskName, open_voc, voc_fingerprint
 from rotnet_lib.data.voc.writing import voc_palette, write_scenes
 
@@ -110,39 +106,3 @@ def test_files_do_not_hang_on_the_number_of_processes(workers: int, tmp_path: Pa
     assert len(names) == 3 * 21 + 8 + 1
     for name in names:
         assert (tmp_path / "made" / name).read_bytes() == (folder / name).read_bytes()
-
-
-# --- A folder made once ---
-
-
-def test_two_that_come_together_make_it_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    begun, calls = threading.Event(), []
-
-    def write(folder: Path) -> None:
-        calls.append(folder)
-        begun.set()
-        while "waiting" not in "".join(printed):
-            printed.append(capsys.readouterr().out)
-        (folder / "file").write_text("whole")
-
-    printed: list[str] = []
-    first = threading.Thread(target=make_once, args=(tmp_path / "made", write))
-    second = threading.Thread(target=make_once, args=(tmp_path / "made", write))
-    first.start()
-    begun.wait(10)
-    second.start()
-    first.join(10)
-    second.join(10)
-    assert len(calls) == 1
-    assert (tmp_path / "made" / "file").read_text() == "whole"
-    assert f"another process makes {tmp_path / 'made'}: waiting for it." in "".join(printed)
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    process = multiprocessing.get_context("fork").Process(target=make_once, args=(tmp_path / "made", lambda _: os._exit(9)))
-    process.start()
-    process.join(10)
-    assert process.exitcode == 9
-    assert len(list(tmp_path.glob(".made.tmp-*"))) == 1
-    make_once(tmp_path / "made", lambda folder: (folder / "file").touch())
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".made.lock", "made"]

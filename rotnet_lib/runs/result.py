@@ -1,0 +1,81 @@
+"""The result of a run: built from its figures, held in memory by a stage, saved at the end of its notebook."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rotnet_lib.lazy import torch
+from rotnet_lib.runs import provenance
+from rotnet_lib.runs.config import RunConfig
+from rotnet_lib.runs.directory import DataRecord, Metric, RunDirectory, RunResult, TrainingRecord, now
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage's function returns. Stages add what their notebook draws.
+
+    Attributes:
+        directory: the run's directory. This process holds its lock until `save`; if several processes train, the one that
+            started them holds it.
+        result: what `metrics.json` holds or will hold.
+    """
+
+    directory: RunDirectory
+    result: RunResult
+
+    def save(self) -> None:
+        """Finish the run; the last line of a stage's notebook.
+
+        Writes `metrics.json`, which marks the run as finished, if it does not exist yet; releases the lock; prints the
+        headline.
+        """
+        if not self.directory.finished:
+            self.directory.save(self.result)
+        self.directory.close()
+        headline = ", ".join(f"{name} {metric.last:.2f} %" for name, metric in self.result.metrics.items())
+        print(f"{headline}: {self.directory.path}")
+
+
+def build_result(
+    directory: RunDirectory,
+    config: RunConfig,
+    *,
+    data: DataRecord,
+    metrics: Mapping[str, Metric],
+    by_target: Mapping[str, Mapping[str, float]],
+    training: TrainingRecord | None,
+    device: torch.device,
+    begin: float,
+    processes: int = 1,
+    packages: Sequence[str] = (),
+) -> RunResult:
+    """The result of a run that ends now: its figures, with the config, the machine and the time that they took.
+
+    Args:
+        directory: the run's.
+        config: the stage's.
+        data: the images that the run saw.
+        metrics: name -> figure, in percent.
+        by_target: metric -> target's name -> percent.
+        training: what was trained, and how fast; None if nothing was.
+        device: where the run computed.
+        begin: when the stage's function began, by `time.perf_counter`, in seconds.
+        processes: how many trained together.
+        packages: whose versions to record, beside the usual ones.
+    """
+    return RunResult(
+        run=directory.name,
+        stage=config.stage,
+        parameters=config.model_dump(mode="json"),
+        protocol_differences=config.protocol_differences(),
+        data=data,
+        metrics=dict(metrics),
+        by_target={metric: dict(percents) for metric, percents in by_target.items()},
+        training=training,
+        wall_seconds=time.perf_counter() - begin,
+        peak_memory_mib=provenance.peak_memory_mib(),
+        environment=provenance.environment(device, processes, packages),
+        finished_at=now(),
+    )
