@@ -145,10 +145,11 @@ bench: $(READY) ## measure the speed of training on this machine
 test: $(READY) ## run the tests (WORKERS=2 processes; PYTEST_ARGS="-k rotation")
 	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
-lint: $(READY) ## check style, format and types
+lint: $(READY) ## check style, format, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(READY) ## put the code in the project's format
 	$(BIN)/ruff check --fix-only --quiet
