@@ -120,10 +120,9 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     import yaml
 
     from rotnet_lib.report.index import write_index
-    from rotnet_lib.runs.directory import REPORT
+    from rotnet_lib.runs.directory import REPORT, directory_of
     from rotnet_lib.runs.protocols import KIND
     from rotnet_lib.stages import STAGES
-    from rotnet_lib.stages.train import directory_of, fingerprint_of
     from rotnet_lib.suites.run_notebook import execute as execute_notebook
     from rotnet_lib.suites.suite import SuiteRun, preset_named
 
@@ -139,7 +138,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
         arch = values.get("arch") or fields["arch"].default or schema.build(values).model_dump()["arch"]
         values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind), arch, values.get("dataset")) | values
     config = schema.build(values)
-    directory = directory_of(config, fingerprint_of(config))
+    directory = directory_of(config, config.fingerprint())
     if directory.state in ("finished", "running"):
         click.echo(f"{directory.path} is {directory.state} already; delete it to make the run again.")
         return

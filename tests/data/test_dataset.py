@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from rotnet_lib.data import cache
-from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.listing import SplitName
-from rotnet_lib.data.source import DATASETS, Source, cache_root, data_root
+from rotnet_lib.data.source import DATASETS, Source, cache_root, data_root, open_source
 from rotnet_lib.data.split import Split
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import NOTEBOOKS

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from rotnet_lib.data import cache
-from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.source import open_source
 
 Folder = Callable[..., Path]
 MessageOf = Callable[[Callable[[], object]], str]

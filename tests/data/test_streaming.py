@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.loader import Loader, ordered_batches
-from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.source import DATASETS, open_source
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 
