@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from rotnet_lib.data.transfer import sent
+from rotnet_lib.data.device import to_device
 
 Augment = Literal["none", "pad-crop", "random-crop", "resized-crop"]
 """none: the centre. pad-crop: a random crop after padding the centre by an eighth of the side with black (4 pixels at 32,
@@ -118,15 +118,15 @@ def cut(images: torch.Tensor, index: torch.Tensor, draws: Draws, size: int) -> t
     found = boxes(draws, all_sides, all_sides, size)
     if draws.tries is None:
         places = np.concatenate([found[:, :2], draws.flip[:, None]], 1)
-        top, left, flip = sent(torch.from_numpy(places), device).unsqueeze(2).unbind(1)
+        top, left, flip = to_device(torch.from_numpy(places), device).unsqueeze(2).unbind(1)
         columns = torch.arange(size, device=device)
         columns = torch.where(flip.bool(), size - 1 - columns, columns) + left
         rows = torch.arange(size, device=device) + top
         return images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
-    top, left, height, width = sent(torch.from_numpy(found), device).unbind(1)
+    top, left, height, width = to_device(torch.from_numpy(found), device).unbind(1)
     rows = resampling(top, height, side, size)
     columns = resampling(left, width, side, size)
-    flip = sent(torch.from_numpy(draws.flip), device)
+    flip = to_device(torch.from_numpy(draws.flip), device)
     columns = torch.where(flip[:, None, None], columns.flip(1), columns)
     # Two products, over rows and over columns, instead of four gathers a pixel.
     planes = images[index].permute(0, 3, 1, 2).float().contiguous()

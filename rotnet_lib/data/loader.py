@@ -9,9 +9,9 @@ import torch
 
 from rotnet_lib.data.augment import Augment, crop_and_flip, draw, draw_shifts
 from rotnet_lib.data.colours import jitter_colours
+from rotnet_lib.data.device import to_device
 from rotnet_lib.data.split import Request, Split
 from rotnet_lib.data.stream import StreamedSplit
-from rotnet_lib.data.transfer import sent
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.seeds import derive, generator
 
@@ -120,13 +120,13 @@ class Loader:
             for start, found in zip(starts, cuts, strict=True):
                 places = torch.arange(first, last, device=index_device)
                 places = places if found.kept is None else places[found.kept]
-                entries = sent(order[start + places], device)
+                entries = to_device(order[start + places], device)
                 index, copies = entries // self.copies, entries % self.copies
                 images = found.images.permute(0, 3, 1, 2)
                 if self.colour_jitter:  # before a pad-crop, whose padding stays black
                     seed = derive(self.seed, "jitter", number, start)
                     images = jitter_colours(images, self.colour_jitter, seed, places.cpu(), self.batch_size)
-                places = sent(places, device)
+                places = to_device(places, device)
                 if self.augment == "pad-crop":
                     padding = images.shape[-1] // 8
                     shift, flip = draw_shifts(self.batch_size, padding, rng)
@@ -158,6 +158,6 @@ def ordered_batches(
     with closing(split.cut(Request(index) for index in places)) as cuts:
         for found in cuts:
             index = found.request.index if found.kept is None else found.request.index[found.kept]
-            index = sent(index, device)
+            index = to_device(index, device)
             labels = split.labels[index]
             yield Batch(found.images.permute(0, 3, 1, 2), labels, torch.zeros_like(labels), index, rng)
