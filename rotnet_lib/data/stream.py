@@ -119,8 +119,10 @@ class StreamedSplit:
         with closing(in_workers(work, jobs(), self.workers, pin=self.device.type == "cuda")) as results:
             for result in results:
                 request = asked.popleft()
-                found, kept, damaged = result
-                images = slots.give(found, len(kept)) if slots and isinstance(found, int) else found
+                images, kept, damaged = result
+                if isinstance(images, int):
+                    assert slots is not None
+                    images = slots.give(images, len(kept))
                 for place, reason in damaged:
                     self._damage.add(self.files, int(request.index[place]), reason)
                 if not len(kept):
