@@ -15,14 +15,14 @@ from rotnet_lib.data.decode import DamagedImage, open_upright, resized
 from rotnet_lib.data.listing import Listing
 
 _JPEG = b"\xff\xd8\xff"
-"""How every JPEG file begins."""
+"""First bytes of every JPEG file."""
 
 Damaged = list[tuple[int, str]]
-"""Which of a job's images could not be read, and why."""
+"""Place of each image of a job that could not be read, and the reason."""
 
 _AT_ONCE = 8 * 2**20
-"""Bytes of images that are decoded before they are cut: to work out many boxes together takes a fraction of the time that it
-takes one by one, and a photograph from a camera is large."""
+"""Bytes of decoded images that are cut together: computing many boxes at once takes a fraction of the time of one by one. It is
+limited in bytes because a camera's photographs are large."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Job:
     """Images for a worker process to read.
 
     Attributes:
-        index: (n,) int64, which.
-        draws: their crops; None: the middle of each.
-        slot: where the crops are to be written; None: into memory of their own.
+        index: (n,) int64, places of the images in their split.
+        draws: their random crops; None: the centre of each.
+        slot: number of the slot that the crops are written to; None: a new tensor.
     """
 
     index: np.ndarray
@@ -41,10 +41,10 @@ class Job:
 
 
 class Decode:
-    """A worker's job from file to crop.
+    """Reads, decodes and crops the images of a job, in a worker process.
 
     Args:
-        files: of the split.
+        files: the split's.
         side: R, what the shorter side is resized to, in pixels.
         size: S.
         slots: (slots, B, S, S, 3) uint8, shared memory.
@@ -54,8 +54,8 @@ class Decode:
         self.files, self.side, self.size, self.slots = files, side, size, slots
 
     def __call__(self, job: Job) -> tuple[int | torch.Tensor, np.ndarray, Damaged]:
-        """Crops (k, S, S, 3) uint8 of the k images that can be read, or the job's slot that has them; which of the job's n
-        images these are, (k,) int64; and the others.
+        """Crops (k, S, S, 3) uint8 of the k images that can be read, or the number of the slot that holds them; the places of
+        these images in the job, (k,) int64; and the damaged ones.
         """
         if job.slot is None or self.slots is None:
             images = torch.empty(len(job.index), self.size, self.size, 3, dtype=torch.uint8)
@@ -70,7 +70,7 @@ class Decode:
         return images[: len(kept)] if job.slot is None else job.slot, kept, damaged
 
     def _decoded(self, index: np.ndarray, damaged: Damaged) -> Iterator[tuple[list[int], list[torch.Tensor]]]:
-        """The images that can be read, (3, H, W) each, and their places, in groups; notes the others in `damaged`."""
+        """Groups of images that can be read, (3, H, W) each, and their places in the job; adds the others to `damaged`."""
         places: list[int] = []
         decoded: list[torch.Tensor] = []
         size = 0
@@ -101,7 +101,8 @@ def read_bytes(path: str) -> np.ndarray:
 def decode_bytes(data: np.ndarray) -> torch.Tensor:
     """A file's bytes as an image (3, H, W) uint8 RGB, usually in channels-last memory, turned as its EXIF tag says.
 
-    Decoded by torchvision, which takes a third of Pillow's time; by Pillow what is no JPEG or too odd for torchvision.
+    JPEGs are decoded by torchvision, which takes a third of Pillow's time; other formats, and JPEGs that torchvision refuses,
+    by Pillow.
 
     Raises:
         DamagedImage: the file is truncated or no image.
@@ -112,16 +113,16 @@ def decode_bytes(data: np.ndarray) -> torch.Tensor:
         try:
             return decode_jpeg(torch.from_numpy(data), ImageReadMode.RGB, apply_exif_orientation=True)
         except RuntimeError:
-            pass  # Pillow has the last word on whether it is damaged
+            pass  # some are whole all the same: Pillow decides
     return torch.from_numpy(np.array(open_upright(io.BytesIO(data.tobytes())))).permute(2, 0, 1)
 
 
 def cut_files(images: Sequence[torch.Tensor], draws: Draws | None, side: int, size: int) -> Iterator[tuple[torch.Tensor, bool]]:
-    """The crops of images of any size, and whether each is still to be flipped.
+    """The crops of images of any size, and for each whether it has to be flipped.
 
     Args:
         images: (3, H, W) uint8 each.
-        draws: of these images; None: the middle of each.
+        draws: their random crops; None: the centre of each.
         side: R, what the shorter side is resized to first (not for a resized-crop).
         size: S.
 
@@ -136,7 +137,7 @@ def cut_files(images: Sequence[torch.Tensor], draws: Draws | None, side: int, si
             sizes[place] = height, width = resized(height, width, side)
             images[place] = resize(images[place], height, width)
     heights, widths = sizes.T
-    if draws is None:  # the middle of the middle R x R, which is what is left of an image in memory
+    if draws is None:  # the centre of the central R x R, which is all that an image in memory keeps
         corners = ((lengths - side) // 2 + (side - size) // 2 for lengths in (heights, widths))
         square = np.full(len(images), size)
         found, flips = np.stack([*corners, square, square], 1), [False] * len(images)
@@ -148,7 +149,7 @@ def cut_files(images: Sequence[torch.Tensor], draws: Draws | None, side: int, si
 
 
 def resize(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """(3, H, W) uint8 resized linearly, averaging where it shrinks, as Pillow does."""
+    """(3, H, W) uint8 resized linearly, with antialiasing where it shrinks, as Pillow does."""
     batch = image[None].contiguous(memory_format=torch.channels_last)
     # The CPU kernel for bytes is twice as fast as the one for floats.
     return torch.nn.functional.interpolate(batch, size=(height, width), mode="bilinear", antialias=True)[0]

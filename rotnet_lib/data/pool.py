@@ -60,7 +60,7 @@ def in_workers(work: Callable[[T], R], tasks: Iterable[T], workers: int, *, pin:
                     f"take fewer than {workers} workers, or 0 to read without such processes."
                 ) from None
             yield result
-            del result  # not to be kept while the next one is made
+            del result  # frees its memory before the next one is made
     finally:
         del results  # torch ends the processes when their iterator is deleted
 

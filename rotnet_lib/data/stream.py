@@ -1,4 +1,4 @@
-"""A split that is read batch by batch, by processes of its own."""
+"""A split whose image files are read batch by batch, by worker processes."""
 
 import itertools
 from collections import deque
@@ -19,19 +19,19 @@ from rotnet_lib.errors import RotnetError
 
 
 class StreamedSplit:
-    """Image files that are read as they are needed; shares the interface of `Split`, but for `images`.
+    """Image files that are read when a batch needs them. It has the interface of `Split`, except for `images`.
 
-    Order and crops are drawn in this process, so batches are the same whatever the number of workers. Each image is decoded
-    once for a batch, whatever a task makes of it then. Memory holds a few batches and the files' names.
+    Order and crops are drawn in this process, so batches do not depend on the number of workers. Each image is decoded once
+    for a batch, on the CPU, however many views of it a task makes. Memory holds a few batches and the files' names.
 
     Args:
         files: the images' files.
         side: R, what an image's shorter side is resized to, in pixels.
         image_size: S, at most R.
         grey: put each pixel's luminance (ITU-R 601) in all three channels.
-        damage: counts files that cannot be read; None: 0.1 % of them may be damaged.
-        workers: processes that read; 0: this one reads; None: one a core.
-        device: where batches come to lie.
+        damage: counts the files that cannot be read; None: at most 0.1 % of them may be damaged.
+        workers: number of worker processes; 0: this process reads; None: one for each core.
+        device: of the batches.
 
     Attributes:
         labels: (N,) int64, on the device.
@@ -63,11 +63,11 @@ class StreamedSplit:
 
     @property
     def damaged(self) -> list[str]:
-        """Names of the files that could not be read, as far as they were read so far."""
+        """Names of the files that could not be read so far."""
         return self._damage.names
 
     def to(self, device: torch.device) -> "StreamedSplit":
-        """The same split with its batches on that device. Images are decoded on the CPU all the same."""
+        """The same split with its batches on that device."""
         return self._like(self.files, self._damage, device)
 
     def first_per_class(self, per_class: int, classes: tuple[str, ...]) -> "StreamedSplit":
@@ -79,7 +79,7 @@ class StreamedSplit:
         return self._like(self.files.part(kept), self._damage.part(len(kept)), self.device)
 
     def read(self, indices: Iterable[int]) -> torch.Tensor:
-        """The middle of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device.
+        """The centres of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device.
 
         Raises RotnetError if one of them is damaged.
         """
@@ -93,14 +93,14 @@ class StreamedSplit:
         return (grey_batch(images) if self.grey else images).permute(0, 3, 1, 2)
 
     def cut(self, requests: Iterable[Request]) -> Generator[Cut, None, None]:
-        """What is asked for, one request after the other, without the images that are damaged.
+        """The crops of each request, in order, without the images that are damaged.
 
-        Worker processes live from the first image to the last, or until the iterator is closed.
+        Worker processes run from the first request to the last, or until the iterator is closed.
 
         Raises:
             RotnetError: more files are damaged than may be, or all of a request.
         """
-        import torchvision.io  # noqa: F401  # here once, rather than in every process that is started
+        import torchvision.io  # noqa: F401  # once here, rather than in each worker process
 
         asked: deque[Request] = deque()
 
