@@ -69,7 +69,7 @@ def loading_rates(seconds: float, workers: int | None = None, *, files: int = 76
     """
     count = worker_count(workers)
     with tempfile.TemporaryDirectory() as folder:
-        mean_size = _write_photographs(Path(folder) / "photographs", files)
+        mean_size = write_photographs(Path(folder) / "photographs", files)
         listing = list_images(Path(folder))
         order = np.random.default_rng(0).permutation(files)
         batches = (np.resize(np.roll(order, -start), batch) for start in itertools.count(0, batch))
@@ -117,7 +117,7 @@ def _rate(start: Callable[[], Generator[int, None, None]], seconds: float, worke
         return images / taken
 
 
-def _write_photographs(folder: Path, count: int) -> float:
+def write_photographs(folder: Path, count: int) -> float:
     """Write so many of `photographs` as JPEGs of 20 to 40 kB each. Returns their mean size in bytes."""
     folder.mkdir(parents=True)
     paths = [folder / f"{number:04}.jpg" for number in range(count)]

@@ -76,7 +76,7 @@ def test_a_second_look_reads_the_cache(tmp_path: Path, folder: Folder) -> None:
     assert torch.equal(first.train.images, second.train.images)
     assert first.train.labels.tolist() == second.train.labels.tolist() == [0, 0, 0, 1]
     [path] = cache_root().glob("*-train-*")
-    changed = {"images": np.zeros((4, 32, 32, 3), np.uint8), "labels": np.array([0, 0, 0, 1], np.int64)}
+    changed: dict[str, np.ndarray] = {"images": np.zeros((4, 32, 32, 3), np.uint8), "labels": np.array([0, 0, 0, 1], np.int64)}
     safetensors.numpy.save_file(changed, path)
     assert load_dataset(f"imagefolder:{root}").train.images.eq(0).all()
 
