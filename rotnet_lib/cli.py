@@ -220,8 +220,6 @@ def doctor() -> None:
 @click.option("--width", default=1.0, show_default=True, help="Factor on the backbone's channels.")
 @click.option("--compile", is_flag=True, help="Through torch.compile.")
 @click.option("--loader", is_flag=True, help="Instead: how fast image files are read, against decoding alone.")
-@click.option("--voc", is_flag=True, help="Instead: how fast a set in VOC's layout is read, and in how much memory.")
-@click.option("--bank", is_flag=True, help="Instead: what telling images apart costs, and its memory bank of all of them.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one a core.")
 @click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
 @click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
@@ -231,8 +229,6 @@ def bench(
     width: float,
     compile: bool,
     loader: bool,
-    voc: bool,
-    bank: bool,
     workers: int | None,
     suite: str | None,
     preset: str,
@@ -245,15 +241,7 @@ def bench(
     elif loader:
         from rotnet_lib.bench import loading
 
-        click.echo(loading.report(seconds, workers))
-    elif voc:
-        from rotnet_lib.bench import voc as reading
-
-        click.echo(reading.report(workers))
-    elif bank:
-        from rotnet_lib.bench import bank as memory
-
-        click.echo(memory.report(seconds, arch=arch, width=width))
+        click.echo(loading.report(loading.loading_rates(seconds, workers)))
     else:
         from rotnet_lib.bench import training
 

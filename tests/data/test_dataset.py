@@ -1,6 +1,6 @@
 """Datasets by name: opened, decoded once, cut to size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,12 @@ class Toy(Source):
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> type[Toy]:
+def toy() -> Iterator[type[Toy]]:
     """Registered as `toy` for one test, which may change it."""
     kind = type("Toy", (Toy,), {})
-    monkeypatch.setattr(DATASETS, "_entries", DATASETS._entries | {"toy": kind})
-    return kind
+    DATASETS.register("toy")(kind)
+    yield kind
+    DATASETS.remove("toy")
 
 
 # --- Names ---
