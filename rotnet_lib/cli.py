@@ -173,7 +173,8 @@ def execute(plan: Path, name: str, parent: int) -> None:
 @click.argument("dataset")
 def data(dataset: str) -> None:
     """Bring DATASET here: download, decode or draw it once. Of VOC too: voc2007, voc2012, scenes."""
-    from rotnet_lib.data.voc.sets import VOC_SETS, open_voc
+    from rotnet_lib.data.voc.sets import open_voc
+    from rotnet_lib.data.voc.source import VOC_SETS
 
     if dataset.partition(":")[0] in VOC_SETS:
         for task in ("detection", "segmentation"):

@@ -4,14 +4,16 @@ A crop is drawn relative to its image, before the image's size is known. So the 
 that worker processes have yet to read, and the crops are the same.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 
 from rotnet_lib.data.device import to_device
+from rotnet_lib.lazy import torch
 
 Augment = Literal["none", "pad-crop", "random-crop", "resized-crop"]
 """none: the centre. pad-crop: a random crop after padding the centre by an eighth of the side with black (4 pixels at 32,
@@ -40,7 +42,7 @@ class Draws:
     flip: np.ndarray
     tries: np.ndarray | None
 
-    def part(self, kept: slice | Sequence[int]) -> "Draws":
+    def part(self, kept: slice | Sequence[int]) -> Draws:
         """The crops of some of the images."""
         return Draws(self.place[kept], self.flip[kept], None if self.tries is None else self.tries[kept])
 

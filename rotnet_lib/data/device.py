@@ -1,6 +1,8 @@
 """Copying tensors to a device."""
 
-import torch
+from __future__ import annotations
+
+from rotnet_lib.lazy import torch
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

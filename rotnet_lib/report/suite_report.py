@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rotnet_lib.data.dataset import GREY
 from rotnet_lib.data.source import DATASETS
-from rotnet_lib.data.voc.sets import VOC_SETS
+from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project

@@ -13,7 +13,6 @@ from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import PLAN, REPORT
-from rotnet_lib.stages.train import load_data
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 from rotnet_lib.suites.report_stamp import drawing, is_drawn
 from rotnet_lib.training.devices import gpu_name
@@ -101,6 +100,8 @@ def prepare_data(plan: Plan | CollectionPlan) -> None:
 
     Raises RotnetError, before anything is trained, if a run asks for more labelled images a class than there are.
     """
+    from rotnet_lib.stages.train import load_data  # takes seconds to import
+
     wanted: dict[tuple[Any, ...], set[int | None]] = {}
     configs: dict[tuple[Any, ...], ImagesConfig] = {}
     for config in (run.config for run in plan.runs):

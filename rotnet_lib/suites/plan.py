@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rotnet_lib.data.source import DATASETS
-from rotnet_lib.data.voc.sets import VOC_SETS
+from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project

@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
 
-from rotnet_lib.data.voc.sets import VOC_SETS, VocSet, VocTaskName, open_voc, voc_fingerprint
+from rotnet_lib.data.voc.sets import VocSet, open_voc, voc_fingerprint
+from rotnet_lib.data.voc.source import VOC_SETS, VocTaskName
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import ARCHS
 from rotnet_lib.runs.config import EXECUTION, EXPERIMENT, ScheduleConfig

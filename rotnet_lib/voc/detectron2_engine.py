@@ -17,7 +17,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.voc import detector_settings as settings
-from rotnet_lib.voc.detector_settings import Detections, Detector, DetectorConfig
+from rotnet_lib.voc.detector import Detections, Detector, DetectorConfig, anchor_sizes
 
 try:
     with warnings.catch_warnings():
@@ -99,7 +99,7 @@ def detectron2_config(backbone: Backbone, classes: int, config: DetectorConfig) 
     cfg.INPUT.FORMAT, model.PIXEL_MEAN, model.PIXEL_STD = "RGB", [0.0] * 3, [1.0] * 3
     model.BACKBONE.NAME = AlexNetTrunk.__name__
     model.PROPOSAL_GENERATOR.NAME = "PrecomputedProposals" if given else "RPN"
-    model.ANCHOR_GENERATOR.SIZES = [list(settings.anchor_sizes(config))]
+    model.ANCHOR_GENERATOR.SIZES = [list(anchor_sizes(config))]
     model.ANCHOR_GENERATOR.ASPECT_RATIOS = [list(settings.RPN_RATIOS)]
     rpn.IN_FEATURES = [conv5]
     rpn.IOU_THRESHOLDS = list(settings.RPN_IOU)

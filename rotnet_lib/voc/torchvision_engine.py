@@ -11,7 +11,7 @@ from torchvision.ops import RoIPool, box_iou
 
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.voc import detector_settings as settings
-from rotnet_lib.voc.detector_settings import Detections, Detector, DetectorConfig, pad_together
+from rotnet_lib.voc.detector import Detections, Detector, DetectorConfig, anchor_sizes, pad_together
 
 
 def make_detector(backbone: Backbone, classes: int, config: DetectorConfig) -> Detector:
@@ -157,7 +157,7 @@ def _fast_rcnn_loss(scores: Tensor, shifts: Tensor, labels: Tensor, goals: Tenso
 
 def _rpn(channels: int, config: DetectorConfig) -> RegionProposalNetwork:
     """Faster R-CNN's RPN on conv5, with anchors of 4 sizes and 3 shapes in each cell."""
-    anchors = AnchorGenerator((settings.anchor_sizes(config),), (settings.RPN_RATIOS,))
+    anchors = AnchorGenerator((anchor_sizes(config),), (settings.RPN_RATIOS,))
     return RegionProposalNetwork(
         anchors,
         RPNHead(channels, anchors.num_anchors_per_location()[0]),

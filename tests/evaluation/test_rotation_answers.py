@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from rotnet_lib.data.dataset import Split
 from rotnet_lib.data.loader import ordered_batches
+from rotnet_lib.data.split import Split
 from rotnet_lib.evaluation import rotation_answers
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from rotnet_lib.data.dataset import Dataset, Split
+from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Loader, ordered_batches
+from rotnet_lib.data.split import Split
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.pretext import Rotation
 from rotnet_lib.pretext.pu import Plausibility

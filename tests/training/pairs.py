@@ -8,8 +8,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from rotnet_lib.data.dataset import Dataset, Split
+from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch, Loader
+from rotnet_lib.data.split import Split
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import make_task
 from rotnet_lib.seeds import seeded

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rotnet_lib.data.dataset import Split
 from rotnet_lib.data.loader import Batch
+from rotnet_lib.data.split import Split
 from rotnet_lib.training.task import Step, Task
 
 

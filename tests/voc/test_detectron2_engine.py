@@ -15,7 +15,8 @@ from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.seeds import seeded
 from rotnet_lib.voc import detector_settings as settings
-from rotnet_lib.voc.detector_settings import ENGINES, make_detector
+from rotnet_lib.voc.detector import make_detector
+from rotnet_lib.voc.detector_settings import ENGINES
 from rotnet_lib.voc.torchvision_engine import TorchvisionDetector
 
 CLASSES = 4

@@ -16,10 +16,10 @@ from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.report.voc_segments import segments_figure
 from rotnet_lib.seeds import seeded
-from rotnet_lib.voc.segmentation import (
+from rotnet_lib.voc.segmentation import SegmentationConfig
+from rotnet_lib.voc.segmentation_task import (
     CONFUSION,
     MASKS,
-    SegmentationConfig,
     SegmentationDetails,
     SegmentationTask,
     _Window,

@@ -11,7 +11,8 @@ from torchvision.ops import box_iou
 
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
-from rotnet_lib.voc.detector_settings import ENGINES, anchor_sizes, make_detector, pad_together
+from rotnet_lib.voc.detector import anchor_sizes, make_detector, pad_together
+from rotnet_lib.voc.detector_settings import ENGINES
 from rotnet_lib.voc.torchvision_engine import TorchvisionDetector
 
 CLASSES = 4

@@ -4,25 +4,9 @@ from dataclasses import dataclass
 
 from rotnet_lib.data.source import split_name
 from rotnet_lib.data.voc.classes import VOC_CLASSES
-from rotnet_lib.data.voc.drawn import Scenes
-from rotnet_lib.data.voc.folder import VocFolder
-from rotnet_lib.data.voc.official import Voc2007, Voc2012
-from rotnet_lib.data.voc.source import VOC_SETS, VocSource, VocTaskName
+from rotnet_lib.data.voc.source import VOC_SETS, VocTaskName
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
-
-__all__ = [
-    "VOC_SETS",
-    "Scenes",
-    "Voc2007",
-    "Voc2012",
-    "VocFolder",
-    "VocSet",
-    "VocSource",
-    "VocTaskName",
-    "open_voc",
-    "voc_fingerprint",
-]
 
 
 @dataclass(frozen=True)

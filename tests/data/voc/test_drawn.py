@@ -11,7 +11,8 @@ from torchvision.datasets import VOCDetection, VOCSegmentation
 from rotnet_lib.data import shapes
 from rotnet_lib.data.shapes.scenes import scene
 from rotnet_lib.data.voc import drawn, writing
-from rotnet_lib.data.voc.sets import VocTaskName, open_voc, voc_fingerprint
+from rotnet_lib.data.voc.sets import open_voc, voc_fingerprint
+from rotnet_lib.data.voc.source import VocTaskName
 from rotnet_lib.data.voc.writing import voc_palette, write_scenes
 
 MessageOf = Callable[[Callable[[], object]], str]

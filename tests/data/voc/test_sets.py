@@ -9,7 +9,8 @@ from PIL import Image
 
 from rotnet_lib.data.voc import lists
 from rotnet_lib.data.voc.classes import VOC_CLASSES
-from rotnet_lib.data.voc.sets import VOC_SETS, VocTaskName, open_voc, voc_fingerprint
+from rotnet_lib.data.voc.sets import open_voc, voc_fingerprint
+from rotnet_lib.data.voc.source import VOC_SETS, VocTaskName
 
 WriteVoc = Callable[..., Path]
 MessageOf = Callable[[Callable[[], object]], str]
