@@ -167,4 +167,4 @@ pins: $(READY) ## make requirements.txt anew from requirements.in (PINS_ARGS=--u
 
 clean: ## remove caches and build leftovers; never runs/, data/ or .venv
 	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist
-	find $(wildcard rotnet_lib notebooks tests) \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	find $(wildcard rotnet_lib notebooks benchmarks tests) \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -120,10 +120,9 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     import yaml
 
     from rotnet_lib.report.index import write_index
-    from rotnet_lib.runs.directory import REPORT
+    from rotnet_lib.runs.directory import REPORT, directory_of
     from rotnet_lib.runs.protocols import KIND
     from rotnet_lib.stages import STAGES
-    from rotnet_lib.stages.train import directory_of, fingerprint_of
     from rotnet_lib.suites.run_notebook import execute as execute_notebook
     from rotnet_lib.suites.suite import SuiteRun, preset_named
 
@@ -139,7 +138,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
         arch = values.get("arch") or fields["arch"].default or schema.build(values).model_dump()["arch"]
         values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind), arch, values.get("dataset")) | values
     config = schema.build(values)
-    directory = directory_of(config, fingerprint_of(config))
+    directory = directory_of(config, config.fingerprint())
     if directory.state in ("finished", "running"):
         click.echo(f"{directory.path} is {directory.state} already; delete it to make the run again.")
         return
@@ -221,8 +220,6 @@ def doctor() -> None:
 @click.option("--width", default=1.0, show_default=True, help="Factor on the backbone's channels.")
 @click.option("--compile", is_flag=True, help="Through torch.compile.")
 @click.option("--loader", is_flag=True, help="Instead: how fast image files are read, against decoding alone.")
-@click.option("--voc", is_flag=True, help="Instead: how fast a set in VOC's layout is read, and in how much memory.")
-@click.option("--bank", is_flag=True, help="Instead: what telling images apart costs, and its memory bank of all of them.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one a core.")
 @click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
 @click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
@@ -232,8 +229,6 @@ def bench(
     width: float,
     compile: bool,
     loader: bool,
-    voc: bool,
-    bank: bool,
     workers: int | None,
     suite: str | None,
     preset: str,
@@ -246,15 +241,7 @@ def bench(
     elif loader:
         from rotnet_lib.bench import loading
 
-        click.echo(loading.report(seconds, workers))
-    elif voc:
-        from rotnet_lib.bench import voc as reading
-
-        click.echo(reading.report(workers))
-    elif bank:
-        from rotnet_lib.bench import bank as memory
-
-        click.echo(memory.report(seconds, arch=arch, width=width))
+        click.echo(loading.report(loading.loading_rates(seconds, workers)))
     else:
         from rotnet_lib.bench import training
 

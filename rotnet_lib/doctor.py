@@ -10,8 +10,7 @@ import psutil
 import torch
 
 from rotnet_lib import __version__
-from rotnet_lib.data.dataset import open_source
-from rotnet_lib.data.source import DATASETS, cache_root, data_root
+from rotnet_lib.data.source import DATASETS, cache_root, data_root, open_source
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.runs import provenance

@@ -33,6 +33,10 @@ class Registry(Generic[T]):
 
         return enter
 
+    def remove(self, name: str) -> None:
+        """Take an entry out again, such as that of a test."""
+        del self._entries[name]
+
     def __getitem__(self, name: str) -> T:
         """The entry of that name. Raises RotnetError with the allowed names and the nearest one."""
         if name not in self:

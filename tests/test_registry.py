@@ -42,3 +42,11 @@ def test_a_wrong_name_is_helped(archs: Registry[type]) -> None:
 
 def test_registers_do_not_share_entries(archs: Registry[type]) -> None:
     assert list(Registry[type]("classifier")) == []
+
+
+def test_what_is_removed_can_be_registered_again(archs: Registry[type]) -> None:
+    name = next(iter(archs))
+    archs.remove(name)
+    assert name not in archs
+    archs.register(name)(int)
+    assert archs[name] is int

@@ -22,10 +22,9 @@ from rotnet_lib.runs.provenance import cpu_name
 SIDE, SIZE, BATCH = 256, 224, 192
 """Of ImageNet's protocol (docs/protocol.md): pixels of the files' shorter side and of a crop, images a batch."""
 
-_FILES = 768
 _TURNS = 5
 _FASTEST = 200_000
-"""Images a second that no machine loads."""
+"""Images a second: more than any machine loads."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class LoadingRates:
 
     Attributes:
         decode: read from disk and decoded by the same number of processes, which do nothing else.
-        random_crop, resized_crop: as batches of a loader that cuts such crops.
-        workers: processes.
+        random_crop, resized_crop: in batches of a loader that cuts such crops.
+        workers: processes that read.
         kilobytes: mean size of a file, in thousands of bytes.
     """
 
@@ -46,17 +45,8 @@ class LoadingRates:
     kilobytes: float
 
 
-def report(seconds: float, workers: int | None) -> str:
-    """Measure reading 256-pixel JPEGs: decoding alone, and whole batches of 224-pixel crops.
-
-    Args:
-        seconds: how long each of the three is measured.
-        workers: processes that read; None: one a core.
-
-    Returns:
-        Images a second, and the loader's share of what decoding alone allows.
-    """
-    rates = loading_rates(seconds, workers)
+def report(rates: LoadingRates) -> str:
+    """The rates in sentences, with the loader's share of what decoding alone allows."""
     lines = [
         f"{cpu_name()}, {rates.workers} processes that read, JPEGs of {SIDE} pixels and {rates.kilobytes:.0f} kB",
         f"decoding alone: {rates.decode:,.0f} images/s",
@@ -66,28 +56,30 @@ def report(seconds: float, workers: int | None) -> str:
     return "\n".join(lines)
 
 
-def loading_rates(seconds: float, workers: int | None = None) -> LoadingRates:
+def loading_rates(seconds: float, workers: int | None = None, *, files: int = 768, batch: int = BATCH) -> LoadingRates:
     """Measure how fast images are loaded, on the CPU, from 256-pixel JPEGs like photographs that are drawn for it.
 
     The three rates are measured in turns, and each is the median of its turns: other work on the machine comes and goes.
 
     Args:
         seconds: how long each of the three is measured, after warm-ups.
-        workers: processes; None: one a core.
+        workers: processes that read; 0: this one; None: one a core.
+        files: how many JPEGs are drawn.
+        batch: images in a batch.
     """
     count = worker_count(workers)
     with tempfile.TemporaryDirectory() as folder:
-        mean_size = _write_photographs(Path(folder) / "photographs")
-        files = list_images(Path(folder))
-        order = np.random.default_rng(0).permutation(len(files))
-        batches = (np.resize(np.roll(order, -start), BATCH) for start in itertools.count(0, BATCH))
-        # One epoch that does not end before the time is up, since with each processes are started.
-        entries = BATCH * (3 * max(count, 1) + 1) + int(_FASTEST * seconds)
-        split = StreamedSplit(files.part(np.resize(order, entries)), SIDE, SIZE, workers=count)
+        mean_size = write_photographs(Path(folder) / "photographs", files)
+        listing = list_images(Path(folder))
+        order = np.random.default_rng(0).permutation(files)
+        batches = (np.resize(np.roll(order, -start), batch) for start in itertools.count(0, batch))
+        # One epoch that does not end before the time is up, since every epoch starts its processes anew.
+        entries = batch * (3 * max(count, 1) + 1) + int(_FASTEST * seconds)
+        split = StreamedSplit(listing.part(np.resize(order, entries)), SIDE, SIZE, workers=count)
         jobs = (
-            lambda: in_workers(_Decode(files), batches, count),
-            lambda: _loaded(split, "random-crop"),
-            lambda: _loaded(split, "resized-crop"),
+            lambda: in_workers(_Decode(listing), batches, count),
+            lambda: _loaded(split, "random-crop", batch),
+            lambda: _loaded(split, "resized-crop", batch),
         )
         turns = [[_rate(job, seconds / _TURNS, count) for job in jobs] for _ in range(_TURNS)]
         decode, random_crop, resized_crop = np.median(turns, axis=0).tolist()
@@ -95,7 +87,7 @@ def loading_rates(seconds: float, workers: int | None = None) -> LoadingRates:
 
 
 class _Decode:
-    """A worker's job: decode, and throw away."""
+    """A worker's job: decode files, and throw the images away."""
 
     def __init__(self, files: Listing) -> None:
         self.files = files
@@ -106,16 +98,16 @@ class _Decode:
         return len(places)
 
 
-def _loaded(split: StreamedSplit, augment: Augment) -> Generator[int, None, None]:
+def _loaded(split: StreamedSplit, augment: Augment, batch_size: int) -> Generator[int, None, None]:
     """The sizes of an epoch's batches."""
-    loader = Loader(split, BATCH, seed=0, augment=augment)
+    loader = Loader(split, batch_size, seed=0, augment=augment)
     with closing(loader.epoch(0)) as batches:
         for batch in batches:
             yield len(batch)
 
 
 def _rate(start: Callable[[], Generator[int, None, None]], seconds: float, workers: int) -> float:
-    """Images a second, once each process has delivered what it works ahead."""
+    """Images a second, after a warm-up in which each process delivers the batches that it prefetches."""
     with closing(start()) as counts:
         for _ in range(3 * max(workers, 1)):
             next(counts)
@@ -125,19 +117,17 @@ def _rate(start: Callable[[], Generator[int, None, None]], seconds: float, worke
         return images / taken
 
 
-def _write_photographs(folder: Path) -> float:
-    """Write JPEGs of 256 x 256 pixels and 20 to 40 kB each: noise whose strength falls with its frequency, as in photographs.
-
-    Returns their mean size in bytes.
-    """
+def write_photographs(folder: Path, count: int) -> float:
+    """Write so many of `photographs` as JPEGs of 20 to 40 kB each. Returns their mean size in bytes."""
     folder.mkdir(parents=True)
-    paths = [folder / f"{number:04}.jpg" for number in range(_FILES)]
-    for path, pixels in zip(paths, _photographs(), strict=False):
+    paths = [folder / f"{number:04}.jpg" for number in range(count)]
+    for path, pixels in zip(paths, photographs(), strict=False):
         Image.fromarray(pixels).save(path, quality=90)
     return float(np.mean([path.stat().st_size for path in paths]))
 
 
-def _photographs() -> Iterator[np.ndarray]:
+def photographs() -> Iterator[np.ndarray]:
+    """Endless images (256, 256, 3) uint8: noise whose strength falls with its frequency, as in photographs."""
     rng = np.random.default_rng(0)
     frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE))
     frequency[0, 0] = np.inf

@@ -1,7 +1,7 @@
-"""Random crops and flips: drawn as numbers, then cut, in memory for a batch at once or file by file.
+"""Random crops and flips: drawn as numbers, then cut from a batch in memory or from one file after the other.
 
-A crop is drawn relative to its image, before anybody knows how large that is. So the same draws serve images in memory and
-images that worker processes have yet to read, and the crops are the same.
+A crop is drawn relative to its image, before the image's size is known. So the same draws serve images in memory and images
+that worker processes have yet to read, and the crops are the same.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from rotnet_lib.data.transfer import sent
+from rotnet_lib.data.device import to_device
 
 Augment = Literal["none", "pad-crop", "random-crop", "resized-crop"]
 """none: the centre. pad-crop: a random crop after padding the centre by an eighth of the side with black (4 pixels at 32,
@@ -28,10 +28,10 @@ _TRIES = 10
 
 @dataclass(frozen=True)
 class Draws:
-    """The crops of B images in relative numbers.
+    """The random crops of B images, relative to their sizes.
 
     Attributes:
-        place: (B, 2) float64 in [0, 1): where among the places that the box can take from top and left.
+        place: (B, 2) float64 in [0, 1): position of the box from top and from left, relative to the room that it has.
         flip: (B,) bool.
         tries: (B, 10, 2) float64, share of the area and width over height; None: a random-crop.
     """
@@ -41,12 +41,12 @@ class Draws:
     tries: np.ndarray | None
 
     def part(self, kept: slice | Sequence[int]) -> "Draws":
-        """Those of some of the images."""
+        """The crops of some of the images."""
         return Draws(self.place[kept], self.flip[kept], None if self.tries is None else self.tries[kept])
 
 
 def draw(kind: Augment, count: int, rng: np.random.Generator) -> Draws | None:
-    """The crops of `count` images; None where there are none to draw before the images are at hand."""
+    """The crops of `count` images; None for the kinds that draw none here: `none`, and `pad-crop` (see `draw_shifts`)."""
     if kind in ("none", "pad-crop"):
         return None
     place = rng.random((count, 2))
@@ -60,7 +60,7 @@ def draw(kind: Augment, count: int, rng: np.random.Generator) -> Draws | None:
 
 
 def boxes(draws: Draws, heights: np.ndarray, widths: np.ndarray, size: int) -> np.ndarray:
-    """Where the crops lie in images of a known size.
+    """The boxes of the crops in images of known sizes.
 
     Args:
         draws: of B images.
@@ -106,27 +106,27 @@ def cut(images: torch.Tensor, index: torch.Tensor, draws: Draws, size: int) -> t
 
     Args:
         images: (N, R, R, C) uint8, on any device.
-        index: (B,) int64, which images, on that device.
-        draws: of those B.
+        index: (B,) int64, places of the images, on that device.
+        draws: the crops of those B images.
         size: S.
 
     Returns:
-        (B, S, S, C) uint8. A random-crop is exact; a resized-crop is interpolated linearly, and averaged where it shrinks.
+        (B, S, S, C) uint8. A random-crop is exact; a resized-crop is interpolated linearly, with antialiasing where it shrinks.
     """
     side, device = images.shape[1], images.device
     all_sides = np.full(len(index), side)
     found = boxes(draws, all_sides, all_sides, size)
     if draws.tries is None:
         places = np.concatenate([found[:, :2], draws.flip[:, None]], 1)
-        top, left, flip = sent(torch.from_numpy(places), device).unsqueeze(2).unbind(1)
+        top, left, flip = to_device(torch.from_numpy(places), device).unsqueeze(2).unbind(1)
         columns = torch.arange(size, device=device)
         columns = torch.where(flip.bool(), size - 1 - columns, columns) + left
         rows = torch.arange(size, device=device) + top
         return images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
-    top, left, height, width = sent(torch.from_numpy(found), device).unbind(1)
+    top, left, height, width = to_device(torch.from_numpy(found), device).unbind(1)
     rows = resampling(top, height, side, size)
     columns = resampling(left, width, side, size)
-    flip = sent(torch.from_numpy(draws.flip), device)
+    flip = to_device(torch.from_numpy(draws.flip), device)
     columns = torch.where(flip[:, None, None], columns.flip(1), columns)
     # Two products, over rows and over columns, instead of four gathers a pixel.
     planes = images[index].permute(0, 3, 1, 2).float().contiguous()
@@ -135,12 +135,12 @@ def cut(images: torch.Tensor, index: torch.Tensor, draws: Draws, size: int) -> t
 
 
 def resampling(start: torch.Tensor, length: torch.Tensor, side: int, size: int) -> torch.Tensor:
-    """The weights that resize a stretch of a line of pixels, linearly, and averaging where they get fewer.
+    """The weights that resize a section of a line of pixels linearly, with antialiasing where it shrinks.
 
-    The stretch is resized as if nothing lay beside it, as Pillow and torch's `interpolate(antialias=True)` do.
+    Pixels outside the section have no weight, as in Pillow and torch's `interpolate(antialias=True)` of a crop.
 
     Args:
-        start, length: (B,) int64, pixels: where the stretch lies within its line.
+        start, length: (B,) int64, pixels: the section in its line.
         side: R, pixels of the line.
         size: S, pixels of the result.
 
@@ -158,7 +158,7 @@ def resampling(start: torch.Tensor, length: torch.Tensor, side: int, size: int) 
 
 
 def draw_shifts(count: int, padding: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a pad-crop draws: shifts (2, count, 1) int64 down and right in [0, 2 * padding], flips (count, 1) bool."""
+    """A pad-crop's random numbers: shifts (2, count, 1) int64 down and right in [0, 2 * padding], flips (count, 1) bool."""
     shift = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=rng, device=rng.device)
     flip = torch.randint(0, 2, (count, 1), generator=rng, device=rng.device, dtype=torch.bool)
     return shift, flip

@@ -30,20 +30,20 @@ def decoded(
     damage: Damage | None,
     shrink: int | None,
 ) -> Decoded:
-    """Images (N, R, R, 3) uint8, labels (N,) int64 and the names of damaged files, from the cache if it has them.
+    """Images (N, R, R, 3) uint8, labels (N,) int64 and the names of damaged files, from the cache if they are there.
 
     Args:
         name: of the dataset.
         source: the dataset.
-        split: which of its splits.
-        count: how many images of a generated dataset.
+        split: name of the split.
+        count: number of images of a generated dataset.
         files: the split's, if it is made of files.
-        damage: counts those that cannot be read.
-        shrink: the files are copies of this size.
+        damage: counts the files that cannot be read.
+        shrink: shorter side of the files in pixels, if they are smaller copies; None: they are the originals.
     """
     if not source.cached:
         return *source.decode(split, count), []
-    extent = count if source.generated else None  # as many as one asks for, so the number is part of what is kept
+    extent = count if source.generated else None  # each number of images is a set of its own
     what = (name, source.fingerprint, split, extent, *([shrink] if shrink else []))
     key = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
     path = cache_root() / f"{name.partition(':')[0]}-{source.side}-{split}-{key}.safetensors"
@@ -56,7 +56,7 @@ def decoded(
     damaged = damage.names if damage else []
     try:
         with replacing(path) as temporary:
-            # Contiguous, since safetensors writes any other array's bytes in the order they happen to lie in memory.
+            # safetensors writes the bytes of an array that is not contiguous in their order in memory: a scrambled image.
             arrays = {"images": np.ascontiguousarray(images), "labels": np.ascontiguousarray(labels)}
             safetensors.numpy.save_file(arrays, temporary, {_DAMAGED: json.dumps(damaged)})
     except OSError as error:

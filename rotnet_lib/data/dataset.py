@@ -12,7 +12,7 @@ from rotnet_lib.data.cache import decoded
 from rotnet_lib.data.damage import MAX_DAMAGED, Damage
 from rotnet_lib.data.listing import SPLITS, Listing, SplitName
 from rotnet_lib.data.shrink import shrunk
-from rotnet_lib.data.source import DATASETS, Source, Statistics, split_name
+from rotnet_lib.data.source import Source, Statistics, open_source
 from rotnet_lib.data.split import Request, Split, balanced
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError
@@ -37,21 +37,6 @@ class Dataset:
     std: tuple[float, ...]
     train: Split | StreamedSplit
     test: Split | StreamedSplit
-
-
-def open_source(name: str, image_size: int | None = None, crop_pct: float = 1.0) -> Source:
-    """The dataset of that name, not yet decoded.
-
-    Args:
-        name: as for `load_dataset`.
-        image_size: S, side of what a network sees, in pixels; None: the dataset's own.
-        crop_pct: S over the side that images are resized to first.
-
-    Raises:
-        RotnetError: there is no such dataset, or its data is missing; the message says how to get it.
-    """
-    source, argument = split_name(name, DATASETS)
-    return source(argument, image_size, crop_pct)
 
 
 def load_dataset(

@@ -1,4 +1,4 @@
-"""Image files as pixels: one at a time, or all of a split into memory."""
+"""Decoding of image files with Pillow: one at a time, or all of a split into memory."""
 
 import io
 import os
@@ -26,7 +26,7 @@ def open_upright(path: str | os.PathLike[str] | io.BytesIO) -> Image.Image:
 
 
 def decode_square(path: str | os.PathLike[str], size: int) -> np.ndarray:
-    """One file as (size, size, 3) uint8 RGB: shorter side resized to `size`, then the centre.
+    """One file as (size, size, 3) uint8 RGB: the shorter side resized to `size`, then the centre cut out.
 
     Raises DamagedImage if it is truncated or no image.
     """
@@ -46,9 +46,9 @@ def resized(height: int, width: int, side: int) -> tuple[int, int]:
 
 
 def decode_all(listing: Listing, size: int, damage: Damage) -> tuple[np.ndarray, np.ndarray]:
-    """All files that can be read as images (N, size, size, 3) uint8 and labels (N,) int64, with a progress bar.
+    """Images (N, size, size, 3) uint8 and labels (N,) int64 of all files that can be read, with a progress bar.
 
-    Raises RotnetError if `damage` allows no more of those that cannot.
+    Raises RotnetError if more files are damaged than `damage` allows.
     """
     images = np.empty((len(listing), size, size, 3), np.uint8)
     kept = np.ones(len(listing), bool)

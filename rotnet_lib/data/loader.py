@@ -9,9 +9,9 @@ import torch
 
 from rotnet_lib.data.augment import Augment, crop_and_flip, draw, draw_shifts
 from rotnet_lib.data.colours import jitter_colours
+from rotnet_lib.data.device import to_device
 from rotnet_lib.data.split import Request, Split
 from rotnet_lib.data.stream import StreamedSplit
-from rotnet_lib.data.transfer import sent
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.seeds import derive, generator
 
@@ -26,12 +26,11 @@ class Batch:
     Attributes:
         images: (B, 3, S, S) uint8 RGB, in channels-last memory.
         labels: (B,) int64 class labels.
-        copies: (B,) int64 in [0, copies of the loader): which of an image's entries in the epoch this is.
+        copies: (B,) int64 in [0, copies of the loader): number of this entry among those of its image in the epoch.
         index: (B,) int64, the images' places in their split.
         rng: the source of anything random a task does with the batch, on the images' device.
-        places: (B,) int64, which of the batch's entries these are, where other processes have others of them or images were
-            left out as damaged; None: all.
-        whole: how many entries the batch has over all processes; None: B.
+        places: (B,) int64, positions of these entries in the global batch; None: all of them are here.
+        whole: entries of the global batch, over all processes and with damaged images; None: B.
     """
 
     images: torch.Tensor
@@ -46,7 +45,7 @@ class Batch:
         return len(self.images)
 
     def randint(self, high: int, *columns: int) -> torch.Tensor:
-        """(B, *columns) int64 in [0, high), an image's own whatever process it is in."""
+        """(B, *columns) int64 in [0, high), which do not depend on how the batch is shared among processes."""
         device = self.images.device
         drawn = torch.randint(high, (self.whole or len(self), *columns), generator=self.rng, device=device)
         return drawn if self.places is None else drawn[self.places]
@@ -61,14 +60,14 @@ class Loader:
         seed: the run's.
         augment: how images are cropped and flipped, drawn once for each entry; see `Augment`.
         colour_jitter: strength of a random change of colours on top (see `jitter_colours`).
-        copies: entries each image has in an epoch, shuffled among the others'. Their augmentation is drawn apart.
+        copies: entries of each image in an epoch, shuffled among all others. Each has an augmentation of its own.
         epoch_images: images an epoch draws; None: each image once. With more, the split is gone through again in a
             new order (the semi-supervised protocol: 50 000 samples whatever the number of labels).
-        share: (r, n): of n processes that share each batch in equal parts, this is number r and takes the r-th. What is
-            drawn at random is the same whatever n is.
+        share: (rank, world size) of this process, which takes the rank-th of equal parts of each batch. What is drawn at
+            random does not depend on the world size.
 
     Raises:
-        RotnetError: a batch has no n equal parts.
+        RotnetError: the batch size is no multiple of the world size.
     """
 
     def __init__(
@@ -98,11 +97,11 @@ class Loader:
             )
 
     def __len__(self) -> int:
-        """Batches an epoch. What is left over at its end is dropped: other images each time, since the order is new."""
+        """Batches in an epoch. The incomplete last batch is dropped: other images each time, since the order is new."""
         return self.entries // self.batch_size
 
     def epoch(self, number: int) -> Generator[Batch, None, None]:
-        """The batches of epoch `number` (from 0). Close the iterator where you stop early: it may have worker processes."""
+        """The batches of epoch `number` (from 0). Close the iterator if you stop early: it may have worker processes."""
         device, index_device = self.split.device, self.split.index_device
         rng = generator(device, self.seed, "epoch", number)
         order = self._order(rng if index_device == device else generator(index_device, self.seed, "epoch", number))
@@ -120,13 +119,13 @@ class Loader:
             for start, found in zip(starts, cuts, strict=True):
                 places = torch.arange(first, last, device=index_device)
                 places = places if found.kept is None else places[found.kept]
-                entries = sent(order[start + places], device)
+                entries = to_device(order[start + places], device)
                 index, copies = entries // self.copies, entries % self.copies
                 images = found.images.permute(0, 3, 1, 2)
                 if self.colour_jitter:  # before a pad-crop, whose padding stays black
                     seed = derive(self.seed, "jitter", number, start)
                     images = jitter_colours(images, self.colour_jitter, seed, places.cpu(), self.batch_size)
-                places = sent(places, device)
+                places = to_device(places, device)
                 if self.augment == "pad-crop":
                     padding = images.shape[-1] // 8
                     shift, flip = draw_shifts(self.batch_size, padding, rng)
@@ -145,12 +144,12 @@ def ordered_batches(
 ) -> Generator[Batch, None, None]:
     """All images of a split in their order, not augmented; the last batch may be smaller.
 
-    Close the iterator where you stop early: it may have worker processes.
+    Close the iterator if you stop early: it may have worker processes.
 
     Args:
         split: the images and labels, on the device.
         batch_size: images a batch.
-        share: (r, n): of these batches, counted from 0, only those whose number is r modulo n.
+        share: (rank, world size): only the batches whose number, counted from 0, is the rank modulo the world size.
     """
     device = split.device
     rng = generator(device, 0, "test")
@@ -158,6 +157,6 @@ def ordered_batches(
     with closing(split.cut(Request(index) for index in places)) as cuts:
         for found in cuts:
             index = found.request.index if found.kept is None else found.request.index[found.kept]
-            index = sent(index, device)
+            index = to_device(index, device)
             labels = split.labels[index]
             yield Batch(found.images.permute(0, 3, 1, 2), labels, torch.zeros_like(labels), index, rng)

@@ -1,4 +1,4 @@
-"""A copy of image files at a smaller size, made once: large photographs take longest to decode."""
+"""Smaller copies of image files, made once, since large photographs take long to decode."""
 
 import hashlib
 import json
@@ -32,14 +32,14 @@ def shrunk(
 ) -> dict[SplitName, Listing]:
     """Copies of the files of both splits as RGB JPEGs of quality 95, upright, whose shorter side is `side` pixels.
 
-    Smaller images stay as large as they are. The copies are kept in the cache folder. Each is written atomically, so one that
-    was interrupted goes on where it was.
+    Smaller images keep their size. The copies are kept in the cache folder. Each is written atomically, so that after an
+    interruption only the missing ones are made.
 
     Args:
         files: the originals.
-        side: in pixels.
+        side: of the copies, in pixels.
         damages: count the originals that cannot be read, which have no copy.
-        workers: processes that make the copies; None: one a core.
+        workers: number of worker processes; None: one for each core.
 
     Raises:
         RotnetError: too many are damaged; the cache folder cannot be written to.
@@ -82,13 +82,13 @@ def _shrink(files: Listing, side: int, folder: Path, damage: Damage, workers: in
 
 
 class _Shrink:
-    """A worker's job: copies of some of the files."""
+    """Makes copies of some of the files, in a worker process."""
 
     def __init__(self, files: Listing, side: int, folder: Path) -> None:
         self.files, self.side, self.folder = files, side, folder
 
     def __call__(self, places: np.ndarray) -> tuple[int, Damaged]:
-        """How many files these were, and which of them could not be read."""
+        """The number of files, and those of them that could not be read."""
         damaged: Damaged = []
         for place in places.tolist():
             target = self.folder / os.fsdecode(_copy_name(self.files.names[place]))
@@ -108,7 +108,7 @@ class _Shrink:
 
 
 def _copy_name(name: bytes) -> bytes:
-    """An original's name, with `.jpg` behind it if it does not end so: `a.png` and `a.jpg` are two images."""
+    """The original's name, with `.jpg` added unless it ends so: `a.png` and `a.jpg` are two images."""
     return name if name.lower().endswith((b".jpg", b".jpeg")) else name + b".jpg"
 
 

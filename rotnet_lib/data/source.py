@@ -148,3 +148,18 @@ def data_root() -> Path:
 def cache_root() -> Path:
     """`ROTNET_CACHE`, by default `.cache` in the data folder: where decoded datasets are kept."""
     return from_project(os.environ.get("ROTNET_CACHE") or data_root() / ".cache")
+
+
+def open_source(name: str, image_size: int | None = None, crop_pct: float = 1.0) -> Source:
+    """The dataset of that name, not yet decoded.
+
+    Args:
+        name: as for `load_dataset`.
+        image_size: S, side of what a network sees, in pixels; None: the dataset's own.
+        crop_pct: S over the side that images are resized to first.
+
+    Raises:
+        RotnetError: there is no such dataset, or its data is missing; the message says how to get it.
+    """
+    source, argument = split_name(name, DATASETS)
+    return source(argument, image_size, crop_pct)

@@ -1,4 +1,4 @@
-"""A split of a dataset in memory, and what a split that is streamed has in common with it."""
+"""A split of a dataset in memory; requests and their results, which a streamed split shares."""
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ from rotnet_lib.errors import RotnetError
 
 @dataclass(frozen=True)
 class Request:
-    """What a loader asks a split for: some of its images, each cut in its own way.
+    """The images of a batch that a loader asks a split for, and their crops.
 
     Attributes:
-        index: (n,) int64, which images, on the split's `index_device`.
-        draws: their crops; None: the middle of each image.
+        index: (n,) int64, places of the images in the split, on its `index_device`.
+        draws: their random crops; None: the centre of each image.
     """
 
     index: torch.Tensor
@@ -26,12 +26,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Cut:
-    """What a split gives for a request.
+    """The images of a request, cropped.
 
     Attributes:
         request: the request.
         images: (k, S, S, 3) uint8 RGB, on the split's device.
-        kept: (k,) int64, which of the request's n images these are, on the device of its index; None: all.
+        kept: (k,) int64, places of these images among the request's n, on the device of its index; None: all, in order.
     """
 
     request: Request
@@ -43,13 +43,13 @@ class Cut:
 class Split:
     """Images in memory, on one device.
 
-    Channels come last in memory because that is the layout convolutions run fastest on: the loader hands out views.
+    Channels come last in memory, the layout that convolutions run fastest on: the loader's batches are views.
 
     Attributes:
         images: (N, R, R, 3) uint8 RGB.
         labels: (N,) int64.
-        image_size: S, at most R: side of what a network sees of them, in pixels; None: R.
-        damaged: names of the files that should have been among them but could not be read.
+        image_size: S, at most R: side of a network's input, in pixels; None: R.
+        damaged: names of files that could not be read and are left out.
     """
 
     images: torch.Tensor
@@ -62,12 +62,12 @@ class Split:
 
     @property
     def device(self) -> torch.device:
-        """Where batches come to lie."""
+        """Device of the batches."""
         return self.images.device
 
     @property
     def index_device(self) -> torch.device:
-        """Where the order of the images is made."""
+        """Device of index tensors, on which the order of the images is drawn."""
         return self.images.device
 
     @property
@@ -91,12 +91,12 @@ class Split:
         return Split(self.images[places], self.labels[places], self.image_size, self.damaged)
 
     def read(self, indices: Iterable[int]) -> torch.Tensor:
-        """The middle of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device."""
+        """The centres of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device."""
         index = torch.tensor(list(indices), dtype=torch.int64, device=self.device)
         return augment.centre(self.images[index], self.size).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
     def cut(self, requests: Iterable[Request]) -> Generator[Cut, None, None]:
-        """What is asked for, one request after the other."""
+        """The crops of each request, in order."""
         for request in requests:
             if request.draws is None:
                 images = augment.centre(self.images[request.index], self.size).contiguous()
@@ -106,7 +106,7 @@ class Split:
 
 
 def balanced(labels: np.ndarray, size: int, classes: int) -> np.ndarray:
-    """Places of the first `size` images in equal parts of each class, as far as the classes go: (size,) int64."""
+    """Places of the first `size` images, equally many of each class while it has that many: (size,) int64."""
     return np.argsort(_rank_in_class(labels, classes), kind="stable")[:size]
 
 
@@ -128,7 +128,7 @@ def first_per_class(labels: np.ndarray, per_class: int, classes: tuple[str, ...]
 
 
 def _rank_in_class(labels: np.ndarray, classes: int) -> np.ndarray:
-    """For each image how many images of its class stand before it, (N,) int64."""
+    """For each image the number of images of its class before it, (N,) int64."""
     order = np.argsort(labels, kind="stable")
     starts = np.concatenate([[0], np.bincount(labels, minlength=classes).cumsum()[:-1]])
     rank = np.empty_like(labels)

@@ -1,39 +1,37 @@
-"""A split that is read batch by batch, by processes of its own."""
+"""A split whose image files are read batch by batch, by worker processes."""
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 import torch
 
 from rotnet_lib.data.colours import grey_batch
 from rotnet_lib.data.damage import Damage
-from rotnet_lib.data.decode_fast import Decode, Job, Read, finish, jpeg_device
+from rotnet_lib.data.decode_fast import Decode, Job
+from rotnet_lib.data.device import to_device
 from rotnet_lib.data.listing import Listing
 from rotnet_lib.data.pool import Slots, in_workers, worker_count
 from rotnet_lib.data.split import Cut, Request, first_per_class
-from rotnet_lib.data.transfer import sent
 from rotnet_lib.errors import RotnetError
 
 
 class StreamedSplit:
-    """Image files that are read as they are needed; shares the interface of `Split`, but for `images`.
+    """Image files that are read when a batch needs them. It has the interface of `Split`, except for `images`.
 
-    Order and crops are drawn in this process, so batches are the same whatever the number of workers. Each image is decoded
-    once for a batch, whatever a task makes of it then. Memory holds a few batches and the files' names.
+    Order and crops are drawn in this process, so batches do not depend on the number of workers. Each image is decoded once
+    for a batch, on the CPU, however many views of it a task makes. Memory holds a few batches and the files' names.
 
     Args:
         files: the images' files.
         side: R, what an image's shorter side is resized to, in pixels.
         image_size: S, at most R.
         grey: put each pixel's luminance (ITU-R 601) in all three channels.
-        damage: counts files that cannot be read; None: 0.1 % of them may be damaged.
-        workers: processes that read; 0: this one reads; None: one a core.
-        device: where batches come to lie.
-        decode_on: the device that decodes JPEGs, for workers then only read them; None: the workers decode.
+        damage: counts the files that cannot be read; None: at most 0.1 % of them may be damaged.
+        workers: number of worker processes; 0: this process reads; None: one for each core.
+        device: of the batches.
 
     Attributes:
         labels: (N,) int64, on the device.
@@ -49,7 +47,6 @@ class StreamedSplit:
         damage: Damage | None = None,
         workers: int | None = None,
         device: torch.device = torch.device("cpu"),  # noqa: B008
-        decode_on: torch.device | None = None,
     ) -> None:
         self.files = files
         self.labels = torch.from_numpy(files.labels).to(device)
@@ -60,20 +57,18 @@ class StreamedSplit:
         self.device = device
         self.index_device = torch.device("cpu")
         self._damage = damage or Damage(files.root, len(files))
-        self._decode_on = decode_on
 
     def __len__(self) -> int:
         return len(self.files)
 
     @property
     def damaged(self) -> list[str]:
-        """Names of the files that could not be read, as far as they were read so far."""
+        """Names of the files that could not be read so far."""
         return self._damage.names
 
     def to(self, device: torch.device) -> "StreamedSplit":
-        """The same split with its batches on that device, and decoded there if it can."""
-        decode_on = jpeg_device(device) if device.type == "cuda" else self._decode_on
-        return self._like(self.files, self._damage, device, decode_on)
+        """The same split with its batches on that device."""
+        return self._like(self.files, self._damage, device)
 
     def first_per_class(self, per_class: int, classes: tuple[str, ...]) -> "StreamedSplit":
         """The first `per_class` images of each class, interleaved by class. See `Split.first_per_class`."""
@@ -81,10 +76,10 @@ class StreamedSplit:
 
     def part(self, kept: np.ndarray) -> "StreamedSplit":
         """The images at those places (n,), in their order."""
-        return self._like(self.files.part(kept), self._damage.part(len(kept)), self.device, self._decode_on)
+        return self._like(self.files.part(kept), self._damage.part(len(kept)), self.device)
 
     def read(self, indices: Iterable[int]) -> torch.Tensor:
-        """The middle of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device.
+        """The centres of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device.
 
         Raises RotnetError if one of them is damaged.
         """
@@ -98,14 +93,14 @@ class StreamedSplit:
         return (grey_batch(images) if self.grey else images).permute(0, 3, 1, 2)
 
     def cut(self, requests: Iterable[Request]) -> Generator[Cut, None, None]:
-        """What is asked for, one request after the other, without the images that are damaged.
+        """The crops of each request, in order, without the images that are damaged.
 
-        Worker processes live from the first image to the last, or until the iterator is closed.
+        Worker processes run from the first request to the last, or until the iterator is closed.
 
         Raises:
             RotnetError: more files are damaged than may be, or all of a request.
         """
-        import torchvision.io  # noqa: F401  # here once, rather than in every process that is started
+        import torchvision.io  # noqa: F401  # once here, rather than in each worker process
 
         asked: deque[Request] = deque()
 
@@ -113,12 +108,8 @@ class StreamedSplit:
         first = next(requests, None)
         if first is None:
             return
-        slots = None
-        work: Callable[[Job], Any] = Read(self.files)
-        if self._decode_on is None:
-            if self.workers:
-                slots = Slots(self.workers, len(first.index), self.size, self.size, 3)
-            work = Decode(self.files, self.side, self.size, slots.memory if slots else None)
+        slots = Slots(self.workers, len(first.index), self.size, self.size, 3) if self.workers else None
+        work = Decode(self.files, self.side, self.size, slots.memory if slots else None)
 
         def jobs() -> Iterator[Job]:
             for request in itertools.chain([first], requests):
@@ -128,20 +119,19 @@ class StreamedSplit:
         with closing(in_workers(work, jobs(), self.workers, pin=self.device.type == "cuda")) as results:
             for result in results:
                 request = asked.popleft()
-                if self._decode_on is None:
-                    found, kept, damaged = result
-                    images = slots.give(found, len(kept)) if slots and isinstance(found, int) else found
-                else:
-                    images, kept, damaged = finish(result, request.draws, self.side, self.size, self._decode_on)
+                images, kept, damaged = result
+                if isinstance(images, int):
+                    assert slots is not None
+                    images = slots.give(images, len(kept))
                 for place, reason in damaged:
                     self._damage.add(self.files, int(request.index[place]), reason)
                 if not len(kept):
                     raise RotnetError(f"all {len(request.index)} files of a batch of {self._damage.what} are damaged.")
-                images = sent(images, self.device)
+                images = to_device(images, self.device)
                 complete = len(kept) == len(request.index)
                 yield Cut(request, grey_batch(images) if self.grey else images, None if complete else torch.from_numpy(kept))
 
-    def _like(self, files: Listing, damage: Damage, device: torch.device, decode_on: torch.device | None) -> "StreamedSplit":
+    def _like(self, files: Listing, damage: Damage, device: torch.device) -> "StreamedSplit":
         return StreamedSplit(
             files,
             self.side,
@@ -150,5 +140,4 @@ class StreamedSplit:
             damage=damage,
             workers=self.workers,
             device=device,
-            decode_on=decode_on,
         )

@@ -1,16 +1,19 @@
 """Features of several views of an image, averaged or concatenated (docs/protocol.md, "Questions", 8)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import torch
+from rotnet_lib.lazy import torch
 
-from rotnet_lib.models.backbone import Backbone
+if TYPE_CHECKING:
+    from rotnet_lib.models.backbone import Backbone
 
 Views = Literal["one", "rotated", "flipped"]
 Combine = Literal["average", "concatenate"]
 
-_Turn = Callable[[torch.Tensor], torch.Tensor]
+_Turn: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 
 def _quarter_turns(count: int) -> _Turn:

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from rotnet_lib.stages.inspection import Inspection, Picture
+from rotnet_lib.evaluation.looks import Picture
+from rotnet_lib.stages.inspection import Inspection
 
 _DPI = 90
 _CELL = 1.15

@@ -12,8 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, T
 from pydantic_core import to_jsonable_python
 
 from rotnet_lib.data.augment import Augment
-from rotnet_lib.data.dataset import open_source
-from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.source import DATASETS, open_source
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.runs.protocols import kind_of, protocol_values
 

@@ -225,6 +225,27 @@ class RunDirectory:
         (self.path / RESUME).unlink(missing_ok=True)
 
 
+def directory_of(config: RunConfig, fingerprint: str) -> RunDirectory:
+    """The directory of a config's run on data with that fingerprint, whether it exists or not."""
+    argument = config.dataset.partition(":")[2]
+    data = Path(argument).name if argument and not argument.isdecimal() else config.dataset
+    return RunDirectory(from_project(config.runs) / run_name(config, f"{config.slug}-{data}", fingerprint))
+
+
+def open_run(config: RunConfig) -> RunDirectory:
+    """The run's directory: locked, with its parameters written. A finished run's directory is returned as it is, unlocked.
+
+    Raises RotnetError as `RunConfig.fingerprint` and `RunDirectory.open` do.
+    """
+    directory = directory_of(config, config.fingerprint())
+    if not directory.finished:
+        directory.open(config)
+    if directory.finished:  # checked again: the process that held the lock may have finished the run
+        directory.close()
+        print(f"{directory.path} is finished already: its result is shown. Delete that folder to make the run again.")
+    return directory
+
+
 def all_runs(root: Path) -> list[RunDirectory]:
     """Every run directory under `root`, newest result first."""
     found = [RunDirectory(path.parent) for path in root.glob(f"*/{PARAMETERS}")]

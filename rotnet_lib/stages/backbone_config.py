@@ -1,24 +1,26 @@
 """Parameters of the stages that read a backbone: which one, its layers, and what follows the backbone's own run."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-import torch
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.data.source import Statistics
 from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS
-from rotnet_lib.models.backbone import Backbone, make_backbone
-from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import EXPERIMENT, Fraction, ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PARAMETERS, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
 from rotnet_lib.seeds import generator, seeded
-from rotnet_lib.training.checkpoints import backbone_header, load_backbone
 from rotnet_lib.training.schedules import epochs_after
+
+if TYPE_CHECKING:
+    from rotnet_lib.data.dataset import Dataset
+    from rotnet_lib.data.source import Statistics
+    from rotnet_lib.models.backbone import Backbone
 
 RANDOM, RESCALED, NEWEST = "random", "random-rescaled", "newest"
 UNTRAINED = (RANDOM, RESCALED)
@@ -111,6 +113,10 @@ class BackboneConfig(RunConfig):
 
         Raises RotnetError if the checkpoint is missing, damaged or of another arch or width.
         """
+        from rotnet_lib.models.backbone import make_backbone
+        from rotnet_lib.models.rescaling import rescale_by_data
+        from rotnet_lib.training.checkpoints import load_backbone
+
         if self.backbone in UNTRAINED:
             mean, std = statistics
             with seeded(self.seed, "weights"):
@@ -212,6 +218,8 @@ def _colour(cls: type[BackboneConfig]) -> dict[str, Any]:
 
 def _follow_file(path: Path, values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
     """Fill in parameters from the header of a weights file that has no run beside it, such as an imported one."""
+    from rotnet_lib.training.checkpoints import backbone_header
+
     header = backbone_header(path)
     if "dataset" not in values and _own_data(cls):
         raise RotnetError(

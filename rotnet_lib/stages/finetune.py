@@ -1,6 +1,8 @@
 """The finetune stage: a classifier and its backbone, trained on all labels or a few."""
 
-from typing import ClassVar, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -8,8 +10,9 @@ from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.stages.backbone_config import UNTRAINED, Layers
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.register import stage
-from rotnet_lib.stages.train import Outcome
-from rotnet_lib.stages.train_classifiers import train_classifiers
+
+if TYPE_CHECKING:
+    from rotnet_lib.stages.train import Outcome
 
 
 class FinetuneConfig(ClassifierConfig):
@@ -41,4 +44,6 @@ class FinetuneConfig(ClassifierConfig):
 @stage(FinetuneConfig)
 def finetune(config: FinetuneConfig) -> Outcome:
     """Train classifier and backbone; see `train_stage`. Metric: `<layer>_top1`, percent."""
+    from rotnet_lib.stages.train_classifiers import train_classifiers
+
     return train_classifiers(config, freeze=config.freeze)

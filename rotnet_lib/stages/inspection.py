@@ -1,37 +1,28 @@
 """The inspect stage: attention maps, first-layer filters and mistakes of a RotNet."""
 
-import dataclasses
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import numpy as np
-import torch
 from pydantic import Field, field_validator
 
-from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.data.loader import ordered_batches
-from rotnet_lib.data.split import Split
-from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
-from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.models.folding import first_filters
 from rotnet_lib.paths import from_project
-from rotnet_lib.pretext import Rotation
-from rotnet_lib.pretext.rotate import rotate_all
 from rotnet_lib.runs.config import EXPERIMENT
-from rotnet_lib.runs.directory import MODEL, Metric, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
+from rotnet_lib.runs.directory import MODEL, Metric, RunDirectory, all_runs, checkpoint_name, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig, Layers, all_spelled_out, layer_names
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
-from rotnet_lib.stages.train import gather_data_record, load_data, open_run
-from rotnet_lib.training.checkpoints import load_backbone, load_network
-from rotnet_lib.training.devices import autocast, select_device
+
+if TYPE_CHECKING:
+    from rotnet_lib.data.dataset import Dataset
+    from rotnet_lib.evaluation.looks import Look, Mistake, Picture
+    from rotnet_lib.evaluation.rotation_answers import RotationAnswers
 
 
 class InspectConfig(ImageBackboneConfig):
@@ -113,48 +104,6 @@ class InspectConfig(ImageBackboneConfig):
 
 
 @dataclass(frozen=True)
-class Look:
-    """The attention maps and filters of one network.
-
-    Attributes:
-        title: its run's name, and the epoch if that is not the last.
-        arch: its arch.
-        attention: layer -> maps (I, S, S) float32, not negative, of the I chosen images; for the layers that it has.
-        filters: (F, k, k, 3) float32, any sign.
-    """
-
-    title: str
-    arch: str
-    attention: dict[str, np.ndarray]
-    filters: np.ndarray
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A test image, or a rotated copy of one.
-
-    Attributes:
-        index: its place in the test split.
-        pixels: (S, S, 3) uint8, as the network saw it.
-        name: of its class.
-    """
-
-    index: int
-    pixels: np.ndarray
-    name: str
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A wrong prediction: a rotated copy's true and predicted angle in degrees, and the prediction's probability in [0, 1]."""
-
-    picture: Picture
-    true: float
-    said: float
-    probability: float
-
-
-@dataclass(frozen=True)
 class Inspection(StageResult):
     """The stage's result, with what the notebook draws. That is not stored.
 
@@ -188,6 +137,14 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         RotnetError: the backbone's run has no rotation task; the run of `compare` does not exist; an index of `images` is too
             large; and as `load_dataset`, `load_network` and `RunDirectory.open` do.
     """
+    import torch
+
+    from rotnet_lib.evaluation.looks import class_accuracy, look, picture_of, pictured_mistakes, taps_with_maps
+    from rotnet_lib.evaluation.rotation_answers import answer_rotations
+    from rotnet_lib.stages.train import gather_data_record, load_data
+    from rotnet_lib.training.checkpoints import load_backbone, load_network
+    from rotnet_lib.training.devices import select_device
+
     begin = time.perf_counter()
     run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
     other_use = f" Another's attention can be shown beside such a one: -p compare {run.name}."
@@ -207,18 +164,18 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
     answers = answer_rotations(network, test, rotation.angles, rotation.crop_for)
     chosen = test.read(config.images)
     everything = config.layer == ("all",)
-    layers = _with_maps(network.backbone, data.image_size) if everything else config.layers
-    looks = [_look(weights, network.backbone, layers, chosen, config.power)]
+    layers = taps_with_maps(network.backbone, data.image_size) if everything else config.layers
+    looks = [look(_title(weights), network.backbone, layers, chosen, config.power)]
     metrics = {"rotation_top1": _metric(answers.accuracy, weights)}
     if beside and other:
-        layers = tuple(dict.fromkeys((*layers, *(_with_maps(other, data.image_size) if everything else ()))))
+        layers = tuple(dict.fromkeys((*layers, *(taps_with_maps(other, data.image_size) if everything else ()))))
         other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        looks.append(_look(beside, other, [layer for layer in layers if layer in other.taps], chosen, config.power))
+        looks.append(look(_title(beside), other, [layer for layer in layers if layer in other.taps], chosen, config.power))
         made = RunDirectory(beside.parent).parameters()
         shown = (config.dataset, config.image_size, config.grey)
         if made.get("task") == "labels" and (made["dataset"], made["image_size"], made.get("grey", False)) == shown:
             supervised = load_network(beside, data.image_size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            metrics["compare_top1"] = _metric(_class_accuracy(supervised, test), beside)
+            metrics["compare_top1"] = _metric(class_accuracy(supervised, test), beside)
     result = build_result(
         directory,
         config,
@@ -234,27 +191,12 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         directory.result() if directory.finished else result,
         layers,
         config.power,
-        [_upright(data, index) for index in config.images],
+        [picture_of(data, index) for index in config.images],
         looks,
         answers,
-        _mistakes(answers, data, rotation, config.shown),
-        [(_upright(data, answers.place(index)), loss) for index, loss in answers.ambiguous(config.shown)],
+        pictured_mistakes(answers, data, rotation, config.shown),
+        [(picture_of(data, answers.place(index)), loss) for index, loss in answers.ambiguous(config.shown)],
     )
-
-
-def attention_maps(features: torch.Tensor, power: int, side: int) -> torch.Tensor:
-    """A(i,j) = sum over channels of |feature|^power, upsampled bilinearly (docs/protocol.md, "CIFAR-10").
-
-    Args:
-        features: (N, C, H, W), any float type.
-        power: p, 1 or more.
-        side: S, of the images in pixels.
-
-    Returns:
-        (N, S, S) float32, not negative.
-    """
-    attention = features.float().abs().pow(power).sum(1, keepdim=True)
-    return torch.nn.functional.interpolate(attention, size=(side, side), mode="bilinear", align_corners=False)[:, 0]
 
 
 def _compared(config: InspectConfig) -> Path | None:
@@ -276,54 +218,15 @@ def _check_images(images: Sequence[int], data: Dataset) -> None:
         )
 
 
-def _upright(data: Dataset, index: int) -> Picture:
-    return Picture(index, data.test.read([index])[0].permute(1, 2, 0).numpy(), data.classes[int(data.test.labels[index])])
-
-
-def _mistakes(answers: RotationAnswers, data: Dataset, rotation: Rotation.Options, count: int) -> list[Mistake]:
-    """The `count` most confident wrong answers, with the copies as the network saw them."""
-    found = []
-    for index, true in answers.mistaken(count):
-        place = answers.place(index)
-        copy = rotate_all(data.test.read([place]), rotation.angles, rotation.crop_for)[true].permute(1, 2, 0).numpy()
-        picture = dataclasses.replace(_upright(data, place), pixels=copy)
-        said = rotation.angles[answers.said[index, true]]
-        found.append(Mistake(picture, rotation.angles[true], said, float(answers.probability[index, true])))
-    return found
-
-
-def _with_maps(backbone: Backbone, image_size: int) -> tuple[str, ...]:
-    """The taps whose output is larger than one pixel. That of a fully connected layer has no places, so no attention map."""
-    return tuple(tap for tap in backbone.taps if backbone.shape(tap, image_size)[1] > 1)
-
-
-@torch.inference_mode()
-def _look(weights: Path, backbone: Backbone, layers: Sequence[str], images: torch.Tensor, power: int) -> Look:
-    """A backbone's attention maps on images (I, 3, S, S), which are on its device, and its filters."""
-    backbone.eval()
-    with autocast(images.device):
-        features = backbone.features(images, layers)
-    attention = {layer: attention_maps(features[layer], power, images.shape[-1]).cpu().numpy() for layer in layers}
-    epoch, epochs = _epoch_of(weights)
-    title = weights.parent.name + (f" after epoch {epoch}" if epoch < epochs else "")
-    return Look(title, backbone.arch, attention, first_filters(backbone).permute(0, 2, 3, 1).cpu().numpy())
-
-
-@torch.inference_mode()
-def _class_accuracy(network: torch.nn.Module, test: Split | StreamedSplit) -> float:
-    """Class accuracy in percent."""
-    right, seen = torch.zeros((), dtype=torch.int64, device=test.device), 0
-    with closing(ordered_batches(test)) as batches:
-        for batch in batches:
-            with autocast(batch.images.device):
-                right += (network(batch.images).argmax(1) == batch.labels).sum()
-            seen += len(batch)
-    return 100 * right.item() / seen
-
-
 def _metric(percent: float, weights: Path) -> Metric:
     """A figure of one set of weights. No epoch was chosen, so the best epoch is the one of these weights."""
     return Metric(last=percent, best=percent, best_epoch=_epoch_of(weights)[0])
+
+
+def _title(weights: Path) -> str:
+    """The name of the run that a weights file is of, and the epoch if that is not the last."""
+    epoch, epochs = _epoch_of(weights)
+    return weights.parent.name + (f" after epoch {epoch}" if epoch < epochs else "")
 
 
 def _epoch_of(weights: Path) -> tuple[int, int]:

@@ -1,25 +1,29 @@
 """The pretrain stage: a pretext task, or labels, from scratch."""
 
-from typing import Any, ClassVar, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.folds import Fold
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models import ARCHS
-from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS, Rotation, make_task
-from rotnet_lib.pretext.pu import Plausibility, choice_of
 from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs.config import EXPERIMENT, Fraction, TrainingConfig
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.register import stage
-from rotnet_lib.stages.train import Outcome, train_stage
 from rotnet_lib.training.schedules import epochs_after
-from rotnet_lib.training.task import Task
+
+if TYPE_CHECKING:
+    from rotnet_lib.data.dataset import Dataset
+    from rotnet_lib.models.backbone import Backbone
+    from rotnet_lib.pretext.pu import Plausibility
+    from rotnet_lib.stages.train import Outcome
+    from rotnet_lib.training.task import Task
 
 
 class PretrainConfig(TrainingConfig):
@@ -129,6 +133,8 @@ def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]
 
     Raises RotnetError if the run of `pu_weights` does not exist, or was made for other images or angles.
     """
+    from rotnet_lib.models.backbone import make_backbone
+
     with seeded(config.seed, "weights"):
         backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std)
         task = make_task(config.task, backbone, data, config.task_options)
@@ -139,6 +145,8 @@ def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]
 
 
 def _plausibility(run: str, config: PretrainConfig, data: Dataset, task: Rotation) -> Plausibility:
+    from rotnet_lib.pretext.pu import Plausibility, choice_of
+
     path = file_of(run, config.runs, PU)
     directory = RunDirectory(path.parent)
     if path.name == PU and not path.exists() and (directory.path / PARAMETERS).exists() and not directory.finished:
@@ -161,6 +169,8 @@ def pretrain(config: PretrainConfig) -> Outcome:
     The result's metrics are the task's (`rotation_top1` or `top1`, percent). Raises RotnetError as `train_stage` and
     `pretext_task` do.
     """
+    from rotnet_lib.stages.train import train_stage
+
     kept = {epochs_after(share, config.epochs) for share in config.checkpoints}
     return train_stage(
         config,

@@ -1,6 +1,8 @@
 """The probe stage: classifiers on the frozen layers of a backbone."""
 
-from typing import ClassVar, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -10,8 +12,9 @@ from rotnet_lib.runs.protocols import Recipe, benchmark_of, recipes
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.register import stage
-from rotnet_lib.stages.train import Outcome
-from rotnet_lib.stages.train_classifiers import train_classifiers
+
+if TYPE_CHECKING:
+    from rotnet_lib.stages.train import Outcome
 
 
 class ProbeConfig(ClassifierConfig):
@@ -64,4 +67,6 @@ class ProbeConfig(ClassifierConfig):
 @stage(ProbeConfig)
 def probe(config: ProbeConfig) -> Outcome:
     """Train the classifiers; see `train_stage`. Metrics: `<layer>_top1`, percent."""
+    from rotnet_lib.stages.train_classifiers import train_classifiers
+
     return train_classifiers(config, freeze=True)

@@ -1,31 +1,29 @@
 """The pu_weights stage: the probability that each rotated training image is upright, by RotNets trained without it."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-import torch
 from pydantic import Field, model_validator
 
-from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.out_of_fold import Scorer, out_of_fold_scorers
-from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
-from rotnet_lib.pretext.pu import Plausibility, choice_of, upright_label
-from rotnet_lib.pretext.rotate import rotate_all
-from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.config import EXPERIMENT
-from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, checkpoint_of, own_name
+from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig
 from rotnet_lib.stages.fold_runs import check_others, check_same_training, other_folds
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
-from rotnet_lib.stages.train import gather_data_record, load_data, open_run
-from rotnet_lib.training.checkpoints import load_network
-from rotnet_lib.training.devices import select_device
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rotnet_lib.evaluation.upright import PlausibleCopy
+    from rotnet_lib.pretext.pu import Plausibility
+    from rotnet_lib.pretext.rotation import Rotation
 
 
 class PuWeightsConfig(ImageBackboneConfig):
@@ -92,25 +90,6 @@ class PuWeightsConfig(ImageBackboneConfig):
 
 
 @dataclass(frozen=True)
-class PlausibleCopy:
-    """A rotated copy of a training image.
-
-    Attributes:
-        index: the image's place in the training split.
-        name: of its class.
-        angle: in degrees.
-        p: its probability of being upright, in [0, 1].
-        pixels: (S', S', 3) uint8, as the network saw it.
-    """
-
-    index: int
-    name: str
-    angle: float
-    p: float
-    pixels: np.ndarray
-
-
-@dataclass(frozen=True)
 class PuOutcome(StageResult):
     """The stage's result, with what the notebook draws.
 
@@ -152,6 +131,18 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
         RotnetError: the backbone's run has no rotation task, or one without the upright copy; the runs of the folds are not the
             same training, or saw other images; and as `load_dataset`, `load_network` and `RunDirectory.open` do.
     """
+    from rotnet_lib.evaluation.out_of_fold import out_of_fold_scorers
+    from rotnet_lib.evaluation.upright import (
+        answers_of_scorers,
+        mean_by_class,
+        most_plausible,
+        plausibility_of,
+        upright_percent,
+    )
+    from rotnet_lib.pretext.pu import Plausibility, choice_of
+    from rotnet_lib.stages.train import gather_data_record, load_data
+    from rotnet_lib.training.devices import select_device
+
     begin = time.perf_counter()
     run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
     rotation, upright = _rotations_of(run)
@@ -166,27 +157,30 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
         plausibility, result = Plausibility.load(directory.path / PU), directory.result()
     else:
         device = select_device(config)
-        answers, damaged = _answers(scorers, data, rotation, device)
-        plausibility = _plausibility(answers, upright, choice_of(config, data), len(data.train))
+        answers, damaged = answers_of_scorers(scorers, data, rotation, device)
+        plausibility = plausibility_of(answers, upright, choice_of(config, data), len(data.train))
         plausibility.save(directory.path / PU)
-        by_class = _mean_by_class(plausibility, data.train.labels, data.classes)
+        by_class = mean_by_class(plausibility, data.train.labels, data.classes)
+        figures = {"rotation_top1": answers.accuracy} | upright_percent(plausibility)
         seen = gather_data_record(data, data.train)
         result = build_result(
             directory,
             config,
             data=seen.model_copy(update={"damaged": sorted({*seen.damaged, *damaged})}),
-            metrics={"rotation_top1": Metric(last=answers.accuracy), **_metrics(plausibility)},
+            metrics={name: Metric(last=value) for name, value in figures.items()},
             by_target={"rotation_top1": answers.by_rotation, "upright": by_class},
             training=None,
             device=device,
             begin=begin,
         )
-    copies = _most_plausible(plausibility, data, rotation, config.shown)
+    copies = most_plausible(plausibility, data, rotation, config.shown)
     return PuOutcome(directory, result, plausibility, copies, note)
 
 
 def _rotations_of(run: RunDirectory) -> tuple[Rotation.Options, int]:
     """The rotations that a run learned, and the label of the upright one. Raises RotnetError if there is none."""
+    from rotnet_lib.pretext.pu import upright_label
+
     rotation = rotation_of(run, "say what passes for upright")
     upright = upright_label(rotation.angles)
     if upright is None:
@@ -195,58 +189,3 @@ def _rotations_of(run: RunDirectory) -> tuple[Rotation.Options, int]:
             "what passes for one. Take a RotNet whose angles have 0."
         )
     return rotation, upright
-
-
-def _answers(
-    scorers: tuple[Scorer, ...], data: Dataset, rotation: Rotation.Options, device: torch.device
-) -> tuple[RotationAnswers, list[str]]:
-    """Each image's answers by its scorer, and the names of files that could not be read."""
-    log_p, index, damaged = [], [], []
-    for scorer in scorers:
-        network = load_network(scorer.weights, data.image_size)
-        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        whole = len(scorer.places) == len(data.train)  # then `part` would only copy the images
-        part = (data.train if whole else data.train.part(scorer.places)).to(device)
-        answers = answer_rotations(network, part, rotation.angles, rotation.crop_for)
-        log_p.append(answers.log_p)
-        index.append(scorer.places[answers.index])
-        damaged += part.damaged
-    return RotationAnswers(rotation.angles, np.concatenate(log_p), np.concatenate(index)), damaged
-
-
-def _plausibility(answers: RotationAnswers, upright: int, images: Mapping[str, Any], count: int) -> Plausibility:
-    p = np.zeros((count, len(answers.angles)), np.float32)
-    p[answers.index] = answers.plausible(upright)
-    return Plausibility(torch.from_numpy(p), answers.angles, images)
-
-
-def _metrics(plausibility: Plausibility) -> dict[str, Metric]:
-    p = plausibility.p[plausibility.known][:, plausibility.rotated].double()
-    return {"upright": Metric(last=100 * p.mean().item()), "plausible": Metric(last=100 * (p > 0.5).double().mean().item())}
-
-
-def _mean_by_class(plausibility: Plausibility, labels: torch.Tensor, classes: tuple[str, ...]) -> dict[str, float]:
-    """Class -> mean p of its images' rotated copies, in percent. Classes none of whose images could be read are left out."""
-    means = plausibility.p[:, plausibility.rotated].double().mean(1)
-    found = {}
-    for label, name in enumerate(classes):
-        own = means[plausibility.known & (labels == label)]
-        if len(own):
-            found[name] = 100 * own.mean().item()
-    return found
-
-
-def _most_plausible(plausibility: Plausibility, data: Dataset, rotation: Rotation.Options, count: int) -> list[PlausibleCopy]:
-    """The rotated copies of the highest p, each with the pixels that the network saw."""
-    p = plausibility.p[:, plausibility.rotated].where(plausibility.known[:, None], -1.0)
-    order = p.flatten().argsort(descending=True, stable=True)[:count]
-    found = []
-    for place in order.tolist():
-        index, column = divmod(place, len(plausibility.rotated))
-        if not plausibility.known[index]:
-            break  # fewer images than copies asked for
-        label = plausibility.rotated[column]
-        copy = rotate_all(data.train.read([index]), rotation.angles, rotation.crop_for)[label].permute(1, 2, 0).numpy()
-        name = data.classes[int(data.train.labels[index])]
-        found.append(PlausibleCopy(index, name, rotation.angles[label], float(p[index, column]), copy))
-    return found

@@ -4,7 +4,6 @@ import itertools
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -16,8 +15,7 @@ from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import Backbone
-from rotnet_lib.paths import from_project
-from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
+from rotnet_lib.runs.config import ImagesConfig, TrainingConfig
 from rotnet_lib.runs.directory import (
     HISTORY,
     MODEL,
@@ -28,7 +26,8 @@ from rotnet_lib.runs.directory import (
     RunResult,
     TrainingRecord,
     checkpoint_name,
-    run_name,
+    directory_of,
+    open_run,
 )
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.stages import launch
@@ -50,18 +49,6 @@ class Outcome(StageResult):
     history: pd.DataFrame
 
 
-def fingerprint_of(config: RunConfig) -> str:
-    """The fingerprint of a config's data: see `RunConfig.fingerprint`."""
-    return config.fingerprint()
-
-
-def directory_of(config: RunConfig, fingerprint: str) -> RunDirectory:
-    """The directory of a config's run on data with that fingerprint, whether it exists or not."""
-    argument = config.dataset.partition(":")[2]
-    data = Path(argument).name if argument and not argument.isdecimal() else config.dataset
-    return RunDirectory(from_project(config.runs) / run_name(config, f"{config.slug}-{data}", fingerprint))
-
-
 def load_data(config: ImagesConfig) -> Dataset:
     """The data a config asks for; see `load_dataset`."""
     return load_dataset(
@@ -76,20 +63,6 @@ def load_data(config: ImagesConfig) -> Dataset:
         max_damaged=config.max_damaged,
         workers=config.workers,
     )
-
-
-def open_run(config: RunConfig) -> RunDirectory:
-    """The run's directory: locked, with its parameters written. A finished run's directory is returned as it is, unlocked.
-
-    Raises RotnetError as `fingerprint_of` and `RunDirectory.open` do.
-    """
-    directory = directory_of(config, fingerprint_of(config))
-    if not directory.finished:
-        directory.open(config)
-    if directory.finished:  # checked again: the process that held the lock may have finished the run
-        directory.close()
-        print(f"{directory.path} is finished already: its result is shown. Delete that folder to make the run again.")
-    return directory
 
 
 def train_stage(
@@ -116,7 +89,7 @@ def train_stage(
     begin = time.perf_counter()
     rank, world_size = collectives.rank_and_world_size()
     if collectives.in_process_group():
-        directory = directory_of(config, fingerprint_of(config))  # the process that started this one has opened it
+        directory = directory_of(config, config.fingerprint())  # the process that started this one has opened it
     else:
         directory = open_run(config)
         if directory.finished:

@@ -13,11 +13,10 @@ from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
-from rotnet_lib.runs.directory import PLAN, RunDirectory
+from rotnet_lib.runs.directory import PLAN, RunDirectory, directory_of
 from rotnet_lib.runs.protocols import protocol_values
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.pu_weights import PuWeightsConfig
-from rotnet_lib.stages.train import directory_of, fingerprint_of
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
 from rotnet_lib.suites.suite import (
     Collection,
@@ -171,7 +170,7 @@ def _write(plan: Plan | CollectionPlan, what: dict[str, Any]) -> Path:
 def make_plan(
     name: str,
     options: Options,
-    fingerprint: Callable[[RunConfig], str] = fingerprint_of,
+    fingerprint: Callable[[RunConfig], str] = RunConfig.fingerprint,
     gpu: Callable[[], str | None] = gpu_name,
 ) -> Plan | CollectionPlan:
     """Resolve a suite or a collection of suites.
@@ -197,7 +196,7 @@ def make_plan(
 def plan_suite(
     name: str,
     options: Options,
-    fingerprint: Callable[[RunConfig], str] = fingerprint_of,
+    fingerprint: Callable[[RunConfig], str] = RunConfig.fingerprint,
     gpu: Callable[[], str | None] = gpu_name,
 ) -> Plan:
     """Resolve one suite, as `make_plan` does."""

@@ -27,11 +27,11 @@ from rotnet_lib.runs.directory import (
     RunDirectory,
     TrainingRecord,
     checkpoint_of,
+    open_run,
 )
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.seeds import generator
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.stages.train import open_run
 from rotnet_lib.training.checkpoints import ResumeState, save_tensors
 from rotnet_lib.training.devices import select_device
 from rotnet_lib.voc.config import VocConfig

@@ -7,16 +7,13 @@ import psutil
 import pytest
 from PIL import Image
 
-from rotnet_lib.bench import loading
-from rotnet_lib.bench.loading import LoadingRates, loading_rates, report
+from rotnet_lib.bench.loading import LoadingRates, loading_rates, photographs, report
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_rates_are_measured_on_files_of_its_own(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "_FILES", 8)
-    monkeypatch.setattr(loading, "BATCH", 4)
+def test_rates_are_measured_on_files_of_its_own(workers: int) -> None:
     before = psutil.Process().children()
-    found = loading_rates(0.05, workers)
+    found = loading_rates(0.05, workers, files=8, batch=4)
     assert found.workers == workers
     assert 20 < found.kilobytes < 45
     for rate in (found.decode, found.random_crop, found.resized_crop):
@@ -25,16 +22,16 @@ def test_rates_are_measured_on_files_of_its_own(workers: int, monkeypatch: pytes
 
 
 def test_drawn_photographs_are_as_large_as_photographs() -> None:
-    for pixels in itertools.islice(loading._photographs(), 10):
+    for pixels in itertools.islice(photographs(), 10):
         assert pixels.shape == (256, 256, 3)
         assert 30 < pixels.std() < 80
         Image.fromarray(pixels).save(buffer := io.BytesIO(), "JPEG", quality=90)
         assert 20_000 < len(buffer.getvalue()) < 45_000
 
 
-def test_the_report_gives_the_loaders_share_of_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "loading_rates", lambda seconds, workers: LoadingRates(2000, 1900, 900, workers, 30))
-    _, *lines = report(1.0, 3).splitlines()
+def test_the_report_gives_the_loaders_share_of_decoding() -> None:
+    first, *lines = report(LoadingRates(2000, 1900, 900, 3, 30)).splitlines()
+    assert first.endswith("3 processes that read, JPEGs of 256 pixels and 30 kB")
     assert lines == [
         "decoding alone: 2,000 images/s",
         "loader, random crops of 224 pixels: 1,900 images/s, 95 % of that",

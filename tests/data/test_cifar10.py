@@ -12,7 +12,8 @@ import torchvision.datasets.cifar
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.source import open_source
 
 Folder = Callable[..., Path]
 MessageOf = Callable[[Callable[[], object]], str]

@@ -1,6 +1,6 @@
 """Datasets by name: opened, decoded once, cut to size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from rotnet_lib.data import cache
-from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.listing import SplitName
-from rotnet_lib.data.source import DATASETS, Source, cache_root, data_root
+from rotnet_lib.data.source import DATASETS, Source, cache_root, data_root, open_source
 from rotnet_lib.data.split import Split
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import NOTEBOOKS
@@ -39,11 +39,12 @@ class Toy(Source):
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> type[Toy]:
+def toy() -> Iterator[type[Toy]]:
     """Registered as `toy` for one test, which may change it."""
     kind = type("Toy", (Toy,), {})
-    monkeypatch.setattr(DATASETS, "_entries", DATASETS._entries | {"toy": kind})
-    return kind
+    DATASETS.register("toy")(kind)
+    yield kind
+    DATASETS.remove("toy")
 
 
 # --- Names ---

@@ -1,19 +1,16 @@
 """Image files as pixels: every kind of JPEG as Pillow shows it, and whatever is none."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torchvision.io
 from PIL import Image, ImageOps
 
-from rotnet_lib.data import decode_fast
 from rotnet_lib.data.decode import DamagedImage
-from rotnet_lib.data.decode_fast import decode_bytes, jpeg_device, read_bytes, resize
+from rotnet_lib.data.decode_fast import decode_bytes, read_bytes, resize
 
 
 def photograph(height: int = 40, width: int = 56) -> Image.Image:
@@ -68,30 +65,15 @@ def test_a_file_cut_short_is_noticed(share: float) -> None:
             decode_bytes(content)
 
 
+def test_a_jpeg_with_an_end_but_no_pixels_is_noticed() -> None:
+    data = encoded(photograph())
+    with pytest.raises(DamagedImage):
+        decode_bytes(np.concatenate([data[:200], data[-2:]]))
+
+
 def test_a_file_that_is_not_there_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(DamagedImage, match="No such file"):
         read_bytes(str(tmp_path / "a.jpg"))
-
-
-@pytest.mark.parametrize(
-    ("data", "plain"),
-    [
-        (encoded(photograph()), True),
-        (encoded(photograph().convert("L")), True),
-        (encoded(photograph().convert("CMYK")), False),
-        (encoded(photograph(), "PNG"), False),
-        (encoded(photograph())[:-40], False),
-        (encoded(photograph())[:2], False),
-    ],
-)
-def test_only_what_any_decoder_takes_alike_is_plain(data: np.ndarray, plain: bool) -> None:
-    assert decode_fast._is_plain(data) is plain
-
-
-def test_a_photograph_held_sideways_is_not_plain() -> None:
-    tags = photograph().getexif()
-    tags[0x0112] = 6
-    assert not decode_fast._is_plain(encoded(photograph(), exif=tags))
 
 
 @pytest.mark.parametrize(("height", "width"), [(20, 28), (61, 80), (17, 90)])
@@ -99,42 +81,3 @@ def test_resizing_is_pillows(height: int, width: int) -> None:
     result = resize(torch.from_numpy(np.array(photograph())).permute(2, 0, 1), height, width)
     expected = np.asarray(photograph().resize((width, height), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(result.permute(1, 2, 0).numpy() - expected).max() <= 1
-
-
-@pytest.fixture(autouse=True)
-def _asked_anew() -> Iterator[None]:
-    """The devices are asked once a process."""
-    jpeg_device.cache_clear()
-    yield
-    jpeg_device.cache_clear()
-
-
-def test_a_device_that_decodes_alike_is_taken() -> None:
-    assert jpeg_device(torch.device("cpu")) == torch.device("cpu")
-
-
-def test_a_device_that_cannot_decode_is_left_out_with_a_word(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def decode(data: list[torch.Tensor], mode: object, device: object) -> list[torch.Tensor]:
-        if device != "cpu":
-            raise RuntimeError("no nvjpeg here\nand a trace")
-        return right(data, mode)
-
-    right = torchvision.io.decode_jpeg
-    monkeypatch.setattr(torchvision.io, "decode_jpeg", decode)
-    for _ in range(2):
-        assert jpeg_device(torch.device("cuda")) is None
-    assert capsys.readouterr().out == "JPEGs are decoded by worker processes, not on cuda: no nvjpeg here\n"
-
-
-def test_a_device_that_decodes_otherwise_is_left_out(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def decode(data: list[torch.Tensor], mode: object, device: object) -> list[torch.Tensor]:
-        return [image if device == "cpu" else 255 - image for image in right(data, mode)]
-
-    right = torchvision.io.decode_jpeg
-    monkeypatch.setattr(torchvision.io, "decode_jpeg", decode)
-    assert jpeg_device(torch.device("cuda")) is None
-    assert "not on cuda: it is off by" in capsys.readouterr().out

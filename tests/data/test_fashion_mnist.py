@@ -12,7 +12,8 @@ import torchvision.datasets.mnist
 from torchvision.datasets import FashionMNIST
 
 from rotnet_lib.data import fashion_mnist
-from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.source import open_source
 
 MessageOf = Callable[[Callable[[], object]], str]
 

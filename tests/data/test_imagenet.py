@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.imagenet import ImageNet
-from rotnet_lib.data.source import Counts
+from rotnet_lib.data.source import Counts, open_source
 from rotnet_lib.data.stream import StreamedSplit
 
 Folder = Callable[..., Path]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.places205 import Places205
-from rotnet_lib.data.source import Counts
+from rotnet_lib.data.source import Counts, open_source
 from rotnet_lib.data.stream import StreamedSplit
 
 MessageOf = Callable[[Callable[[], object]], str]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rotnet_lib.data import shrink
 from rotnet_lib.data.damage import Damage
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.listing import Listing, SplitName, list_images
@@ -57,6 +56,11 @@ def sizes(files: Listing) -> dict[str, tuple[int, int]]:
     return {files.name(index): Image.open(files.path(index)).size for index in range(len(files))}
 
 
+def times(files: dict[SplitName, Listing]) -> dict[str, list[int]]:
+    """When each copy was written, in ns."""
+    return {split: [os.stat(of.path(index)).st_mtime_ns for index in range(len(of))] for split, of in files.items()}
+
+
 def test_the_shorter_side_is_as_asked_for_and_never_enlarged(root: Path) -> None:
     made = copies(root)
     assert sizes(made["train"]) == {
@@ -96,17 +100,28 @@ def test_data_made_of_copies_is_that_of_the_originals(root: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_copies_are_made_once(workers: int, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_are_made_once(workers: int, root: Path) -> None:
     first = copies(root, workers=workers)
-    monkeypatch.setattr(shrink, "in_workers", None)
+    made = times(first)
+    assert sum(map(len, made.values())) == 7
     second = copies(root)
     for split in ("train", "test"):
         assert first[split].names.tolist() == second[split].names.tolist()
         assert first[split].root == second[split].root
+    assert times(second) == made
     assert not list(Path(first["train"].root).rglob(".*"))
 
 
-def test_an_interrupted_copy_goes_on_where_it_was(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_copy_is_not_looked_through_again(root: Path) -> None:
+    """With millions of files that would take long: what was removed from it is not missed."""
+    first = copies(root)
+    lost = Path(first["train"].path(2))
+    lost.unlink()
+    assert copies(root)["train"].names.tolist() == first["train"].names.tolist()
+    assert not lost.exists()
+
+
+def test_an_interrupted_copy_goes_on_where_it_was(root: Path) -> None:
     made = copies(root)["train"]
     done = Path(made.root) / "complete.json"
     done.unlink()

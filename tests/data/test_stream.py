@@ -108,14 +108,18 @@ def test_random_crops_use_all_of_an_oblong_image(tmp_path: Path) -> None:
     assert split.read([0]).eq(0).all()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_number_of_workers_changes_nothing(workers: int, files: Listing) -> None:
+@pytest.mark.parametrize(("workers", "kind"), [(1, "resized-crop"), *((2, kind) for kind in KINDS)])
+def test_the_number_of_workers_changes_nothing(workers: int, kind: Augment, files: Listing) -> None:
     damage_file(files, 4)
+    # Complete at its end, so that only decoding shows the damage.
+    path = Path(files.path(8))
+    path.write_bytes(path.read_bytes()[:200] + b"\xff\xd9")
     splits = [StreamedSplit(files, 24, 20, workers=count, damage=lenient(files)) for count in (0, workers)]
-    epochs = [list(Loader(split, 3, seed=1, augment="resized-crop").epoch(2)) for split in splits]
-    assert same(*epochs)
-    assert splits[0].damaged == splits[1].damaged == ["photos/a/12.png"]
+    for share in ((0, 1), (1, 2)):
+        assert same(*(list(Loader(split, 6, seed=1, augment=kind, share=share).epoch(2)) for split in splits))
     assert same(*(list(ordered_batches(split, 3)) for split in splits))
+    assert splits[0].damaged == splits[1].damaged
+    assert sorted(splits[0].damaged) == ["photos/a/12.png", "photos/b/10.jpg"]
 
 
 def test_batches_that_are_held_on_to_stay_as_they_were(files: Listing) -> None:
@@ -273,30 +277,9 @@ def test_a_damaged_image_that_is_asked_for_is_named(files: Listing) -> None:
         StreamedSplit(files, 24, 20, workers=0, damage=lenient(files)).read([0, 3])
 
 
-# --- Decoding elsewhere than in the workers ---
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("workers", [0, 2])
-def test_another_device_decodes_the_same_batches(kind: Augment, workers: int, files: Listing) -> None:
-    """Here the CPU, which goes the way that a GPU would."""
+def test_a_split_that_is_moved_has_the_same_batches_and_damage(files: Listing) -> None:
     damage_file(files, 4)
-    # Whole at its end, so that only decoding shows it.
-    path = Path(files.path(8))
-    whole = path.read_bytes()
-    path.write_bytes(whole[:200] + b"\xff\xd9")
-    here, there = (
-        StreamedSplit(files, 24, 20, workers=workers, damage=lenient(files), decode_on=device) for device in (None, CPU)
-    )
-    for share in ((0, 1), (1, 2)):
-        assert same(*(list(Loader(split, 6, seed=1, augment=kind, share=share).epoch(2)) for split in (here, there)))
-    assert same(*(list(ordered_batches(split, 6)) for split in (here, there)))
-    assert here.damaged == there.damaged
-    assert len(there.damaged) == 2
-
-
-def test_a_split_on_a_device_goes_on_decoding_as_before(files: Listing) -> None:
-    split = StreamedSplit(files, 24, 20, workers=0, decode_on=CPU)
+    split = StreamedSplit(files, 24, 20, workers=0, damage=lenient(files))
     moved = split.to(CPU)
     assert same(list(ordered_batches(split)), list(ordered_batches(moved)))
     assert moved.damaged is split.damaged

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from rotnet_lib.data.dataset import load_dataset, open_source
+from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.loader import Loader, ordered_batches
-from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.source import DATASETS, open_source
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 
@@ -64,11 +64,20 @@ def test_sizes_choose_the_same_images(name: str) -> None:
     assert torch.equal(pair[0].read(range(4)), pair[1].read(range(4)))
 
 
-def test_statistics_of_a_stream_are_of_images_spread_over_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number, (kind, grey) in enumerate([("cat", 50), ("dog", 150)] * 12):
-        Image.new("RGB", (40, 40), (grey,) * 3).save(Path(name.partition(":")[2]) / "train" / kind / f"{number // 2}.jpg")
-    monkeypatch.setattr("rotnet_lib.data.dataset._SAMPLE", 6)
-    data = load_dataset(name, stream=True, workers=0)
+def test_statistics_of_a_stream_are_of_images_spread_over_it(tmp_path: Path) -> None:
+    """1024 of the 1400: not the first ones, which are cats, and not all, one of which is damaged."""
+    for kind, grey in (("cat", 50), ("dog", 150)):
+        for split, count in (("train", 700), ("test", 1)):
+            (tmp_path / split / kind).mkdir(parents=True)
+            Image.new("RGB", (8, 8), (grey,) * 3).save(tmp_path / "one.jpg")
+            content = (tmp_path / "one.jpg").read_bytes()
+            for number in range(count):
+                (tmp_path / split / kind / f"{number:03}.jpg").write_bytes(content)
+    sampled = set(torch.linspace(0, 1399, 1024).round().long().tolist())
+    left_out = min(set(range(700)) - sampled)
+    (tmp_path / "train" / "cat" / f"{left_out:03}.jpg").write_bytes(b"")
+    data = load_dataset(f"imagefolder:{tmp_path}", image_size=8, stream=True, workers=0, max_damaged=0.01)
+    assert data.train.damaged == []
     assert data.mean == pytest.approx((100,) * 3, abs=1)
     assert data.std == pytest.approx((50,) * 3, abs=1)
 

@@ -1,13 +1,14 @@
 """The rotation task on files that are decoded as they are needed."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torchvision.io
 from PIL import Image
 
-from rotnet_lib.data import decode_fast
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.models.backbone import make_backbone
@@ -28,15 +29,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_rotated_copies_of_an_image_cost_one_decode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted where all JPEGs are decoded, in torchvision."""
     data = load_dataset(f"imagefolder:{folder}", stream=True, workers=0)
     rotation = Rotation(make_backbone("nin3", width=0.05, mean=data.mean, std=data.std), data, Rotation.Options())
     decoded = []
-    original = decode_fast.decode_bytes
+    original = torchvision.io.decode_jpeg
 
-    def counted(content: np.ndarray) -> torch.Tensor:
+    def counted(content: torch.Tensor, *options: Any, **more: Any) -> torch.Tensor:
         decoded.append(content)
-        return original(content)
+        return original(content, *options, **more)
 
-    monkeypatch.setattr(decode_fast, "decode_bytes", counted)
+    monkeypatch.setattr(torchvision.io, "decode_jpeg", counted)
     inputs = sum(rotation.step(batch).inputs for batch in Loader(data.train, 6, seed=0, augment="resized-crop").epoch(0))
     assert (inputs, len(decoded)) == (4 * 12, 12)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rotnet_lib.evaluation.looks import Look, Mistake, Picture
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers
 from rotnet_lib.report.inspection_plots import ambiguous, attention_grid, confusion, filter_grid, mistakes
 from rotnet_lib.runs.directory import RunDirectory
-from rotnet_lib.stages.inspection import Inspection, Look, Mistake, Picture
+from rotnet_lib.stages.inspection import Inspection
 
 
 def picture(index: int, name: str = "mug") -> Picture:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from rotnet_lib.evaluation.upright import PlausibleCopy
 from rotnet_lib.pretext.pu import Plausibility
 from rotnet_lib.report.pu_plots import plausibility_by_class, plausibility_histogram, plausible_copies
 from rotnet_lib.runs.directory import DataRecord, Metric, RunDirectory, RunResult
-from rotnet_lib.stages.pu_weights import PlausibleCopy, PuOutcome
+from rotnet_lib.stages.pu_weights import PuOutcome
 
 
 def outcome(tmp_path: Path, classes: int = 3) -> PuOutcome:

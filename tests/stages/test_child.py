@@ -21,11 +21,11 @@ import yaml
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import TrainingConfig
-from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS, RESUME, RunDirectory
+from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS, RESUME, RunDirectory, directory_of
 from rotnet_lib.stages import child, launch
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.probe import ProbeConfig, probe
-from rotnet_lib.stages.train import Outcome, directory_of, fingerprint_of
+from rotnet_lib.stages.train import Outcome
 from rotnet_lib.training.checkpoints import load_tensors
 from tests.training.weights import same_weights, weights
 
@@ -59,7 +59,7 @@ def configure(folder: Path, runs: str, **parameters: Any) -> PretrainConfig:
 
 
 def directory(config: TrainingConfig) -> RunDirectory:
-    return directory_of(config, fingerprint_of(config))
+    return directory_of(config, config.fingerprint())
 
 
 def assert_close(outcome: Outcome, expected: Outcome) -> None:

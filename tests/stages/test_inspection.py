@@ -8,18 +8,14 @@ import torch
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.looks import attention_maps
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import first_filters
 from rotnet_lib.pretext.rotate import rotate_all
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.stages.inspection import (
-    InspectConfig,
-    Inspection,
-    attention_maps,
-    inspect_backbone,
-)
+from rotnet_lib.stages.inspection import InspectConfig, Inspection, inspect_backbone
 from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.training.checkpoints import load_backbone, load_tensors, save_backbone
 

@@ -14,10 +14,9 @@ from PIL import Image
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import TrainingConfig
-from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, PARAMETERS, RESUME, RunDirectory
+from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, PARAMETERS, RESUME, RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.probe import ProbeConfig, probe
-from rotnet_lib.stages.train import directory_of, fingerprint_of
 from rotnet_lib.training import collectives
 from rotnet_lib.training.checkpoints import ResumeState, load_tensors
 
@@ -25,7 +24,7 @@ Pretrained = Callable[..., RunDirectory]
 
 
 def where(config: TrainingConfig) -> RunDirectory:
-    return directory_of(config, fingerprint_of(config))
+    return directory_of(config, config.fingerprint())
 
 
 def contents(directory: Path) -> dict[str, tuple[int, bytes]]:

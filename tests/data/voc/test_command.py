@@ -1,9 +1,8 @@
-"""`rotnet data` and `rotnet bench` on sets in VOC's layout."""
+"""`rotnet data` on sets in VOC's layout."""
 
 import pytest
 from click.testing import CliRunner
 
-from rotnet_lib.bench import voc
 from rotnet_lib.cli import main
 from rotnet_lib.data.voc import drawn
 
@@ -21,12 +20,3 @@ def test_data_says_what_is_wrong_with_a_set() -> None:
     result = CliRunner().invoke(main, ["data", "voc:/nowhere"])
     assert result.exit_code == 1
     assert "no folder /nowhere/JPEGImages" in result.output
-
-
-def test_bench_reads_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("SCENES", 12), ("SIDE", 64), ("_A_TASK", 2)):
-        monkeypatch.setattr(voc, name, value)
-    result = CliRunner().invoke(main, ["bench", "--voc", "--workers", "1"])
-    assert result.exit_code == 0, result.output
-    assert "12 files of each kind" in result.output
-    assert result.output.count("annotations/s") == 2

@@ -1,22 +1,23 @@
-"""The rates of reading a set in VOC's layout: of every file, by as many processes as asked for, which are gone afterwards."""
+"""Rates of reading a set in VOC's layout: of every file, by as many processes as asked for, which have ended afterwards."""
 
 import re
+import time
+from collections.abc import Callable
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
-from rotnet_lib.bench import voc
-from rotnet_lib.bench.voc import READERS, reading_rates, report
+from benchmarks.voc_reading import main, reading_rates
 from rotnet_lib.data.voc.sets import open_voc
 from rotnet_lib.data.voc.split import VocSplit
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_everything_is_read(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voc, "_A_TASK", 2)
+def test_everything_is_read(workers: int) -> None:
     split = open_voc("scenes:64", "segmentation", 16, 1).train
     before = set(psutil.Process().children())
-    found = reading_rates(split, workers)
+    found = reading_rates(split, workers, files_a_task=2)
     assert found.processes == max(workers, 1)
     assert list(found.rates) == ["images", "annotations", "masks"]
     assert all(20 < rate < 1e6 for rate in found.rates.values())
@@ -30,27 +31,24 @@ def test_a_rate_is_files_over_their_time(monkeypatch: pytest.MonkeyPatch) -> Non
     now = [0.0]
     seen = []
 
-    def reader(what: str, seconds: float) -> None:
+    def reader(what: str, seconds: float) -> Callable[[VocSplit, int], None]:
         def read(split: VocSplit, index: int) -> None:
             seen.append((what, index))
             now[0] += seconds
 
-        monkeypatch.setitem(READERS, what, read)
+        return read
 
-    for what, seconds in (("images", 1.0), ("annotations", 2.0), ("masks", 4.0)):
-        reader(what, seconds)
-    monkeypatch.setattr(voc, "_A_TASK", 2)
-    monkeypatch.setattr(voc.time, "perf_counter", lambda: now[0])
+    readers = {what: reader(what, seconds) for what, seconds in (("images", 1.0), ("annotations", 2.0), ("masks", 4.0))}
     split = open_voc("scenes:64", "segmentation", 5, 1).train
-    assert reading_rates(split, 0).rates == {"images": 1, "annotations": 0.5, "masks": 0.25}
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    assert reading_rates(split, 0, files_a_task=2, readers=readers).rates == {"images": 1, "annotations": 0.5, "masks": 0.25}
     assert seen == [(what, index) for what in ("images", "annotations", "masks") for index in range(5)]
 
 
-def test_the_report_has_a_line_for_one_process_and_one_for_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voc, "SCENES", 24)
-    monkeypatch.setattr(voc, "SIDE", 64)
-    monkeypatch.setattr(voc, "_A_TASK", 2)
-    first, *lines = report(2).splitlines()
+def test_the_command_prints_a_line_for_one_process_and_one_for_several() -> None:
+    result = CliRunner().invoke(main, ["--workers", "2", "--scenes", "24", "--side", "64", "--files-a-task", "2"])
+    assert result.exit_code == 0, result.output
+    first, *lines = result.stdout.splitlines()  # progress bars go to stderr
     assert first.startswith("scenes of 64 pixels (drawn, not photographs), 24 files of each kind, ")
     number = r"[\d,]+"
     rates = rf"{number} images/s, {number} annotations/s, {number} masks/s; memory {number} MiB at the start, {number} MiB at"
