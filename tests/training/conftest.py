@@ -1,4 +1,4 @@
-"""A pretrain config that trains in a tenth of a second, and a trainer of toy tasks."""
+"""A trainer of toy tasks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +13,6 @@ from rotnet_lib.training.checkpoints import ResumeState
 from rotnet_lib.training.task import Task
 from rotnet_lib.training.trainer import Trainer
 from tests.training.toys import light_and_dark
-
-
-@pytest.fixture
-def build(tiny: dict[str, Any]) -> Callable[..., PretrainConfig]:
-    def config(**parameters: Any) -> PretrainConfig:
-        return PretrainConfig.build(tiny | {"arch": "nin3"} | parameters)
-
-    return config
 
 
 @pytest.fixture
