@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rotnet_lib.data.source import split_name
 from rotnet_lib.data.voc.classes import VOC_CLASSES
-from rotnet_lib.data.voc.source import VOC_SETS, VocTaskName
+from rotnet_lib.data.voc.source import VOC_SETS, VocSource, VocTaskName
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
 
