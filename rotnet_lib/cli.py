@@ -123,7 +123,6 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     from rotnet_lib.runs.directory import REPORT, directory_of
     from rotnet_lib.runs.protocols import KIND
     from rotnet_lib.stages import STAGES
-    from rotnet_lib.suites.run_notebook import execute as execute_notebook
     from rotnet_lib.suites.suite import SuiteRun, preset_named
 
     schema = STAGES[notebook].config
@@ -142,6 +141,8 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     if directory.state in ("finished", "running"):
         click.echo(f"{directory.path} is {directory.state} already; delete it to make the run again.")
         return
+    from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
+
     execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
     write_index(directory.path.parent)
     click.echo(f"report: {directory.path / REPORT}")

@@ -167,10 +167,15 @@ def _write(plan: Plan | CollectionPlan, what: dict[str, Any]) -> Path:
     return path
 
 
+def fingerprint_of(config: RunConfig) -> str:
+    """The fingerprint of a config's data; see `RunConfig.fingerprint`."""
+    return config.fingerprint()
+
+
 def make_plan(
     name: str,
     options: Options,
-    fingerprint: Callable[[RunConfig], str] = RunConfig.fingerprint,
+    fingerprint: Callable[[RunConfig], str] = fingerprint_of,
     gpu: Callable[[], str | None] = gpu_name,
 ) -> Plan | CollectionPlan:
     """Resolve a suite or a collection of suites.
@@ -196,7 +201,7 @@ def make_plan(
 def plan_suite(
     name: str,
     options: Options,
-    fingerprint: Callable[[RunConfig], str] = RunConfig.fingerprint,
+    fingerprint: Callable[[RunConfig], str] = fingerprint_of,
     gpu: Callable[[], str | None] = gpu_name,
 ) -> Plan:
     """Resolve one suite, as `make_plan` does."""

@@ -14,7 +14,7 @@ from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import HISTORY, METRICS, NOTEBOOK, DataRecord, Metric, RunResult, TrainingRecord
-from rotnet_lib.suites.plan import Options, Plan, PlannedRun, plan_suite
+from rotnet_lib.suites.plan import Options, Plan, PlannedRun, fingerprint_of, plan_suite
 
 matplotlib.use("agg")  # not by the environment, which kernels inherit: their pictures would be gone
 
@@ -22,9 +22,7 @@ matplotlib.use("agg")  # not by the environment, which kernels inherit: their pi
 class MadeUp:
     """A suite planned with some options, and its runs finished or failed by hand."""
 
-    def __init__(
-        self, name: str = "table3", fingerprint: Callable[[RunConfig], str] = RunConfig.fingerprint, **options: Any
-    ) -> None:
+    def __init__(self, name: str = "table3", fingerprint: Callable[[RunConfig], str] = fingerprint_of, **options: Any) -> None:
         self.plan: Plan = plan_suite(name, Options(**({"preset": "quick"} | options)), fingerprint)
         self.path = self.plan.write()
 
