@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from rotnet_lib.data.voc.split import VOID
 from rotnet_lib.data.voc.writing import voc_palette
-from rotnet_lib.voc.segmentation_task import SegmentationDetails
+from rotnet_lib.voc.segmentation import SegmentationDetails
 
 _DPI = 72
 _WIDTH = 2.1

@@ -1,5 +1,8 @@
-"""Transfer to PASCAL VOC: three stages, their engines and metrics (docs/protocol.md, "PASCAL VOC")."""
+"""Transfer to PASCAL VOC: three stages, their engines and metrics (docs/protocol.md, "PASCAL VOC").
 
-from rotnet_lib.voc import classification, detection, segmentation
+Importing this registers the stages, and imports no torch.
+"""
 
-__all__ = ["classification", "detection", "segmentation"]
+from rotnet_lib.voc.stages import classify, detect, segment
+
+__all__ = ["classify", "detect", "segment"]

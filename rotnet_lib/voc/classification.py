@@ -1,67 +1,176 @@
-"""Multi-label classification on PASCAL VOC: which classes an image shows (docs/protocol.md, "PASCAL VOC")."""
+"""The network that says which classes an image shows, its training samples, and the evaluation of its scores."""
 
-from __future__ import annotations
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from tqdm import tqdm
 
-from pydantic import Field, model_validator
+from rotnet_lib.data.voc.sets import VocSet
+from rotnet_lib.data.voc.split import VocSplit
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.seeds import derive, seeded
+from rotnet_lib.voc.classification_config import ClassificationConfig
+from rotnet_lib.voc.crops import random_square
+from rotnet_lib.voc.scores import SCORES, Curve, Scores, average_precision, curve, read_scores
+from rotnet_lib.voc.task import Evaluation, VocTask
 
-from rotnet_lib.data.voc.source import VocTaskName
-from rotnet_lib.models import ARCHS
-from rotnet_lib.runs.config import EXPERIMENT
-from rotnet_lib.stages.register import stage
-from rotnet_lib.voc.config import VocConfig
-
-if TYPE_CHECKING:
-    from rotnet_lib.voc.transfer import VocOutcome
+_DROPPED = ("fc6", "fc7")
+"""Layers that are followed by dropout."""
+_BATCH = 128
+"""Largest batch of crops in prediction."""
 
 
-class ClassificationConfig(VocConfig):
-    """The schedule of philkr/voc-classification: SGD, batch 16, 80 000 iterations, learning rate 0.001 halved every 10 000.
+class VocClassifier(nn.Module):
+    """A prepared backbone with dropout after fc6 and fc7, and `fc8`, which gives a logit for each class.
 
-    Inputs are 224 pixels wide, as in the authors' Caffe model (FeatureDecoupling, `alexnet.prototxt`), and are random squares
-    of the image, in training and in the test (see `crops.random_square`). For small images choose an `image_size` below their
-    shorter side, or the scale is not random. The authors' model file has no dropout; Caffe's AlexNet, which the schedule was
-    made for, has 0.5 after fc6 and fc7.
+    fc8 is initialised with weights of N(0, 0.01) and biases of 0.1, as in philkr/voc-classification.
     """
 
-    stage: ClassVar[str] = "voc_classification"
-    task: ClassVar[VocTaskName] = "classification"
+    def __init__(self, backbone: Backbone, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.dropout = nn.Dropout(dropout)
+        channels, _, _ = backbone.shape(backbone.taps[-1], max(backbone.min_image_size, 32))
+        self.fc8 = nn.Linear(channels, classes)
+        nn.init.normal_(self.fc8.weight, 0.0, 0.01)
+        nn.init.constant_(self.fc8.bias, 0.1)
 
-    trained: Literal["fc6-8", "all"] = Field(
-        "fc6-8", description="fc6-8: everything up to conv5 stays as it is; all: everything", json_schema_extra=EXPERIMENT
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (N, 3, S, S), uint8 or float in [0, 255], to logits (N, C)."""
+        x = self.backbone.normalize(images)
+        for name, block in self.backbone.blocks.items():
+            x = block(x)
+            if name in _DROPPED:
+                x = self.dropout(x)
+        logits: torch.Tensor = self.fc8(x.flatten(1))
+        return logits
+
+
+def presence_loss(logits: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+    """Sigmoid cross-entropy, summed over the classes and averaged over the images.
+
+    Args:
+        logits: (N, C).
+        present: (N, C) integers: 1 present, 0 absent, -1 difficult objects only, which add no loss.
+
+    Returns:
+        Scalar.
+    """
+    losses = nn.functional.binary_cross_entropy_with_logits(logits, present.clamp(min=0).to(logits), reduction="none")
+    return losses.masked_fill(present < 0, 0).sum() / len(logits)
+
+
+class ClassificationTask(VocTask):
+    """Trains fc6-fc8 or all layers on random squares of training images; scores each test image on ten random squares."""
+
+    def __init__(self, backbone: Backbone, config: ClassificationConfig, voc: VocSet) -> None:
+        with seeded(config.seed, "fc8"):
+            self.module: nn.Module = VocClassifier(backbone, len(voc.classes), config.dropout)
+        if config.trained == "fc6-8":
+            for name, block in backbone.blocks.items():
+                block.requires_grad_(name in _DROPPED)
+        self.config = config
+        self.voc = voc
+
+    def sample(self, index: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """(3, S, S) uint8 and (C,) int8 as `VocSplit.present`."""
+        image = Image.fromarray(self.voc.train.image(index))
+        return self._square(image, rng), torch.from_numpy(self.voc.train.present(index))
+
+    def collate(self, samples: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+        images, present = zip(*samples, strict=True)
+        return torch.stack(images), torch.stack(present)
+
+    def loss(self, batch: tuple[torch.Tensor, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        images, present = batch
+        return {"loss": presence_loss(self.module(images), present)}
+
+    @torch.inference_mode()
+    def predict(self, device: torch.device, directory: Path) -> None:
+        """Write `scores.csv`: for each test image the mean logits over its crops, and the logits of the first crop.
+
+        A crop depends on the seed, the image's place in the split and the crop's number only. Logits are averaged, not
+        probabilities, as in philkr/voc-classification.
+        """
+        test, crops = self.voc.test, self.config.crops
+        mode = self.module.training
+        self.module.eval()
+        found = []
+        with tqdm(total=len(test) * crops, unit=" crops", desc="predicting") as bar:
+            for batch in self._batches(test):
+                found.append(self.module(batch.to(device)).float().cpu())
+                bar.update(len(batch))
+        self.module.train(mode)
+        logits = torch.cat(found).view(len(test), crops, -1).numpy()
+        values = {1: logits[:, 0], crops: logits.mean(1)}  # a single entry if there is one crop
+        Scores(test.names, self.voc.classes, values).write(directory / SCORES)
+
+    def _batches(self, split: VocSplit) -> Iterator[torch.Tensor]:
+        """The crops of all images, in order, as batches (B, 3, S, S) uint8."""
+        waiting: list[torch.Tensor] = []
+        for index in range(len(split)):
+            image = Image.fromarray(split.image(index))
+            for crop in range(self.config.crops):
+                rng = np.random.default_rng(derive(self.config.seed, "test crop", index, crop))
+                waiting.append(self._square(image, rng))
+                if len(waiting) == _BATCH:
+                    yield torch.stack(waiting)
+                    waiting = []
+        if waiting:
+            yield torch.stack(waiting)
+
+    def _square(self, image: Image.Image, rng: np.random.Generator) -> torch.Tensor:
+        c = self.config
+        return random_square(image, c.image_size, rng, min_scale=c.min_scale, max_scale=c.max_scale)
+
+
+@dataclass(frozen=True)
+class ClassificationDetails:
+    """What the notebook draws and says.
+
+    Attributes:
+        curves: class (short name) -> recall and precision, of the mean over the crops.
+        positives: class -> number of test images with an object of it that is not difficult.
+        left_out: classes without such an image. They have no average precision and are not in the mean.
+    """
+
+    curves: Mapping[str, Curve]
+    positives: Mapping[str, int]
+    left_out: tuple[str, ...]
+
+
+def evaluate_classification(config: ClassificationConfig, voc: VocSet, directory: Path) -> Evaluation:
+    """Evaluate the scores that a run wrote: `map` (scores averaged over the config's crops) and `map_1crop`, in percent.
+
+    A class that no test image shows has no average precision. It is left out of the mean and named in a note.
+
+    Raises RotnetError as `read_scores`, and if no test image shows an object that is not difficult.
+    """
+    scores = read_scores(directory / SCORES, voc.test.names, voc.classes)
+    present = np.stack([voc.test.present(index) for index in range(len(voc.test))])
+    by_target: dict[str, dict[str, float]] = {}
+    for metric, crops in (("map", config.crops), ("map_1crop", 1)):
+        if crops not in scores.values:
+            raise RotnetError(
+                f"{directory / SCORES} has no scores of {crops} crops. Delete the run's directory and run it again."
+            )
+        found = [average_precision(present[:, c], scores.values[crops][:, c]) for c in range(len(voc.classes))]
+        by_target[metric] = {name: ap for name, ap in zip(voc.short, found, strict=True) if ap is not None}
+    if not by_target["map"]:
+        raise RotnetError(f"{voc.name}: no test image shows an object that counts. Raise test_size, now {len(voc.test)}.")
+    best = scores.values[config.crops]
+    shown = {name: place for place, name in enumerate(voc.short) if name in by_target["map"]}
+    details = ClassificationDetails(
+        curves={name: curve(present[:, place], best[:, place]) for name, place in shown.items()},
+        positives={name: int((present[:, place] == 1).sum()) for place, name in enumerate(voc.short)},
+        left_out=tuple(name for name in voc.short if name not in shown),
     )
-    image_size: int = Field(224, ge=8, description="side of the network's square inputs in pixels")
-    min_scale: float = Field(
-        0.5, gt=0, description="smallest side of an input's window in the image, in multiples of image_size"
-    )
-    max_scale: float = Field(2.0, gt=0, description="largest side of it, where the image has room")
-    crops: int = Field(10, ge=1, description="random crops a test image whose scores are averaged; map_1crop is of the first")
-    weight_decay: float = Field(1e-6, ge=0, description="L2 penalty on every trained parameter")
-    clip_gradient: float = Field(10.0, gt=0, description="largest norm of a step's gradient")
-
-    @model_validator(mode="after")
-    def _sizes(self) -> Self:
-        if self.min_scale > self.max_scale:
-            raise ValueError(f"min_scale: {self.min_scale:g} is larger than max_scale {self.max_scale:g}")
-        least = ARCHS[self.arch].min_image_size
-        if self.image_size < least:
-            raise ValueError(f"image_size: {self.arch} takes images of at least {least} pixels, not {self.image_size}")
-        return self
-
-    @property
-    def side(self) -> int:
-        return self.image_size
-
-    @property
-    def slug(self) -> str:
-        return self.describe(self.trained)
-
-
-@stage(ClassificationConfig)
-def classify(config: ClassificationConfig) -> VocOutcome:
-    """Train a classifier on the config's backbone and evaluate it on the test images; see `transfer`."""
-    from rotnet_lib.voc.classification_task import ClassificationTask, evaluate_classification
-    from rotnet_lib.voc.transfer import transfer
-
-    return transfer(config, ClassificationTask, evaluate_classification)
+    metrics = {metric: float(np.mean(list(found.values()))) for metric, found in by_target.items()}
+    absent = f"Left out of the mean, since no test image shows them: {', '.join(details.left_out)}."
+    return Evaluation(metrics, by_target, details, notes=(absent,) if details.left_out else ())

@@ -1,67 +1,208 @@
-"""Segmentation on PASCAL VOC 2012 by an FCN on the AlexNet (docs/protocol.md, "PASCAL VOC")."""
+"""The FCN, its training samples, and the evaluation of its masks."""
 
-from __future__ import annotations
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
 
-from pydantic import Field, field_validator
+from rotnet_lib.data.voc.sets import VocSet
+from rotnet_lib.data.voc.split import VOID, VocSplit
+from rotnet_lib.data.voc.writing import write_mask
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import replacing
+from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.seeds import seeded
+from rotnet_lib.voc.segmentation_config import SegmentationConfig
+from rotnet_lib.voc.segmentation_scores import (
+    BACKGROUND,
+    confusion,
+    intersection_over_union,
+    pixel_accuracy,
+    read_confusion,
+    write_confusion,
+)
+from rotnet_lib.voc.task import Evaluation, VocTask
 
-from rotnet_lib.stages.register import stage
-from rotnet_lib.voc.config import VocConfig
+CONFUSION, MASKS = "confusion.csv", "masks"
+"""In the run's directory: the confusion matrix of the test split, and the predicted masks of its first images."""
 
-if TYPE_CHECKING:
-    from rotnet_lib.voc.transfer import VocOutcome
-
-_PREPARED_SIDE = 224
-"""The image side, in pixels, at which the pool before fc6 equals the FCN's."""
+_PICTURES = 8
+"""How many test images have their predictions kept and drawn."""
 
 
-class SegmentationConfig(VocConfig):
-    """Segmentation: an FCN on the AlexNet, everything trained, VOC 2012 train -> val, mean IoU (table 7, last column).
+class SegmentationTask(VocTask):
+    """The FCN: trained on crops of a fixed size, tested on whole images.
 
-    The published learning rate, schedule, batch size, image size and augmentation are not known, nor whether any layer was
-    fixed. Used here are:
+    Args:
+        backbone: prepared; its layers are used, not copied.
+        config: the stage's.
+        voc: the data.
 
-    - the network: conv1..conv5, max pool, fc6 as a 6 x 6 and fc7 as a 1 x 1 convolution, each followed by dropout 0.5, a 1 x 1
-      convolution to the scores, bilinear upsampling by 32 (FCN-32s; Long, Shelhamer, Darrell 2015); the loss is the mean
-      cross-entropy of the pixels that count;
-    - FCN-AlexNet's optimiser (the same paper, section 4.3): lr 0.001, fixed; batch 20; momentum 0.9; weight decay 5e-4; twice
-      the learning rate for biases;
-    - 25 000 iterations, a number of our own: 340 passes over VOC 2012's 1 464 training images;
-    - training images scaled by a factor from 0.5 to 2, mirrored, cropped to 512 x 512 (FCN: whole images, neither scaled nor
-      mirrored); test images whole, at their own size.
+    Raises RotnetError if mmsegmentation is not installed.
     """
 
-    stage: ClassVar[str] = "voc_segmentation"
-    task: ClassVar[Literal["segmentation"]] = "segmentation"
+    def __init__(self, backbone: Backbone, config: SegmentationConfig, voc: VocSet) -> None:
+        from rotnet_lib.voc.fcn import Fcn  # imports mmsegmentation, which is not needed to show a finished run
 
-    image_size: int = Field(
-        512, ge=64, le=2048, description="side of the training crops in pixels; test images keep their size"
-    )
-    scales: tuple[float, float] = Field(
-        (0.5, 2.0), description="training images are scaled by a factor drawn evenly between these"
-    )
+        self.config = config
+        self.voc = voc
+        with seeded(config.seed, "segmentation"):
+            self.module: Fcn = Fcn(backbone, len(voc.classes), config.dropout)
+        self._mean = tuple(round(float(channel)) for channel in backbone.normalize.mean.flatten())
 
-    @field_validator("scales")
+    def sample(self, index: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Image (3, S, S) uint8 and mask (S, S) uint8, S = image_size, randomly scaled, mirrored and cropped.
+
+        A scaled image that is smaller than the crop gets a random place in it. The rest of the crop has the mean colour and
+        does not count.
+        """
+        scale, mirrored, *place = rng.uniform(size=4)
+        low, high = self.config.scales
+        image, mask = (Image.fromarray(pixels) for pixels in (self.voc.train.image(index), self.voc.train.mask(index)))
+        window = _Window.draw(image.size, low + (high - low) * scale, self.config.image_size, place)
+        shown = Image.new("RGB", (self.config.image_size,) * 2, self._mean)
+        shown.paste(image.resize(window.size, Image.Resampling.BILINEAR, window.source), window.target)
+        truth = Image.new("L", shown.size, VOID)
+        truth.paste(mask.resize(window.size, Image.Resampling.NEAREST, window.source), window.target)
+        step = -1 if mirrored < 0.5 else 1
+        pixels, ids = np.asarray(shown)[:, ::step], np.asarray(truth)[:, ::step]
+        return torch.from_numpy(pixels.transpose(2, 0, 1).copy()), torch.from_numpy(ids.copy())
+
+    def collate(self, samples: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (N, 3, S, S) uint8 and masks (N, S, S) uint8."""
+        images, masks = zip(*samples, strict=True)
+        return torch.stack(images), torch.stack(masks)
+
+    def loss(self, batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"pixels": self.module.loss(*batch)}
+
+    @torch.no_grad()
+    def predict(self, device: torch.device, directory: Path) -> None:
+        """Segment the test images, one at a time since their sizes differ.
+
+        Writes `masks/<image>.png` (ids with VOC's palette) for the first 8 images, then `confusion.csv`.
+        """
+        test, ids = self.voc.test, 1 + len(self.voc.classes)
+        total = np.zeros((ids, ids), np.int64)
+        for index in tqdm(range(len(test)), desc="segmenting", unit=" images", mininterval=0.5):
+            pixels = torch.from_numpy(test.image(index)).permute(2, 0, 1)
+            answer = self.module(pixels[None].to(device))[0].argmax(0).byte().cpu().numpy()
+            total += confusion(test.mask(index), answer, ids)
+            if index < _PICTURES:
+                with replacing(_mask_path(directory, test, index)) as temporary:
+                    write_mask(temporary, answer)
+        write_confusion(directory / CONFUSION, total, _names(self.voc))
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The part of an image that a crop shows.
+
+    Attributes:
+        source: its left, top, right and bottom in the image, in pixels of the image.
+        size: its width and height in the crop.
+        target: its left and top in the crop.
+    """
+
+    source: tuple[float, float, float, float]
+    size: tuple[int, int]
+    target: tuple[int, int]
+
     @classmethod
-    def _in_order(cls, scales: tuple[float, float]) -> tuple[float, float]:
-        if not 0.1 <= scales[0] <= scales[1] <= 10:
-            raise ValueError(f"scales: {list(scales)}: the smaller factor first, both from 0.1 to 10, such as [0.5, 2.0]")
-        return scales
+    def draw(cls, size: tuple[int, int], scale: float, side: int, place: Sequence[float]) -> "_Window":
+        """The window of a crop of `side` pixels in an image of width and height `size`, scaled by `scale`.
 
-    @property
-    def side(self) -> int:
-        return min(self.image_size, _PREPARED_SIDE)
+        `place` is (x, y) in [0, 1): its place between the outermost places that are possible.
+        """
+        axes = []
+        for length, at in zip(size, place, strict=True):
+            scaled = max(1, round(length * scale))
+            begin = int(at * (abs(scaled - side) + 1))  # of the crop in the scaled image, or of that in a larger crop
+            inner, outer = (begin, 0) if scaled > side else (0, begin)
+            shown = min(scaled, side)
+            axes.append((inner * length / scaled, (inner + shown) * length / scaled, shown, outer))
+        (left, right, width, x), (top, bottom, height, y) = axes
+        return cls((left, top, right, bottom), (width, height), (x, y))
 
-    @property
-    def slug(self) -> str:
-        return self.describe()
+
+@dataclass(frozen=True)
+class Segmented:
+    """A test image with its true and its predicted mask.
+
+    Attributes:
+        name: the image's id.
+        image: (H, W, 3) uint8.
+        truth: (H, W) uint8: 0 background, 1 + label, 255 not counted.
+        prediction: (H, W) uint8, without 255.
+    """
+
+    name: str
+    image: np.ndarray
+    truth: np.ndarray
+    prediction: np.ndarray
 
 
-@stage(SegmentationConfig)
-def segment(config: SegmentationConfig) -> VocOutcome:
-    """Train an FCN as its config says, or show a finished run; see `transfer`."""
-    from rotnet_lib.voc.segmentation_task import SegmentationTask, evaluate_segmentation
-    from rotnet_lib.voc.transfer import transfer
+@dataclass(frozen=True)
+class SegmentationDetails:
+    """What a segmentation run's notebook draws.
 
-    return transfer(config, SegmentationTask, evaluate_segmentation)
+    Attributes:
+        pictures: of the first test images.
+        names: background and classes, in the order of the masks' ids.
+        left_out: those that neither occur in the test split nor are predicted there. They are left out of the mean.
+        confusion: (ids, ids) int64, the number of pixels by true and predicted id.
+    """
+
+    pictures: tuple[Segmented, ...]
+    names: tuple[str, ...]
+    left_out: tuple[str, ...]
+    confusion: np.ndarray
+
+
+def evaluate_segmentation(config: SegmentationConfig, voc: VocSet, directory: Path) -> Evaluation:
+    """Mean IoU over background and classes, and pixel accuracy, in percent. No network is needed.
+
+    The border that VOC draws around objects (255) does not count. An id that neither occurs nor is predicted has no IoU. It is
+    left out of the mean and named in the details.
+
+    Raises RotnetError if the predictions in `directory` are missing, damaged or of other classes.
+    """
+    names = _names(voc)
+    matrix = read_confusion(directory / CONFUSION, names)
+    if not matrix.sum():
+        raise RotnetError(f"{voc.title}: no pixel of the {voc.test.name} split counts, so nothing can be measured on it.")
+    found = intersection_over_union(matrix)
+    by_class = {name: 100 * float(iou) for name, iou in zip(names, found, strict=True) if not np.isnan(iou)}
+    pictures = tuple(
+        Segmented(voc.test.names[index], voc.test.image(index), voc.test.mask(index), _read_mask(directory, voc.test, index))
+        for index in range(min(_PICTURES, len(voc.test)))
+    )
+    left_out = tuple(name for name in names if name not in by_class)
+    absent = f"Left out of the mean, since no test pixel shows or is taken for it: {', '.join(left_out)}."
+    return Evaluation(
+        metrics={"miou": 100 * float(np.nanmean(found)), "pixel_accuracy": 100 * pixel_accuracy(matrix)},
+        by_target={"miou": by_class},
+        details=SegmentationDetails(pictures, names, left_out, matrix),
+        notes=(absent,) if left_out else (),
+    )
+
+
+def _names(voc: VocSet) -> tuple[str, ...]:
+    return (BACKGROUND, *voc.short)
+
+
+def _mask_path(directory: Path, split: VocSplit, index: int) -> Path:
+    return directory / MASKS / f"{split.names[index]}.png"
+
+
+def _read_mask(directory: Path, split: VocSplit, index: int) -> np.ndarray:
+    path = _mask_path(directory, split, index)
+    try:
+        with Image.open(path) as file:
+            return np.array(file)
+    except (OSError, SyntaxError) as error:
+        raise RotnetError(f"{path}: {error}. Delete the run's folder to make it again.") from None

@@ -12,9 +12,7 @@ from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.stages.pretrain import pretrain
 from rotnet_lib.suites.engine import prepare_data
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite
-from rotnet_lib.voc.classification import classify
-from rotnet_lib.voc.detection import detect
-from rotnet_lib.voc.segmentation import segment
+from rotnet_lib.voc.stages import classify, detect, segment
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
 TRAINED = ["ImageNet labels", "Random", "Random rescaled (Kraehenbuehl et al., 2015)", "RotNet"]

@@ -9,7 +9,7 @@ from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.stages.probe import ProbeConfig
 from rotnet_lib.training.schedules import iteration_rate, learning_rate
-from rotnet_lib.voc.classification import ClassificationConfig
+from rotnet_lib.voc.classification_config import ClassificationConfig
 
 STEPS = 390  # 50 000 images in batches of 128
 DECOUPLING = [(90, 0.01), (40, 0.001), (60, 1e-4), (20, 1e-5), (20, 1e-4), (15, 1e-5)]

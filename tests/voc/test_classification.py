@@ -18,11 +18,12 @@ from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import ResumeState, load_backbone, load_tensors
-from rotnet_lib.voc.classification import ClassificationConfig, classify
-from rotnet_lib.voc.classification_task import ClassificationTask, VocClassifier, evaluate_classification, presence_loss
+from rotnet_lib.voc.classification import ClassificationTask, VocClassifier, evaluate_classification, presence_loss
+from rotnet_lib.voc.classification_config import ClassificationConfig
 from rotnet_lib.voc.loop import fit
 from rotnet_lib.voc.preparation import prepare
 from rotnet_lib.voc.scores import SCORES, Scores, read_scores
+from rotnet_lib.voc.stages import classify
 
 CPU = torch.device("cpu")
 

@@ -15,9 +15,10 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.voc import detection, detector_settings
-from rotnet_lib.voc.detection import DetectionConfig, detect
+from rotnet_lib.voc.detection import DetectionTask, evaluate_detection, flip, resize
+from rotnet_lib.voc.detection_config import DetectionConfig
 from rotnet_lib.voc.detection_scores import DETECTIONS, PROPOSALS
-from rotnet_lib.voc.detection_task import DetectionTask, evaluate_detection, flip, resize
+from rotnet_lib.voc.stages import detect
 
 QUICK: dict[str, Any] = {
     "dataset": "scenes:96",

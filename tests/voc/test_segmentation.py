@@ -16,15 +16,8 @@ from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import fold
 from rotnet_lib.report.voc_segments import segments_figure
 from rotnet_lib.seeds import seeded
-from rotnet_lib.voc.segmentation import SegmentationConfig
-from rotnet_lib.voc.segmentation_task import (
-    CONFUSION,
-    MASKS,
-    SegmentationDetails,
-    SegmentationTask,
-    _Window,
-    evaluate_segmentation,
-)
+from rotnet_lib.voc.segmentation import CONFUSION, MASKS, SegmentationDetails, SegmentationTask, _Window, evaluate_segmentation
+from rotnet_lib.voc.segmentation_config import SegmentationConfig
 
 COLOURS = np.array([[30, 30, 30], [220, 40, 40], [40, 200, 60]], np.uint8)
 """Of background, disk and bar: an image shows its mask."""

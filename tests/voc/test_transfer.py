@@ -11,9 +11,10 @@ from rotnet_lib.data.voc.writing import write_mask, write_scenes
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.directory import HISTORY
 from rotnet_lib.voc import transfer
-from rotnet_lib.voc.classification import ClassificationConfig, classify
-from rotnet_lib.voc.detection import DetectionConfig, detect
-from rotnet_lib.voc.segmentation import SegmentationConfig, segment
+from rotnet_lib.voc.classification_config import ClassificationConfig
+from rotnet_lib.voc.detection_config import DetectionConfig
+from rotnet_lib.voc.segmentation_config import SegmentationConfig
+from rotnet_lib.voc.stages import classify, detect, segment
 
 USUAL: dict[str, Any] = {"backbone": "random", "width": 0.05, "device": "cpu", "workers": 0}
 

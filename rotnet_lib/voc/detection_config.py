@@ -1,0 +1,88 @@
+"""The detection stage: its config, training samples, and predictions on the test images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from rotnet_lib.data.voc.sets import VocSet
+from rotnet_lib.data.voc.source import VocTaskName
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.runs.config import EXPERIMENT
+from rotnet_lib.voc.config import VocConfig
+from rotnet_lib.voc.detector_settings import EngineName, ProposalsName, default_engine
+
+if TYPE_CHECKING:
+    from rotnet_lib.data.voc.proposals import Proposals
+    from rotnet_lib.data.voc.split import VocSplit
+
+Scale = Annotated[int, Field(ge=32)]
+
+
+class DetectionConfig(VocConfig):
+    """Fast R-CNN on a backbone, VOC 2007 trainval -> test (docs/protocol.md, "PASCAL VOC"; tables 7 and 8).
+
+    conv1 is fixed, conv2 to fc7 are trained, as in the FeatureDecoupling code's `train.prototxt`; biases have twice the
+    learning rate and no weight decay. A batch is 2 images with 64 RoIs each, at most a quarter of them foreground. The shorter
+    side of a training image is resized to a size drawn from `train_scales`, of a test image to `test_scale`; training images
+    are flipped with probability 0.5. Objects marked difficult are not trained on; images with no others are left out.
+    """
+
+    stage: ClassVar[str] = "voc_detection"
+    task: ClassVar[VocTaskName] = "detection"
+
+    engine: EngineName = Field(
+        None,  # type: ignore[arg-type]
+        description="detectron2 or torchvision; None: detectron2 where it is installed",
+        json_schema_extra=EXPERIMENT,
+    )
+    proposals: ProposalsName = Field(
+        "selective-search",
+        description="selective-search, or rpn: a region proposal network trained along (not published)",
+    )
+    train_scales: tuple[Scale, ...] = Field(
+        (480, 576, 688, 864, 1200), min_length=1, description="pixels of a training image's shorter side, one drawn each time"
+    )
+    test_scale: Scale = Field(600, description="pixels of a test image's shorter side")
+    train_max_side: Scale = Field(2000, description="most pixels of a training image's longer side")
+    test_max_side: Scale = Field(1000, description="most pixels of a test image's longer side")
+    rois: int = Field(64, ge=4, description="regions of an image that one step trains on")
+
+    @classmethod
+    def _protocol_values(cls, values: Any) -> dict[str, Any]:
+        return super()._protocol_values(values) | {"engine": default_engine()}
+
+    @property
+    def side(self) -> int:
+        return 224
+
+    @property
+    def slug(self) -> str:
+        return self.describe(*(["rpn"] if self.proposals == "rpn" else []), self.engine)
+
+    def open_data(self) -> VocSet:
+        """The data, its training split without images that have nothing to train on. Prints how many these are."""
+        voc = super().open_data()
+        kept = tuple(name for index, name in enumerate(voc.train.names) if not voc.train.objects(index).difficult.all())
+        if not kept:
+            raise RotnetError(f"{self.stage}: no image of the {voc.train.name} split has an object that is not difficult.")
+        left_out = len(voc.train) - len(kept)
+        if left_out:
+            print(f"{left_out} of {len(voc.train)} training images have no object that is not difficult: left out.")
+        return replace(voc, train=replace(voc.train, names=kept))
+
+    def prepare_data(self, voc: VocSet) -> None:
+        super().prepare_data(voc)
+        self.find_proposals(voc.train, voc)
+        self.find_proposals(voc.test, voc)
+
+    def find_proposals(self, split: VocSplit, voc: VocSet) -> Proposals | None:
+        """The selective search's proposals for a split; None if an RPN proposes.
+
+        They are computed on all cores, whatever `workers` is, since nothing trains at that time.
+        """
+        from rotnet_lib.data.voc.proposals import find_proposals
+
+        return None if self.proposals == "rpn" else find_proposals(split, voc.fingerprint)

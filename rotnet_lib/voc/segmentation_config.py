@@ -1,0 +1,54 @@
+"""Segmentation on PASCAL VOC 2012 by an FCN on the AlexNet (docs/protocol.md, "PASCAL VOC")."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from rotnet_lib.voc.config import VocConfig
+
+_PREPARED_SIDE = 224
+"""The image side, in pixels, at which the pool before fc6 equals the FCN's."""
+
+
+class SegmentationConfig(VocConfig):
+    """Segmentation: an FCN on the AlexNet, everything trained, VOC 2012 train -> val, mean IoU (table 7, last column).
+
+    The published learning rate, schedule, batch size, image size and augmentation are not known, nor whether any layer was
+    fixed. Used here are:
+
+    - the network: conv1..conv5, max pool, fc6 as a 6 x 6 and fc7 as a 1 x 1 convolution, each followed by dropout 0.5, a 1 x 1
+      convolution to the scores, bilinear upsampling by 32 (FCN-32s; Long, Shelhamer, Darrell 2015); the loss is the mean
+      cross-entropy of the pixels that count;
+    - FCN-AlexNet's optimiser (the same paper, section 4.3): lr 0.001, fixed; batch 20; momentum 0.9; weight decay 5e-4; twice
+      the learning rate for biases;
+    - 25 000 iterations, a number of our own: 340 passes over VOC 2012's 1 464 training images;
+    - training images scaled by a factor from 0.5 to 2, mirrored, cropped to 512 x 512 (FCN: whole images, neither scaled nor
+      mirrored); test images whole, at their own size.
+    """
+
+    stage: ClassVar[str] = "voc_segmentation"
+    task: ClassVar[Literal["segmentation"]] = "segmentation"
+
+    image_size: int = Field(
+        512, ge=64, le=2048, description="side of the training crops in pixels; test images keep their size"
+    )
+    scales: tuple[float, float] = Field(
+        (0.5, 2.0), description="training images are scaled by a factor drawn evenly between these"
+    )
+
+    @field_validator("scales")
+    @classmethod
+    def _in_order(cls, scales: tuple[float, float]) -> tuple[float, float]:
+        if not 0.1 <= scales[0] <= scales[1] <= 10:
+            raise ValueError(f"scales: {list(scales)}: the smaller factor first, both from 0.1 to 10, such as [0.5, 2.0]")
+        return scales
+
+    @property
+    def side(self) -> int:
+        return min(self.image_size, _PREPARED_SIDE)
+
+    @property
+    def slug(self) -> str:
+        return self.describe()
