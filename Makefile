@@ -18,7 +18,7 @@ WHAT = $(strip $(call option,PRESET,preset) $(call option,DATASET,dataset) $(cal
 	$(call option,SET,set) $(call option,RUNS,runs))
 HOW = $(strip $(call option,CORES,cores) $(call option,EXECUTOR,executor) $(if $(SNAKEMAKE_ARGS),-- $(SNAKEMAKE_ARGS)))
 
-.PHONY: help setup status lab detectron2 test lint format doctor bench pins clean $(REPRODUCE)
+.PHONY: help setup status lab detectron2 test test-all lint format doctor bench pins clean $(REPRODUCE)
 
 help: ## list the targets
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -27,7 +27,7 @@ help: ## list the targets
 		title=$$(sed -n "s/^title: *//p" "rotnet_lib/suites/$$suite.yaml" | sed "s/^[\"']//; s/[\"']$$//; q"); \
 		printf '  %-30s %s\n' "reproduce-$$suite" "$${title:-the suite $$suite}"; \
 	done
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-30s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-30s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Variables of reproduce-* and status (make -n reproduce-... shows what would run, and runs nothing):"
 	@awk -F '## ' '/^#   [A-Z]+ *## / { sub(/^# /, "", $$1); printf "%s%s\n", $$1, $$2 }' Makefile
@@ -142,8 +142,15 @@ bench: $(READY) ## measure the speed of training on this machine
 
 # --- Development ---
 
-test: $(READY) ## run the tests (WORKERS=2 processes; PYTEST_ARGS="-k rotation")
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+# A module's tests run on one worker, since they share what it has set up. tests/conftest.py puts long modules first;
+# xdist would put those with the most tests first.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+
+test: $(READY) ## run the tests but for the slow ones (WORKERS=2 processes; PYTEST_ARGS="-k rotation")
+	@exec $(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(READY) ## run all tests, also those that start kernels or torchrun or kill processes (the same variables)
+	@exec $(PYTEST) $(PYTEST_ARGS)
 
 lint: $(READY) ## check style, format, types and the direction of imports
 	$(BIN)/ruff check

@@ -1,6 +1,10 @@
 """What every test gets: folders of its own, one thread, and a training run that takes a tenth of a second."""
 
+import hashlib
 import os
+import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +16,27 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the ker
 import torch
 
 from rotnet_lib.data.dataset import Dataset, load_dataset
-from rotnet_lib.runs.directory import RunDirectory
+from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long modules first, so that a run on several workers does not end with one module on one of them.
+
+    First come modules with a time limit of their own, the longest first; then modules with slow tests; then those with the
+    most tests. The order within a module stays.
+    """
+    rank: dict[str, list[float]] = {}
+    for item in items:
+        own = rank.setdefault(item.nodeid.partition("::")[0], [0, 0, 0])
+        limit = item.get_closest_marker("timeout")
+        own[0] = max(own[0], limit.args[0] if limit else 0)
+        own[1] = max(own[1], item.get_closest_marker("slow") is not None)
+        own[2] += 1
+    items.sort(key=lambda item: rank[item.nodeid.partition("::")[0]], reverse=True)
 
 
 @pytest.fixture(autouse=True)
@@ -47,16 +68,55 @@ def tiny() -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="session")
+def _trained_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the runs of `pretrained` are kept for the tests to come, one folder a config."""
+    return tmp_path_factory.mktemp("trained")
+
+
 @pytest.fixture
-def pretrained(tiny: dict[str, Any]) -> Callable[..., RunDirectory]:
-    """Makes a finished pretrain run in `runs/` and gives its directory: `pretrained(arch="nin3", seed=1)`."""
+def pretrained(tiny: dict[str, Any], _trained_before: Path) -> Callable[..., RunDirectory]:
+    """Makes a finished pretrain run in `runs/` and gives its directory: `pretrained(arch="nin3", seed=1)`.
+
+    Each run is trained once a worker, in the test that asks for it first; later tests get a copy of its folder. Not for a
+    test that changes how training works: what it trained would be in other tests' runs.
+    """
 
     def make(**parameters: Any) -> RunDirectory:
-        outcome = pretrain(PretrainConfig.build(tiny | {"arch": "nin3"} | parameters))
-        outcome.save()
-        return outcome.directory
+        config = PretrainConfig.build(tiny | {"arch": "nin3"} | parameters)
+        directory = directory_of(config, config.fingerprint())
+        # The name says which experiment it is, on which data; the config has the rest, such as the folder of runs.
+        config_hash = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+        kept = _trained_before / config_hash / directory.name
+        if kept.exists() and not directory.path.exists():
+            time.sleep(_TICK)  # what the test has written before is older
+            shutil.copytree(kept, directory.path, copy_function=shutil.copyfile)  # without the times of the original
+            time.sleep(_TICK)
+        else:
+            pretrain(config).save()
+            if not kept.exists():
+                shutil.copytree(directory.path, kept)
+        return directory
 
     return make
+
+
+_TICK = 0.01
+"""Seconds after which a file that is written has a later time than one that was written before, on any usual system."""
+
+
+@pytest.fixture
+def started(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Gives the arguments that Python was started with, as the engine starts Snakemake; [] if it was not.
+
+    A script stands in for it that does nothing else.
+    """
+    folder = tmp_path_factory.mktemp("tools")
+    script, noted = folder / "python", folder / "arguments"
+    script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{noted}"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    return lambda: noted.read_text().splitlines() if noted.exists() else []
 
 
 @pytest.fixture(scope="session")

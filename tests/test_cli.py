@@ -1,17 +1,21 @@
 """The `rotnet` command: what it says, and what it does not do when something is wrong."""
 
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+import papermill
 import pytest
 import torch
 import yaml
 from click.testing import CliRunner, Result
 
 from rotnet_lib.cli import main
-from rotnet_lib.runs.directory import METRICS, PARAMETERS
+from rotnet_lib.runs.directory import METRICS, PARAMETERS, REPORT
+from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, make_plan
 from rotnet_lib.suites.suite import load_collection, preset_named, suite_names
 
@@ -23,15 +27,33 @@ def rotnet(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
 
 
+@dataclass
+class Notebook:
+    """A notebook that papermill was asked to run."""
+
+    name: str
+    parameters: dict[str, Any]
+    directory: Path
+
+
 @pytest.fixture
-def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+def notebooks(monkeypatch: pytest.MonkeyPatch) -> list[Notebook]:
+    """The notebooks that papermill was asked to run. None is run."""
+    asked: list[Notebook] = []
+
+    def note(source: Path, target: Path, parameters: dict[str, Any], **_: Any) -> None:
+        asked.append(Notebook(source.stem, parameters, target.parent))
+
+    monkeypatch.setattr(papermill, "execute_notebook", note)
+    return asked
+
+
+@pytest.fixture
+def no_kernel(notebooks: list[Notebook], started: Callable[[], list[str]]) -> Iterator[None]:
     """Nothing may start a notebook or Snakemake."""
-
-    def refuse(*arguments: Any, **options: Any) -> None:
-        raise AssertionError(f"started: {arguments} {options}")
-
-    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", refuse)
-    monkeypatch.setattr("rotnet_lib.suites.engine.reproduce", refuse)
+    yield
+    assert notebooks == []
+    assert started() == []
 
 
 # --- Help ---
@@ -79,7 +101,7 @@ def test_help_of_reproduce_shows_defaults() -> None:
         (["run", "pretrain", "--preset", "quik"], ["unknown preset 'quik'", "did you mean 'quick'?"]),
         (
             ["run", "prob"],
-            ["unknown notebook 'prob'", "did you mean 'probe'?", "pretrain, probe, finetune, inspect, pu_weights"],
+            ["unknown notebook 'prob'", "did you mean 'probe'?", *(f" {name}" for name in STAGES)],
         ),
         (["run", "probe"], ["no finished pretext run", "rotnet run pretrain"]),
         (["run", "probe", "-p", "backbone", "random"], ["arch and dataset must be given"]),
@@ -209,26 +231,35 @@ def test_status_goes_on_past_a_suite_whose_data_is_not_here() -> None:
     assert told["table3"] == "table3 (preset paper): 7 missing"
 
 
-@pytest.mark.usefixtures("no_kernel")
-def test_arguments_behind_the_dashes_go_to_snakemake(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: dict[str, Any] = {}
-    monkeypatch.setattr("rotnet_lib.suites.engine.reproduce", lambda plan, **options: given.update(options) or Path("report"))
-    arguments = ["--preset", "quick", "--executor", "slurm", "--cores", "8", "--", "--default-resources", "mem_mb=4000"]
-    result = rotnet("reproduce", "table3", *arguments)
-    assert (result.exit_code, given) == (
-        0,
-        {"cores": 8, "executor": "slurm", "snakemake_arguments": ("--default-resources", "mem_mb=4000")},
-    )
-    assert result.output.splitlines()[-1] == "report: report"
+def test_arguments_behind_the_dashes_go_to_snakemake(notebooks: list[Notebook], started: Callable[[], list[str]]) -> None:
+    arguments = ["--executor", "slurm", "--cores", "8", "--", "--default-resources", "mem_mb=4000"]
+    result = rotnet("reproduce", "table3", "--preset", "quick", "--set", TINY, *arguments)
+    words = started()
+    assert words[:2] == ["-m", "snakemake"]
+    assert " --executor slurm --jobs 8 " in " ".join(words)
+    assert words[-2:] == ["--default-resources", "mem_mb=4000"]
+    assert result.exit_code == 1  # what stands in for Snakemake has made no run
+    assert [notebook.name for notebook in notebooks] == ["report"]
 
 
-def test_run_hands_the_whole_config_to_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[Any] = []
-    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", lambda *arguments: given.extend(arguments))
+def test_reproduce_ends_with_the_path_of_the_report(notebooks: list[Notebook], started: Callable[[], list[str]]) -> None:
+    plan = make_plan("table3", Options(preset="quick", set=TINY))
+    for run in plan.runs:
+        run.directory.path.mkdir(parents=True)
+        (run.directory.path / METRICS).touch()
+    result = rotnet("reproduce", "table3", "--preset", "quick", "--set", TINY)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == f"report: {plan.directory / REPORT}"
+    assert [(notebook.name, notebook.directory) for notebook in notebooks] == [("report", plan.directory)]
+    assert started() == []  # every run is finished
+
+
+def test_run_hands_the_whole_config_to_the_notebook(notebooks: list[Notebook]) -> None:
     result = rotnet("run", "pretrain", "--preset", "quick", "-p", "epochs", "2", "-p", "task_options", "{angles: [0, 180]}")
     assert result.exit_code == 0, result.output
-    notebook, parameters, directory = given
-    assert notebook == "pretrain"
+    [notebook] = notebooks
+    parameters, directory = notebook.parameters, notebook.directory
+    assert notebook.name == "pretrain"
     assert parameters["dataset"] == "shapes"  # the preset's
     assert parameters["batch_size"] == preset_named("quick").set["cifar10"]["pretrain"]["batch_size"]
     assert parameters["epochs"] == 2
@@ -237,13 +268,12 @@ def test_run_hands_the_whole_config_to_the_notebook(monkeypatch: pytest.MonkeyPa
     assert f"report: {directory}/report.html" in result.output
 
 
-def test_run_takes_the_presets_values_for_the_task_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[Any] = []
-    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", lambda *arguments: given.append(arguments[1]))
+def test_run_takes_the_presets_values_for_the_task_asked_for(notebooks: list[Notebook]) -> None:
     rotnet("run", "pretrain", "--preset", "quick", "-p", "task", "labels")
     suite = {run.key: run.config.model_dump() for run in make_plan("table3", Options(preset="quick")).runs}
-    assert given[0]["epochs"] == suite["supervised"]["epochs"]
-    assert given[0]["batch_size"] == suite["supervised"]["batch_size"]
+    [notebook] = notebooks
+    assert notebook.parameters["epochs"] == suite["supervised"]["epochs"]
+    assert notebook.parameters["batch_size"] == suite["supervised"]["batch_size"]
 
 
 LINEAR = ["-p", "classifier", "linear", "-p", "layer", "conv1,conv2,conv3,conv4,conv5"]
@@ -259,19 +289,17 @@ LINEAR = ["-p", "classifier", "linear", "-p", "layer", "conv1,conv2,conv3,conv4,
     ],
     ids=["rotation", "labels", "random", "followed"],
 )
-def test_run_takes_the_presets_values_for_an_alexnet(arguments: list[str], key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_takes_the_presets_values_for_an_alexnet(arguments: list[str], key: str, notebooks: list[Notebook]) -> None:
     """Of the benchmark of the arch, which is told or that of the backbone's run: the same run as the suite's."""
-    given: list[Any] = []
-    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", lambda *arguments: given.extend(arguments))
     runs = {run.key: run for run in make_plan("table5", Options(preset="quick")).runs}
     rotnet_run = runs["rotnet"].directory.path
     rotnet_run.mkdir(parents=True)
     (rotnet_run / PARAMETERS).write_text(yaml.safe_dump(runs["rotnet"].config.model_dump(mode="json")))
     result = rotnet("run", *(rotnet_run.name if word == "ROTNET" else word for word in arguments), "--preset", "quick")
     assert result.exit_code == 0, result.output
-    _, parameters, directory = given
-    assert parameters == runs[key].config.model_dump(mode="json")
-    assert directory == runs[key].directory.path
+    [notebook] = notebooks
+    assert notebook.parameters == runs[key].config.model_dump(mode="json")
+    assert notebook.directory == runs[key].directory.path
 
 
 @pytest.mark.usefixtures("no_kernel")
@@ -325,7 +353,6 @@ def test_doctor_shows_what_is_wrong_with_the_data_and_goes_on(tmp_path: Path) ->
     assert "slurm" in result.output
 
 
-@pytest.mark.slow
 def test_bench_measures_training_matmul_and_loader() -> None:
     result = rotnet("bench", "--seconds", "0.01", "--width", "0.05")
     assert result.exit_code == 0, result.output

@@ -23,7 +23,8 @@ from rotnet_lib.suites.suite import collection_names, load_collection, load_pres
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-TARGETS = {"help", "setup", "detectron2", "status", "lab", "test", "lint", "format", "doctor", "bench", "pins", "clean"}
+TARGETS = {"help", "setup", "detectron2", "status", "lab", "doctor", "bench", "pins", "clean"}
+TARGETS |= {"test", "test-all", "lint", "format"}
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 needs_git = pytest.mark.skipif(
@@ -147,6 +148,21 @@ def test_a_suite_that_does_not_exist_names_those_that_do(ready: Path) -> None:
     assert done.returncode != 0
     assert "no suite is called 'tabel3'" in done.stderr
     assert "reproduce-table3" in done.stderr
+
+
+@needs_make
+def test_all_tests_are_those_of_make_test_and_the_slow_ones(ready: Path) -> None:
+    asked = ["WORKERS=3", "PYTEST_ARGS=-k 'some word'"]
+    usual, everything = (make(ready, target, *asked).stdout.splitlines() for target in ("test", "test-all"))
+    assert usual[:5] == ["python", "-m", "pytest", "-n", "3"]
+    assert usual[-4:] == ["-m", "not slow", "-k", "some word"]
+    assert everything == usual[:-4] + usual[-2:]
+
+
+@needs_git
+def test_ci_checks_the_style_and_runs_all_tests() -> None:
+    assert "\nfor target in lint test-all; do\n" in (ROOT / ".ci" / "run").read_text()
+    assert "make lint test-all\n" in (ROOT / ".github" / "workflows" / "test.yml").read_text()
 
 
 @needs_make

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,9 +28,17 @@ _DATA = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "grey",
 _JOB_THREADS = 4
 """CPU cores that a cluster job asks for, for each process that trains, where its config names no threads."""
 
+RunNotebook = Callable[[str, dict[str, Any], Path], None]
+
 
 def reproduce(
-    plan: Plan | CollectionPlan, *, cores: int | None, executor: str | None, snakemake_arguments: tuple[str, ...] = ()
+    plan: Plan | CollectionPlan,
+    *,
+    cores: int | None,
+    executor: str | None,
+    snakemake_arguments: tuple[str, ...] = (),
+    run_notebook: RunNotebook | None = None,
+    gpu: Callable[[], str | None] = gpu_name,
 ) -> Path:
     """Make every run of a plan that is not finished, then the report of each suite in it, and of a collection its page.
 
@@ -38,6 +47,9 @@ def reproduce(
         cores: CPU cores, or cluster jobs at a time; None: all cores of this machine.
         executor: a Snakemake executor plugin (`slurm`); None: this machine.
         snakemake_arguments: passed on as they are.
+        run_notebook: runs a report's notebook, given its name, its parameters and its directory; None: `run_notebook.execute`,
+            in a kernel.
+        gpu: the name of this machine's GPU, or None.
 
     Returns:
         The report's path. It is written whether or not all runs worked, and says which did not.
@@ -52,12 +64,13 @@ def reproduce(
         missing = [run for run in plan.runs if not run.directory.finished]
         if missing:
             prepare_data(plan)
-            _snakemake(plan, missing, lock, cores, executor, snakemake_arguments)
+            needs = _resources([run.config for run in missing], cores, executor, gpu)
+            _snakemake(plan, missing, lock, executor is not None, needs, snakemake_arguments)
         broken = []
         try:
             for part in plan.parts:
                 try:
-                    _draw_report(part)
+                    _draw_report(part, run_notebook)
                 except RotnetError as error:  # the other reports are drawn all the same
                     broken.append(f"the report of {part.suite.name} failed: {error}")
             if isinstance(plan, CollectionPlan):
@@ -74,15 +87,16 @@ def reproduce(
     return report
 
 
-def _draw_report(plan: Plan) -> None:
+def _draw_report(plan: Plan, run_notebook: RunNotebook | None) -> None:
     """Draw the report of a suite, unless its page shows the runs as they are. Raises RotnetError if the notebook fails."""
     path = plan.write()
     if is_drawn(plan):
         return
     from rotnet_lib.suites.run_notebook import execute  # takes seconds to import
 
+    parameters = {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}
     with drawing(plan):
-        execute("report", {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}, plan.directory)
+        (run_notebook or execute)("report", parameters, plan.directory)
 
 
 def _draw_overview(plan: CollectionPlan) -> None:
@@ -127,7 +141,11 @@ def one_at_a_time(root: Path) -> TextIO:
     return lock_file(root / ".lock", on_wait=tell)
 
 
-def _resources(configs: list[RunConfig], cores: int | None, executor: str | None) -> tuple[bool, int, tuple[str, ...]]:
+_Resources = tuple[bool, int, tuple[str, ...]]
+"""See `_resources`."""
+
+
+def _resources(configs: list[RunConfig], cores: int | None, executor: str | None, gpu: Callable[[], str | None]) -> _Resources:
     """What runs take: whether any takes a GPU, the CPU threads of each, and Snakemake's arguments for where they run.
 
     A cluster job asks for a GPU for each of its processes. On this machine runs take turns at the GPUs: each of them would
@@ -140,9 +158,9 @@ def _resources(configs: list[RunConfig], cores: int | None, executor: str | None
         threads = max(config.threads or _JOB_THREADS * _processes(config) for config in configs)
         return asking, threads, ("--executor", executor, "--jobs", str(count))
     # On a CPU side by side, each with the threads its config says; none said: all.
-    gpu = asking and gpu_name() is not None
-    threads = max(config.threads or (1 if gpu and config.device != "cpu" else count) for config in configs)
-    return gpu, threads, ("--cores", str(count), "--resources", "gpu=1")
+    with_gpu = asking and gpu() is not None
+    threads = max(config.threads or (1 if with_gpu and config.device != "cpu" else count) for config in configs)
+    return with_gpu, threads, ("--cores", str(count), "--resources", "gpu=1")
 
 
 def _processes(config: RunConfig) -> int:
@@ -153,11 +171,11 @@ def _snakemake(
     plan: Plan | CollectionPlan,
     missing: list[PlannedRun],
     lock: TextIO,
-    cores: int | None,
-    executor: str | None,
+    cluster: bool,
+    needs: _Resources,
     arguments: tuple[str, ...],
 ) -> None:
-    gpu, threads, where = _resources([run.config for run in missing], cores, executor)
+    gpu, threads, where = needs
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(resources.files("rotnet_lib.suites") / "Snakefile")),
         *(
@@ -166,7 +184,7 @@ def _snakemake(
             f"runs={from_project(plan.options.runs)}",
             f"threads={threads}",
             f"gpu={int(gpu)}",
-            f"cluster={int(executor is not None)}",
+            f"cluster={int(cluster)}",
             f"marker={_MARKER}",
         ),
         *where,

@@ -227,7 +227,7 @@ def _plans(
             any(issubclass(STAGES[notebook].config, kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig)
         )
         raise unknown(f"dataset of {name}", options.dataset, (*(DATASETS if images else ()), *(VOC_SETS if voc else ())))
-    overrides = parse_overrides(options.set, name, _runs_by_key(suites))
+    overrides = parse_overrides(options.set, name, runs_by_key(suites))
     taken: dict[tuple[Any, ...], str] = {}
 
     def once(config: RunConfig) -> str:
@@ -243,7 +243,7 @@ def _plans(
     )
 
 
-def _runs_by_key(suites: list[Suite]) -> dict[str, SuiteRun]:
+def runs_by_key(suites: list[Suite]) -> dict[str, SuiteRun]:
     """The runs of suites that are made together. Raises RotnetError if a key means two runs: an override could not tell."""
     found: dict[str, SuiteRun] = {}
     for suite in suites:
@@ -265,7 +265,7 @@ def _planned(
     planned: list[PlannedRun] = []
     for seed in range(options.seeds):
         of_seed: dict[str, PlannedRun] = {}
-        for key in _upstream_first(suite):
+        for key in upstream_first(suite):
             run, arch = suite.runs[key], _arch(suite, key)
             settings = (key, run, preset.parameters(run, arch, options.dataset), of_seed, seed, options.runs)
             config = _configure(*settings, overrides)
@@ -349,7 +349,8 @@ def _different(name: str, asked: Any, here: Any) -> dict[str, list[Any]]:
     return {name: [asked, here]} if asked != here else {}
 
 
-def _upstream_first(suite: Suite) -> list[str]:
+def upstream_first(suite: Suite) -> list[str]:
+    """The keys of a suite's runs, each behind those it builds on. Raises RotnetError if runs build on each other."""
     order: list[str] = []
 
     def visit(key: str, seen: tuple[str, ...]) -> None:

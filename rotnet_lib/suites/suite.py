@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,6 +18,9 @@ from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.suites.sweeps import expand
 
 _PRESETS = "presets"
+
+SUITES = Path(__file__).parent
+"""Where the YAML files are."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -221,28 +223,29 @@ def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
             raise ValueError(str(unknown(f"parameter under '{key}'", name, allowed)))
 
 
-def suite_names() -> list[str]:
-    """The suites there are, collections of suites not among them."""
-    return [name for name, document in _documents() if "suites" not in document]
+def suite_names(folder: Path = SUITES) -> list[str]:
+    """The suites there are in a folder, collections of suites not among them."""
+    return [name for name, document in _documents(folder) if "suites" not in document]
 
 
-def collection_names() -> list[str]:
-    """The collections of suites there are."""
-    return [name for name, document in _documents() if "suites" in document]
+def collection_names(folder: Path = SUITES) -> list[str]:
+    """The collections of suites there are in a folder."""
+    return [name for name, document in _documents(folder) if "suites" in document]
 
 
-def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None) -> Suite:
+def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None, folder: Path = SUITES) -> Suite:
     """The suite of that name.
 
     Args:
         name: of its file.
         sweeps: sweep -> the values it takes in place of the suite's own.
+        folder: where the suites' files are.
 
     Raises RotnetError if it is unknown or its YAML is not consistent.
     """
-    if name not in suite_names():
-        raise unknown("suite", name, [*suite_names(), *collection_names()])
-    return _parse(Suite, {"name": name} | expand(_read(name), sweeps or {}), f"suites/{name}.yaml")
+    if name not in suite_names(folder):
+        raise unknown("suite", name, [*suite_names(folder), *collection_names(folder)])
+    return _parse(Suite, {"name": name} | expand(_read(name, folder), sweeps or {}), f"suites/{name}.yaml")
 
 
 def load_collection(name: str) -> Collection:
@@ -263,16 +266,15 @@ def preset_named(name: str) -> Preset:
     return presets[name]
 
 
-def _documents() -> Iterator[tuple[str, dict[str, Any]]]:
-    files = resources.files("rotnet_lib.suites").iterdir()
-    names = sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
-    return ((name, _read(name)) for name in names if name != _PRESETS)
+def _documents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    names = sorted(file.stem for file in folder.glob("*.yaml"))
+    return ((name, _read(name, folder)) for name in names if name != _PRESETS)
 
 
 @cache
-def _read(name: str) -> dict[str, Any]:
+def _read(name: str, folder: Path = SUITES) -> dict[str, Any]:
     """A YAML as it is. Not to be changed: read once, since planning looks into every suite."""
-    text = (resources.files("rotnet_lib.suites") / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.safe_load(text)
     return values
 

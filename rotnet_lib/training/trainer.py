@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -20,16 +21,29 @@ from rotnet_lib.training.devices import autocast
 from rotnet_lib.training.schedules import learning_rate
 from rotnet_lib.training.task import Step, Task
 
-_STUCK_EPOCHS = 3
-_STUCK_INPUTS = 30_000
-_STUCK_MARGIN = 1.0
-"""Training has failed if, after this many epochs and inputs, the last epoch's training accuracy is less than this many
-points above chance (or less than half of chance, where that is smaller). Over an epoch of 10 000 inputs the accuracy of
-a four-way guess has a standard deviation of 0.43 points."""
-
 History = list[dict[str, float]]
 
 _Number = TypeVar("_Number", float, torch.Tensor)
+
+
+@dataclass(frozen=True)
+class StuckCheck:
+    """When training has failed: the last epoch's training accuracy is still close to chance.
+
+    Over an epoch of 10 000 inputs the accuracy of a four-way guess has a standard deviation of 0.43 points.
+
+    Attributes:
+        epochs: no check before this many epochs.
+        inputs: no check before this many network inputs.
+        margin: percentage points above chance that the accuracy must reach; half of chance, where that is smaller.
+    """
+
+    epochs: int = 3
+    inputs: int = 30_000
+    margin: float = 1.0
+
+
+STUCK = StuckCheck()
 
 
 class Trainer:
@@ -47,6 +61,7 @@ class Trainer:
         device: where everything lives. On a GPU the forward pass runs in bf16 autocast.
         after_epoch: called on rank 0 with the number of each epoch (from 1), before the epoch is recorded in the resume state:
             if the run is killed in between, the resumed run calls it again.
+        stuck: when training that does not learn is stopped.
     """
 
     def __init__(
@@ -58,6 +73,7 @@ class Trainer:
         resume: ResumeState,
         device: torch.device,
         after_epoch: Callable[[int], None] = lambda epoch: None,
+        stuck: StuckCheck = STUCK,
     ) -> None:
         self.task = task
         self.loader = loader
@@ -66,6 +82,7 @@ class Trainer:
         self.resume = resume
         self.device = device
         self.after_epoch = after_epoch
+        self.stuck = stuck
         self._task_step = collectives.distributed_step(task, device)
         if config.compile:
             task.module.compile()
@@ -194,11 +211,11 @@ class Trainer:
 
     def _check_learning(self, history: History) -> None:
         seen = sum(row["inputs"] for row in history)
-        if len(history) < _STUCK_EPOCHS or seen < _STUCK_INPUTS:
+        if len(history) < self.stuck.epochs or seen < self.stuck.inputs:
             return
         for metric, chance in self.task.chance.items():
             reached = history[-1][f"train_{metric}"]
-            if reached < chance + min(_STUCK_MARGIN, chance / 2):
+            if reached < chance + min(self.stuck.margin, chance / 2):
                 raise RotnetError(
                     f"{metric} is stuck at chance: {reached:.2f} % after {len(history)} epochs, guessing gives {chance:.2f} %. "
                     f"Lower lr (now {self.config.lr:g}), try another seed, or check that the images are upright and varied."

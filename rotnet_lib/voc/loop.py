@@ -22,11 +22,17 @@ History = list[dict[str, float]]
 
 _ROWS = 50
 """Rows of the history, evenly spread over the run."""
-_SAVE_SECONDS = 60
-"""The resume state is saved with the first row of the history after this many seconds."""
 
 
-def fit(task: VocTask, images: int, config: VocConfig, resume: ResumeState, device: torch.device) -> History:
+def fit(
+    task: VocTask,
+    images: int,
+    config: VocConfig,
+    resume: ResumeState,
+    device: torch.device,
+    *,
+    save_seconds: float = 60,
+) -> History:
     """Train from the resume state, or from the beginning, to the last iteration.
 
     Each pass over the images has its own random order. Sample p of the run is augmented by a generator seeded from (seed, p);
@@ -39,6 +45,7 @@ def fit(task: VocTask, images: int, config: VocConfig, resume: ResumeState, devi
         config: optimiser and schedule.
         resume: where the state is kept while the run lasts.
         device: where the module is.
+        save_seconds: the resume state is saved with the first row of the history after this many seconds.
 
     Returns:
         A row for every fiftieth of the iterations: `iteration` (its last one), `lr`, `train_loss` and `train_<term>` (means
@@ -62,7 +69,7 @@ def fit(task: VocTask, images: int, config: VocConfig, resume: ResumeState, devi
             upto = min(done + spacing, config.iterations)
             history.append(_stretch(task, batches, optimizer, config, device, done, upto, bar))
             done = upto
-            if done < config.iterations and time.perf_counter() - saved > _SAVE_SECONDS:
+            if done < config.iterations and time.perf_counter() - saved > save_seconds:
                 resume.save(task.module, optimizer, history)
                 saved = time.perf_counter()
     resume.save(task.module, optimizer, history)  # an interrupted prediction must not cost the training

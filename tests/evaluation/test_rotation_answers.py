@@ -7,9 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from rotnet_lib.data.loader import ordered_batches
 from rotnet_lib.data.split import Split
-from rotnet_lib.evaluation import rotation_answers
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
 
 
@@ -55,15 +53,21 @@ def test_the_confusion_matrix_has_truth_in_rows_and_answers_in_columns(images: S
     assert answers.loss[0] == pytest.approx([-math.log(s) for s in (share, (1 - share) / 3, share, share)], rel=1e-5)
 
 
-def test_answers_do_not_depend_on_the_batches(images: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_do_not_depend_on_the_batches(images: Split) -> None:
+    batches = []
+
     def predict(copies: torch.Tensor) -> torch.Tensor:
+        batches.append(len(copies))
         return one_hot(corner(copies), 4) * copies[:, 1, 1, 1:2].float()
 
-    whole = answer_rotations(predict, images, (90, 0, 270, 180))
-    monkeypatch.setattr(rotation_answers, "ordered_batches", lambda split: ordered_batches(split, 2))
-    parts = answer_rotations(predict, images, (90, 0, 270, 180))
-    assert (whole.said == parts.said).all()
-    assert (whole.loss == parts.loss).all()
+    angles = (90, 0, 270, 180)
+    whole = answer_rotations(predict, images, angles)
+    assert batches == [4 * 5]
+    repeated = Split(images.images.repeat(200, 1, 1, 1), images.labels.repeat(200))
+    parts = answer_rotations(predict, repeated, angles)
+    assert len(batches) > 3  # of a thousand images; a batch need not be of a multiple of five
+    assert (np.tile(whole.said, (200, 1)) == parts.said).all()
+    assert (np.tile(whole.loss, (200, 1)) == parts.loss).all()
 
 
 def test_the_network_sees_the_copies_of_its_own_task(images: Split) -> None:

@@ -14,6 +14,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import Decoupling
 from rotnet_lib.pretext.pu import Plausibility
+from rotnet_lib.pretext.rotate import rotate_all
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
@@ -277,13 +278,13 @@ def test_gradients_are_those_of_finite_differences(shapes_data: Dataset) -> None
 
 def frozen_mean(decoupling: Decoupling, batch: Batch) -> torch.Tensor:
     """f-bar (N, C), which L_r takes as it is, whatever moves."""
-    images, _ = decoupling._all_copies(batch)
+    images = rotate_all(batch.images, decoupling.angles)
     with torch.no_grad():
         return decoupling.module.both(images)[1].view(K, len(batch), -1).mean(0)
 
 
 def irrelevance(decoupling: Decoupling, batch: Batch, mean: torch.Tensor) -> torch.Tensor:
-    images, _ = decoupling._all_copies(batch)
+    images = rotate_all(batch.images, decoupling.angles)
     return (decoupling.module.both(images)[1].view(K, len(batch), -1) - mean).square().mean()
 
 

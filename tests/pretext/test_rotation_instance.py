@@ -15,6 +15,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import Rotation, RotationInstance
 from rotnet_lib.pretext.pu import Plausibility
+from rotnet_lib.pretext.rotate import rotate_all
 from rotnet_lib.runs.directory import MODEL, RESUME, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
@@ -76,9 +77,9 @@ def test_the_loss_is_the_formulas(weight: float, temperature: float, unseen: int
 
 def logits_of(instance: RotationInstance, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, Batch]:
     """Logits and labels of all copies, and the batch."""
-    images, labels = instance._all_copies(batch)
+    labels = torch.arange(4).repeat_interleave(len(batch))
     with torch.no_grad():
-        return instance.module(images), labels, batch
+        return instance.module(rotate_all(batch.images, (0, 90, 180, 270))), labels, batch
 
 
 def test_without_weight_it_is_rotation(shapes_data: Dataset) -> None:

@@ -1,11 +1,12 @@
 """Questions are answered from the figures: higher, lower, no difference beyond the spread, not known, not measured."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
 
-from rotnet_lib.report.answers import _answered, answer, answers
+from rotnet_lib.report.answers import answer, answers
 from rotnet_lib.report.cells import Cell, Row
 
 
@@ -70,11 +71,16 @@ def test_a_question_may_be_about_one_column_of_several() -> None:
         Row("other", {"conv1": Cell(None, [90.0, 91.0]), "conv2": Cell(None, [80.0, 81.0])}),
     ]
     ask = {"baseline": "one", "against": ["other"]}
-    found = [_answered({"ask": column, "column": column} | ask, rows) for column in ("conv1", "conv2")]
-    assert [entry["ask"] for entry in found] == ["conv1", "conv2"]
-    assert "other 90.50 ± 0.71 (+80.00 points, more than" in found[0]["answer"]
-    assert "other 80.50 ± 0.71 (+0.00 points, within" in found[1]["answer"]
-    assert all(entry["figure"] for entry in found)
+    questions = [{"ask": column, "column": column} | ask for column in ("conv1", "conv2")]
+    report: Any = SimpleNamespace(suite={"questions": questions}, rows=rows)
+    found = answers(report)
+    assert found is not None
+    page = BeautifulSoup(found.data, "html.parser")
+    assert [heading.get_text() for heading in page.find_all("h2")] == ["conv1", "conv2"]
+    first, second = (paragraph.get_text() for paragraph in page.find_all("p"))
+    assert "other 90.50 ± 0.71 (+80.00 points, more than" in first
+    assert "other 80.50 ± 0.71 (+0.00 points, within" in second
+    assert len(page.find_all("img")) == 2
 
 
 def shown(report: Any) -> list[tuple[str, str, bool]]:

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-import rotnet_lib.stages.train
 from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.loader import Batch
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.classifier_task import ClassifierTask
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.stages.finetune import FinetuneConfig, finetune
 from rotnet_lib.stages.train import Outcome
 from rotnet_lib.training.checkpoints import load_tensors
+from rotnet_lib.training.task import Step
 
 Tensors = dict[str, torch.Tensor]
 
@@ -94,14 +95,14 @@ def test_the_first_images_of_each_class_are_trained_on(
     labels: int, tiny: dict[str, Any], shapes_data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[np.ndarray] = []
+    step = ClassifierTask.step
 
-    class Recorder(Loader):
-        def epoch(self, number: int) -> Any:
-            for batch in super().epoch(number):
-                shown.append(batch.images.permute(0, 2, 3, 1).numpy().copy())
-                yield batch
+    def noted(self: ClassifierTask, batch: Batch) -> Step:
+        if self.module.training:
+            shown.append(batch.images.permute(0, 2, 3, 1).numpy().copy())
+        return step(self, batch)
 
-    monkeypatch.setattr(rotnet_lib.stages.train, "Loader", Recorder)
+    monkeypatch.setattr(ClassifierTask, "step", noted)
     tiny |= {"backbone": "random", "arch": "nin3", "augment": "none", "epochs": 3}
     outcome = run_finetune(tiny, labels_per_class=labels)
     images = [image.tobytes() for batch in shown for image in batch]

@@ -1,7 +1,9 @@
 """The pretrain stage from end to end, and that a run that was killed ends as one that was not."""
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,19 @@ import safetensors.torch
 import torch
 import yaml
 
-from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.dataset import Dataset, load_dataset
+from rotnet_lib.data.loader import Batch, Loader
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.pretext import Rotation
-from rotnet_lib.runs.directory import Metric, RunDirectory, RunResult, all_runs
-from rotnet_lib.stages import train
-from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
-from rotnet_lib.training import trainer as trainer_module
-from rotnet_lib.training.checkpoints import ResumeState, load_backbone
-from rotnet_lib.training.trainer import Trainer
-from tests.training.weights import KilledError, killed, same_weights, weights
+from rotnet_lib.runs.directory import MODEL, RESUME, Metric, RunDirectory, RunResult, all_runs, directory_of
+from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task, pretrain
+from rotnet_lib.stages.train import load_data, train_stage
+from rotnet_lib.training.checkpoints import ResumeState, load_backbone, load_tensors
+from rotnet_lib.training.task import Step
+from rotnet_lib.training.trainer import StuckCheck, Trainer
+from tests.training.weights import killed, same_weights, weights
 
 TIMING = ["seconds", "inputs_per_second"]
 
@@ -87,12 +91,26 @@ def test_the_result_says_what_was_run(build: Callable[..., PretrainConfig]) -> N
     assert training["parameters"] == network + norms + head
 
 
-def test_the_headline_is_the_last_epoch_and_the_best_is_beside_it(
-    build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    accuracies = iter([30.0, 60.0, 60.0, 45.0])
-    monkeypatch.setattr(Trainer, "_evaluate", lambda self: {"test_loss": 1.0, "test_rotation_top1": next(accuracies)})
-    metrics = pretrain(build(epochs=4)).result.metrics
+class Scripted(Rotation):
+    """Of the 80 test inputs so many are answered right, epoch by epoch, and at the end by rotation."""
+
+    answered = (24, 48, 48, 36, 36)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.right = iter(self.answered)
+
+    def evaluate(self, batch: Batch) -> Step:
+        step = super().evaluate(batch)
+        return replace(step, correct={"rotation_top1": torch.arange(step.inputs) < next(self.right)})
+
+
+def test_the_headline_is_the_last_epoch_and_the_best_is_beside_it(build: Callable[..., PretrainConfig]) -> None:
+    def task(data: Dataset) -> tuple[Scripted, Backbone]:
+        backbone = make_backbone("nin3", width=0.05, mean=data.mean, std=data.std)
+        return Scripted(backbone, data, Scripted.Options()), backbone
+
+    metrics = train_stage(build(epochs=4), task).result.metrics
     assert metrics == {"rotation_top1": Metric(last=45.0, best=60.0, best_epoch=2)}
 
 
@@ -147,23 +165,21 @@ def test_every_kind_of_run_ends_with_a_figure(parameters: dict[str, Any], build:
 
 
 def test_a_finished_run_is_read_and_not_made_again(
-    build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    build: Callable[..., PretrainConfig], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = pretrain(build())
     first.save()
-
-    def trained_again(*_: object, **__: object) -> None:
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(Trainer, "fit", trained_again)
-    monkeypatch.setattr(train, "load_dataset", trained_again)
+    files = {path: path.stat().st_mtime_ns for path in first.directory.path.glob("*.*")}
+    shutil.rmtree(tmp_path / "cache")
     second = pretrain(build(threads=1))
     second.save()
+    assert {path: path.stat().st_mtime_ns for path in second.directory.path.glob("*.*")} == files
+    assert not (tmp_path / "cache").exists()  # its data was not loaded
     assert second.result == first.result
     pd.testing.assert_frame_equal(second.history, first.history, check_dtype=False)
     assert "finished already" in capsys.readouterr().out
-    with pytest.raises(AssertionError, match="trained again"):
-        pretrain(build(seed=1))
+    assert pretrain(build(seed=1)).directory.path != first.directory.path
+    assert (tmp_path / "cache").exists()
 
 
 def test_the_same_parameters_give_the_same_run(build: Callable[..., PretrainConfig]) -> None:
@@ -232,32 +248,29 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(
     assert resumed.result.by_target == whole.result.by_target
 
 
-def test_a_run_killed_after_its_last_epoch_only_writes_its_result(
-    build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def die_behind_the_last_epoch(config: PretrainConfig) -> None:
+    """Train, and fail where the weights are written: there is a folder in the way."""
+    in_the_way = directory_of(config, config.fingerprint()).path / MODEL
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        pretrain(config)
+    in_the_way.rmdir()
+
+
+def test_a_run_killed_after_its_last_epoch_only_writes_its_result(build: Callable[..., PretrainConfig]) -> None:
     whole = pretrain(build(epochs=2, runs="whole", checkpoints=[]))
-
-    def dies(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "save_backbone", dies)
-        with pytest.raises(KilledError):
-            pretrain(build(epochs=2, runs="killed", checkpoints=[]))
-    monkeypatch.setattr(Rotation, "step", dies)
-    resumed = pretrain(build(epochs=2, runs="killed", checkpoints=[]))
+    config = build(epochs=2, runs="killed", checkpoints=[])
+    die_behind_the_last_epoch(config)
+    trained = load_tensors(directory_of(config, config.fingerprint()).path / RESUME)[1]["history"]
+    resumed = pretrain(config)
+    assert resumed.history["seconds"].tolist() == [row["seconds"] for row in trained]  # no epoch was trained again
+    assert len(trained) == 2
     assert same_weights(whole.directory, resumed.directory)
     assert resumed.result.metrics == whole.result.metrics
 
 
-def test_a_damaged_resume_state_is_named(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "save_backbone", dies)
-        with pytest.raises(KilledError):
-            pretrain(build())
+def test_a_damaged_resume_state_is_named(build: Callable[..., PretrainConfig]) -> None:
+    die_behind_the_last_epoch(build())
     (path,) = Path("runs").glob("*/resume.safetensors")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(RotnetError) as error:
@@ -302,20 +315,18 @@ def test_weights_kept_are_those_of_a_run_that_ends_there(build: Callable[..., Pr
     assert not torch.equal(early[1]["head.2.weight"], early[2]["head.2.weight"])
 
 
-def test_a_run_that_was_killed_keeps_them_all(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_killed_keeps_them_all(build: Callable[..., PretrainConfig]) -> None:
     whole = pretrain(build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="whole"))
-    save = ResumeState.save
-
-    def killed(self: ResumeState, module: Any, optimizer: Any, history: Any) -> None:
-        if len(history) == 2:  # the weights are on disk, the end of the epoch is not
-            raise KilledError
-        save(self, module, optimizer, history)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ResumeState, "save", killed)
-        with pytest.raises(KilledError):
-            pretrain(build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="killed"))
-    resumed = pretrain(build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="killed"))
+    config = build(epochs=4, checkpoints=[0.25, 0.5, 0.75], runs="killed")
+    directory = directory_of(config, config.fingerprint())
+    with killed(Rotation, 3):  # in the second epoch; an epoch has 2 steps
+        pretrain(config)
+    after_one = (directory.path / RESUME).read_bytes()
+    with killed(Rotation, 3):  # in the third
+        pretrain(config)
+    assert set(kept(directory)) == {1, 2}
+    (directory.path / RESUME).write_bytes(after_one)  # the second epoch's weights are on disk, its end is not recorded
+    resumed = pretrain(config)
     ours, theirs = kept(resumed.directory), kept(whole.directory)
     assert set(ours) == set(theirs) == {1, 2, 3}
     assert all(torch.equal(tensor, theirs[epoch][name]) for epoch in ours for name, tensor in ours[epoch].items())
@@ -352,18 +363,22 @@ def test_a_rate_that_is_far_too_high_is_said(build: Callable[..., PretrainConfig
     assert [run.state for run in all_runs(Path("runs"))] != ["finished"]
 
 
-def test_rotation_that_is_not_learnt_is_said(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "_STUCK_INPUTS", 300)
-    monkeypatch.setattr(trainer_module, "_STUCK_MARGIN", 12.0)  # 128 guesses vary by 4 points
+def fit(config: PretrainConfig, stuck: StuckCheck) -> None:
+    """Train the config's task in memory, with a check that judges early."""
+    data = load_data(config)
+    task, _ = pretext_task(config, data)
+    loader = Loader(data.train, config.batch_size * task.batch_copies, seed=config.seed, augment=config.augment)
+    Trainer(task, loader, data.test, config, ResumeState(Path("resume")), torch.device("cpu"), stuck=stuck).fit()
+
+
+def test_rotation_that_is_not_learnt_is_said(build: Callable[..., PretrainConfig]) -> None:
     with pytest.raises(RotnetError, match=r"rotation_top1 is stuck at chance: .* after 3 epochs, guessing gives 25\.00 %"):
-        pretrain(build(lr=0, epochs=9))
+        fit(build(lr=0, epochs=9), StuckCheck(inputs=300, margin=12.0))  # 128 guesses vary by 4 points
 
 
-def test_labels_that_are_not_learnt_are_said(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer_module, "_STUCK_INPUTS", 90)
-    monkeypatch.setattr(trainer_module, "_STUCK_MARGIN", 25.0)
+def test_labels_that_are_not_learnt_are_said(build: Callable[..., PretrainConfig]) -> None:
     with pytest.raises(RotnetError, match=r"top1 is stuck at chance: .*guessing gives 10\.00 %"):
-        pretrain(build(task="labels", lr=0, epochs=9))
+        fit(build(task="labels", lr=0, epochs=9), StuckCheck(inputs=90, margin=25.0))
 
 
 def test_a_gpu_that_is_not_there_is_said(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:

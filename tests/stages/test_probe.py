@@ -1,5 +1,7 @@
 """Probes: the backbone stays as it is, and the layers do not disturb each other."""
 
+import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -7,11 +9,11 @@ import pytest
 import torch
 
 from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.split import Split
 from rotnet_lib.evaluation.classifier_task import ClassifierTask
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
-from rotnet_lib.stages import backbone_config
 from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.stages.train import Outcome
 from rotnet_lib.training.checkpoints import load_backbone, load_tensors
@@ -149,23 +151,24 @@ def test_a_rescaled_backbone_is_the_random_one_with_statistics_of_training_image
     torch.testing.assert_close(ours[first], responses.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
 
 
-def test_a_backbone_is_rescaled_by_a_part_of_a_large_training_set(
-    tiny: dict[str, Any], shapes_data: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Drawn by the seed from all of it, since files lie class by class."""
-    monkeypatch.setattr(backbone_config, "_RESCALING_IMAGES", 8)
-    given: list[torch.Tensor] = []
-    monkeypatch.setattr(backbone_config, "rescale_by_data", lambda backbone, images: given.append(images))
+def test_a_backbone_is_rescaled_by_a_part_of_a_large_training_set(tiny: dict[str, Any], shapes_data: Dataset) -> None:
+    """256 images drawn by the seed from all of it, since files lie class by class."""
+    given: list[list[int]] = []
+
+    class Noting(Split):
+        def read(self, places: Iterable[int]) -> torch.Tensor:
+            given.append([int(place) for place in places])
+            return super().read(places)
+
+    large = Noting(shapes_data.train.images.repeat(10, 1, 1, 1), shapes_data.train.labels.repeat(10))
     for seed in (0, 0, 1):
         config = ProbeConfig.build(tiny | {"backbone": "random-rescaled", "arch": "nin3", "seed": seed})
-        config.make_backbone(shapes_data)
-    first, again, other = ({image.numpy().tobytes() for image in images.permute(0, 2, 3, 1)} for images in given)
+        config.make_backbone(dataclasses.replace(shapes_data, train=large))
+    first, again, other = given
     assert first == again != other
-    images = [image.numpy().tobytes() for image in shapes_data.train.images]
-    for chosen in (first, other):
-        places = [images.index(image) for image in chosen]
-        assert len(places) == 8
-        assert max(places) > 8
+    for places in (first, other):
+        assert len(set(places)) == len(places) == 256
+        assert max(places) > 256
 
 
 def test_names_say_what_was_probed(tiny: dict[str, Any]) -> None:

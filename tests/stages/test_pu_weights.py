@@ -49,7 +49,7 @@ def upright_by_loop(
 
 
 def test_each_image_is_judged_by_the_network_that_was_trained_without_it(
-    pretrained: Pretrained, shapes_data: Dataset, monkeypatch: pytest.MonkeyPatch
+    tiny: dict[str, Any], shapes_data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, shown = Rotation.step, set[bytes]()
 
@@ -62,8 +62,10 @@ def test_each_image_is_judged_by_the_network_that_was_trained_without_it(
     for fold in ("1/3", "2/3", "3/3"):
         shown.clear()
         # At a rate as high as this a tiny network's answers differ from one to the other.
-        run = pretrained(fold=fold, augment="none", batch_size=2, epochs=2, lr=0.3)
-        networks.append(load_network(run.path / MODEL, 32))
+        parameters = {"arch": "nin3", "fold": fold, "augment": "none", "batch_size": 2, "epochs": 2, "lr": 0.3}
+        trained = pretrain(PretrainConfig.build(tiny | parameters))
+        trained.save()
+        networks.append(load_network(trained.directory.path / MODEL, 32))
         seen.append(set(shown))
     found = weigh()
     assert found.result.parameters["others"] is not None

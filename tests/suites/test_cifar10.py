@@ -1,14 +1,13 @@
 """Everything of CIFAR-10, tiny, through the engine: every suite's report and the page of all.
 
-Nearly all runs are made in this process, since a kernel each would take minutes; `rotnet reproduce cifar10` finds them
-finished and makes the rest, one of each kind that builds on runs in a way of its own, and the reports.
+Nearly all runs are made in this process, since a kernel each would take minutes; the engine finds them finished and makes
+the rest, one of each kind that builds on runs in a way of its own, and the reports: one by a kernel, the others here.
 """
 
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,19 @@ from bs4 import BeautifulSoup
 
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory
-from rotnet_lib.stages.finetune import finetune
-from rotnet_lib.stages.inspection import inspect_backbone
-from rotnet_lib.stages.probe import probe
+from rotnet_lib.stages import STAGES
+from rotnet_lib.suites.engine import reproduce
 from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan
+from rotnet_lib.suites.run_notebook import execute
 from rotnet_lib.suites.suite import load_collection
+from tests.suites.cells import run_cells
 
 # 120 images a class: the quick preset's sweep asks for up to 100. The pretext run has an epoch for each checkpoint.
 TINY = "width=0.03 image_size=16 train_size=1200 test_size=50 epochs=1 batch_size=64 rotnet.epochs=5 device=cpu"
 LEFT = {"pu", "weighted", "probe-weighted", "probe-0.4", "inspect"}
 """Runs for the engine: weights of copies, one that takes them, one on that, a probe of a checkpoint, and one on two runs."""
+BY_KERNEL = "questions"
+"""The suite whose report a kernel draws: the one with the most pictures."""
 
 SUITES = load_collection("cifar10").suites
 
@@ -38,7 +40,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @dataclass
 class Made:
     plan: CollectionPlan
-    code: int
+    returned: Path
     output: str
 
     def part(self, suite: str) -> Plan:
@@ -55,48 +57,48 @@ class Made:
         return SuiteReport(ReportConfig(suite=suite, plan=str(directory / PLAN), runs=str(directory.parent)))
 
 
+@contextmanager
+def printed_to(path: Path) -> Iterator[None]:
+    """What this process and those that it starts print goes to a file."""
+    with path.open("w", buffering=1) as log, redirect_stdout(log):
+        usual = os.dup(1)
+        os.dup2(log.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(usual, 1)
+            os.close(usual)
+
+
+def draw(notebook: str, parameters: dict[str, Any], directory: Path) -> None:
+    (execute if parameters["suite"] == BY_KERNEL else run_cells)(notebook, parameters, directory)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    from rotnet_lib.stages.pretrain import pretrain
-
     folder = tmp_path_factory.mktemp("cifar10")
-    own = {"ROTNET_DATA": str(folder / "data"), "ROTNET_CACHE": str(folder / "cache")}
-    stages: dict[str, Callable[[Any], Any]] = {
-        "pretrain": pretrain,
-        "probe": probe,
-        "finetune": finetune,
-        "inspect": inspect_backbone,
-    }
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in own.items():
-            patch.setenv(name, value)
+        patch.setenv("ROTNET_DATA", str(folder / "data"))
+        patch.setenv("ROTNET_CACHE", str(folder / "cache"))
+        patch.chdir(folder)
         plan = make_plan("cifar10", Options(preset="quick", set=TINY, runs=str(folder / "runs")))
         assert isinstance(plan, CollectionPlan)
         for run in plan.runs:
             if run.key not in LEFT:
-                stages[run.config.stage](run.config).save()
-    words = ["reproduce", "cifar10", "--preset", "quick", "--cores", "2", "--set", TINY]
-    done = subprocess.run(
-        [sys.executable, "-m", "rotnet_lib.cli", *words],
-        cwd=folder,
-        env=os.environ | own,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return Made(plan, done.returncode, done.stdout)
+                STAGES[run.config.stage].run(run.config).save()
+        with printed_to(folder / "log"):
+            returned = reproduce(plan, cores=2, executor=None, run_notebook=draw)
+    return Made(plan, returned, (folder / "log").read_text())
 
 
 def text(page: Any) -> str:
     return " ".join(page.get_text(" ").split())
 
 
-# --- The command ---
+# --- The engine ---
 
 
 def test_only_what_is_missing_is_made_whatever_suite_it_is_of(made: Made) -> None:
-    assert made.code == 0, made.output
     assert f"{len(LEFT)} of {len(made.plan.runs)} runs to make" in made.output
     assert set(re.findall(r"\] (\S+) s0 \| starts", made.output)) == LEFT
 
@@ -105,8 +107,8 @@ def test_every_run_is_finished(made: Made) -> None:
     assert {run.key: run.directory.state for run in made.plan.runs} == {run.key: "finished" for run in made.plan.runs}
 
 
-def test_the_last_line_names_the_page_of_all(made: Made) -> None:
-    assert made.output.splitlines()[-1] == f"report: {made.plan.directory / REPORT}"
+def test_what_is_returned_is_the_page_of_all(made: Made) -> None:
+    assert made.returned == made.plan.directory / REPORT
 
 
 def test_the_engine_made_a_weighted_run_behind_its_weights(made: Made) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, PlannedRun, _runs_by_key, make_plan, plan_suite
+from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, PlannedRun, make_plan, plan_suite, runs_by_key
 from rotnet_lib.suites.suite import collection_names, load_collection, load_suite, suite_names
 
 
@@ -122,5 +122,5 @@ def test_a_key_means_one_run_in_suites_made_together() -> None:
     suite = load_suite("table1")
     other = suite.model_copy(update={"name": "other", "runs": {"rotnet": suite.runs["rotnet5"]}})
     with pytest.raises(RotnetError, match=r"suites/other\.yaml: run 'rotnet' is another run .* Rename it"):
-        _runs_by_key([suite, other])
-    assert list(_runs_by_key([suite, load_suite("table3")]))[:3] == ["rotnet3", "rotnet", "rotnet5"]
+        runs_by_key([suite, other])
+    assert list(runs_by_key([suite, load_suite("table3")]))[:3] == ["rotnet3", "rotnet", "rotnet5"]

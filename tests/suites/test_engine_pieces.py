@@ -5,18 +5,17 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.numpy
 
-from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.config import ImagesConfig
 from rotnet_lib.runs.directory import REPORT
-from rotnet_lib.stages.train import load_data
-from rotnet_lib.suites.engine import _resources, one_at_a_time, prepare_data, reproduce
+from rotnet_lib.suites.engine import one_at_a_time, prepare_data, reproduce
 from rotnet_lib.suites.plan import Options, make_plan
 
 TINY = "width=0.05 train_size=100 test_size=50 epochs=1 batch_size=32 pretrain.batch_size=16 device=cpu"
@@ -31,30 +30,51 @@ def test_the_lock_of_a_folder_is_given_back_and_names_its_owner(tmp_path: Path) 
             assert (tmp_path / ".lock").read_text() == str(os.getpid())
 
 
-def resources(text: str, *, executor: str | None = None, cores: int | None = 8) -> tuple[bool, int, tuple[str, ...]]:
-    plan = make_plan("table3", Options(preset="quick", set=f"{TINY} {text}"))
-    return _resources([run.config for run in plan.runs], cores, executor)
+def no_notebook(notebook: str, parameters: dict[str, Any], directory: Path) -> None:
+    """Draws no report."""
 
 
-def test_runs_on_the_cpu_go_side_by_side_with_their_threads() -> None:
+Resources = Callable[..., tuple[bool, int, tuple[str, ...]]]
+
+
+@pytest.fixture
+def resources(started: Callable[[], list[str]]) -> Resources:
+    """What Snakemake is told of a suite's runs: whether they take a GPU, their CPU threads, and where they run."""
+
+    def told(
+        text: str, *, executor: str | None = None, cores: int | None = 8, gpu: str | None = None
+    ) -> tuple[bool, int, tuple[str, ...]]:
+        plan = make_plan("table3", Options(preset="quick", set=f"{TINY} {text}"))
+        with pytest.raises(RotnetError, match="7 of 7 runs did not finish"):
+            reproduce(plan, cores=cores, executor=executor, run_notebook=no_notebook, gpu=lambda: gpu)
+        words = started()
+        begin, end = words.index("--config") + 1, words.index("--keep-going")
+        where = next(place for place in range(begin, end) if words[place].startswith("--"))
+        config = dict(word.split("=", 1) for word in words[begin:where])
+        assert config["cluster"] == str(int(executor is not None))
+        return bool(int(config["gpu"])), int(config["threads"]), tuple(words[where:end])
+
+    return told
+
+
+def test_runs_on_the_cpu_go_side_by_side_with_their_threads(resources: Resources) -> None:
     assert resources("threads=2 gpus=2") == (False, 2, ("--cores", "8", "--resources", "gpu=1"))  # shared by the processes
     assert resources("threads=null")[:2] == (False, 8)
 
 
-def test_runs_on_this_machines_gpus_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert resources("device=auto gpus=4 threads=null") == (True, 1, ("--cores", "8", "--resources", "gpu=1"))
-    assert resources("threads=null")[:2] == (False, 8)  # device=cpu: no GPU, so all cores, one after the other
+def test_runs_on_this_machines_gpus_take_turns(resources: Resources) -> None:
+    expected = (True, 1, ("--cores", "8", "--resources", "gpu=1"))
+    assert resources("device=auto gpus=4 threads=null", gpu="Some GPU") == expected
+    assert resources("threads=null", gpu="Some GPU")[:2] == (False, 8)  # device=cpu: all cores, one after the other
 
 
-def test_a_cluster_job_asks_for_cores_for_each_process() -> None:
+def test_a_cluster_job_asks_for_cores_for_each_process(resources: Resources) -> None:
     where = ("--executor", "slurm", "--jobs", "8")
     assert resources("device=auto threads=null", executor="slurm") == (True, 4, where)
     assert resources("device=auto supervised.gpus=2 threads=null", executor="slurm") == (True, 8, where)
     assert resources("threads=3", executor="slurm") == (False, 3, where)
 
 
-@pytest.mark.slow
 def test_a_cluster_job_asks_for_a_gpu_for_each_process() -> None:
     text = f"{TINY} device=auto supervised.gpus=2 random-conv.device=cpu"
     plan = make_plan("table3", Options(preset="quick", set=text))
@@ -71,30 +91,45 @@ def test_a_cluster_job_asks_for_a_gpu_for_each_process() -> None:
     }
 
 
-def test_data_are_prepared_once_for_all_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr("rotnet_lib.suites.engine.load_data", lambda config: asked.append((config.train_size, config.grey)))
+@pytest.fixture
+def cached(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[str]]:
+    """The kinds of split (`train`, `test`) that are written to the cache, and those that are read from it."""
+    written: list[str] = []
+    read: list[str] = []
+    save, load = safetensors.numpy.save_file, safetensors.safe_open
+
+    def noting_save(arrays: Any, path: Path, *more: Any) -> None:
+        written.append(path.name.split("-")[2])
+        save(arrays, path, *more)
+
+    def noting_load(path: Path, *more: Any) -> Any:
+        read.append(path.name.split("-")[2])
+        return load(path, *more)
+
+    monkeypatch.setattr(safetensors.numpy, "save_file", noting_save)
+    monkeypatch.setattr(safetensors, "safe_open", noting_load)
+    return written, read
+
+
+def test_data_are_prepared_once_for_all_runs(cached: tuple[list[str], list[str]]) -> None:
+    """14 runs on two sets of training images, which have the test images in common."""
     prepare_data(make_plan("table3", Options(preset="quick", set=f"{TINY} supervised.train_size=200", seeds=2)))
-    assert asked == [(200, False), (100, False)]  # in the order of the runs
+    assert cached == (["train", "test", "train"], ["test"])
 
 
-def test_data_of_a_collection_are_prepared_once_for_all_its_suites(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
-
-    def load(config: ImagesConfig) -> Dataset:
-        asked.append(config.grey)
-        return load_data(config)
-
-    monkeypatch.setattr("rotnet_lib.suites.engine.load_data", load)
-    prepare_data(make_plan("cifar10", Options(preset="quick", set="train_size=1000 test_size=10 image_size=16")))
-    assert asked == [False, True]
+def test_data_of_a_collection_are_prepared_once_for_all_its_suites(cached: tuple[list[str], list[str]]) -> None:
+    """In colour and grey, of the same images."""
+    plan = make_plan("cifar10", Options(preset="quick", set="train_size=1000 test_size=10 image_size=16"))
+    prepare_data(plan)
+    assert cached == (["train", "test"], ["train", "test"])
+    assert {run.config.model_dump()["grey"] for run in plan.runs} == {False, True}
 
 
-def test_more_labels_a_class_than_there_are_stop_a_suite_before_any_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_labels_a_class_than_there_are_stop_a_suite_before_any_run(started: Callable[[], list[str]]) -> None:
     plan = make_plan("figure5b", Options(preset="quick", set=TINY))  # 10 images a class, and the sweep goes to 100
-    monkeypatch.setattr("rotnet_lib.suites.engine._snakemake", lambda *_: pytest.fail("runs were started"))
     with pytest.raises(RotnetError, match=r"labels_per_class: 100 asked for, but class '\w+' has 10 images"):
         reproduce(plan, cores=1, executor=None)
+    assert started() == []
 
 
 def test_as_many_labels_a_class_as_there_are_are_enough() -> None:
@@ -120,19 +155,17 @@ def test_plans_on_disk_are_what_jobs_read() -> None:
     assert [entry["name"] for entry in entries] == [run.name for run in plan.runs]
 
 
-def test_one_report_that_fails_does_not_take_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("started")
+def test_one_report_that_fails_does_not_take_the_others() -> None:
     called = []
 
-    def execute(notebook: str, parameters: dict[str, Any], directory: Path) -> None:
+    def draw(notebook: str, parameters: dict[str, Any], directory: Path) -> None:
         called.append(parameters["suite"])
         if parameters["suite"] == "table2":
             raise RotnetError("no ink")
 
-    monkeypatch.setattr("rotnet_lib.suites.run_notebook.execute", execute)
-    monkeypatch.setattr("rotnet_lib.suites.engine.prepare_data", lambda plan: None)
-    monkeypatch.setattr("rotnet_lib.suites.engine._snakemake", lambda *arguments: None)
-    plan = make_plan("cifar10", Options(preset="quick"))
+    plan = make_plan("cifar10", Options(preset="quick", set="train_size=1000 test_size=10 image_size=16"))
     with pytest.raises(RotnetError, match=r"(?s)55 of 55 runs did not finish.*the report of table2 failed: no ink\nreport: "):
-        reproduce(plan, cores=1, executor=None)
+        reproduce(plan, cores=1, executor=None, run_notebook=draw)
     assert called == [part.suite.name for part in plan.parts]
     assert (plan.directory / REPORT).exists()

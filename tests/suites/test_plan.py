@@ -12,7 +12,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.pu import CHOICE
 from rotnet_lib.runs.directory import METRICS
 from rotnet_lib.stages import STAGES
-from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite
+from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite, upstream_first
 from rotnet_lib.suites.suite import Suite, load_presets, load_suite, preset_named, suite_names
 
 
@@ -245,14 +245,13 @@ def test_what_is_wrong_is_found_before_anything_runs(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_runs_that_build_on_each_other_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_that_build_on_each_other_are_named() -> None:
     suite = load_suite("table3")
     runs = suite.runs | {
         "rotnet": suite.runs["rotnet-conv"].model_copy(update={"backbone": "rotnet-conv"}),
     }
-    monkeypatch.setattr("rotnet_lib.suites.plan.load_suite", lambda name, sweeps: suite.model_copy(update={"runs": runs}))
     with pytest.raises(RotnetError, match="rotnet -> rotnet-conv -> rotnet"):
-        plan_of()
+        upstream_first(suite.model_copy(update={"runs": runs}))
 
 
 # --- References to other runs ---

@@ -1,6 +1,7 @@
 """What is wrong in a suite's or a preset's YAML is named."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,11 +90,10 @@ def test_what_is_wrong_in_a_suite_is_named(changes: dict[str, Any], parts: list[
         assert part in str(error.value)
 
 
-def test_a_suites_file_with_something_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = {"title": "t", "runs": {"one": {"notebook": "pretrain", "sets": {}}}}
-    monkeypatch.setattr("rotnet_lib.suites.suite._read", lambda name: wrong)
-    with pytest.raises(RotnetError, match=r"suites/table3\.yaml: runs\.one\.sets "):
-        load_suite("table3")
+def test_a_suites_file_with_something_wrong_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("{title: t, runs: {one: {notebook: pretrain, sets: {}}}}")
+    with pytest.raises(RotnetError, match=r"suites/mine\.yaml: runs\.one\.sets "):
+        load_suite("mine", folder=tmp_path)
 
 
 def test_references_are_the_values_that_begin_with_an_at() -> None:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +12,8 @@ from torch.nn import functional as F
 
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.training import trainer as trainer_module
-from rotnet_lib.training.checkpoints import ResumeState
 from rotnet_lib.training.task import Step
-from rotnet_lib.training.trainer import Trainer
+from rotnet_lib.training.trainer import StuckCheck, Trainer
 from tests.training.toys import Brightness
 
 CPU = torch.device("cpu")
@@ -181,42 +178,33 @@ def test_weights_that_break_in_the_very_last_step_are_noticed(make: Callable[...
         make(Breaking(), epochs=1).fit()
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Judges after 2 epochs and 50 inputs, so that a test need not train for long."""
-    monkeypatch.setattr(trainer_module, "_STUCK_EPOCHS", 2)
-    monkeypatch.setattr(trainer_module, "_STUCK_INPUTS", 50)
+EARLY = StuckCheck(epochs=2, inputs=50)
+"""So that a test need not train for long."""
 
 
-@pytest.mark.usefixtures("impatient")
 def test_training_that_stays_at_chance_is_stopped(make: Callable[..., Trainer]) -> None:
     task = Guessing()
     with pytest.raises(RotnetError) as error:
-        make(task, epochs=9, lr=0.25).fit()
+        make(task, epochs=9, lr=0.25, stuck=EARLY).fit()
     for part in ("right is stuck at chance", "50.00 % after 2 epochs", "guessing gives 50.00 %", "now 0.25"):
         assert part in str(error.value)
     assert len(task.calls) == 2 * (4 + 1)
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_it_is_not_judged_before_it_has_seen_enough(
-    make: Callable[..., Trainer], epochs: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trainer_module, "_STUCK_INPUTS", 65)  # 2 epochs have 64
-    assert len(make(Guessing(), epochs=epochs).fit()) == epochs
+def test_it_is_not_judged_before_it_has_seen_enough(make: Callable[..., Trainer], epochs: int) -> None:
+    later = StuckCheck(epochs=2, inputs=65)  # 2 epochs have 64
+    assert len(make(Guessing(), epochs=epochs, stuck=later).fit()) == epochs
 
 
-@pytest.mark.usefixtures("impatient")
 def test_training_that_learns_goes_on(make: Callable[..., Trainer]) -> None:
-    assert len(make(Brightness(), epochs=5).fit()) == 5
+    assert len(make(Brightness(), epochs=5, stuck=EARLY).fit()) == 5
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_task_that_promises_nothing_is_never_stopped(make: Callable[..., Trainer]) -> None:
     task = Guessing()
     task.chance = {}
-    assert len(make(task, epochs=5).fit()) == 5
+    assert len(make(task, epochs=5, stuck=EARLY).fit()) == 5
 
 
 def test_by_default_a_few_epochs_on_little_data_prove_nothing(make: Callable[..., Trainer]) -> None:
@@ -226,23 +214,25 @@ def test_by_default_a_few_epochs_on_little_data_prove_nothing(make: Callable[...
 # --- Going on ---
 
 
+class Stopped(Brightness):
+    """Stopped before an epoch, counted from 0: the one before has been recorded."""
+
+    def __init__(self, before: int) -> None:
+        super().__init__()
+        self.before = before
+
+    def starts_epoch(self, epoch: int, epochs: int) -> None:
+        if epoch == self.before:
+            raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("epochs", [1, 2])
-def test_a_run_goes_on_where_it_was(make: Callable[..., Trainer], epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_goes_on_where_it_was(make: Callable[..., Trainer], epochs: int) -> None:
     whole = Brightness()
     expected = make(whole).fit()
     (Path.cwd() / "resume.safetensors").unlink()
-
-    save = ResumeState.save
-
-    def save_and_stop(self: ResumeState, module: Any, optimizer: Any, history: Any) -> None:
-        save(self, module, optimizer, history)
-        if len(history) == epochs:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ResumeState, "save", save_and_stop)
-        with pytest.raises(KeyboardInterrupt):
-            make(Brightness()).fit()
+    with pytest.raises(KeyboardInterrupt):
+        make(Stopped(before=epochs)).fit()
     second = Brightness()
     history = make(second).fit()
     assert [row["epoch"] for row in history] == [1, 2, 3]
@@ -267,21 +257,16 @@ def test_what_follows_an_epoch_is_done_before_the_epoch_is_recorded(make: Callab
     assert recorded == [(1, 0), (2, 1), (3, 2)]
 
 
-def test_what_follows_an_epoch_is_done_again_if_its_end_was_not_recorded(
-    make: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_follows_an_epoch_is_done_again_if_its_end_was_not_recorded(make: Callable[..., Trainer]) -> None:
     done: list[int] = []
-    save = ResumeState.save
 
-    def stop_before_the_second(self: ResumeState, module: Any, optimizer: Any, history: Any) -> None:
-        if len(history) == 2:
+    def stopped_behind_the_second(epoch: int) -> None:
+        done.append(epoch)
+        if epoch == 2:
             raise KeyboardInterrupt
-        save(self, module, optimizer, history)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(ResumeState, "save", stop_before_the_second)
-        with pytest.raises(KeyboardInterrupt):
-            make(Brightness(), after_epoch=done.append).fit()
+    with pytest.raises(KeyboardInterrupt):
+        make(Brightness(), after_epoch=stopped_behind_the_second).fit()
     make(Brightness(), after_epoch=done.append).fit()
     assert done == [1, 2, 2, 3]
 

@@ -14,7 +14,7 @@ from rotnet_lib.data.voc.sets import VocSet, open_voc
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import fold
-from rotnet_lib.voc import detection, detector_settings
+from rotnet_lib.voc import detector_settings
 from rotnet_lib.voc.detection import DetectionTask, evaluate_detection, flip, resize
 from rotnet_lib.voc.detection_config import DetectionConfig
 from rotnet_lib.voc.detection_scores import DETECTIONS, PROPOSALS
@@ -176,23 +176,27 @@ def test_conv1_is_fixed_and_biases_learn_faster_without_decay():
     assert len(weights["params"]) == len(biases["params"]) == 8
 
 
-def test_rpn_needs_no_proposals(monkeypatch):
-    monkeypatch.setattr(detection, "find_proposals", lambda *of: pytest.fail("searched"))
+def test_rpn_needs_no_proposals(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROTNET_CACHE", str(tmp_path))
     made = config(proposals="rpn")
     made.prepare_data(made.open_data())
     task = task_of(made)
     batch = task.collate([task.sample(index, np.random.default_rng(0)) for index in (0, 1)])
     assert "proposals" not in batch
+    assert not list(tmp_path.glob("proposals-*"))
     assert set(task.loss(batch)) == {"classes", "boxes", "rpn_objects", "rpn_boxes"}
 
 
-def test_prepare_data_finds_the_proposals_of_both_splits(monkeypatch):
+def test_prepare_data_finds_the_proposals_of_both_splits(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROTNET_CACHE", str(tmp_path))
     made = config()
     made.prepare_data(made.open_data())
     voc = made.open_data()
-    monkeypatch.setattr("rotnet_lib.data.voc.proposals.selective_search", lambda image: pytest.fail("searched again"))
+    found = {path: path.stat().st_mtime_ns for path in tmp_path.glob("proposals-*")}
     for split in (voc.train, voc.test):
         assert len(find_proposals(split, voc.fingerprint)) == len(split)
+    assert len(found) == 2
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("proposals-*")} == found  # not searched again
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -250,15 +254,19 @@ def test_a_damaged_test_image_leaves_no_detections(monkeypatch, tmp_path):
     assert not (tmp_path / DETECTIONS).exists()
 
 
-@pytest.mark.slow
+class ByHeart(DetectionConfig):
+    """Tests on the scenes that it trains on."""
+
+    def open_data(self) -> VocSet:
+        voc = super().open_data()
+        return VocSet(**vars(voc) | {"test": voc.train})
+
+
 @pytest.mark.parametrize("proposals", ["selective-search", "rpn"])
-def test_four_scenes_are_learned_by_heart(proposals, monkeypatch):
-    made = config(
-        proposals=proposals, width=0.15, iterations=250, lr=0.01, schedule="one-cycle", train_scales=(160,), test_scale=160,
-        rois=32, dropout=0.0, rescale=True,
-    )  # fmt: skip
-    voc = made.open_data()
-    monkeypatch.setattr(DetectionConfig, "open_data", lambda self: VocSet(**vars(voc) | {"test": voc.train}))
+def test_four_scenes_are_learned_by_heart(proposals):
+    learning = {"iterations": 150, "lr": 0.01, "schedule": "one-cycle", "dropout": 0.0}
+    network = {"width": 0.15, "rescale": True, "rois": 32, "train_scales": (128,)}
+    made = ByHeart.build(QUICK | learning | network | {"proposals": proposals})
     outcome = detect(made)
     first, last = outcome.history["train_loss"].iloc[[0, -1]]
     assert last < first / 3

@@ -1,5 +1,6 @@
 """Detections kept in a run's directory, and their mean average precision."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from rotnet_lib.data.voc.objects import Objects
 from rotnet_lib.data.voc.sets import VocSet
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.voc import detection_scores
 from rotnet_lib.voc.detection_scores import (
     Found,
     ProposalsOfSplit,
@@ -123,7 +123,7 @@ def test_mean_is_over_the_classes_that_have_an_object_to_find(voc, tmp_path):
     ],
 )
 def test_the_engine_is_named(engine, installed, said, voc, tmp_path, monkeypatch):
-    monkeypatch.setattr(detection_scores, "default_engine", lambda: installed)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if name == installed else None)
     keep(tmp_path, voc, found(), found(), record=ProposalsRecord(train=None, test=None))
     sentence = evaluate(engine, voc, tmp_path).notes[0]
     assert sentence.startswith(f"Fast R-CNN {said}")

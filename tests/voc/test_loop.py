@@ -12,7 +12,6 @@ from torch import nn
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.training.checkpoints import ResumeState
-from rotnet_lib.voc import loop
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.voc.loop import fit
 from rotnet_lib.voc.task import VocTask
@@ -54,9 +53,11 @@ class Toy(VocTask):
         raise NotImplementedError
 
 
-def run(path: Path, task: Toy | None = None, **values: Any) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
+def run(
+    path: Path, task: Toy | None = None, save_seconds: float = 60, **values: Any
+) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
     task = task or Toy()
-    history = fit(task, IMAGES, config(**values), ResumeState(path / "resume"), CPU)
+    history = fit(task, IMAGES, config(**values), ResumeState(path / "resume"), CPU, save_seconds=save_seconds)
     return history, task.module.state_dict()
 
 
@@ -104,11 +105,8 @@ def test_the_gradient_is_clipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("iterations_done", [34, 90])
-def test_an_interrupted_run_ends_bit_for_bit_as_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, iterations_done: int
-) -> None:
+def test_an_interrupted_run_ends_bit_for_bit_as_another(tmp_path: Path, iterations_done: int) -> None:
     whole, weights = run(tmp_path / "whole")
-    monkeypatch.setattr(loop, "_SAVE_SECONDS", 0)
 
     class Killed(Exception):
         pass
@@ -120,7 +118,7 @@ def test_an_interrupted_run_ends_bit_for_bit_as_another(
             return super().loss(batch)
 
     with pytest.raises(Killed):
-        run(tmp_path / "cut", Mortal())
+        run(tmp_path / "cut", Mortal(), save_seconds=0)
     task = Toy()
     torch.manual_seed(99)  # nothing may hang on the state of torch's own generator
     history, found = run(tmp_path / "cut", task)
@@ -151,6 +149,7 @@ def test_what_is_wrong_with_an_image_is_said_without_a_traceback(tmp_path: Path,
     assert str(caught.value) == "damaged image 3.jpg"
 
 
+@pytest.mark.slow
 def test_a_loader_process_that_is_killed_is_no_traceback_either(tmp_path: Path) -> None:
     class Mortal(Toy):
         def sample(self, index: int, rng: np.random.Generator) -> tuple[int, torch.Tensor]:

@@ -1,5 +1,6 @@
 """Around the training of the three VOC stages: what is refused before it begins."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +10,25 @@ from PIL import Image
 
 from rotnet_lib.data.voc.writing import write_mask, write_scenes
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.directory import HISTORY
+from rotnet_lib.runs.directory import HISTORY, PARAMETERS
 from rotnet_lib.voc import transfer
 from rotnet_lib.voc.classification_config import ClassificationConfig
 from rotnet_lib.voc.detection_config import DetectionConfig
 from rotnet_lib.voc.segmentation_config import SegmentationConfig
 from rotnet_lib.voc.stages import classify, detect, segment
 
-USUAL: dict[str, Any] = {"backbone": "random", "width": 0.05, "device": "cpu", "workers": 0}
+USUAL: dict[str, Any] = {"backbone": "random", "width": 0.05, "device": "cpu", "workers": 0, "iterations": 1}
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path) -> Iterator[Path]:
     """2 training and 2 test scenes; nothing may be trained on them."""
-    monkeypatch.setattr(transfer, "fit", lambda *of: pytest.fail("trained"))
     made = tmp_path / "scenes"
     made.mkdir()
     write_scenes(made, 64, 2, 2)
-    return made
+    yield made
+    [run] = (tmp_path / "runs").iterdir()
+    assert {path.name for path in run.iterdir()} - {".lock"} == {PARAMETERS}  # training ends with its state on disk
 
 
 @pytest.mark.parametrize(
