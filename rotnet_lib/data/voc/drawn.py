@@ -15,7 +15,8 @@ SIDE = 256
 """Pixels of the longer side where none are given."""
 
 _SIDES = (64, 1024)
-_COUNTS = (1000, 500)
+COUNTS = (1000, 500)
+"""Training and test scenes that are drawn unless told how many."""
 
 
 @VOC_SETS.register("scenes")
@@ -41,7 +42,7 @@ class Scenes(VocSource):
         return self._name
 
     def folder(self, train_size: int | None, test_size: int | None) -> Path:
-        train, test = (asked or count for asked, count in zip((train_size, test_size), _COUNTS, strict=True))
+        train, test = (asked or count for asked, count in zip((train_size, test_size), COUNTS, strict=True))
         folder = cache_root() / f"{self._name}-{train}-{test}"
         try:
             make_once(folder, lambda temporary: write_scenes(temporary, self._side, train, test))

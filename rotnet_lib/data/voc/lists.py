@@ -9,7 +9,7 @@ from pathlib import Path
 from rotnet_lib.data.voc.split import ANNOTATIONS, IMAGES, MASKS
 from rotnet_lib.errors import RotnetError
 
-_READ_WHOLE = 2**26
+READ_WHOLE = 2**26
 """Bytes of files up to which a fingerprint is of their contents."""
 
 _SUFFIXES = {IMAGES: ".jpg", ANNOTATIONS: ".xml", MASKS: ".png"}
@@ -53,7 +53,7 @@ class Lists:
         found = self._found()
         whole = (
             sum(size for ids, sizes in found for kind in self.needed for size in (sizes[kind][id_] for id_ in ids))
-            <= _READ_WHOLE
+            <= READ_WHOLE
         )
         for split, (ids, sizes) in zip(("train", "test"), found, strict=True):
             for id_ in ids:

@@ -8,7 +8,7 @@ from rotnet_lib.data.voc import drawn
 
 
 def test_data_brings_a_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawn, "_COUNTS", (4, 2))
+    monkeypatch.setattr(drawn, "COUNTS", (4, 2))
     result = CliRunner().invoke(main, ["data", "scenes:64"])
     assert result.exit_code == 0, result.output
     title = "scenes of 64 pixels (drawn, not photographs)"

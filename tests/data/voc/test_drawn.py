@@ -49,8 +49,8 @@ def test_a_larger_set_begins_with_the_smaller() -> None:
 
 
 def test_unless_told_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert drawn._COUNTS == (1000, 500)
-    monkeypatch.setattr(drawn, "_COUNTS", (4, 2))
+    assert drawn.COUNTS == (1000, 500)
+    monkeypatch.setattr(drawn, "COUNTS", (4, 2))
     found = open_voc("scenes:64", "detection")
     assert (len(found.train), len(found.test)) == (4, 2)
 
@@ -82,10 +82,10 @@ def test_the_palette_is_voc_s() -> None:
 
 
 def test_drawing_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(**_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "_write_lists", fail)
+    monkeypatch.setattr(writing, "tqdm", fail)
     with pytest.raises(KeyboardInterrupt):
         open_voc("scenes:64", "detection", 3, 3)
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]

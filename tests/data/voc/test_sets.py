@@ -156,7 +156,7 @@ def test_the_fingerprint_does_not_change_with_the_place(tmp_path: Path, write_vo
 
 
 def test_of_much_data_the_sizes_count(voc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "_READ_WHOLE", 100)
+    monkeypatch.setattr(lists, "READ_WHOLE", 100)
     first = voc_fingerprint(f"voc:{voc}", "detection")
     image = voc / "JPEGImages" / "000001.jpg"
     image.write_bytes(bytes(os.path.getsize(image)))
