@@ -91,6 +91,7 @@ def test_an_interrupt_while_a_result_is_waited_for_leaves_no_process() -> None:
     assert any("torch" in str(entry.path) for entry in kept.traceback)
 
 
+@pytest.mark.slow
 def test_the_error_of_a_killed_process_ends_the_others() -> None:
     before = children()
     results = in_workers(die_later, range(8), 2)
@@ -135,6 +136,7 @@ def test_a_slot_is_free_when_nothing_refers_to_it() -> None:
     assert slots.take() == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_an_error_that_helps() -> None:
     before = children()
     with pytest.raises(RotnetError, match=r"was killed .*fewer than 2 workers, or 0"):

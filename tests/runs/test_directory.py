@@ -115,6 +115,7 @@ def test_a_notebook_that_a_kill_cut_off_is_no_obstacle(tmp_path: Path) -> None:
     assert directory.state == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_leaves_no_lock(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path / "run")
     with held_by_another_process(directory.path / ".lock") as holder:
