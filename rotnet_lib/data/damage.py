@@ -20,7 +20,7 @@ class Damage:
         max_damaged: share of them in [0, 1] above which a run stops.
 
     Attributes:
-        names: the damaged files', each once, below the folder that holds that of the split.
+        names: unique names of the damaged files, relative to the parent of the split's folder.
     """
 
     def __init__(self, what: str, files: int, max_damaged: float = MAX_DAMAGED) -> None:

@@ -38,7 +38,17 @@ class PlausibleCopy:
 def answers_of_scorers(
     scorers: tuple[Scorer, ...], data: Dataset, rotation: Rotation.Options, device: torch.device
 ) -> tuple[RotationAnswers, list[str]]:
-    """Each image's answers by its scorer, and the names of files that could not be read."""
+    """What the networks answer for all rotated copies of the training images.
+
+    Args:
+        scorers: out-of-fold networks, and the images that each of them scores.
+        data: its training split holds these images.
+        rotation: the rotations that the networks learned.
+        device: where they compute.
+
+    Returns:
+        Each image's answers by its scorer, and the names of files that could not be read.
+    """
     log_p, index, damaged = [], [], []
     for scorer in scorers:
         network = load_network(scorer.weights, data.image_size)

@@ -12,8 +12,8 @@ class MemoryBank(nn.Module):
     """An embedding for every training image: what its network made of it when it was last seen (Wu et al. 2018, section 3).
 
     It starts empty: an image enters it when it is first seen, and counts in the losses from then on. Or, as in the code of
-    Wu et al. and of Feng, Xu, Tao, with random vectors, which ask a whole epoch for noise; a short run does not recover from
-    that: its rotation accuracy stayed at chance.
+    Wu et al. and of Feng, Xu, Tao, with random vectors; the first epoch's targets are then noise. A short run does not
+    recover from that: its rotation accuracy stayed at chance.
 
     The buffers are no part of the state dictionary, and so not of a run's weights, which need none of it (655 MB for ImageNet);
     the state to go on from holds them (`ResumeState`).

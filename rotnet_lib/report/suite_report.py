@@ -170,7 +170,7 @@ class SuiteReport:
 
     @property
     def separate(self) -> bool:
-        """Whether the columns are experiments of their own, which nothing should join, and not layers of one network."""
+        """True if columns come from different runs (VOC tasks); plots then draw bars, not lines."""
         return any(len({cell["run"] for cell in row["cells"].values()}) > 1 for row in self.suite["rows"])
 
     @property

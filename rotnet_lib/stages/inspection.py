@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator
 
 from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.lazy import torch
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.directory import MODEL, Metric, RunDirectory, all_runs, checkpoint_name, checkpoint_of, open_run, own_name
@@ -137,8 +138,6 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         RotnetError: the backbone's run has no rotation task; the run of `compare` does not exist; an index of `images` is too
             large; and as `load_dataset`, `load_network` and `RunDirectory.open` do.
     """
-    import torch
-
     from rotnet_lib.evaluation.looks import class_accuracy, look, picture_of, pictured_mistakes, taps_with_maps
     from rotnet_lib.evaluation.rotation_answers import answer_rotations
     from rotnet_lib.stages.train import gather_data_record, load_data

@@ -1,4 +1,4 @@
-"""A plan handed to Snakemake: order, parallelism, failures, clusters are its business."""
+"""Makes the runs of a plan by Snakemake, which orders them, runs them in parallel or on a cluster; then the reports."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 
 _MARKER = ".made"
-"""The empty file by which Snakemake knows a run as made; what counts is the run's `metrics.json`."""
+"""The empty file that Snakemake takes for a run's output. What counts is the run's `metrics.json`."""
 
 _DATA = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "grey", "stream", "shrink")
 """What decides the data of a run."""

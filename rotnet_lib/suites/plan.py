@@ -52,7 +52,7 @@ class PlannedRun:
         config: complete.
         directory: where it lives.
         upstream: the runs it builds on.
-        dataset: what the suite measures on, which the preset or the user may have put another in the place of.
+        dataset: the dataset the suite names; the preset or the user may have replaced it.
         departures: parameter, or option of one (`task_options.bank`) -> [the suite's value, the user's], where an override made
             it another experiment.
     """
@@ -333,7 +333,7 @@ def _arch(suite: Suite, key: str) -> str:
 
 
 def _departures(asked: RunConfig, config: RunConfig) -> dict[str, list[Any]]:
-    """Where a run's experiment is no longer the suite's. What it builds on is told of that run."""
+    """Overrides that make this another experiment than the suite's. Changes of an upstream run are listed under that run."""
     suite, user = asked.model_dump(mode="json"), config.model_dump(mode="json")
     found: dict[str, list[Any]] = {}
     for name in user:

@@ -37,7 +37,7 @@ def _stamp_of(plan: Plan | CollectionPlan) -> str:
         digest.update(f"{run.name} {run.directory.state}\n".encode())
         _add(digest, (path for name in (METRICS, HISTORY) if (path := run.directory.path / name).exists()))
     package = Path(rotnet_lib.__file__).parent
-    # All of the package: what a report shows is computed in many of its rooms. The bytecode is made of it.
+    # All of the package, since what a report shows is computed in many of its files.
     _add(digest, (path for path in sorted(package.rglob("*")) if path.is_file() and path.suffix != ".pyc"))
     _add(digest, sorted(NOTEBOOKS.glob("*.ipynb")))
     return digest.hexdigest()

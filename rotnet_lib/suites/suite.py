@@ -109,7 +109,7 @@ class Suite(BaseModel):
     rows: list[SuiteRow] = Field(default_factory=list)
     questions: list[Question] = Field(default_factory=list)
     changed_sweeps: dict[str, list[list[Any]]] = Field(
-        default_factory=dict, description="sweep -> the suite's values, the preset's, where those differ"
+        default_factory=dict, description="sweeps whose values the preset changed: name -> [suite's values, preset's values]"
     )
 
     @model_validator(mode="after")

@@ -41,13 +41,12 @@ class Task(ABC):
 
     Attributes:
         module: everything trained and everything saved; parameters that ask for no gradient stay as they are.
-        references: modules it reads but neither trains nor saves.
-        target_names: what the answers are called: classes, rotations.
-        copies: entries each image has in an epoch (see `Loader`): 1, or K where the K rotated copies of an image are
-            samples of their own.
-        batch_copies: entries a batch holds for each image of the config's batch size.
-        chance: metric -> its value in percent for guessing, for the metrics that must rise above it: training that
-            stays there is stopped.
+        references: modules that it reads but neither trains nor saves.
+        target_names: names of the targets: classes, rotations.
+        copies: how often an image is drawn per epoch (see `Loader`): 1, or K if its K rotated copies are separate samples.
+        batch_copies: factor on the batch size: the loader's batch has `batch_size * batch_copies` entries.
+        chance: metric -> its chance level in percent, for the metrics that must rise above it. Training that stays at chance
+            is stopped.
     """
 
     module: nn.Module
@@ -58,7 +57,7 @@ class Task(ABC):
     chance: Mapping[str, float]
 
     def starts_epoch(self, epoch: int, epochs: int) -> None:  # noqa: B027 (most tasks have nothing to do)
-        """Called before epoch `epoch`, counted from 0, of `epochs` is trained, whatever process or attempt it is."""
+        """Called on every rank before each epoch: number `epoch`, from 0, of `epochs`. A resumed run starts with its next."""
 
     @abstractmethod
     def step(self, batch: Batch) -> Step:

@@ -78,6 +78,15 @@ def test_stopping_early_leaves_no_process(end: str) -> None:
     assert children() == before
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A process that a shell started in the background ignores Ctrl-C, and so do the tests in it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_while_a_result_is_waited_for_leaves_no_process() -> None:
     """Even while its traceback is kept, as a notebook keeps the last one."""
     before = children()

@@ -5,17 +5,18 @@ from typing import Any, ClassVar
 
 import pytest
 
-from rotnet_lib.runs.config import TrainingConfig
+from rotnet_lib.runs.config import RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import run_name
-from rotnet_lib.stages.finetune import FinetuneConfig
+from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.pretrain import PretrainConfig
-from rotnet_lib.stages.probe import ProbeConfig
 
-STAGES: dict[str, tuple[type[TrainingConfig], dict[str, Any]]] = {
-    "pretrain": (PretrainConfig, {}),
-    "probe": (ProbeConfig, {"backbone": "random", "arch": "nin4", "dataset": "cifar10"}),
-    "finetune": (FinetuneConfig, {"backbone": "random", "arch": "nin4", "dataset": "cifar10"}),
+RANDOM = {"backbone": "random", "arch": "nin4", "dataset": "cifar10"}
+TRAINING: dict[str, tuple[type[RunConfig], dict[str, Any]]] = {
+    name: (STAGES[name].config, RANDOM if "backbone" in STAGES[name].config.model_fields else {})
+    for name in STAGES
+    if issubclass(STAGES[name].config, TrainingConfig)
 }
+"""Stage that trains by epochs -> its config and parameters that are enough for it."""
 OTHER: dict[str, Any] = {
     "seed": 1,
     "dataset": "shapes",
@@ -64,7 +65,7 @@ EXECUTION = {"runs": "elsewhere", "device": "cpu", "compile": True, "threads": 3
 
 
 def name_of(stage: str, **changes: Any) -> str:
-    schema, base = STAGES[stage]
+    schema, base = TRAINING[stage]
     if "backbone" in base | changes:
         base = base | {"width": 1.0}  # so that nothing is left to ask that run, which does not exist
     config = schema.build(base | changes)
@@ -73,14 +74,14 @@ def name_of(stage: str, **changes: Any) -> str:
 
 @pytest.mark.parametrize(
     ("stage", "field"),
-    [(stage, field) for stage, (schema, _) in STAGES.items() for field in schema.model_fields if field not in EXECUTION],
+    [(stage, field) for stage, (schema, _) in TRAINING.items() for field in schema.model_fields if field not in EXECUTION],
 )
 def test_every_parameter_that_decides_the_figures_is_in_the_name(stage: str, field: str) -> None:
     base = NEEDS.get(field, {})
     assert name_of(stage, **base, **{field: OTHER[field]}) != name_of(stage, **base)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", list(TRAINING))
 @pytest.mark.parametrize("field", EXECUTION)
 def test_where_and_how_a_run_is_carried_out_is_not(stage: str, field: str) -> None:
     assert name_of(stage, **{field: EXECUTION[field]}) == name_of(stage)
