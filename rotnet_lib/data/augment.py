@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from rotnet_lib.data.device import to_device
+from rotnet_lib.data.to_device import to_device
 from rotnet_lib.lazy import torch
 
 Augment = Literal["none", "pad-crop", "random-crop", "resized-crop"]

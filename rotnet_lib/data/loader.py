@@ -9,9 +9,9 @@ import torch
 
 from rotnet_lib.data.augment import Augment, crop_and_flip, draw, draw_shifts
 from rotnet_lib.data.colours import jitter_colours
-from rotnet_lib.data.device import to_device
 from rotnet_lib.data.split import Request, Split
 from rotnet_lib.data.stream import StreamedSplit
+from rotnet_lib.data.to_device import to_device
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.seeds import derive, generator
 

@@ -11,10 +11,10 @@ import torch
 from rotnet_lib.data.colours import grey_batch
 from rotnet_lib.data.damage import Damage
 from rotnet_lib.data.decode_fast import Decode, Job
-from rotnet_lib.data.device import to_device
 from rotnet_lib.data.listing import Listing
 from rotnet_lib.data.pool import Slots, in_workers, worker_count
 from rotnet_lib.data.split import Cut, Request, first_per_class
+from rotnet_lib.data.to_device import to_device
 from rotnet_lib.errors import RotnetError
 
 

@@ -45,10 +45,10 @@ def upright_by_loop(
     return found
 
 
-# --- Who judges ---
+# --- Who scores which images ---
 
 
-def test_each_image_is_judged_by_the_network_that_was_trained_without_it(
+def test_each_image_is_scored_by_the_network_that_was_trained_without_it(
     tiny: dict[str, Any], shapes_data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, shown = Rotation.step, set[bytes]()
@@ -72,17 +72,17 @@ def test_each_image_is_judged_by_the_network_that_was_trained_without_it(
     own = folds(40, 3)
     differ = 0.0
     for place, image in enumerate(shapes_data.train.images):
-        judge = own[place]
-        assert image.numpy().tobytes() not in seen[judge]
-        assert all(image.numpy().tobytes() in seen[other] for other in range(3) if other != judge)
-        expected = upright_by_loop(networks[judge], image)
+        scorer = own[place]
+        assert image.numpy().tobytes() not in seen[scorer]
+        assert all(image.numpy().tobytes() in seen[other] for other in range(3) if other != scorer)
+        expected = upright_by_loop(networks[scorer], image)
         assert found.plausibility.p[place].tolist() == pytest.approx(expected, abs=1e-5)
-        differ += abs(upright_by_loop(networks[(judge + 1) % 3], image)[1] - expected[1])
-    assert differ / 40 > 1e-3  # or it would not matter who judges
+        differ += abs(upright_by_loop(networks[(scorer + 1) % 3], image)[1] - expected[1])
+    assert differ / 40 > 1e-3  # or it would not matter who scores
     assert "3 RotNets scored the images, each those that it was trained without" in found.note
 
 
-def test_one_rotnet_judges_all_and_it_is_said_that_it_knows_them(pretrained: Pretrained, shapes_data: Dataset) -> None:
+def test_one_rotnet_scores_all_and_it_is_said_that_it_knows_them(pretrained: Pretrained, shapes_data: Dataset) -> None:
     run = pretrained()
     found = weigh()
     network = load_network(run.path / MODEL, 32)

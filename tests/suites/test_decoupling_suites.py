@@ -192,7 +192,7 @@ def test_weights_are_of_the_images_that_their_rotnets_were_trained_on() -> None:
 
 
 @pytest.mark.parametrize("word", ["fold=1/3", "pu.others=[x]", "decoupling.pu_weights=x", "pu_weights=x"])
-def test_who_judges_whom_is_the_suites(word: str) -> None:
+def test_who_scores_which_images_is_the_suites(word: str) -> None:
     with pytest.raises(RotnetError, match=r"SET: \w+ is not to be set"):
         planned("decoupling-table1", Options(preset="quick", set=word))
 
