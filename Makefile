@@ -149,7 +149,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-r
 test: $(READY) ## run the tests but for the slow ones (WORKERS=2 processes; PYTEST_ARGS="-k rotation")
 	@exec $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-all: $(READY) ## run all tests, also those that start kernels or torchrun or kill processes (the same variables)
+test-all: $(READY) ## run all tests, also those that start a kernel or torchrun, or kill a process (the same variables)
 	@exec $(PYTEST) $(PYTEST_ARGS)
 
 lint: $(READY) ## check style, format, types and the direction of imports

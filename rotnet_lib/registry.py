@@ -1,4 +1,4 @@
-"""Names to things: datasets, archs, pretext tasks, classifiers."""
+"""Names to things: datasets, archs, classifiers, pretext tasks, stages."""
 
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar

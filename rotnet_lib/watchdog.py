@@ -35,11 +35,6 @@ def end_when(gone: Callable[[], bool]) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def usable_cores() -> int:
-    """Number of cores that this process may run on: on a cluster's node, those of its job."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def process_token(pid: int) -> str:
     """The id and start time of a running process, `4711:1795380000.25`; a later process of the same id has another token."""
     return f"{pid}:{psutil.Process(pid).create_time()}"

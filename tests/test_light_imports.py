@@ -5,7 +5,11 @@ import sys
 
 import pytest
 
-ANSWERED = ("--help", "status", "status table7 --preset quick", "reproduce cifar10 --dry-run --preset quick")
+from rotnet_lib.runs.directory import METRICS, REPORT, TABLE
+from rotnet_lib.suites.plan import Options, plan_suite
+from rotnet_lib.suites.report_stamp import drawing
+
+ANSWERED = ("--help", "status --preset quick", "status table7 --preset quick", "reproduce cifar10 --dry-run --preset quick")
 REFUSED = (
     "reproduce tabel3",
     "reproduce table3 --preset qick",
@@ -31,3 +35,31 @@ def test_it_imports_nothing_heavy(command: str) -> None:
     assert "imported" not in done.stderr
     assert "Traceback" not in done.stderr
     assert (done.returncode == 0) == (command in ANSWERED), done.stderr
+
+
+def answered(command: str) -> str:
+    """What the command prints, if it imports nothing heavy."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *command.split()], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_planning_beside_runs_that_exist_imports_nothing_heavy() -> None:
+    """Of a run that exists a config may ask more than of one that is still to be made."""
+    for run in plan_suite("questions", Options(preset="quick")).runs:
+        run.directory.open(run.config)
+        run.directory.close()
+    assert "interrupted" in answered("status questions --preset quick")
+
+
+def test_a_finished_suite_imports_nothing_heavy() -> None:
+    plan = plan_suite("table3", Options(preset="quick"))
+    plan.write()
+    for run in plan.runs:
+        run.directory.path.mkdir(parents=True)
+        (run.directory.path / METRICS).write_text("{}")
+    with drawing(plan):
+        for name in (TABLE, REPORT):
+            (plan.directory / name).write_text("drawn")
+    assert f"report: {plan.directory / REPORT}" in answered("reproduce table3 --preset quick")
+    assert (plan.directory / REPORT).read_text() == "drawn"

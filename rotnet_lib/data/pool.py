@@ -10,10 +10,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.watchdog import usable_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def usable_cores() -> int:
+    """Number of cores that this process may run on: on a cluster's node, those of its job."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def worker_count(workers: int | None) -> int:

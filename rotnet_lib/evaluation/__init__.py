@@ -1,1 +1,1 @@
-"""What a pretrained backbone is worth. Each config's docstring is the protocol it carries out."""
+"""What judges a backbone and is no stage: classifiers on it, rotation answers, out-of-fold scoring."""

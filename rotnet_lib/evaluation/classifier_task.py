@@ -8,7 +8,8 @@ from torch import nn
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch
-from rotnet_lib.evaluation.views import Combine, Views, view_features
+from rotnet_lib.evaluation.view_features import view_features
+from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.classifiers import make_classifier
 from rotnet_lib.seeds import seeded

@@ -14,16 +14,12 @@ from torch import nn
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.pretext.rotation import upright_label
 from rotnet_lib.runs.config import ImagesConfig
 from rotnet_lib.training.checkpoints import load_tensors, save_tensors
 
 CHOICE = ("dataset", "train_size", "image_size", "crop_pct", "grey", "stream", "shrink")
 """The parameters that say which training images there are, in which order, and what of them is seen."""
-
-
-def upright_label(angles: Sequence[float]) -> int | None:
-    """The place of the angle, in degrees, that leaves an image as it is; None where none does."""
-    return next((label for label, angle in enumerate(angles) if angle % 360 == 0), None)
 
 
 def choice_of(config: ImagesConfig, data: Dataset) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     """The terms of the training loss, and the rate, against iterations.
 
     Args:
-        history: a row every fiftieth of the iterations, as `evaluation.voc.loop.fit` returns it.
+        history: a row every fiftieth of the iterations, as `voc.loop.fit` returns it.
     """
     terms = [name for name in map(str, history) if name.startswith("train_")]
     if len(terms) == 2:  # the loss and the one term that it is

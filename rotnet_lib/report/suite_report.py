@@ -24,7 +24,7 @@ from rotnet_lib.report.published import published_table, source
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.verdicts import extremes, highest_of
 from rotnet_lib.runs.config import EXECUTION, StageConfig
-from rotnet_lib.runs.directory import HISTORY, PLAN, REPORT, RunDirectory, RunResult
+from rotnet_lib.runs.directory import HISTORY, PLAN, REPORT, TABLE, RunDirectory, RunResult
 from rotnet_lib.training.schedules import epochs_after
 
 
@@ -318,8 +318,9 @@ class SuiteReport:
 
     def save(self) -> None:
         """Write the table as `table.csv` beside the plan. The notebook's last line."""
-        write_text(self.path.parent / "table.csv", self.table.to_csv(index=False))
-        print(f"table: {self.path.parent / 'table.csv'}")
+        path = self.path.parent / TABLE
+        write_text(path, self.table.to_csv(index=False))
+        print(f"table: {path}")
 
     def _facts(self) -> dict[str, str]:
         if not self.results:

@@ -35,8 +35,8 @@ PARAMETERS, METRICS, HISTORY = "parameters.yaml", "metrics.json", "history.csv"
 MODEL, RESUME = "model.safetensors", "resume.safetensors"
 PU = "pu.safetensors"
 NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
-PLAN = "plan.json"
-"""In a suite's directory: its runs."""
+PLAN, TABLE = "plan.json", "table.csv"
+"""In a suite's directory: its runs, and its table."""
 
 
 class Metric(BaseModel):

@@ -1,6 +1,6 @@
 """The published protocol's values of parameters that are left at None (docs/protocol.md), by benchmark and stage.
 
-A benchmark is the dataset that an arch was published on: `Backbone.benchmark`.
+A benchmark is the dataset that an arch was published on: `Arch.benchmark`.
 """
 
 import itertools

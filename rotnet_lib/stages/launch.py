@@ -18,10 +18,11 @@ import psutil
 import torch
 from pydantic import BaseModel
 
+from rotnet_lib.data.pool import usable_cores
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.directory import RunDirectory, RunResult
-from rotnet_lib.watchdog import process_token, usable_cores
+from rotnet_lib.watchdog import process_token
 
 OUTCOME, FAILURE, LOG = "outcome.json", "failure.json", "torchrun.log"
 """In the run's directory while its processes train: rank 0's `RunResult`, the first `Failure`, and the stderr of the agent and

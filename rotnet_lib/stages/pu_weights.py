@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.pretext.rotation import Rotation, upright_label
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.result import StageResult, build_result
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from rotnet_lib.evaluation.upright import PlausibleCopy
     from rotnet_lib.pretext.pu import Plausibility
-    from rotnet_lib.pretext.rotation import Rotation
 
 
 class PuWeightsConfig(ImageBackboneConfig):
@@ -179,8 +179,6 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
 
 def _rotations_of(run: RunDirectory) -> tuple[Rotation.Options, int]:
     """The rotations that a run learned, and the label of the upright one. Raises RotnetError if there is none."""
-    from rotnet_lib.pretext.pu import upright_label
-
     rotation = rotation_of(run, "say what passes for upright")
     upright = upright_label(rotation.angles)
     if upright is None:

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +15,7 @@ from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import PLAN, REPORT
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 from rotnet_lib.suites.report_stamp import drawing, is_drawn
+from rotnet_lib.suites.suite import SUITES
 from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 
@@ -177,7 +177,7 @@ def _snakemake(
 ) -> None:
     gpu, threads, where = needs
     command = [
-        *(sys.executable, "-m", "snakemake", "--snakefile", str(resources.files("rotnet_lib.suites") / "Snakefile")),
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(SUITES / "Snakefile")),
         *(
             "--config",
             f"plan={plan.directory / PLAN}",

@@ -23,6 +23,7 @@ from rotnet_lib.suites.suite import (
     Preset,
     Suite,
     SuiteRun,
+    check_suite,
     collection_names,
     load_collection,
     load_suite,
@@ -216,6 +217,8 @@ def _plans(
     fingerprint: Callable[[RunConfig], str],
     gpu: Callable[[], str | None],
 ) -> tuple[Plan, ...]:
+    for suite_name in suite_names:
+        check_suite(suite_name)  # first: whether there is a GPU may take seconds to find out
     preset_name, reason = _choose_preset(options.preset, gpu)
     preset = preset_named(preset_name)
     if options.seeds < 1:

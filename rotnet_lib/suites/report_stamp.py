@@ -1,45 +1,60 @@
-"""Whether the page of a suite still shows what there is: drawing it starts a kernel, which takes seconds."""
+"""Decides whether a suite's page must be drawn again, since drawing starts a kernel and takes seconds."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import rotnet_lib
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import NOTEBOOKS
-from rotnet_lib.runs.directory import HISTORY, METRICS, PLAN, REPORT
+from rotnet_lib.runs.directory import HISTORY, METRICS, PLAN, REPORT, TABLE
 from rotnet_lib.suites.plan import CollectionPlan, Plan
 
 _STAMP = ".report-stamp"
 """In the directory of a suite: the stamp of what its page was drawn from. Written after the page."""
 
 
-def is_drawn(plan: Plan | CollectionPlan) -> bool:
-    """Whether the page is there and was drawn from the plan on disk, the runs as they are now, by the code as it is now."""
+_CODE = (Path(rotnet_lib.__file__).parent, NOTEBOOKS)
+"""All of the library, since what a report shows is computed in many of its files."""
+
+
+def is_drawn(plan: Plan | CollectionPlan, code: Sequence[Path] = _CODE) -> bool:
+    """Whether the page exists, drawn from the plan on disk and the runs as they are now, by the code as it is now.
+
+    Args:
+        plan: of a suite, or of a collection of suites; written.
+        code: folders of the code that draws.
+    """
     stamp = plan.directory / _STAMP
-    return (plan.directory / REPORT).exists() and stamp.exists() and stamp.read_text() == _stamp_of(plan)
+    written = [REPORT] if isinstance(plan, CollectionPlan) else [REPORT, TABLE]
+    if not all((plan.directory / name).exists() for name in written):
+        return False
+    return stamp.exists() and stamp.read_text() == _stamp_of(plan, code)
 
 
 @contextmanager
-def drawing(plan: Plan | CollectionPlan) -> Iterator[None]:
-    """Around the drawing of the page: keeps what it was drawn from, if no error comes out of the block."""
+def drawing(plan: Plan | CollectionPlan, code: Sequence[Path] = _CODE) -> Iterator[None]:
+    """Around the drawing of the page: notes what it is drawn from, unless the block raises an error.
+
+    That is the state before the block: a run that finishes meanwhile may be missing on the page.
+    """
     stamp = plan.directory / _STAMP
     stamp.unlink(missing_ok=True)
+    drawn_from = _stamp_of(plan, code)
     yield
-    write_text(stamp, _stamp_of(plan))
+    write_text(stamp, drawn_from)
 
 
-def _stamp_of(plan: Plan | CollectionPlan) -> str:
-    """A hash of the plan, of every run's state, result and history, and of the code."""
+def _stamp_of(plan: Plan | CollectionPlan, code: Sequence[Path]) -> str:
+    """A hash of the plan, of every run's state, result, history and page, and of the code."""
     digest = hashlib.sha256((plan.directory / PLAN).read_bytes())
     for run in plan.runs:
-        digest.update(f"{run.name} {run.directory.state}\n".encode())
+        linked = (run.directory.path / REPORT).exists()
+        digest.update(f"{run.name} {run.directory.state} {linked}\n".encode())
         _add(digest, (path for name in (METRICS, HISTORY) if (path := run.directory.path / name).exists()))
-    package = Path(rotnet_lib.__file__).parent
-    # All of the package, since what a report shows is computed in many of its files.
-    _add(digest, (path for path in sorted(package.rglob("*")) if path.is_file() and path.suffix != ".pyc"))
-    _add(digest, sorted(NOTEBOOKS.glob("*.ipynb")))
+    for folder in code:
+        _add(digest, (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts))
     return digest.hexdigest()
 
 

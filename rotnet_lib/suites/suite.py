@@ -233,6 +233,12 @@ def collection_names(folder: Path = SUITES) -> list[str]:
     return [name for name, document in _documents(folder) if "suites" in document]
 
 
+def check_suite(name: str, folder: Path = SUITES) -> None:
+    """Raises RotnetError, with the suites and collections there are, if a folder has no suite of that name."""
+    if name not in suite_names(folder):
+        raise unknown("suite", name, [*suite_names(folder), *collection_names(folder)])
+
+
 def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None, folder: Path = SUITES) -> Suite:
     """The suite of that name.
 
@@ -243,8 +249,7 @@ def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None, folder:
 
     Raises RotnetError if it is unknown or its YAML is not consistent.
     """
-    if name not in suite_names(folder):
-        raise unknown("suite", name, [*suite_names(folder), *collection_names(folder)])
+    check_suite(name, folder)
     return _parse(Suite, {"name": name} | expand(_read(name, folder), sweeps or {}), f"suites/{name}.yaml")
 
 

@@ -1,1 +1,1 @@
-"""The trainer and what it needs: schedules, checkpoints, devices. It knows no task by name."""
+"""The trainer and what it needs: schedules, checkpoints, devices, collectives. It knows no task by name."""

@@ -1,4 +1,4 @@
-"""Multi-label classification on PASCAL VOC: which classes an image shows (docs/protocol.md, "PASCAL VOC")."""
+"""Parameters of the classification stage: which classes an image shows (docs/protocol.md, "PASCAL VOC")."""
 
 from __future__ import annotations
 

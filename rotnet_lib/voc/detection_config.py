@@ -1,4 +1,4 @@
-"""The detection stage: its config, training samples, and predictions on the test images."""
+"""Parameters of the detection stage: Fast R-CNN on a backbone (docs/protocol.md, "PASCAL VOC")."""
 
 from __future__ import annotations
 

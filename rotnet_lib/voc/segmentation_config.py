@@ -1,4 +1,4 @@
-"""Segmentation on PASCAL VOC 2012 by an FCN on the AlexNet (docs/protocol.md, "PASCAL VOC")."""
+"""Parameters of the segmentation stage: an FCN on the AlexNet (docs/protocol.md, "PASCAL VOC")."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.views import Combine, Views, view_features
+from rotnet_lib.evaluation.view_features import view_features
+from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.runs.directory import MODEL
 from rotnet_lib.seeds import seeded

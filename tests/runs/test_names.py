@@ -9,6 +9,7 @@ from rotnet_lib.runs.config import RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import run_name
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.suites.plan import Options, plan_suite
 
 RANDOM = {"backbone": "random", "arch": "nin4", "dataset": "cifar10"}
 TRAINING: dict[str, tuple[type[RunConfig], dict[str, Any]]] = {
@@ -122,3 +123,17 @@ def test_data_stage_and_version_are_in_the_name() -> None:
 def test_a_name_is_readable_and_safe_in_a_path() -> None:
     name = run_name(PretrainConfig.build({"seed": 3}), "Rotation: nin4/my photos, ü", "")
     assert re.fullmatch(r"rotation-nin4-my-photos-s3-[0-9a-f]{10}", name)
+
+
+@pytest.mark.parametrize(
+    ("suite", "key", "name"),
+    [
+        ("table3", "rotnet", "rotation-nin4-cifar10-s0-e9e0c53b6f"),
+        ("table3", "random-conv", "probe-random-nin4-conv2-conv-cifar10-s0-b63bceb23d"),
+        ("table7", "fc-supervised", "voc-classification-alexnet-fc6-8-voc2007-s0-f1bcc1ced7"),
+    ],
+)
+def test_names_stay_as_they_are(suite: str, key: str, name: str) -> None:
+    """Another name is right only if another computation is meant: users' finished runs are no longer found."""
+    plan = plan_suite(suite, Options(preset="paper"), lambda config: "0123456789")
+    assert next(run.name for run in plan.runs if run.key == key) == name

@@ -210,7 +210,7 @@ def test_a_run_that_another_process_finished_meanwhile_is_read(
 # --- In several processes (tests/stages/test_child.py has the rest) ---
 
 
-def test_a_worker_says_what_it_cannot_do_before_it_trains(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rank_says_what_it_cannot_do_before_it_trains(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """What the process that started it could not know: other nodes' processes, the size of the training set."""
     monkeypatch.setattr(collectives, "in_process_group", lambda: True)
     monkeypatch.setattr(collectives, "rank_and_world_size", lambda: (0, 3))

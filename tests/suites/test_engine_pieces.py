@@ -14,7 +14,7 @@ import pytest
 import safetensors.numpy
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.directory import REPORT
+from rotnet_lib.runs.directory import REPORT, TABLE
 from rotnet_lib.suites.engine import one_at_a_time, prepare_data, reproduce
 from rotnet_lib.suites.plan import Options, make_plan
 
@@ -169,3 +169,35 @@ def test_one_report_that_fails_does_not_take_the_others() -> None:
         reproduce(plan, cores=1, executor=None, run_notebook=draw)
     assert called == [part.suite.name for part in plan.parts]
     assert (plan.directory / REPORT).exists()
+
+
+@pytest.mark.usefixtures("started")
+def test_reports_are_drawn_again_only_if_a_run_has_changed() -> None:
+    called = []
+
+    def draw(notebook: str, parameters: dict[str, Any], directory: Path) -> None:
+        called.append(parameters["suite"])
+        (directory / TABLE).write_text("the table")
+        (directory / REPORT).write_text("the page")
+
+    plan = make_plan("cifar10", Options(preset="quick", set="train_size=1000 test_size=10 image_size=16"))
+    suites = [part.suite.name for part in plan.parts]
+    page = plan.directory / REPORT
+
+    def reproduced() -> list[str]:
+        called.clear()
+        with pytest.raises(RotnetError, match="55 of 55 runs did not finish"):
+            reproduce(plan, cores=1, executor=None, run_notebook=draw)
+        return list(called)
+
+    assert reproduced() == suites
+    drawn = page.stat().st_mtime_ns
+    assert reproduced() == []
+    assert page.stat().st_mtime_ns == drawn
+    run = next(run for part in plan.parts if part.suite.name == "figure5b" for run in part.runs)
+    run.directory.open(run.config)  # its state is another
+    again = reproduced()
+    assert "figure5b" in again
+    assert again == [part.suite.name for part in plan.parts if run.name in [other.name for other in part.runs]]
+    assert page.stat().st_mtime_ns > drawn
+    run.directory.close()

@@ -1,8 +1,10 @@
 """When the page of a suite is drawn again."""
 
+from pathlib import Path
+
 import pytest
 
-from rotnet_lib.runs.directory import HISTORY, METRICS, REPORT
+from rotnet_lib.runs.directory import HISTORY, METRICS, REPORT, TABLE
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.suites.report_stamp import drawing, is_drawn
 
@@ -17,8 +19,13 @@ def drawn() -> Plan:
     (directory / METRICS).write_text("{}")
     (directory / HISTORY).write_text("epoch")
     with drawing(plan):
-        (plan.directory / REPORT).write_text("the page")
+        write_page(plan)
     return plan
+
+
+def write_page(plan: Plan) -> None:
+    (plan.directory / TABLE).write_text("the table")
+    (plan.directory / REPORT).write_text("the page")
 
 
 def test_a_page_is_drawn_once(drawn: Plan) -> None:
@@ -49,9 +56,34 @@ def test_it_is_drawn_again_when_the_plan_is_another(drawn: Plan) -> None:
     assert not is_drawn(drawn)
 
 
-def test_it_is_drawn_again_when_it_is_gone(drawn: Plan) -> None:
-    (drawn.directory / REPORT).unlink()
+@pytest.mark.parametrize("name", [REPORT, TABLE])
+def test_it_is_drawn_again_when_it_is_gone(drawn: Plan, name: str) -> None:
+    (drawn.directory / name).unlink()
     assert not is_drawn(drawn)
+
+
+def test_it_is_drawn_again_when_a_run_has_got_its_page(drawn: Plan) -> None:
+    (drawn.runs[0].directory.path / REPORT).write_text("the run's page")
+    assert not is_drawn(drawn)
+
+
+def test_it_is_drawn_again_when_a_run_has_ended_while_it_was_drawn(drawn: Plan) -> None:
+    with drawing(drawn):
+        write_page(drawn)
+        (drawn.runs[0].directory.path / METRICS).write_text("too late for the page")
+    assert not is_drawn(drawn)
+
+
+def test_it_is_drawn_again_when_the_code_is_another(drawn: Plan, tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    (code / "__pycache__").mkdir(parents=True)
+    (code / "plots.py").write_text("blue")
+    with drawing(drawn, [code]):
+        write_page(drawn)
+    (code / "__pycache__" / "plots.pyc").write_text("compiled")
+    assert is_drawn(drawn, [code])
+    (code / "plots.py").write_text("red")
+    assert not is_drawn(drawn, [code])
 
 
 def test_a_page_that_could_not_be_drawn_is_tried_again(drawn: Plan) -> None:

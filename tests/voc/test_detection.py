@@ -1,5 +1,6 @@
 """The detection stage: its config, its samples, its predictions, and that it learns."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from rotnet_lib.data.voc.sets import VocSet, open_voc
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import fold
-from rotnet_lib.voc import detector_settings
 from rotnet_lib.voc.detection import DetectionTask, evaluate_detection, flip, resize
 from rotnet_lib.voc.detection_config import DetectionConfig
 from rotnet_lib.voc.detection_scores import DETECTIONS, PROPOSALS
@@ -75,7 +75,7 @@ def test_rpn_is_a_difference_from_the_protocol_and_in_the_name():
 
 @pytest.mark.parametrize(("installed", "engine"), [(None, "torchvision"), (object(), "detectron2")])
 def test_the_engine_is_what_is_installed(installed, engine, monkeypatch):
-    monkeypatch.setattr(detector_settings.importlib.util, "find_spec", lambda name: installed if name == "detectron2" else None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: installed if name == "detectron2" else None)
     assert config(engine=None).engine == engine
     assert "engine" not in config(engine=None).protocol_differences()
 

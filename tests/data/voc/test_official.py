@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tarfile
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **options: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr("urllib.request.urlopen", fail)
+    monkeypatch.setattr(urllib.request, "urlopen", fail)
 
 
 def test_both_archives_make_one_set(archives: list[Path], tmp_path: Path) -> None:
