@@ -14,7 +14,7 @@ from torch import nn
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext.rotation import upright_label
+from rotnet_lib.pretext.angles import upright_label
 from rotnet_lib.runs.config import ImagesConfig
 from rotnet_lib.training.checkpoints import load_tensors, save_tensors
 

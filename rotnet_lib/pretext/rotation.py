@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -16,11 +15,6 @@ if TYPE_CHECKING:
     from rotnet_lib.data.loader import Batch
     from rotnet_lib.models.backbone import Backbone
     from rotnet_lib.pretext.pu import Plausibility
-
-
-def upright_label(angles: Sequence[float]) -> int | None:
-    """The place of the angle, in degrees, that leaves an image as it is; None where none does."""
-    return next((label for label, angle in enumerate(angles) if angle % 360 == 0), None)
 
 
 @TASKS.register("rotation")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext.rotation import Rotation, upright_label
+from rotnet_lib.pretext.angles import upright_label
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.result import StageResult, build_result
