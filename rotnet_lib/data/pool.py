@@ -72,8 +72,8 @@ def in_workers(work: Callable[[T], R], tasks: Iterable[T], workers: int, *, pin:
 class Slots:
     """Shared memory for the batches that worker processes make, used again and again.
 
-    With 2 workers the same CPU time yields 9 % more random crops of 224 pixels, and 23 % more resized crops, than with a new
-    tensor for each batch (medians of 7 pairs of measurements; docs/results.md, "Reading image files").
+    2 workers read 20 % more random crops of 224 pixels a second, and 14 % more resized crops, than with a new tensor for each
+    batch (medians of 7 pairs of measurements; docs/results.md, "Reading image files").
 
     Args:
         workers: number of processes.
