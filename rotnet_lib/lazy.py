@@ -5,9 +5,9 @@ files that declare archs, classifiers and pretext tasks write
 
     from rotnet_lib.lazy import nn, torch
 
-in place of `import torch`. They use torch in the bodies of functions alone, and `from __future__ import annotations` keeps
-their annotations text. A class derived from `nn.Module` needs torch at once, and what runs in a module's
-forward pass must be plain torch for torch.compile: both go into files that import torch itself.
+in place of `import torch`. They use torch only in the bodies of functions, and `from __future__ import annotations` keeps their
+annotations from being evaluated. A class derived from `nn.Module` needs torch when its file is imported, and what runs in a
+module's forward pass must be plain torch for torch.compile. Both go into files that import torch itself.
 """
 
 import importlib

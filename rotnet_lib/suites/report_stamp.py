@@ -12,11 +12,10 @@ from rotnet_lib.runs.directory import HISTORY, METRICS, PLAN, REPORT, TABLE
 from rotnet_lib.suites.plan import CollectionPlan, Plan
 
 _STAMP = ".report-stamp"
-"""In the directory of a suite: the stamp of what its page was drawn from. Written after the page."""
-
+"""In the directory of a suite: a hash of what its page was drawn from. Written after the page."""
 
 _CODE = (Path(rotnet_lib.__file__).parent, NOTEBOOKS)
-"""All of the library, since what a report shows is computed in many of its files."""
+"""The whole library, since what a report shows is computed in many of its files; and the notebooks."""
 
 
 def is_drawn(plan: Plan | CollectionPlan, code: Sequence[Path] = _CODE) -> bool:
@@ -35,9 +34,9 @@ def is_drawn(plan: Plan | CollectionPlan, code: Sequence[Path] = _CODE) -> bool:
 
 @contextmanager
 def drawing(plan: Plan | CollectionPlan, code: Sequence[Path] = _CODE) -> Iterator[None]:
-    """Around the drawing of the page: notes what it is drawn from, unless the block raises an error.
+    """Draw the page in this block: afterwards the stamp is written, unless the block raised an error.
 
-    That is the state before the block: a run that finishes meanwhile may be missing on the page.
+    The stamp is of the state before the block, since a run that finishes during it may be missing on the page.
     """
     stamp = plan.directory / _STAMP
     stamp.unlink(missing_ok=True)

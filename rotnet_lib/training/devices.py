@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from rotnet_lib.runs.config import RunConfig
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl-gpu", "/dev/kfd", "/dev/dxg")
-"""What a GPU's driver puts there: NVIDIA's, its Jetson boards', AMD's, Windows' for its Linux subsystem."""
+"""Device files of GPU drivers: NVIDIA, NVIDIA Jetson, AMD, Windows Subsystem for Linux."""
 
 
 def gpu_name(drivers: Iterable[str] = _DRIVERS) -> str | None:
     """The name of the GPU that torch would use, such as "NVIDIA H200"; None if there is none.
 
-    Where none of the drivers' files is there, torch is not asked: importing it takes seconds.
+    If none of the drivers' device files exists, torch is not asked, since importing it takes seconds.
     """
     if not any(Path(driver).exists() for driver in drivers) or not torch.cuda.is_available():
         return None
