@@ -1,9 +1,11 @@
 """Files and folders that are complete or absent, and locks between processes."""
 
+import io
 import multiprocessing
 import os
 import threading
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -62,27 +64,29 @@ def test_permissions_are_the_usual_ones(umask: int, mode: int, tmp_path: Path) -
 # --- A folder made once ---
 
 
-def test_two_that_come_together_make_it_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_that_come_together_make_it_once(tmp_path: Path) -> None:
+    printed = io.StringIO()  # capsys would lose what one thread prints while another reads
     begun, calls = threading.Event(), []
 
     def write(folder: Path) -> None:
         calls.append(folder)
         begun.set()
-        while "waiting" not in "".join(printed):
-            printed.append(capsys.readouterr().out)
+        deadline = time.monotonic() + 30
+        while "waiting" not in printed.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
         (folder / "file").write_text("whole")
 
-    printed: list[str] = []
     first = threading.Thread(target=make_once, args=(tmp_path / "made", write))
     second = threading.Thread(target=make_once, args=(tmp_path / "made", write))
-    first.start()
-    begun.wait(10)
-    second.start()
-    first.join(10)
-    second.join(10)
+    with redirect_stdout(printed):
+        first.start()
+        assert begun.wait(30)
+        second.start()
+        first.join()
+        second.join()
     assert len(calls) == 1
     assert (tmp_path / "made" / "file").read_text() == "whole"
-    assert f"another process makes {tmp_path / 'made'}: waiting for it." in "".join(printed)
+    assert f"another process makes {tmp_path / 'made'}: waiting for it." in printed.getvalue()
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
