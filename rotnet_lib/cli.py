@@ -74,7 +74,7 @@ def reproduce(
     if dry_run:
         for run in plan.runs:
             state = run.directory.state
-            does = "is finished" if state == "finished" else f"would run ({state})"
+            does = f"is {state}" if state in ("finished", "damaged") else f"would run ({state})"
             click.echo(f"{run.key}, seed {run.config.seed}: {does}: {run.directory.path}")
         return
     from rotnet_lib.suites.engine import reproduce as make
@@ -108,7 +108,7 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
         click.echo(f"{name} (preset {plan.preset}): {counts}")
         for run, state in zip(plan.runs, states, strict=True):
-            click.echo(f"  {state:12} {run.key}, seed {run.config.seed}: {run.directory.path}")
+            click.echo(f"  {state:12} {run.key}, seed {run.config.seed}: {run.directory.damage or run.directory.path}")
 
 
 @main.command()
@@ -138,6 +138,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
         values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind), arch, values.get("dataset")) | values
     config = schema.build(values)
     directory = directory_of(config, config.fingerprint())
+    directory.check()
     if directory.state in ("finished", "running"):
         click.echo(f"{directory.path} is {directory.state} already; delete it to make the run again.")
         return

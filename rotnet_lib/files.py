@@ -1,14 +1,19 @@
 """Files and folders that are complete or absent, and locks between processes."""
 
 import fcntl
+import hashlib
 import os
+import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+from rotnet_lib.errors import RotnetError
 
 _POLL_SECONDS = 0.2
 """Between two tries to take a lock that is waited for with a time limit."""
@@ -39,6 +44,63 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+_LEFT = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]+)?")
+"""The name of a temporary file: of `replacing`, or of a NamedTemporaryFile whose prefix is of that form."""
+
+
+def remove_left_files(folder: Path, *, but: str) -> None:
+    """Remove the temporary files that killed processes left in a folder and the folders in it.
+
+    Call it where no other process writes there, but for the file `but`, whose temporary files stay.
+    """
+    for path in sorted(folder.rglob(".*")):
+        found = _LEFT.fullmatch(path.name)
+        if found and found["name"] != but and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
+
+
+def read_bytes(path: Path, remedy: str) -> bytes:
+    """The content of a file that a user can damage, replace or delete.
+
+    Args:
+        path: the file.
+        remedy: the last sentence of the error.
+
+    Raises:
+        FileNotFoundError: there is nothing under that path.
+        RotnetError: it is no file (opening a named pipe would wait for ever), or it cannot be read.
+    """
+    try:
+        check_is_file(path, remedy)
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise RotnetError(f"cannot read {path}: {error.strerror}. {remedy}") from None
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """As `read_bytes`, of a text file in UTF-8. Raises RotnetError if it holds anything else."""
+    try:
+        return read_bytes(path, remedy).decode()
+    except UnicodeDecodeError as error:
+        raise RotnetError(f"{path} is damaged: it is no text in UTF-8 (byte {error.start}). {remedy}") from None
+
+
+def check_is_file(path: Path, remedy: str) -> None:
+    """Raises RotnetError if something else than a file is under that path. OSError if there is nothing, or no access."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a named pipe" if stat.S_ISFIFO(mode) else "a device or a socket"
+        raise RotnetError(f"{path} is no file but {kind}. {remedy}")
+
+
+def file_checksum(path: Path) -> str:
+    """The SHA-256 of a file's content, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_once(folder: Path, write: Callable[[Path], None]) -> None:

@@ -14,10 +14,11 @@ import yaml
 from click.testing import CliRunner, Result
 
 from rotnet_lib.cli import main
-from rotnet_lib.runs.directory import METRICS, PARAMETERS, REPORT
+from rotnet_lib.runs.directory import PARAMETERS, REPORT
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, make_plan
 from rotnet_lib.suites.suite import load_collection, preset_named, suite_names
+from tests.results import finish_planned
 
 COMMANDS = ["reproduce", "status", "run", "data", "import-weights", "doctor", "bench"]
 TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
@@ -170,8 +171,7 @@ def test_a_dry_run_says_what_would_run_and_creates_nothing(tmp_path: Path) -> No
 @pytest.mark.usefixtures("no_kernel")
 def test_a_dry_run_says_what_is_finished() -> None:
     run = make_plan("table3", Options(preset="quick")).runs[0]
-    run.directory.path.mkdir(parents=True)
-    (run.directory.path / METRICS).touch()
+    finish_planned(run)
     lines = rotnet("reproduce", "table3", "--preset", "quick", "--dry-run").output.splitlines()
     assert f"{run.key}, seed 0: is finished: {run.directory.path}" in lines
     assert sum("would run" in line for line in lines) == 6
@@ -187,9 +187,9 @@ def test_the_preset_taken_and_why_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_status_counts_and_lists_runs() -> None:
     runs = make_plan("table3", Options(preset="quick", set=TINY)).runs
-    for run, file in zip(runs, (METRICS, PARAMETERS), strict=False):
-        run.directory.path.mkdir(parents=True)
-        (run.directory.path / file).touch()
+    finish_planned(runs[0])
+    runs[1].directory.path.mkdir()
+    (runs[1].directory.path / PARAMETERS).touch()
     result = rotnet("status", "table3", "--preset", "quick", "--set", TINY)
     assert result.exit_code == 0
     lines = result.output.splitlines()
@@ -209,8 +209,7 @@ def test_a_dry_run_of_a_collection_names_every_run_of_its_suites_once() -> None:
 def test_status_of_a_collection_counts_its_runs_once() -> None:
     plan = make_plan("cifar10", Options(preset="quick"))
     run = next(run for run in plan.runs if run.key == "supervised")
-    run.directory.path.mkdir(parents=True)
-    (run.directory.path / METRICS).touch()
+    finish_planned(run)
     output = rotnet("status", "cifar10", "--preset", "quick").output
     assert output.splitlines()[0] == f"cifar10 (preset quick): 1 finished, {len(plan.runs) - 1} missing"
 
@@ -245,8 +244,7 @@ def test_arguments_behind_the_dashes_go_to_snakemake(notebooks: list[Notebook], 
 def test_reproduce_ends_with_the_path_of_the_report(notebooks: list[Notebook], started: Callable[[], list[str]]) -> None:
     plan = make_plan("table3", Options(preset="quick", set=TINY))
     for run in plan.runs:
-        run.directory.path.mkdir(parents=True)
-        (run.directory.path / METRICS).touch()
+        finish_planned(run)
     result = rotnet("reproduce", "table3", "--preset", "quick", "--set", TINY)
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[-1] == f"report: {plan.directory / REPORT}"
@@ -305,8 +303,7 @@ def test_run_takes_the_presets_values_for_an_alexnet(arguments: list[str], key: 
 @pytest.mark.usefixtures("no_kernel")
 def test_a_finished_run_is_not_run_again() -> None:
     run = make_plan("table3", Options(preset="quick")).runs[0]
-    run.directory.path.mkdir(parents=True)
-    (run.directory.path / METRICS).touch()
+    finish_planned(run)
     result = rotnet("run", "pretrain", "--preset", "quick", "-p", "task", "labels", "-p", "arch", "nin3")
     assert result.exit_code == 0, result.output
     assert f"{run.directory.path} is finished already" in result.output

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from rotnet_lib.runs.directory import METRICS, REPORT, TABLE
+from rotnet_lib.runs.directory import REPORT, TABLE
 from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.report_stamp import drawing
+from tests.results import finish_planned
 
 ANSWERED = ("--help", "status --preset quick", "status table7 --preset quick", "reproduce cifar10 --dry-run --preset quick")
 REFUSED = (
@@ -56,8 +57,7 @@ def test_a_finished_suite_imports_nothing_heavy() -> None:
     plan = plan_suite("table3", Options(preset="quick"))
     plan.write()
     for run in plan.runs:
-        run.directory.path.mkdir(parents=True)
-        (run.directory.path / METRICS).write_text("{}")
+        finish_planned(run)
     with drawing(plan):
         for name in (TABLE, REPORT):
             (plan.directory / name).write_text("drawn")

@@ -13,7 +13,7 @@ from rotnet_lib.data.decode import decode_all
 from rotnet_lib.data.listing import Listing, SplitName
 from rotnet_lib.data.source import Source, cache_root
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import replacing
+from rotnet_lib.files import check_is_file, replacing
 
 _DAMAGED = "damaged"
 """Key, in the file's metadata, of the names of the files that were left out."""
@@ -65,9 +65,16 @@ def decoded(
 
 
 def _read(path: Path) -> Decoded:
+    again = "Delete that file and run again."
+    check_is_file(path, again)
     try:
         with safetensors.safe_open(path, "numpy") as file:
             images, labels = (file.get_tensor(key) for key in ("images", "labels"))
-            return images, labels, json.loads((file.metadata() or {}).get(_DAMAGED, "[]"))
-    except (safetensors.SafetensorError, KeyError, OSError) as error:
-        raise RotnetError(f"the decoded images in {path} are damaged ({error}). Delete that file and run again.") from None
+            damaged = json.loads((file.metadata() or {}).get(_DAMAGED, "[]"))
+    except (safetensors.SafetensorError, KeyError, OSError, ValueError, RecursionError) as error:
+        raise RotnetError(f"the decoded images in {path} are damaged ({error}). {again}") from None
+    whole = images.dtype == np.uint8 and images.ndim == 4 and labels.dtype == np.int64 and labels.shape == images.shape[:1]
+    if not whole or not isinstance(damaged, list) or not all(isinstance(name, str) for name in damaged):
+        found = f"images {images.dtype} {images.shape}, labels {labels.dtype} {labels.shape}"
+        raise RotnetError(f"the decoded images in {path} are damaged ({found}). {again}")
+    return images, labels, damaged

@@ -12,7 +12,8 @@ from rotnet_lib.data.folds import Fold
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.pu import CHOICE, choice_of, differences
 from rotnet_lib.runs.config import ImagesConfig
-from rotnet_lib.runs.directory import RunDirectory, RunResult
+from rotnet_lib.runs.directory import RunDirectory
+from rotnet_lib.runs.schema import RunResult
 
 
 @dataclass(frozen=True)

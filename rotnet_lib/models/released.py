@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.files import check_is_file
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.network import Network
 
@@ -119,8 +120,10 @@ def _check_arch(tensors: Mapping[str, torch.Tensor], arch: str, path: Path) -> N
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     """The state dict of one of their checkpoints, on the CPU, without the prefix that DataParallel puts before its keys."""
-    if not path.is_file():
-        raise RotnetError(f"no checkpoint {path}: no such file.")
+    try:
+        check_is_file(path, "Name the file that the authors' code wrote.")
+    except OSError as error:
+        raise RotnetError(f"no checkpoint {path}: {(error.strerror or str(error)).lower()}.") from None
     try:
         document = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -140,6 +143,9 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 def _tensor(value: Any, name: str, path: Path) -> torch.Tensor:
     if not isinstance(value, torch.Tensor):
         raise RotnetError(f"{path}: {name} is of type {type(value).__name__}, expected a tensor.")
+    kind = torch.int64 if name.endswith(_COUNTER) else torch.float32
+    if value.layout != torch.strided or value.dtype != kind or value.device.type != "cpu":
+        raise RotnetError(f"{path}: {name} is a tensor of {value.dtype}, {value.layout}, on {value.device}, expected {kind}.")
     return value
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from rotnet_lib.data.dataset import Dataset
@@ -17,6 +18,9 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.angles import upright_label
 from rotnet_lib.runs.config import ImagesConfig
 from rotnet_lib.training.checkpoints import load_tensors, save_tensors
+
+_ANGLES, _IMAGES = TypeAdapter(list[float]), TypeAdapter(dict[str, Any])
+_AGAIN = "Delete it and make its run again."
 
 CHOICE = ("dataset", "train_size", "image_size", "crop_pct", "grey", "stream", "shrink")
 """The parameters that say which training images there are, in which order, and what of them is seen."""
@@ -67,9 +71,9 @@ class Plausibility:
         """(N,) bool: which images could be read; the upright copy of those has some chance of being upright."""
         return self.p.any(1)
 
-    def save(self, path: Path) -> None:
-        """Write it, atomically."""
-        save_tensors(path, {"p": self.p}, {"angles": self.angles, "images": dict(self.images)})
+    def save(self, path: Path, run: str | None = None) -> None:
+        """Write it, atomically; `run` as `save_tensors`."""
+        save_tensors(path, {"p": self.p}, {"angles": self.angles, "images": dict(self.images)}, run=run)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -77,7 +81,21 @@ class Plausibility:
         tensors, header = load_tensors(path)
         if "p" not in tensors or not {"angles", "images"} <= header.keys():
             raise RotnetError(f"foreign file {path}: it holds no probabilities of copies. Name a run of pu_weights.")
-        return cls(tensors["p"], tuple(header["angles"]), header["images"])
+        p = tensors["p"]
+        try:
+            angles, images = _ANGLES.validate_python(header["angles"]), _IMAGES.validate_python(header["images"])
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise RotnetError(f"damaged file {path}: its header has wrong values ({problem}). {_AGAIN}") from None
+        whole = p.dtype == torch.float32 and p.dim() == 2 and p.shape[1] == len(angles)
+        if not whole or not bool(((p >= 0) & (p <= 1)).all()):
+            raise RotnetError(
+                f"damaged file {path}: its table of {p.dtype}, {tuple(p.shape)}, should hold a probability for each of "
+                f"{len(angles)} rotations of an image. {_AGAIN}"
+            )
+        if upright_label(angles) is None:
+            raise RotnetError(f"damaged file {path}: none of its angles, {list(angles)}, is upright. {_AGAIN}")
+        return cls(p, tuple(angles), images)
 
     def check(self, run: str, images: Mapping[str, Any], count: int, angles: Sequence[float]) -> None:
         """Raises RotnetError, naming what differs, unless its rows are these images and its columns these rotations.

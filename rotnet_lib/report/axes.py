@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rotnet_lib.report.cells import Row
-from rotnet_lib.runs.directory import RunResult
+from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.training.schedules import epochs_after
 
 

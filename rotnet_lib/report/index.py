@@ -1,6 +1,5 @@
 """`runs/index.html`: one page that links every report."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.report.fragments import fragment, style
 from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory, all_runs, now
+from rotnet_lib.runs.plan_file import read_plan
 
 
 def write_index(root: Path) -> Path:
@@ -27,31 +27,29 @@ def write_index(root: Path) -> Path:
 
 def _suite_line(root: Path, path: Path) -> dict[str, Any]:
     try:
-        plan = json.loads(path.read_text())
-    except ValueError as error:
+        plan = read_plan(path)
+    except RotnetError as error:
         damaged = {"title": f"damaged {path.name}: {error}", "preset": "", "options": "", "runs": 0, "finished": 0}
         return damaged | {"name": path.parent.name, "link": _link(path.parent)}
-    options = plan["options"]
-    asked = [f"{name.upper()}={options[name]}" for name in ("dataset", "seeds", "set") if options[name] not in (None, "", 1)]
+    said = {name: plan.options.get(name) for name in ("dataset", "seeds", "set")}
+    asked = [f"{name.upper()}={value}" for name, value in said.items() if value not in (None, "", 1)]
     return {
         "name": path.parent.name,
-        "title": plan["collection" if "collection" in plan else "suite"]["title"],
-        "preset": plan["preset"],
+        "title": plan.title,
+        "preset": plan.preset,
         "options": " ".join(asked),
-        "runs": len(plan["runs"]),
-        "finished": sum(RunDirectory(root / run["name"]).finished for run in plan["runs"]),
+        "runs": len(plan.runs),
+        "finished": sum(RunDirectory(root / run.name).finished for run in plan.runs),
         "link": _link(path.parent),
     }
 
 
 def _run_line(run: RunDirectory) -> dict[str, Any]:
-    line: dict[str, Any] = {"name": run.name, "state": run.state, "link": _link(run.path)}
-    if not run.finished:
-        return line | {"metrics": "", "data": "", "finished_at": ""}
-    try:
-        result = run.result()
-    except RotnetError as error:
-        return line | {"state": "damaged", "metrics": str(error), "data": "", "finished_at": ""}
+    state = run.state
+    line: dict[str, Any] = {"name": run.name, "state": state, "link": _link(run.path)}
+    if state != "finished":
+        return line | {"metrics": run.damage or "", "data": "", "finished_at": ""}
+    result = run.result()
     metrics = ", ".join(f"{name} {metric.last:.2f}" for name, metric in result.metrics.items())
     return line | {"metrics": metrics, "data": result.data.title, "finished_at": result.finished_at}
 

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 
 from rotnet_lib.data.listing import SplitName
 from rotnet_lib.report.fragments import fragment
-from rotnet_lib.runs.directory import RunResult
+from rotnet_lib.runs.directory import METRICS
+from rotnet_lib.runs.schema import RunResult
+from rotnet_lib.runs.unverified import sentence
 
 
 def run_summary(result: RunResult, notes: Sequence[str] = (), split: SplitName = "test") -> HTML:
@@ -22,8 +24,15 @@ def run_summary(result: RunResult, notes: Sequence[str] = (), split: SplitName =
         notes: sentences that belong to the headline.
         split: whose images the figures are of.
     """
-    differences = describe_differences(result.protocol_differences)
-    return HTML(fragment("run.html.j2", result=result, differences=differences, notes=notes, split=split))
+    shown = {"differences": describe_differences(result.protocol_differences), "unverified": _unverified(result)}
+    return HTML(fragment("run.html.j2", result=result, notes=notes, split=split, **shown))
+
+
+def _unverified(result: RunResult) -> str:
+    """Which files the figures come from that carry no checksum, in a sentence; empty if all do."""
+    own = [f"{result.run}/{METRICS}"] if result.schema_version == 2 else []
+    files = [*own, *result.unverified]
+    return sentence(files) if files else ""
 
 
 def describe_differences(differences: dict[str, list[Any]]) -> list[str]:

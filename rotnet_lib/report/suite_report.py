@@ -1,8 +1,6 @@
 """The report stage: a suite's table, published beside measured, from whatever of its runs is finished."""
 
 import itertools
-import json
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,10 +19,14 @@ from rotnet_lib.report.axes import AXES, Axis
 from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.published import published_table, source
+from rotnet_lib.report.reported_run import ReportedRun, suite_of
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.verdicts import extremes, highest_of
 from rotnet_lib.runs.config import EXECUTION, StageConfig
-from rotnet_lib.runs.directory import HISTORY, PLAN, REPORT, TABLE, RunDirectory, RunResult
+from rotnet_lib.runs.directory import PLAN, REPORT, TABLE
+from rotnet_lib.runs.plan_file import read_plan
+from rotnet_lib.runs.schema import RunResult
+from rotnet_lib.runs.unverified import sentence
 from rotnet_lib.training.schedules import epochs_after
 
 
@@ -39,34 +41,6 @@ class ReportConfig(StageConfig):
     )
 
 
-@dataclass(frozen=True)
-class ReportedRun:
-    """A run of the plan as the report sees it."""
-
-    key: str
-    seed: int
-    directory: RunDirectory
-    parameters: dict[str, Any]
-    upstream: tuple[str, ...]
-    dataset: str
-    """What the suite measures on."""
-    departures: dict[str, list[Any]]
-
-    @cached_property
-    def state(self) -> str:
-        return self.directory.state
-
-    @cached_property
-    def result(self) -> RunResult | None:
-        return self.directory.result() if self.state == "finished" else None
-
-    @cached_property
-    def history(self) -> pd.DataFrame:
-        """A row an epoch, as `Trainer.fit` returns it; empty for a run that is not finished or trains nothing."""
-        path = self.directory.path / HISTORY
-        return pd.read_csv(path) if self.result and self.result.training else pd.DataFrame()
-
-
 class SuiteReport:
     """A suite's finished runs, read from the plan that made them.
 
@@ -77,25 +51,10 @@ class SuiteReport:
     def __init__(self, config: ReportConfig) -> None:
         root = from_project(config.runs)
         self.path = from_project(config.plan) if config.plan else _newest_plan(root, config.suite)
-        try:
-            self.plan: dict[str, Any] = json.loads(self.path.read_text())
-            self.suite: dict[str, Any] = self.plan["suite"]
-            self.runs = [
-                ReportedRun(
-                    run["key"],
-                    run["parameters"]["seed"],
-                    RunDirectory(root / run["name"]),
-                    run["parameters"],
-                    tuple(run["upstream"]),
-                    run["dataset"],
-                    run["departures"],
-                )
-                for run in self.plan["runs"]
-            ]
-        except (OSError, ValueError, KeyError) as error:
-            raise RotnetError(
-                f"cannot read the plan {self.path}: {error!r}. Make it again: make reproduce-{config.suite}."
-            ) from None
+        plan = read_plan(self.path)
+        self.plan: dict[str, Any] = plan.model_dump()
+        self.suite = suite_of(plan, self.path)
+        self.runs = [ReportedRun.of(entry, root) for entry in plan.runs]
 
     @cached_property
     def results(self) -> list[RunResult]:
@@ -177,6 +136,11 @@ class SuiteReport:
     def comparable(self) -> bool:
         """Whether the measured figures may be held against the published ones."""
         return bool(self.results) and not self.differences
+
+    @property
+    def unverified(self) -> list[str]:
+        """Files from before files carried a checksum that the figures depend on, each once."""
+        return list(dict.fromkeys(file for run in self.runs for file in run.unverified))
 
     @property
     def differences(self) -> list[dict[str, str]]:
@@ -273,6 +237,7 @@ class SuiteReport:
                 differences=self.differences,
                 facts=self._facts(),
                 runs=[self._run_line(run) for run in self.runs],
+                unverified=sentence(self.unverified) if self.unverified else "",
             )
         )
 
@@ -363,6 +328,7 @@ class SuiteReport:
             "key": run.key,
             "seed": run.seed,
             "state": run.state,
+            "damage": run.damage,
             "link": f"../{run.directory.name}/{REPORT}" if report.exists() else None,
             "inputs": f"{training.inputs:,}" if training else "",
             "rate": f"{training.inputs_per_second:,.0f}" if training else "",

@@ -14,22 +14,36 @@ reused by everything that needs it, and a changed parameter is a new run. The di
 | `resume.safetensors` | while it runs: the state to resume from |
 | `outcome.json`, `failure.json`, `torchrun.log` | while several processes train: see `stages.launch`; a failure keeps the log |
 | `metrics.json` | the result (`RunResult`); written last, atomically: it means "finished" |
+
+These files carry the run's name and a checksum: `metrics.json` of itself and of the files that pages are drawn from later, the
+tensors each their own (`training.checkpoints`).
 """
 
-import hashlib
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import LockTimeout, is_locked, lock_file, write_text
+from rotnet_lib.files import (
+    LockTimeout,
+    check_is_file,
+    file_checksum,
+    is_locked,
+    lock_file,
+    read_bytes,
+    remove_left_files,
+    write_text,
+)
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import RunConfig, StageConfig
+from rotnet_lib.runs.identity import contradiction, name_ending, parameters_in, result_checksum, result_in
+from rotnet_lib.runs.schema import RunResult
+from rotnet_lib.runs.unverified import called, note
 
 PARAMETERS, METRICS, HISTORY = "parameters.yaml", "metrics.json", "history.csv"
 MODEL, RESUME = "model.safetensors", "resume.safetensors"
@@ -38,78 +52,8 @@ NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
 PLAN, TABLE = "plan.json", "table.csv"
 """In a suite's directory: its runs, and its table."""
 
-
-class Metric(BaseModel):
-    """One figure of a run, in percent.
-
-    `last`, the headline, is of the last epoch on the test split. `best` is of the epoch that was chosen on the test split, so
-    it is too high; it is shown beside the headline, under that name, because the published figures were chosen so. None if
-    the test split was evaluated once, at the end.
-    """
-
-    last: float
-    best: float | None = None
-    best_epoch: int | None = None
-
-
-class DataRecord(BaseModel):
-    """The data a run saw."""
-
-    name: str
-    title: str
-    fingerprint: str
-    classes: list[str]
-    image_size: int | None = None
-    """Side of the square images in pixels; None where they keep their sizes."""
-    train_images: int
-    test_images: int
-    damaged: list[str] = []
-    """Image files that could not be read and were left out, as paths relative to the dataset's folder."""
-
-
-class TrainingRecord(BaseModel):
-    """What a run trained, and how fast."""
-
-    epochs: int | None = None
-    """Epochs trained, including those before an interruption; None if training is counted in iterations."""
-    iterations: int | None = None
-    """Iterations trained; None if training is counted in epochs."""
-    inputs: int
-    """Network inputs trained on, rotated copies counted."""
-    seconds: float
-    """Time of the training steps. Set-up, evaluation and epochs that were interrupted are not counted."""
-    inputs_per_second: float
-    """The median over the rows of the history (epochs), so that a slow first one does not count."""
-    waiting: float | None = None
-    """Share of the training time that the device waited for images, in [0, 1]; None if it was not measured."""
-    parameters: int
-    """How many numbers were trained."""
-
-
-class RunResult(BaseModel):
-    """The schema of `metrics.json`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    schema_version: int = 2
-    run: str
-    stage: str
-    parameters: dict[str, Any]
-    """The whole effective config."""
-    protocol_differences: dict[str, list[Any]]
-    """Field -> [the protocol's value, this run's value], for every field that differs."""
-    data: DataRecord
-    metrics: dict[str, Metric]
-    by_target: dict[str, dict[str, float]]
-    """Metric -> target's name (a class, a rotation) -> percent, at the last epoch on the test split."""
-    training: TrainingRecord | None
-    """None for a run that trains nothing."""
-    wall_seconds: float
-    """From the start of the stage to its end, in the process that finished the run."""
-    peak_memory_mib: int
-    """The largest resident size of the process, of rank 0 if several train. GPU memory is not counted."""
-    environment: dict[str, Any]
-    finished_at: str
+_NO_RESULTS = frozenset({PARAMETERS, METRICS, NOTEBOOK, REPORT, "outcome.json", "failure.json", "torchrun.log"})
+"""Files of a run that no figure is computed from later, or that are checked otherwise."""
 
 
 def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
@@ -117,9 +61,8 @@ def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
 
     The upstream run is a parameter, by its own directory name, so a change in any upstream run changes this name.
     """
-    hashed = json.dumps([config.stage, config.version, config.hashed_parameters(), fingerprint], sort_keys=True)
-    digest = hashlib.sha256(hashed.encode()).hexdigest()[:10]
-    return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', slug).strip('-').lower()}-s{config.seed}-{digest}"
+    ending = name_ending(config.stage, config.version, config.hashed_parameters(), fingerprint)
+    return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', slug).strip('-').lower()}-s{config.seed}-{ending}"
 
 
 _LOCK = ".lock"
@@ -139,12 +82,13 @@ class RunDirectory:
         return self.path.name
 
     def open(self, config: StageConfig, *, wait_seconds: float = 20) -> None:
-        """Make the directory, take its lock and write `parameters.yaml`.
+        """Make the directory, take its lock, remove what a killed process left half written, and write `parameters.yaml`.
 
         Raises:
-            RotnetError: another process still holds the lock after `wait_seconds`. The default leaves an orphaned process
-                time to notice that its parent is gone.
+            RotnetError: the run is damaged; or another process still holds the lock after `wait_seconds`. The default leaves an
+                orphaned process time to notice that its parent is gone.
         """
+        self.check()
         self.path.mkdir(parents=True, exist_ok=True)
         if self.path not in _LOCKS:
             try:
@@ -153,6 +97,9 @@ class RunDirectory:
                 raise RotnetError(
                     f"run {self.path} is being written by process {held.owner or 'unknown'}. Wait for it to end, or stop it."
                 ) from None
+            # The page is written by another process, after the one that held the lock has ended.
+            remove_left_files(self.path, but=REPORT)
+        self.check()  # again: the process that held the lock may have written a result
         write_text(self.path / PARAMETERS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
     def close(self) -> None:
@@ -167,7 +114,19 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        return (self.path / METRICS).exists()
+        """Whether there is a result, and it is this run's."""
+        return isinstance(self._found(), RunResult)
+
+    @property
+    def damage(self) -> str | None:
+        """Why the run is damaged, and the remedy; None if it is not: finished, or without a result so far."""
+        found = self._found()
+        return found if isinstance(found, str) else None
+
+    def check(self) -> None:
+        """Raises RotnetError if the run is damaged."""
+        if damage := self.damage:
+            raise RotnetError(damage)
 
     @property
     def running(self) -> bool:
@@ -176,9 +135,11 @@ class RunDirectory:
 
     @property
     def state(self) -> str:
-        """`finished`, `running`, `failed` (its notebook has an error), `interrupted` or `missing`."""
-        if self.finished:
-            return "finished"
+        """`finished`, `damaged` (its result is not valid, or not its own), `running`, `failed` (its notebook has an error),
+        `interrupted` or `missing`.
+        """
+        if found := self._found():
+            return "finished" if isinstance(found, RunResult) else "damaged"
         if self.running:
             return "running"
         if self._has_error():
@@ -186,43 +147,102 @@ class RunDirectory:
         return "interrupted" if (self.path / PARAMETERS).exists() else "missing"
 
     def _has_error(self) -> bool:
-        """Whether papermill recorded an exception in the notebook."""
-        path = self.path / NOTEBOOK
+        """Whether papermill recorded an exception in the notebook. What is no notebook is no obstacle: it is written anew."""
         try:
-            notebook = json.loads(path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):  # no kernel has started, or it was killed while this was written
+            notebook = json.loads(read_bytes(self.path / NOTEBOOK, ""))
+            return bool(notebook["metadata"]["papermill"]["exception"])
+        except (FileNotFoundError, RotnetError, ValueError, RecursionError):  # no kernel has started, or it was killed
             return False
-        return bool(notebook["metadata"].get("papermill", {}).get("exception"))
+        except (LookupError, TypeError):  # it has run without papermill, or is no notebook
+            return False
 
     def parameters(self) -> dict[str, Any]:
-        """The effective config, as plain values. Raises RotnetError if it is missing or unreadable."""
+        """The effective config, as plain values. Raises RotnetError if it is missing or unreadable, or the run is damaged."""
+        self.check()
         path = self.path / PARAMETERS
         try:
-            values = yaml.safe_load(path.read_text())
-        except (OSError, yaml.YAMLError) as error:
-            raise RotnetError(f"cannot read {path}: {error}. Is {self.path} the directory of a run?") from None
-        if not isinstance(values, dict):
-            raise RotnetError(f"{path} is damaged: it holds no parameters. Delete {self.path} and make the run again.")
+            content = read_bytes(path, f"Is {self.path} the directory of a run?")
+        except FileNotFoundError as error:
+            raise RotnetError(f"cannot read {path}: {error.strerror}. Is {self.path} the directory of a run?") from None
+        values = parameters_in(content)
+        if isinstance(values, str):
+            raise RotnetError(f"{path} is damaged: {values}. Delete {self.path} and make the run again.")
         return values
 
     def result(self) -> RunResult:
-        """The finished run's result. Raises RotnetError if the file is missing, damaged or of another version."""
-        path = self.path / METRICS
+        """The finished run's result.
+
+        Raises RotnetError if there is none, or if it is damaged, of another run, of other parameters or of another version.
+        """
+        found = self._found()
+        if found is None:
+            raise RotnetError(f"run {self.path} is not finished: it has no {METRICS}. Run it again: it goes on.")
+        if isinstance(found, str):
+            raise RotnetError(found)
+        return found.model_copy(deep=True)
+
+    def _found(self) -> RunResult | str | None:
+        """The result; why the run is damaged, for the user; None if there is no result."""
+        remedy = f"Delete {self.path} and run again."
         try:
-            return RunResult.model_validate_json(path.read_text())
+            metrics = read_bytes(self.path / METRICS, remedy)
         except FileNotFoundError:
-            raise RotnetError(f"run {self.path} is not finished: it has no {METRICS}. Run it again: it goes on.") from None
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, problem["loc"])) or "the file"
-            raise RotnetError(
-                f"{path} is damaged or from another version ({where}: {problem['msg']}). Delete {self.path} and run again."
-            ) from None
+            return None
+        except RotnetError as error:
+            return str(error)
+        try:
+            parameters = read_bytes(self.path / PARAMETERS, remedy)
+        except FileNotFoundError:
+            parameters = None
+        except RotnetError as error:
+            return str(error)
+        found = result_in(metrics, self.name)
+        if isinstance(found, str):
+            return f"{self.path / METRICS} {found}. {remedy}"
+        problem = contradiction(metrics, self.name, parameters) if parameters is not None else ""
+        return f"{self.path / PARAMETERS} {problem}. {remedy}" if problem else found
 
     def save(self, result: RunResult) -> None:
-        """Write `metrics.json`, which marks the run finished, and drop the resume state, which nothing needs now."""
+        """Write `metrics.json`, which marks the run finished, and drop the resume state, which nothing needs now.
+
+        The checksums, of the run's files and of the result itself, are entered in `result` first.
+        """
+        result.files = {name: file_checksum(self.path / name) for name in self.result_files()}
+        result.checksum = result_checksum(json.loads(result.model_dump_json()))
         write_text(self.path / METRICS, result.model_dump_json(indent=1))
         (self.path / RESUME).unlink(missing_ok=True)
+
+    def result_files(self) -> list[str]:
+        """The files that pages are drawn from later, as paths relative to the directory: history, predictions."""
+        names = (path.relative_to(self.path) for path in sorted(self.path.rglob("*")) if path.is_file())
+        return [
+            str(name)
+            for name in names
+            if str(name) not in _NO_RESULTS and name.suffix != ".safetensors" and not any(p.startswith(".") for p in name.parts)
+        ]
+
+    def check_files(self, names: Sequence[str] | None = None) -> None:
+        """Check files of the finished run against the checksums in its result; see `result_files`.
+
+        Files of a result that has none are noted as unverified (`unverified.note`).
+
+        Args:
+            names: which; None: all.
+
+        Raises:
+            RotnetError: a file is missing, or is not what the run wrote; or as `result`.
+        """
+        recorded, remedy = self.result().files, f"Delete {self.path} and run again."
+        for name in names if names is not None else self.result_files() if recorded is None else recorded:
+            path = self.path / name
+            try:
+                check_is_file(path, remedy)
+                if recorded is None:
+                    note(called(path))
+                elif recorded.get(name) != file_checksum(path):
+                    raise RotnetError(f"{path} is damaged: it is not what the run wrote (by its checksum). {remedy}")
+            except OSError as error:
+                raise RotnetError(f"cannot read {path}, a file of a finished run: {error.strerror}. {remedy}") from None
 
 
 def directory_of(config: RunConfig, fingerprint: str) -> RunDirectory:
@@ -235,7 +255,7 @@ def directory_of(config: RunConfig, fingerprint: str) -> RunDirectory:
 def open_run(config: RunConfig) -> RunDirectory:
     """The run's directory: locked, with its parameters written. A finished run's directory is returned as it is, unlocked.
 
-    Raises RotnetError as `RunConfig.fingerprint` and `RunDirectory.open` do.
+    Raises RotnetError as `RunConfig.fingerprint` and `RunDirectory.open` do: a damaged run is not made again by itself.
     """
     directory = directory_of(config, config.fingerprint())
     if not directory.finished:
@@ -251,10 +271,26 @@ def all_runs(root: Path) -> list[RunDirectory]:
     found = [RunDirectory(path.parent) for path in root.glob(f"*/{PARAMETERS}")]
 
     def age(run: RunDirectory) -> float:
-        newest = run.path / (METRICS if run.finished else PARAMETERS)
-        return -newest.stat().st_mtime
+        metrics = run.path / METRICS
+        return -(metrics if metrics.exists() else run.path / PARAMETERS).stat().st_mtime
 
     return sorted(found, key=age)
+
+
+def finished_runs(root: Path) -> list[RunDirectory]:
+    """Every finished run under `root`, newest first. A damaged one is named on stdout and passed over."""
+    found = []
+    for run in all_runs(root):
+        if run.finished:
+            found.append(run)
+        elif damage := run.damage:
+            print(f"passed over: {damage}")
+    return found
+
+
+def run_of(file: Path) -> RunDirectory | None:
+    """The run whose directory a file lies in; None for a file elsewhere."""
+    return RunDirectory(file.parent) if (file.parent / PARAMETERS).exists() else None
 
 
 def own_name(run: str, runs: str) -> str:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from rotnet_lib.lazy import torch
 from rotnet_lib.runs import provenance
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.directory import DataRecord, Metric, RunDirectory, RunResult, TrainingRecord, now
+from rotnet_lib.runs.directory import RunDirectory, now
+from rotnet_lib.runs.schema import DataRecord, Metric, RunResult, TrainingRecord
+from rotnet_lib.runs.unverified import noted
 
 
 @dataclass(frozen=True)
@@ -78,4 +80,7 @@ def build_result(
         peak_memory_mib=provenance.peak_memory_mib(),
         environment=provenance.environment(device, processes, packages),
         finished_at=now(),
+        version=config.version,
+        execution=[name for name in type(config).model_fields if config.role(name) == "execution"],
+        unverified=noted(),
     )

@@ -13,7 +13,15 @@ from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import EXPERIMENT, Fraction, ImagesConfig, RunConfig
-from rotnet_lib.runs.directory import PARAMETERS, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
+from rotnet_lib.runs.directory import (
+    PARAMETERS,
+    RunDirectory,
+    all_runs,
+    checkpoint_name,
+    checkpoint_of,
+    finished_runs,
+    own_name,
+)
 from rotnet_lib.seeds import generator, seeded
 from rotnet_lib.training.schedules import epochs_after
 
@@ -237,7 +245,7 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         if layer != "all" and layer not in taps:
             raise unknown("layer", layer, (*taps, "all"))
     asked = {name: values[name] for name in ("arch", "width", *_own_data(cls)) if name in values}
-    finished = [run for run in all_runs(from_project(runs)) if run.finished]
+    finished = finished_runs(from_project(runs))
     for run in finished:
         try:
             parameters = run.parameters()

@@ -9,7 +9,7 @@ from typing import Any
 from rotnet_lib.data.folds import Fold
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.directory import MODEL, PARAMETERS, RunDirectory, all_runs, checkpoint_of
+from rotnet_lib.runs.directory import MODEL, PARAMETERS, RunDirectory, all_runs, checkpoint_of, finished_runs
 from rotnet_lib.stages.pretrain import PretrainConfig
 
 
@@ -22,9 +22,9 @@ def other_folds(run: RunDirectory) -> tuple[Path, ...] | None:
     if not parameters.get("fold"):
         return None
     by_fold: dict[str | None, Path] = {}
-    for other in all_runs(run.path.parent):
+    for other in finished_runs(run.path.parent):
         try:
-            others = other.parameters() if other.finished else {}
+            others = other.parameters()
         except RotnetError as error:
             print(f"passed over: {error}")
             continue

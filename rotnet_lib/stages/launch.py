@@ -21,7 +21,8 @@ from pydantic import BaseModel
 from rotnet_lib.data.pool import usable_cores
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import TrainingConfig
-from rotnet_lib.runs.directory import RunDirectory, RunResult
+from rotnet_lib.runs.directory import RunDirectory
+from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.watchdog import process_token
 
 OUTCOME, FAILURE, LOG = "outcome.json", "failure.json", "torchrun.log"

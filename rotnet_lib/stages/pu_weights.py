@@ -13,8 +13,9 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.angles import upright_label
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.config import EXPERIMENT
-from rotnet_lib.runs.directory import PARAMETERS, PU, Metric, RunDirectory, checkpoint_of, open_run, own_name
+from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.result import StageResult, build_result
+from rotnet_lib.runs.schema import Metric
 from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig
 from rotnet_lib.stages.fold_runs import check_others, check_same_training, other_folds
 from rotnet_lib.stages.register import stage
@@ -155,12 +156,12 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
     scorers, note = out_of_fold_scorers(files, config, data)
     directory = open_run(config)
     if directory.finished:
-        plausibility, result = Plausibility.load(directory.path / PU), directory.result()
+        result, plausibility = directory.result(), Plausibility.load(directory.path / PU)
     else:
         device = select_device(config)
         answers, damaged = answers_of_scorers(scorers, data, rotation, device)
         plausibility = plausibility_of(answers, upright, choice_of(config, data), len(data.train))
-        plausibility.save(directory.path / PU)
+        plausibility.save(directory.path / PU, run=directory.name)
         by_class = mean_by_class(plausibility, data.train.labels, data.classes)
         figures = {"rotation_top1": answers.accuracy} | upright_percent(plausibility)
         seen = gather_data_record(data, data.train)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeVar
 
 from rotnet_lib.registry import Registry
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.result import StageResult
+from rotnet_lib.runs.unverified import noting
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,18 @@ Result = TypeVar("Result", bound=StageResult)
 
 
 def stage(config: type[Config]) -> Callable[[Callable[[Config], Result]], Callable[[Config], Result]]:
-    """Decorator that registers a function as the one that runs a config's stage, under the config's `stage`."""
+    """Decorator that registers a function as the one that runs a config's stage, under the config's `stage`.
+
+    What the function reads unverified (`runs.unverified`) is collected for its result.
+    """
 
     def enter(function: Callable[[Config], Result]) -> Callable[[Config], Result]:
-        STAGES.register(config.stage)(Stage(config, function))
-        return function
+        @wraps(function)
+        def run(config: Config) -> Result:
+            with noting():
+                return function(config)
+
+        STAGES.register(config.stage)(Stage(config, run))
+        return run
 
     return enter

@@ -16,20 +16,10 @@ from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.runs.config import ImagesConfig, TrainingConfig
-from rotnet_lib.runs.directory import (
-    HISTORY,
-    MODEL,
-    RESUME,
-    DataRecord,
-    Metric,
-    RunDirectory,
-    RunResult,
-    TrainingRecord,
-    checkpoint_name,
-    directory_of,
-    open_run,
-)
+from rotnet_lib.runs.directory import HISTORY, MODEL, RESUME, RunDirectory, checkpoint_name, directory_of, open_run
+from rotnet_lib.runs.history import history_of, read_history
 from rotnet_lib.runs.result import StageResult, build_result
+from rotnet_lib.runs.schema import DataRecord, Metric, RunResult, TrainingRecord
 from rotnet_lib.stages import launch
 from rotnet_lib.training import collectives
 from rotnet_lib.training.checkpoints import ResumeState, save_backbone
@@ -93,11 +83,11 @@ def train_stage(
     else:
         directory = open_run(config)
         if directory.finished:
-            return Outcome(directory, directory.result(), pd.read_csv(directory.path / HISTORY))
+            return Outcome(directory, directory.result(), history_of(directory))
         if launch.is_wanted(config):
             result = _train_in_processes(config, directory)
             result.wall_seconds = time.perf_counter() - begin
-            return Outcome(directory, result, pd.read_csv(directory.path / HISTORY))
+            return Outcome(directory, result, read_history(directory.path / HISTORY, result.training))
     device = select_device(config)
     data = load_data(config)
     train = _training_images(config, data, fold)
@@ -117,15 +107,15 @@ def train_stage(
 
     def keep(epoch: int) -> None:
         if epoch in checkpoint_epochs:
-            save_backbone(directory.path / checkpoint_name(epoch), task.module, backbone)
+            save_backbone(directory.path / checkpoint_name(epoch), task.module, backbone, run=directory.name)
 
-    resume = ResumeState(directory.path / RESUME)
+    resume = ResumeState(directory.path / RESUME, directory.name)
     trainer = Trainer(task, loader, data.test.to(device), config, resume, device, after_epoch=keep)
     history = trainer.fit()
     if collectives.is_rank_zero():
         with replacing(directory.path / HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False)
-        save_backbone(directory.path / MODEL, task.module, backbone)
+        save_backbone(directory.path / MODEL, task.module, backbone, run=directory.name)
     result = build_result(
         directory,
         config,

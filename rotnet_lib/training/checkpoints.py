@@ -1,58 +1,140 @@
-"""Weights and resume states as safetensors: no pickle, strict, atomic."""
+"""Weights and resume states as safetensors: no pickle, strict, atomic, with a checksum and the name of their run."""
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import torch
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors.torch import save_file
 from torch import nn
 
 from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.files import replacing
+from rotnet_lib.files import check_is_file, replacing
 from rotnet_lib.models import ARCHS
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
+from rotnet_lib.runs.directory import run_of
+from rotnet_lib.runs.unverified import called, note, noted
 
-_FORMAT = "rotnet-1"
+_FORMAT = "rotnet-2"
+_UNVERIFIED = "rotnet-1"
+"""The format of files from before they carried a checksum and their run's name."""
+
+_OF_RUN = "Delete it and make its run again."
+_OF_RESUME = "Delete it: the run starts again."
+"""What to do with a file that is damaged or of another run."""
 
 
-def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors with a JSON header, atomically."""
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any], *, run: str | None = None) -> None:
+    """Write tensors with a JSON header, atomically, and a checksum over both.
+
+    Args:
+        path: the file.
+        tensors: by name.
+        header: plain JSON values.
+        run: the name of the run whose file it is. A file in a run's directory is read only as that run's.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"format": _FORMAT, "run": run or "", "header": json.dumps(header)}
+    metadata["checksum"] = _checksum(plain, metadata)
     with replacing(path) as temporary:
-        save_file(plain, temporary, metadata={"format": _FORMAT, "header": json.dumps(header)})
+        save_file(plain, temporary, metadata=metadata)
 
 
-def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_tensors(path: Path, *, remedy: str = _OF_RUN) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The tensors and the header of a file written by `save_tensors`.
 
-    Raises RotnetError if the file is missing, damaged, or of another origin.
+    A file from before files carried a checksum is read and noted as unverified (`runs.unverified`).
+
+    Args:
+        path: the file.
+        remedy: the last sentence of an error.
+
+    Raises:
+        RotnetError: the file is missing, damaged, or of another origin; it lies in a run's directory and is another run's; or
+            that run is damaged.
     """
-    return _read(path, lambda name: True)
+    return _read(path, lambda name: True, remedy)
 
 
-def _read(path: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    if not path.is_file():
-        raise RotnetError(f"no checkpoint {path}: no such file. Finish its run, or delete its folder and run again.")
+def _read(path: Path, wanted: Callable[[str], bool], remedy: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    try:
+        check_is_file(path, remedy)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RotnetError(f"no checkpoint {path}: {reason}. Finish its run, or delete its folder and run again.") from None
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys() if wanted(name)}  # noqa: SIM118 (not a dictionary)
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name) for name in names if wanted(name)}
     except (safetensors.SafetensorError, OSError) as error:
-        raise RotnetError(f"damaged checkpoint {path}: {error}. Delete it and make its run again.") from None
-    if metadata.get("format") != _FORMAT:
-        found = metadata.get("format", "none")
-        raise RotnetError(f"foreign checkpoint {path}: its format is '{found}', not '{_FORMAT}' (written by this library).")
-    return tensors, json.loads(metadata["header"])
+        raise RotnetError(f"damaged checkpoint {path}: {error}. {remedy}") from None
+    found = metadata.get("format")
+    if found not in (_FORMAT, _UNVERIFIED):
+        raise RotnetError(
+            f"foreign checkpoint {path}: its format is '{found or 'none'}', not '{_FORMAT}' (written by this library)."
+        )
+    if found == _FORMAT:
+        if not {"run", "header", "checksum"} <= metadata.keys():
+            raise RotnetError(f"damaged checkpoint {path}: it lacks its run, its header or its checksum. {remedy}")
+        if len(tensors) == len(names) and metadata["checksum"] != _checksum(tensors, metadata):
+            raise RotnetError(f"damaged checkpoint {path}: its content is not what was written (by its checksum). {remedy}")
+    elif tensors:
+        note(called(path))
+    _check_run(path, metadata.get("run"), remedy)
+    return tensors, _header_in(path, metadata, remedy)
 
 
-def save_backbone(path: Path, module: nn.Module, backbone: Backbone) -> None:
-    """Write a trained module whose backbone others will build on; its keys begin with `backbone.`."""
+def _check_run(path: Path, name: str | None, remedy: str) -> None:
+    """Raises RotnetError if a file in a run's directory carries another name, or the run is damaged."""
+    run = run_of(path)
+    if run is None:
+        return
+    run.check()
+    if name is not None and name != run.name:
+        whose = f"of run {name}" if name else "of no run"
+        raise RotnetError(f"foreign checkpoint {path}: it is {whose}, and its folder is that of run {run.name}. {remedy}")
+
+
+def _header_in(path: Path, metadata: Mapping[str, str], remedy: str) -> dict[str, Any]:
+    try:
+        header = json.loads(metadata["header"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise RotnetError(f"damaged checkpoint {path}: its header is missing or no JSON ({error}). {remedy}") from None
+    if not isinstance(header, dict):
+        raise RotnetError(f"damaged checkpoint {path}: its header is a {type(header).__name__}. {remedy}")
+    return header
+
+
+def _checksum(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 over the tensors (name, dtype, shape, content), the header and the run's name."""
+    digest = hashlib.sha256(json.dumps([metadata["run"], metadata["header"]]).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+class _BackboneHeader(BaseModel):
+    """What `save_backbone` says of its backbone."""
+
+    model_config = ConfigDict(strict=True)
+
+    arch: str
+    width: float = Field(gt=0, le=4, allow_inf_nan=False)
+    taps: list[str] = Field(min_length=1)
+
+
+def save_backbone(path: Path, module: nn.Module, backbone: Backbone, *, run: str | None = None) -> None:
+    """Write a trained module whose backbone others will build on; its keys begin with `backbone.`. `run` as `save_tensors`."""
     header = {"arch": backbone.arch, "width": backbone.width, "taps": backbone.taps}
-    save_tensors(path, module.state_dict(), header)
+    save_tensors(path, module.state_dict(), header, run=run)
 
 
 def load_backbone(path: Path) -> Backbone:
@@ -60,14 +142,15 @@ def load_backbone(path: Path) -> Backbone:
 
     Raises RotnetError saying what is wrong with which file.
     """
-    tensors, header = load_tensors(path)
-    _check_arch(header, path)
-    backbone = make_backbone(header["arch"], width=header["width"], mean=(0,) * 3, std=(1,) * 3)
-    if tuple(header["taps"]) != backbone.taps:
-        backbone.cut_after(header["taps"][-1])
-    prefix = "backbone."
-    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    load_strictly(backbone.state_dict(), own, path)
+    return _backbone_in(*load_tensors(path), path)
+
+
+def _backbone_in(tensors: Mapping[str, torch.Tensor], found: Mapping[str, Any], path: Path) -> Backbone:
+    header = _checked_header(found, path)
+    backbone = make_backbone(header.arch, width=header.width, mean=(0,) * 3, std=(1,) * 3)
+    if tuple(header.taps) != backbone.taps:
+        backbone.cut_after(header.taps[-1])
+    load_strictly(backbone.state_dict(), _of_prefix(tensors, "backbone."), path)
     return backbone
 
 
@@ -76,16 +159,33 @@ def backbone_header(path: Path) -> dict[str, Any]:
 
     Raises RotnetError as `load_backbone` does, but for the weights.
     """
-    _, header = _read(path, lambda name: False)
-    _check_arch(header, path)
-    return header
+    _, header = _read(path, lambda name: False, _OF_RUN)
+    return _checked_header(header, path).model_dump()
 
 
-def _check_arch(header: Mapping[str, Any], path: Path) -> None:
+def _checked_header(header: Mapping[str, Any], path: Path) -> _BackboneHeader:
     if "arch" not in header:
         raise RotnetError(f"foreign checkpoint {path}: it holds no backbone (its header has no arch).")
-    if header["arch"] not in ARCHS:
-        raise RotnetError(f"foreign checkpoint {path}: {unknown('arch', header['arch'], ARCHS)}")
+    try:
+        found = _BackboneHeader.model_validate({name: header[name] for name in ("arch", "width", "taps") if name in header})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise RotnetError(f"damaged checkpoint {path}: in its header, {where}: {problem['msg']}. {_OF_RUN}") from None
+    if found.arch not in ARCHS:
+        raise RotnetError(f"foreign checkpoint {path}: {unknown('arch', found.arch, ARCHS)}")
+    taps = ARCHS[found.arch].taps
+    if tuple(found.taps) != taps[: len(found.taps)]:
+        raise RotnetError(
+            f"damaged checkpoint {path}: its header names the layers {', '.join(found.taps)}; those of {found.arch} are "
+            f"{', '.join(taps)}. {_OF_RUN}"
+        )
+    return found
+
+
+def _of_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose name begins with the prefix, by the rest of their name."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def load_network(path: Path, image_size: int) -> Network:
@@ -97,13 +197,14 @@ def load_network(path: Path, image_size: int) -> Network:
 
     Raises RotnetError as `load_backbone` does, and if the file holds no such head (a probe's does not).
     """
-    backbone = load_backbone(path)
-    tensors, _ = load_tensors(path)
-    prefix = "head."
-    head = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    tensors, header = load_tensors(path)
+    backbone = _backbone_in(tensors, header, path)
+    head = _of_prefix(tensors, "head.")
     if not head:
         raise RotnetError(f"{path} holds no head beside its backbone: name a pretrain run's weights.")
-    classes, features = next(tensor.shape for tensor in head.values() if tensor.dim() == 2)
+    classes, features = next((tensor.shape for tensor in head.values() if tensor.dim() == 2), (0, 0))
+    if not classes or not features:
+        raise RotnetError(f"checkpoint {path} does not fit the model: its head has no matrix of weights.")
     if features > (channels := backbone.shape(backbone.taps[-1], image_size)[0]):
         raise RotnetError(f"checkpoint {path} does not fit the model: its head reads {features} channels of {channels}.")
     network = Network(backbone, classes, image_size, features)
@@ -112,24 +213,34 @@ def load_network(path: Path, image_size: int) -> Network:
 
 
 @torch.no_grad()
-def load_strictly(expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+def load_strictly(
+    expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], path: Path, remedy: str = ""
+) -> None:
     """Copy tensors into a module's own, `expected`.
 
-    Raises RotnetError naming the first missing, unexpected or misshapen one.
+    Raises RotnetError naming the first one that is missing, unexpected, or of another shape or type.
     """
     missing = [name for name in expected if name not in tensors]
     surplus = [name for name in tensors if name not in expected]
-    odd = [name for name in expected if name in tensors and expected[name].shape != tensors[name].shape]
-    if missing or surplus or odd:
+    both = [name for name in expected if name in tensors]
+    odd = [name for name in both if expected[name].shape != tensors[name].shape]
+    cast = [name for name in both if expected[name].dtype != tensors[name].dtype]
+    if missing or surplus or odd or cast:
         problems = [
             *(f"missing {name}" for name in missing[:1]),
             *(f"unexpected {name}" for name in surplus[:1]),
             *(f"{name} is {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}" for name in odd[:1]),
+            *(f"{name} is of type {tensors[name].dtype}, expected {expected[name].dtype}" for name in cast[:1]),
         ]
-        count = len(missing) + len(surplus) + len(odd)
-        raise RotnetError(f"checkpoint {path} does not fit the model: {'; '.join(problems)} ({count} mismatches in all).")
+        count = len(missing) + len(surplus) + len({*odd, *cast})
+        raise RotnetError(
+            f"checkpoint {path} does not fit the model: {'; '.join(problems)} ({count} mismatches in all). {remedy}".rstrip()
+        )
     for name, tensor in tensors.items():
         expected[name].copy_(tensor)
+
+
+_ROWS = TypeAdapter(list[dict[str, float]], config=ConfigDict(strict=True))
 
 
 class ResumeState:
@@ -137,32 +248,73 @@ class ResumeState:
 
     The batch order and augmentation of an epoch are functions of (seed, epoch), those of an iteration of (seed, iteration),
     so no generator state is kept.
+
+    Args:
+        path: the file.
+        run: the name of the run; None outside a run's directory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run: str | None = None) -> None:
         self.path = path
+        self.run = run
 
     def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, float]]) -> None:
-        """Write the state after the last row of `history`."""
+        """Write the state after the last row of `history`, with what the run has read unverified so far."""
         tensors = {f"module.{name}": tensor for name, tensor in _everything(module).items()}
         for position, parameter in enumerate(_trained(optimizer)):
             momentum = optimizer.state[parameter].get("momentum_buffer")
             if momentum is not None:
                 tensors[f"momentum.{position}"] = momentum
-        save_tensors(self.path, tensors, {"history": history})
+        save_tensors(self.path, tensors, {"history": history, "unverified": noted()}, run=self.run)
 
-    def load(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-        """Restore module and momentum; returns the history so far, empty if there is nothing to go on from."""
+    def load(
+        self, module: nn.Module, optimizer: torch.optim.Optimizer, *, columns: Sequence[str] = (), end: int | None = None
+    ) -> list[dict[str, float]]:
+        """Restore module and momentum; returns the history so far, empty if there is nothing to go on from.
+
+        Args:
+            module, optimizer: those that `save` was given.
+            columns: what each row of the history must have, first its number (an epoch, an iteration).
+            end: the run's last number; None: any.
+
+        Raises:
+            RotnetError: the state is damaged, of another run, of a longer one, or does not fit the module.
+        """
         if not self.path.exists():
             return []
-        tensors, header = load_tensors(self.path)
-        weights = {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
-        load_strictly(_everything(module), weights, self.path)
-        for position, parameter in enumerate(_trained(optimizer)):
-            momentum = tensors.get(f"momentum.{position}")
-            if momentum is not None:
-                optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
-        history: list[dict[str, float]] = header["history"]
+        tensors, header = load_tensors(self.path, remedy=_OF_RESUME)
+        history = self._history(header, columns, end)
+        load_strictly(_everything(module), _of_prefix(tensors, "module."), self.path, _OF_RESUME)
+        parameters = {str(position): parameter for position, parameter in enumerate(_trained(optimizer))}
+        momenta = _of_prefix(tensors, "momentum.")
+        buffers = {position: torch.empty_like(parameters[position]) for position in momenta if position in parameters}
+        load_strictly(buffers, momenta, self.path, _OF_RESUME)
+        for position, buffer in buffers.items():
+            optimizer.state[parameters[position]]["momentum_buffer"] = buffer
+        for file in map(str, header.get("unverified") or ()):
+            note(file)
+        return history
+
+    def _history(self, header: Mapping[str, Any], columns: Sequence[str], end: int | None) -> list[dict[str, float]]:
+        history: list[dict[str, float]] = header.get("history")  # type: ignore[assignment]
+        try:
+            _ROWS.validate_python(history)  # the rows stay as they are: whole numbers stay whole
+        except ValidationError as error:
+            problem = error.errors()[0]
+            where = ".".join(map(str, ("history", *problem["loc"])))
+            raise RotnetError(
+                f"damaged checkpoint {self.path}: in its header, {where}: {problem['msg']}. {_OF_RESUME}"
+            ) from None
+        for number, row in enumerate(history, 1):
+            if lacking := [column for column in columns if not math.isfinite(row.get(column, math.nan))]:
+                raise RotnetError(
+                    f"damaged checkpoint {self.path}: row {number} of its history lacks {lacking[0]}. {_OF_RESUME}"
+                )
+        if history and columns and end is not None and history[-1][columns[0]] > end:
+            raise RotnetError(
+                f"checkpoint {self.path} is of a longer run: it is at {columns[0]} {history[-1][columns[0]]:g}, and this run "
+                f"ends at {end}. {_OF_RESUME}"
+            )
         return history
 
 

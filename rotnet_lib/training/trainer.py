@@ -45,6 +45,9 @@ class StuckCheck:
 
 STUCK = StuckCheck()
 
+_COLUMNS = ("epoch", "lr", "train_loss", "test_loss", "seconds", "inputs", "inputs_per_second")
+"""What each row of a history has, beside the metrics of the task."""
+
 
 class Trainer:
     """SGD with Nesterov momentum on a task, resumable at every epoch.
@@ -108,7 +111,7 @@ class Trainer:
             RotnetError: the loss is not finite, or a metric of `task.chance` stays at chance, or the ranks have resume states
                 of different epochs.
         """
-        history = self.resume.load(self.task.module, self.optimizer)
+        history = self.resume.load(self.task.module, self.optimizer, columns=_COLUMNS, end=self.config.epochs)
         if len(done_by := set(collectives.all_gather(len(history)))) > 1:  # the ranks would wait for each other for ever
             found = " and ".join(map(str, sorted(done_by)))
             raise RotnetError(f"{self.resume.path} holds {found} epochs, by process: do all nodes see the same folder of runs?")

@@ -1,6 +1,7 @@
 """Detections on a test split: written to a run's directory, read, and evaluated."""
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from rotnet_lib.data.voc.objects import Objects
 from rotnet_lib.data.voc.proposals import Proposals
 from rotnet_lib.data.voc.sets import VocSet
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import replacing, write_text
+from rotnet_lib.files import read_text, replacing, write_text
 from rotnet_lib.voc.average_precision import Curve, Truth, curve
 from rotnet_lib.voc.detector_settings import EngineName, default_engine
 from rotnet_lib.voc.task import Evaluation
@@ -114,10 +115,10 @@ def read_detections(directory: Path, voc: VocSet) -> list[Found]:
     """The detections of each test image. Raises RotnetError if the file is missing, damaged or of other images."""
     path = directory / DETECTIONS
     try:
-        frame = pd.read_csv(path, dtype={"image": str, "class": str}, keep_default_na=False)
+        frame = pd.read_csv(io.StringIO(read_text(path, "")), dtype={"image": str, "class": str}, keep_default_na=False)
         images, labels = _places(frame["image"], voc.test.names), _places(frame["class"], voc.classes)
         boxes, scores = frame[list(_COLUMNS[3:])].to_numpy(np.float64), frame["score"].to_numpy(np.float64)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, RotnetError, ValueError, KeyError) as error:
         raise _unreadable("detections", path, error) from None
     order = np.argsort(images, kind="stable")
     ends = np.searchsorted(images[order], np.arange(1, len(voc.test)))
@@ -133,8 +134,8 @@ def read_proposals_record(directory: Path) -> ProposalsRecord:
     """The record that `write_proposals_record` wrote. Raises RotnetError if the file is missing or damaged."""
     path = directory / PROPOSALS
     try:
-        return ProposalsRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return ProposalsRecord.model_validate_json(read_text(path, ""))
+    except (OSError, RotnetError, ValueError) as error:
         raise _unreadable("figures of the proposals", path, error) from None
 
 

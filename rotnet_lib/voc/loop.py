@@ -22,6 +22,8 @@ History = list[dict[str, float]]
 
 _ROWS = 50
 """Rows of the history, evenly spread over the run."""
+_COLUMNS = ("iteration", "lr", "train_loss", "seconds", "images_per_second", "waiting")
+"""What each row has, beside the terms of the loss."""
 
 
 def fit(
@@ -56,7 +58,7 @@ def fit(
     """
     groups = [group for group in task.parameter_groups() if group["params"]]
     optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-    history = resume.load(task.module, optimizer)
+    history = resume.load(task.module, optimizer, columns=_COLUMNS, end=config.iterations)
     done = int(history[-1]["iteration"]) if history else 0
     spacing = max(1, config.iterations // _ROWS)
     work, workers = _Batches(task, images, config), worker_count(config.workers)

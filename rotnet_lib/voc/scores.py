@@ -1,6 +1,7 @@
 """A classifier's scores of the test images, by class: written to a file, read, and their average precision."""
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import replacing
+from rotnet_lib.files import read_text, replacing
 
 SCORES = "scores.csv"
 """In a run's directory."""
@@ -51,11 +52,13 @@ def read_scores(path: Path, images: Sequence[str], classes: Sequence[str]) -> Sc
     Raises RotnetError, with file and line, if the file is missing or has other classes, a wrong row, a score that is not
     finite, or an image that is missing, unknown or repeated.
     """
-    if not path.exists():
-        raise RotnetError(f"{path} is missing: the run has not predicted yet. Run it again.")
+    try:
+        text = read_text(path, _AGAIN)
+    except FileNotFoundError:
+        raise RotnetError(f"{path} is missing: the run has not predicted yet. Run it again.") from None
     places = {image: place for place, image in enumerate(images)}
     values: dict[int, np.ndarray] = {}
-    with path.open(encoding="utf-8", newline="") as file:
+    with io.StringIO(text, newline="") as file:
         table = csv.reader(file)
         header = next(table, [])
         if header != ["image", "crops", *classes]:

@@ -1,5 +1,6 @@
 """VOC's measures of segmentation: a confusion matrix of pixels, IoU by class, and accuracy."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from rotnet_lib.data.voc.split import VOID
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import replacing
+from rotnet_lib.files import read_text, replacing
 
 BACKGROUND = "background"
 
@@ -54,9 +55,9 @@ def read_confusion(path: Path, names: Sequence[str]) -> np.ndarray:
     """What `write_confusion` wrote, (ids, ids) int64. Raises RotnetError if it is missing, damaged or of other classes."""
     try:
         # As text: a class may be called "none", and a missing number must not be read as NaN.
-        table = pd.read_csv(path, index_col=0, dtype=str, keep_default_na=False)
+        table = pd.read_csv(io.StringIO(read_text(path, "")), index_col=0, dtype=str, keep_default_na=False)
         matrix = table.to_numpy().astype(np.int64)
-    except (OSError, ValueError) as error:
+    except (OSError, RotnetError, ValueError) as error:
         raise RotnetError(f"{path}: {error}. Delete the run's folder to make it again.") from None
     if list(table.columns) != list(names) or list(table.index) != list(names):
         raise RotnetError(

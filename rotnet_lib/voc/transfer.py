@@ -14,22 +14,13 @@ from rotnet_lib.data.source import IMAGENET_STATISTICS
 from rotnet_lib.data.voc.sets import VocSet
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import replacing, write_text
+from rotnet_lib.files import read_text, replacing, write_text
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.runs import provenance
-from rotnet_lib.runs.directory import (
-    HISTORY,
-    MODEL,
-    PARAMETERS,
-    RESUME,
-    DataRecord,
-    Metric,
-    RunDirectory,
-    TrainingRecord,
-    checkpoint_of,
-    open_run,
-)
+from rotnet_lib.runs.directory import HISTORY, MODEL, PARAMETERS, RESUME, RunDirectory, checkpoint_of, open_run
+from rotnet_lib.runs.history import history_of
 from rotnet_lib.runs.result import StageResult, build_result
+from rotnet_lib.runs.schema import DataRecord, Metric, TrainingRecord
 from rotnet_lib.seeds import generator
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.training.checkpoints import ResumeState, save_tensors
@@ -98,10 +89,11 @@ def transfer(
     write_text(directory.path / PREPARATION, preparation.record.model_dump_json(indent=1))
     task = make_task(preparation.backbone, config, voc)
     task.module.to(device)
-    history = fit(task, len(voc.train), config, ResumeState(directory.path / RESUME), device)
+    history = fit(task, len(voc.train), config, ResumeState(directory.path / RESUME, directory.name), device)
     with replacing(directory.path / HISTORY) as temporary:
         pd.DataFrame(history).to_csv(temporary, index=False)
-    save_tensors(directory.path / MODEL, task.module.state_dict(), {"stage": config.stage, "classes": voc.classes})
+    header = {"stage": config.stage, "classes": voc.classes}
+    save_tensors(directory.path / MODEL, task.module.state_dict(), header, run=directory.name)
     task.module.eval()
     task.predict(device, directory.path)
     evaluation = evaluate(config, voc, directory.path)
@@ -138,14 +130,13 @@ def _shown(
     config: Config, voc: VocSet, directory: RunDirectory, evaluate: Callable[[Config, VocSet, Path], Evaluation]
 ) -> VocOutcome:
     """The outcome of a finished run, read from its directory."""
+    directory.check_files()
+    again = f"Delete {directory.path} and run again."
     try:
-        record = PreparationRecord.model_validate_json((directory.path / PREPARATION).read_text())
-        history = pd.read_csv(directory.path / HISTORY)
+        record = PreparationRecord.model_validate_json(read_text(directory.path / PREPARATION, again))
     except (OSError, ValueError) as error:
-        raise RotnetError(
-            f"{directory.path} is finished, but {PREPARATION} or {HISTORY} in it is missing or damaged ({error}). "
-            "Delete that folder and run again."
-        ) from None
+        raise RotnetError(f"{directory.path / PREPARATION} is missing or damaged ({error}). {again}") from None
+    history = history_of(directory)
     return VocOutcome(directory, directory.result(), history, record, evaluate(config, voc, directory.path))
 
 

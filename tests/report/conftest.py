@@ -13,7 +13,8 @@ from matplotlib import pyplot
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.directory import HISTORY, METRICS, NOTEBOOK, DataRecord, Metric, RunResult, TrainingRecord
+from rotnet_lib.runs.directory import HISTORY, NOTEBOOK
+from rotnet_lib.runs.schema import DataRecord, Metric, RunResult, TrainingRecord
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, fingerprint_of, plan_suite
 
 matplotlib.use("agg")  # not by the environment, which kernels inherit: their pictures would be gone
@@ -25,6 +26,7 @@ class MadeUp:
     def __init__(self, name: str = "table3", fingerprint: Callable[[RunConfig], str] = fingerprint_of, **options: Any) -> None:
         self.plan: Plan = plan_suite(name, Options(**({"preset": "quick"} | options)), fingerprint)
         self.path = self.plan.write()
+        self.fingerprint = fingerprint
 
     @property
     def directory(self) -> Path:
@@ -71,7 +73,7 @@ class MadeUp:
             data=DataRecord(
                 name=run.config.dataset,
                 title=title or DATASETS[run.config.dataset].published_title or "",
-                fingerprint="0123",
+                fingerprint=self.fingerprint(run.config),
                 classes=[f"class {n}" for n in range(10)],
                 image_size=32,
                 train_images=train_images,
@@ -93,6 +95,8 @@ class MadeUp:
                 "packages": {"torch": "2.15.0"},
             },
             finished_at="2026-11-22 13:19:44 UTC",
+            version=run.config.version,
+            execution=[name for name in type(run.config).model_fields if run.config.role(name) == "execution"],
         )
         run.directory.path.mkdir(parents=True, exist_ok=True)
         if trained:
@@ -102,8 +106,9 @@ class MadeUp:
                 history |= {f"test_{name}": values, f"train_{name}": [1.0 * number for number in numbers]}
             losses = {"train_loss": [3.0 / n for n in numbers], "test_loss": [3.5 / n for n in numbers]}
             pd.DataFrame(history | losses).to_csv(run.directory.path / HISTORY, index=False)
-        (run.directory.path / METRICS).write_text(result.model_dump_json())
-        (run.directory.path / "parameters.yaml").write_text("{}")
+        run.directory.open(run.config)
+        run.directory.save(result)
+        run.directory.close()
         (run.directory.path / "report.html").write_text("the run's report")
         return result
 

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from rotnet_lib.evaluation.upright import PlausibleCopy
 from rotnet_lib.pretext.pu import Plausibility
 from rotnet_lib.report.pu_plots import plausibility_by_class, plausibility_histogram, plausible_copies
-from rotnet_lib.runs.directory import DataRecord, Metric, RunDirectory, RunResult
+from rotnet_lib.runs.directory import RunDirectory
+from rotnet_lib.runs.schema import DataRecord, Metric, RunResult
 from rotnet_lib.stages.pu_weights import PuOutcome
 
 

@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from rotnet_lib.report.run_report import describe_differences, loss_curves, plain, run_summary, target_bars, training_curves
-from rotnet_lib.runs.directory import Metric, RunResult
+from rotnet_lib.runs.schema import Metric, RunResult
 
 
 def text(result: RunResult) -> str:
@@ -56,7 +56,7 @@ def test_what_differs_from_the_protocol_stands_above_the_details(made_up: Any) -
 
 def test_where_the_figure_comes_from(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0)
-    data_and_time = ("fingerprint 0123", "12,000 inputs", "Some processor, 1 thread, peak", "512 MiB")
+    data_and_time = (f"fingerprint {result.data.fingerprint}", "12,000 inputs", "Some processor, 1 thread, peak", "512 MiB")
     for part in (*data_and_time, "abcdef012345", "torch 2.15.0", result.run):
         assert part in text(result)
 

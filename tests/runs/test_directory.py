@@ -24,22 +24,27 @@ from rotnet_lib.runs.directory import (
     PARAMETERS,
     RESUME,
     RunDirectory,
-    RunResult,
     all_runs,
     checkpoint_name,
     checkpoint_of,
+    directory_of,
 )
+from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.stages.probe import ProbeConfig
 
 # --- States ---
 
 
+CONFIG = PretrainConfig.build({"dataset": "shapes", "epochs": 1})
+NAME = directory_of(CONFIG, "f").name
+
+
 def result(**changes: Any) -> RunResult:
     values: dict[str, Any] = {
-        "run": "run",
+        "run": NAME,
         "stage": "pretrain",
-        "parameters": {},
+        "parameters": CONFIG.model_dump(mode="json"),
         "protocol_differences": {"epochs": [100, 1]},
         "data": {
             "name": "shapes",
@@ -57,6 +62,8 @@ def result(**changes: Any) -> RunResult:
         "peak_memory_mib": 1,
         "environment": {},
         "finished_at": "now",
+        "version": CONFIG.version,
+        "execution": [name for name in PretrainConfig.model_fields if CONFIG.role(name) == "execution"],
     }
     return RunResult.model_validate(values | changes)
 
@@ -86,14 +93,14 @@ def held_by_another_process(lock: Path, seconds: float = 60) -> Iterator[subproc
 
 def open_run(path: Path, **options: Any) -> RunDirectory:
     directory = RunDirectory(path)
-    directory.open(PretrainConfig.build({}), **options)
+    directory.open(CONFIG, **options)
     return directory
 
 
 def test_states_in_the_order_a_run_goes_through_them(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path / "run")
+    directory = RunDirectory(tmp_path / NAME)
     assert directory.state == "missing"
-    directory.open(PretrainConfig.build({}))
+    directory.open(CONFIG)
     directory.close()
     assert directory.state == "interrupted"
     write_notebook(directory.path / NOTEBOOK, exception=None)
@@ -109,7 +116,7 @@ def test_states_in_the_order_a_run_goes_through_them(tmp_path: Path) -> None:
 
 
 def test_a_notebook_that_a_kill_cut_off_is_no_obstacle(tmp_path: Path) -> None:
-    directory = open_run(tmp_path / "run")
+    directory = open_run(tmp_path / NAME)
     directory.close()
     (directory.path / NOTEBOOK).write_text('{"cells": [')
     assert directory.state == "interrupted"
@@ -117,18 +124,18 @@ def test_a_notebook_that_a_kill_cut_off_is_no_obstacle(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_leaves_no_lock(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path / "run")
+    directory = RunDirectory(tmp_path / NAME)
     with held_by_another_process(directory.path / ".lock") as holder:
         assert directory.state == "running"
         holder.send_signal(signal.SIGKILL)
         holder.wait()
         assert directory.state == "missing"
-        directory.open(PretrainConfig.build({}), wait_seconds=0)
+        directory.open(CONFIG, wait_seconds=0)
         directory.close()
 
 
 def test_a_second_writer_is_refused_and_told_by_whom(tmp_path: Path) -> None:
-    path = tmp_path / "run"
+    path = tmp_path / NAME
     with held_by_another_process(path / ".lock") as holder:
         with pytest.raises(RotnetError, match=rf"run {re.escape(str(path))} is being written by process {holder.pid}\."):
             open_run(path, wait_seconds=0.3)
@@ -138,24 +145,24 @@ def test_a_second_writer_is_refused_and_told_by_whom(tmp_path: Path) -> None:
 
 def test_a_second_writer_waits_for_one_that_is_about_to_end(tmp_path: Path) -> None:
     """An orphan of a killed suite needs a second or two to notice."""
-    with held_by_another_process(tmp_path / "run" / ".lock", seconds=0.5):
+    with held_by_another_process(tmp_path / NAME / ".lock", seconds=0.5):
         begin = time.monotonic()
-        directory = open_run(tmp_path / "run")
+        directory = open_run(tmp_path / NAME)
     assert 0.2 < time.monotonic() - begin < 10
     assert (directory.path / ".lock").read_text() == str(os.getpid())
     directory.close()
 
 
 def test_the_lock_is_given_back(tmp_path: Path) -> None:
-    directory = open_run(tmp_path / "run")
+    directory = open_run(tmp_path / NAME)
     assert directory.state == "running"
     directory.close()
     assert directory.state == "interrupted"
 
 
 def test_a_notebook_cell_that_is_run_again_takes_the_lock_it_has(tmp_path: Path) -> None:
-    open_run(tmp_path / "run")
-    again = open_run(tmp_path / "run", wait_seconds=0)
+    open_run(tmp_path / NAME)
+    again = open_run(tmp_path / NAME, wait_seconds=0)
     again.close()
     assert again.state == "interrupted"
 
@@ -165,7 +172,7 @@ def test_a_notebook_cell_that_is_run_again_takes_the_lock_it_has(tmp_path: Path)
 
 def test_parameters_are_the_whole_effective_config(tmp_path: Path) -> None:
     config = ProbeConfig.build({"backbone": "random", "arch": "nin4", "dataset": "cifar10", "layer": "conv1,conv2"})
-    directory = RunDirectory(tmp_path / "run")
+    directory = RunDirectory(tmp_path / NAME)
     directory.open(config)
     directory.close()
     values = directory.parameters()
@@ -175,21 +182,31 @@ def test_parameters_are_the_whole_effective_config(tmp_path: Path) -> None:
 
 
 def test_a_result_comes_back_as_it_was_and_ends_the_resume_state(tmp_path: Path) -> None:
-    directory = open_run(tmp_path / "run")
+    directory = open_run(tmp_path / NAME)
     (directory.path / RESUME).touch()
     directory.save(result())
     directory.close()
-    assert directory.result() == result()
+    found = directory.result()
+    assert found.model_copy(update={"files": None, "checksum": None}) == result()
+    assert found.files == {}
     assert directory.result().by_target["top1"] == {"a": 25.0, "b": 75.0}
     assert not (directory.path / RESUME).exists()
     assert {path.name for path in directory.path.iterdir()} == {PARAMETERS, METRICS, ".lock"}  # no temporary file
 
 
 def test_a_run_that_trains_nothing_has_a_result_too(tmp_path: Path) -> None:
-    directory = open_run(tmp_path / "run")
+    directory = open_run(tmp_path / NAME)
     directory.save(result(training=None))
     directory.close()
     assert directory.result().training is None
+
+
+def saved(root: Path) -> RunDirectory:
+    """A finished run."""
+    directory = open_run(root / NAME)
+    directory.save(result())
+    directory.close()
+    return directory
 
 
 def without_inputs(text: str) -> str:
@@ -204,16 +221,24 @@ def without_inputs(text: str) -> str:
         (lambda text: text[: len(text) // 2], "EOF"),
         (lambda text: "", "EOF"),
         (lambda text: "null", "the file"),
+        (lambda text: "[]", "the file"),
+        (lambda text: "{}", "run: Field required"),
+        (lambda text: "\udcff", "no text in UTF-8"),
         (without_inputs, "training.inputs: Field required"),
         (lambda text: json.dumps(json.loads(text) | {"surprise": 1}), "surprise"),
         (lambda text: text.replace("50.0", '"half"'), "metrics.top1.last"),
+        (lambda text: text.replace("50.0", "58.0"), "not what the run wrote"),
+        (lambda text: text.replace('"checksum"', '"chfcksum"'), "chfcksum"),
+        (lambda text: json.dumps({k: v for k, v in json.loads(text).items() if k != "checksum"}), "no checksum"),
+        (lambda text: text.replace('"schema_version": 3', '"schema_version": 4'), "schema_version is 4"),
     ],
-    ids=["cut", "empty", "null", "missing-field", "unknown-field", "wrong-type"],
+    ids="cut empty null list object binary missing-field unknown-field wrong-type figure key unsigned later".split(),  # noqa: SIM905
 )
 def test_a_damaged_result_is_named(damage: Callable[[str], str], what: str, tmp_path: Path) -> None:
-    path = tmp_path / "run" / METRICS
-    path.parent.mkdir()
-    path.write_text(damage(result().model_dump_json()))
+    directory = saved(tmp_path)
+    path = directory.path / METRICS
+    path.write_bytes(damage(path.read_text()).encode(errors="surrogateescape"))
+    assert (directory.state, directory.finished) == ("damaged", False)
     with pytest.raises(RotnetError) as error:
         RunDirectory(path.parent).result()
     assert str(path) in str(error.value)
@@ -222,13 +247,13 @@ def test_a_damaged_result_is_named(damage: Callable[[str], str], what: str, tmp_
 
 
 def test_a_result_that_is_not_there_is_an_unfinished_run(tmp_path: Path) -> None:
-    with pytest.raises(RotnetError, match=r"run .*/run is not finished"):
-        RunDirectory(tmp_path / "run").result()
+    with pytest.raises(RotnetError, match=rf"run .*/{NAME} is not finished"):
+        RunDirectory(tmp_path / NAME).result()
 
 
 @pytest.mark.parametrize("text", [None, "", "seed: [", "- 1\n- 2\n", "\x00"], ids=["missing", "empty", "cut", "list", "binary"])
 def test_damaged_parameters_are_named(text: str | None, tmp_path: Path) -> None:
-    path = tmp_path / "run" / PARAMETERS
+    path = tmp_path / NAME / PARAMETERS
     path.parent.mkdir()
     if text is not None:
         path.write_text(text)
@@ -237,7 +262,7 @@ def test_damaged_parameters_are_named(text: str | None, tmp_path: Path) -> None:
 
 
 def test_parameters_are_plain_yaml(tmp_path: Path) -> None:
-    directory = open_run(tmp_path / "run")
+    directory = open_run(tmp_path / NAME)
     directory.close()
     assert "!!" not in (directory.path / PARAMETERS).read_text()
     assert yaml.safe_load((directory.path / PARAMETERS).read_text())["lr_milestones"] == [0.3, 0.6, 0.8]
@@ -256,7 +281,7 @@ def test_a_runs_weights_are_found_by_name_folder_or_file(tmp_path: Path) -> None
 
 
 def test_a_run_of_the_folder_of_runs_is_not_taken_for_another_folder_of_that_name(tmp_path: Path) -> None:
-    for folder in (tmp_path / "runs" / "run", tmp_path / "run"):
+    for folder in (tmp_path / "runs" / "run", tmp_path / NAME):
         folder.mkdir(parents=True)
     assert checkpoint_of("run", "runs") == tmp_path / "runs" / "run" / MODEL
 

@@ -299,8 +299,10 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., laun
     for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
 
+    whole = PretrainConfig.build({}).model_dump(mode="json")
+
     def fail(**parameters: Any) -> launch.Failure:
-        (tmp_path / PARAMETERS).write_text(yaml.safe_dump(parameters))
+        (tmp_path / PARAMETERS).write_text(yaml.safe_dump(whole | parameters))
         assert child.main("pretrain", tmp_path) == 1
         assert {path.name for path in tmp_path.glob("*failure*")} == {launch.FAILURE}
         return launch.Failure.model_validate_json((tmp_path / launch.FAILURE).read_text())

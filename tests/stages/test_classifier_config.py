@@ -1,6 +1,7 @@
 """What a probe or a fine-tuning run is told, and what it works out: its backbone, its layers, its schedule."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.network import Network
-from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, checkpoint_of
+from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, RunDirectory, checkpoint_of
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.finetune import FinetuneConfig
@@ -20,21 +21,26 @@ from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.training.checkpoints import load_tensors, save_backbone
 from rotnet_lib.training.schedules import learning_rate
+from tests.results import finished
 
 RANDOM = {"backbone": "random", "arch": "nin4", "dataset": "cifar10"}
 
 
-def make_run(name: str, *, minutes_ago: float = 0, finished: bool = True, **parameters: Any) -> Path:
-    """A pretrain run's directory as far as choosing a backbone looks at it: no weights, an empty result."""
+def make_run(name: str, **parameters: Any) -> Path:
+    """A pretrain run's directory as far as following a backbone looks at it: no weights, no result."""
     directory = Path("runs", name)
     directory.mkdir(parents=True)
     config = PretrainConfig.build({"dataset": "shapes", "width": 0.05} | parameters)
     (directory / PARAMETERS).write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    if finished:
-        (directory / METRICS).write_text("{}")
-    for file in directory.iterdir():
-        os.utime(file, (time.time() - 60 * minutes_ago,) * 2)
     return directory
+
+
+def finish_run(*, minutes_ago: float = 0, **parameters: Any) -> RunDirectory:
+    """A finished pretrain run as far as choosing a backbone looks at it: no weights."""
+    run = finished(PretrainConfig.build({"dataset": "shapes", "width": 0.05} | parameters))
+    for file in run.path.iterdir():
+        os.utime(file, (time.time() - 60 * minutes_ago,) * 2)
+    return run
 
 
 # --- The backbone ---
@@ -55,26 +61,46 @@ def make_run(name: str, *, minutes_ago: float = 0, finished: bool = True, **para
     ids=["older", "supervised", "unfinished", "no-such-layer", "not-all-layers", "other-arch", "other-width", "other-data"],
 )
 def test_newest_is_the_newest_finished_pretext_run_that_fits(other: dict[str, Any], asked: dict[str, Any]) -> None:
-    make_run("rotnet", minutes_ago=5)
-    make_run("other", **other)
-    assert ProbeConfig.build(asked).backbone == "rotnet"
+    run = finish_run(minutes_ago=5)
+    if other.pop("finished", True):
+        finish_run(seed=1, **other)
+    else:
+        make_run("other", **other)
+    assert ProbeConfig.build(asked).backbone == run.name
 
 
 def test_newest_goes_by_when_runs_finished() -> None:
-    first, second = make_run("a", minutes_ago=9), make_run("b", minutes_ago=6)
-    assert ProbeConfig.build({}).backbone == "b"
-    os.utime(first / METRICS)
-    assert ProbeConfig.build({"backbone": "newest"}).backbone == "a"
-    os.utime(second / METRICS, (time.time() + 60,) * 2)
-    assert ProbeConfig.build({"layer": "all"}).backbone == "b"
+    first, second = finish_run(minutes_ago=9), finish_run(minutes_ago=6, seed=1)
+    assert ProbeConfig.build({}).backbone == second.name
+    os.utime(first.path / METRICS)
+    assert ProbeConfig.build({"backbone": "newest"}).backbone == first.name
+    os.utime(second.path / METRICS, (time.time() + 60,) * 2)
+    assert ProbeConfig.build({"layer": "all"}).backbone == second.name
+
+
+def test_newest_passes_over_a_damaged_run_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    run, newer, other = finish_run(minutes_ago=9), finish_run(minutes_ago=6, seed=1), finish_run(minutes_ago=3, seed=2)
+    (newer.path / PARAMETERS).write_text("- 1\n- 2\n")
+    shutil.copy(newer.path / METRICS, other.path)  # a result of another seed
+    assert ProbeConfig.build({}).backbone == run.name
+    printed = capsys.readouterr().out
+    assert f"passed over: {newer.path.absolute() / PARAMETERS} is damaged: it holds no parameters" in printed
+    assert f"passed over: {other.path.absolute() / METRICS} is of another run, {newer.name}" in printed
+
+
+def test_a_backbone_whose_run_is_damaged_is_named() -> None:
+    run, other = finish_run(), finish_run(seed=1)
+    shutil.copy(other.path / METRICS, run.path)
+    with pytest.raises(RotnetError, match=rf"{run.name}/{METRICS} is of another run.* Delete .*{run.name} and run again"):
+        ProbeConfig.build({"backbone": run.name})
 
 
 @pytest.mark.parametrize("parameters", [{}, {"layer": "conv5"}, {"arch": "nin4", "dataset": "cifar10"}])
 def test_without_a_run_that_fits_it_says_which_command_makes_one(parameters: dict[str, Any]) -> None:
-    make_run("supervised", task="labels")
-    make_run("rotnet", arch="nin4")
+    finish_run(task="labels")
+    rotnet = finish_run(arch="nin4")
     if not parameters:
-        (Path("runs/rotnet") / METRICS).unlink()
+        (rotnet.path / METRICS).unlink()
     with pytest.raises(RotnetError) as error:
         ProbeConfig.build(parameters)
     for part in ("no finished pretext run", "'runs'", "rotnet run pretrain", "-p backbone random"):
@@ -140,11 +166,11 @@ def test_a_run_from_before_grey_was_a_parameter_is_in_colour() -> None:
 
 @pytest.mark.parametrize("grey", [True, False])
 def test_images_are_grey_where_the_backbones_were(grey: bool) -> None:
-    make_run("rotnet", grey=grey)
+    rotnet = finish_run(grey=grey).name
     for stage in (ProbeConfig, FinetuneConfig):
-        assert stage.build({"backbone": "rotnet"}).grey is grey
+        assert stage.build({"backbone": rotnet}).grey is grey
         assert stage.build({"backbone": "newest", "grey": None}).grey is grey
-        assert stage.build({"backbone": "rotnet", "grey": not grey}).grey is not grey
+        assert stage.build({"backbone": rotnet, "grey": not grey}).grey is not grey
 
 
 def test_where_no_run_is_asked_images_keep_their_colour() -> None:

@@ -260,5 +260,5 @@ def test_weights_without_a_head(pretrained: Pretrained) -> None:
     run = pretrained()
     with seeded(0):
         backbone = make_backbone("nin3", width=0.05, mean=(0,) * 3, std=(1,) * 3)
-    save_backbone(run.path / MODEL, torch.nn.ModuleDict({"backbone": backbone}), backbone)
+    save_backbone(run.path / MODEL, torch.nn.ModuleDict({"backbone": backbone}), backbone, run=run.name)
     assert "holds no head beside its backbone" in error_of(backbone=run.name)

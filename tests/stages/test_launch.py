@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.directory import DataRecord, Metric, RunDirectory, RunResult
+from rotnet_lib.runs.directory import RunDirectory
+from rotnet_lib.runs.schema import DataRecord, Metric, RunResult
 from rotnet_lib.stages import STAGES, launch
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.watchdog import process_token

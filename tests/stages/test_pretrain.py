@@ -20,7 +20,8 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.pretext import Rotation
-from rotnet_lib.runs.directory import MODEL, RESUME, Metric, RunDirectory, RunResult, all_runs, directory_of
+from rotnet_lib.runs.directory import MODEL, RESUME, RunDirectory, all_runs, directory_of
+from rotnet_lib.runs.schema import Metric, RunResult
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task, pretrain
 from rotnet_lib.stages.train import load_data, train_stage
 from rotnet_lib.training.checkpoints import ResumeState, load_backbone, load_tensors

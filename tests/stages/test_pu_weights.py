@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from rotnet_lib.models.network import Network
 from rotnet_lib.pretext import Rotation
 from rotnet_lib.pretext.pu import Plausibility
 from rotnet_lib.pretext.rotate import rotate_all
-from rotnet_lib.runs.directory import METRICS, MODEL, PU, RunDirectory
+from rotnet_lib.runs.directory import METRICS, MODEL, PU, RunDirectory, directory_of
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.pu_weights import PuOutcome, PuWeightsConfig, weigh_copies
-from rotnet_lib.training.checkpoints import load_network
+from rotnet_lib.training.checkpoints import load_network, load_tensors, save_tensors
+from tests.results import finish
 
 Pretrained = Callable[..., RunDirectory]
 
@@ -345,8 +347,18 @@ def test_folds_of_other_images(pretrained: Pretrained) -> None:
 def test_data_that_changed_since_the_folds_were_left_out(pretrained: Pretrained) -> None:
     one = pretrained(fold="1/2")
     pretrained(fold="2/2")
-    (one.path / METRICS).write_text((one.path / METRICS).read_text().replace(one.result().data.fingerprint, "0123"))
-    assert f"the data (shapes) has changed since run {one.name} left out a fold" in error_of()
+    other = of_other_data(one)
+    assert f"the data (shapes) has changed since run {other.name} left out a fold" in error_of()
+
+
+def of_other_data(run: RunDirectory) -> RunDirectory:
+    """The run as if its data had been other data: it has another name then."""
+    config, result = PretrainConfig.build(run.parameters()), run.result()
+    other = directory_of(config, "0123")
+    finish(other, config, "0123", data=result.data.model_copy(update={"fingerprint": "0123"}))
+    save_tensors(other.path / MODEL, *load_tensors(run.path / MODEL), run=other.name)
+    shutil.rmtree(run.path)
+    return other
 
 
 def test_a_checkpoint_of_another_arch(pretrained: Pretrained) -> None:

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.pu import CHOICE
-from rotnet_lib.runs.directory import METRICS
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite, upstream_first
 from rotnet_lib.suites.suite import Suite, load_presets, load_suite, preset_named, suite_names
+from tests.results import finish_planned
 
 
 def plan_of(text: str = "", *, suite: str = "table3", **options: Any) -> Plan:
@@ -203,8 +203,7 @@ def test_making_a_plan_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_plan_sees_what_is_finished() -> None:
     run = plan_of().runs[0]
-    run.directory.path.mkdir(parents=True)
-    (run.directory.path / METRICS).write_text("{}")
+    finish_planned(run)
     assert [run.directory.finished for run in plan_of().runs] == [True] + [False] * 6
 
 

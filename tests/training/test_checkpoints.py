@@ -250,7 +250,7 @@ def a_folder(path: Path) -> None:
         (foreign, "format is 'none'"),
         (foreign_with_a_format, "format is 'pt'"),
         (removed, "no such file"),
-        (a_folder, "no checkpoint"),
+        (a_folder, "no file but a folder"),
     ],
 )
 @pytest.mark.parametrize("load", [load_tensors, load_backbone, backbone_header, lambda path: load_network(path, 32)])

@@ -66,5 +66,5 @@ def test_a_finished_run_without_its_files_says_what_to_do(tmp_path: Path, lost: 
     outcome = classify(config)
     outcome.save()
     (outcome.directory.path / lost).unlink()
-    with pytest.raises(RotnetError, match=f"is finished, but .* missing or damaged .*{lost}.*Delete that folder and run again"):
+    with pytest.raises(RotnetError, match=f"cannot read .*{lost}, .* finished run: No such file.*Delete .* and run again"):
         classify(config)

@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import importlib
 import zipfile
+import zlib
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from rotnet_lib.data.source import cache_root
 from rotnet_lib.data.voc.overlap import iou
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import lock_file, replacing, waiting_for
+from rotnet_lib.files import check_is_file, lock_file, replacing, waiting_for
 
 LONGER_SIDE = 500
 """Pixels of the longer side that larger images are reduced to; VOC's have 500. Smaller ones stay: drawn scenes of 128 pixels
@@ -155,12 +156,29 @@ def _search(split: VocSplit, path: Path, workers: int) -> None:
 
 
 def _read(path: Path) -> Proposals:
+    again = "Delete that file and run again."
+    check_is_file(path, again)
     try:
         with np.load(path, allow_pickle=False) as file:
-            found, objects = file["counted"].tolist()
-            return Proposals(file["boxes"], file["starts"], found / objects if objects else float("nan"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RotnetError(f"the proposals in {path} are damaged ({error}). Delete that file and run again.") from None
+            boxes, starts, counted = (file[name] for name in ("boxes", "starts", "counted"))
+    # A bare .npy has no names (IndexError) and is no context manager (TypeError).
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+    ) as error:
+        raise RotnetError(f"the proposals in {path} are damaged ({error}). {again}") from None
+    tables = boxes.ndim == 2 and boxes.shape[1] == 4 and starts.ndim == 1 and counted.shape == (2,)
+    numbers = boxes.dtype.kind == "f" and starts.dtype.kind == counted.dtype.kind == "i"
+    if not tables or not numbers or not len(starts) or starts[0] or starts[-1] != len(boxes) or (np.diff(starts) < 0).any():
+        raise RotnetError(f"the proposals in {path} are damaged (tables that do not fit each other). {again}")
+    found, objects = counted.tolist()
+    return Proposals(boxes, starts, found / objects if objects else float("nan"))
 
 
 def _opencv() -> Any:

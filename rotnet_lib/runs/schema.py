@@ -1,0 +1,97 @@
+"""The schema of `metrics.json`, a run's result."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Metric(BaseModel):
+    """One figure of a run, in percent.
+
+    `last`, the headline, is of the last epoch on the test split. `best` is of the epoch that was chosen on the test split, so
+    it is too high; it is shown beside the headline, under that name, because the published figures were chosen so. None if
+    the test split was evaluated once, at the end.
+    """
+
+    last: float
+    best: float | None = None
+    best_epoch: int | None = None
+
+
+class DataRecord(BaseModel):
+    """The data a run saw."""
+
+    name: str
+    title: str
+    fingerprint: str
+    classes: list[str]
+    image_size: int | None = None
+    """Side of the square images in pixels; None where they keep their sizes."""
+    train_images: int
+    test_images: int
+    damaged: list[str] = []
+    """Image files that could not be read and were left out, as paths relative to the dataset's folder."""
+
+
+class TrainingRecord(BaseModel):
+    """What a run trained, and how fast."""
+
+    epochs: int | None = None
+    """Epochs trained, including those before an interruption; None if training is counted in iterations."""
+    iterations: int | None = None
+    """Iterations trained; None if training is counted in epochs."""
+    inputs: int
+    """Network inputs trained on, rotated copies counted."""
+    seconds: float
+    """Time of the training steps. Set-up, evaluation and epochs that were interrupted are not counted."""
+    inputs_per_second: float
+    """The median over the rows of the history (epochs), so that a slow first one does not count."""
+    waiting: float | None = None
+    """Share of the training time that the device waited for images, in [0, 1]; None if it was not measured."""
+    parameters: int
+    """How many numbers were trained."""
+
+
+class RunResult(BaseModel):
+    """The schema of `metrics.json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int = 3
+    """2: from before results carried `version`, `execution`, `files` and `checksum`; it is read, and unverified."""
+    run: str
+    stage: str
+    parameters: dict[str, Any]
+    """The whole effective config."""
+    protocol_differences: dict[str, list[Any]]
+    """Field -> [the protocol's value, this run's value], for every field that differs."""
+    data: DataRecord
+    metrics: dict[str, Metric]
+    by_target: dict[str, dict[str, float]]
+    """Metric -> target's name (a class, a rotation) -> percent, at the last epoch on the test split."""
+    training: TrainingRecord | None
+    """None for a run that trains nothing."""
+    wall_seconds: float
+    """From the start of the stage to its end, in the process that finished the run."""
+    peak_memory_mib: int
+    """The largest resident size of the process, of rank 0 if several train. GPU memory is not counted."""
+    environment: dict[str, Any]
+    finished_at: str
+    version: int | None = None
+    """The stage's, part of the run's name."""
+    execution: list[str] | None = None
+    """The parameters that say where the run was executed; they are no part of its name."""
+    unverified: list[str] = []
+    """Files without a checksum that the run read, such as a backbone's from before files carried one."""
+    files: dict[str, str] | None = None
+    """File in the run's directory -> SHA-256 of its content, for those that pages are drawn from later; since `save`."""
+    checksum: str | None = None
+    """Of this result, without this field; since `save`. See `identity.result_checksum`."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.schema_version not in (2, 3):
+            raise ValueError(f"schema_version is {self.schema_version}, and this version of the library reads 2 and 3")
+        if self.schema_version == 2 and self.checksum is not None:
+            raise ValueError("schema_version is 2, of results without a checksum")
+        return self
