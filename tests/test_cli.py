@@ -14,7 +14,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from rotnet_lib.cli import main
-from rotnet_lib.runs.directory import PARAMETERS, REPORT
+from rotnet_lib.runs.directory import METRICS, PARAMETERS, REPORT
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, make_plan
 from rotnet_lib.suites.suite import load_collection, preset_named, suite_names
@@ -196,6 +196,29 @@ def test_status_counts_and_lists_runs() -> None:
     assert lines[0] == "table3 (preset quick): 1 finished, 1 interrupted, 5 missing"
     assert lines[1].split() == ["finished", f"{runs[0].key},", "seed", "0:", str(runs[0].directory.path)]
     assert [line.split()[0] for line in lines[1:]] == ["finished", "interrupted", *["missing"] * 5]
+
+
+def test_status_names_a_damaged_run_and_goes_on() -> None:
+    runs = make_plan("table3", Options(preset="quick", set=TINY)).runs
+    for run in runs[:2]:
+        finish_planned(run)
+    (runs[0].directory.path / METRICS).write_bytes(b"\xff")
+    result = rotnet("status", "table3", "--preset", "quick", "--set", TINY)
+    assert result.exit_code == 0
+    assert result.output.splitlines()[0] == "table3 (preset quick): 1 damaged, 1 finished, 5 missing"
+    assert f"{runs[0].directory.path / METRICS} is damaged: it is no text in UTF-8" in result.output.splitlines()[1]
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_a_damaged_run_is_not_run_again() -> None:
+    run = make_plan("table3", Options(preset="quick")).runs[0]
+    finish_planned(run)
+    (run.directory.path / METRICS).write_text("null")
+    result = rotnet("run", "pretrain", "--preset", "quick", "-p", "task", "labels", "-p", "arch", "nin3")
+    assert result.exit_code == 1
+    assert f"Delete {run.directory.path} and run again" in result.output
+    lines = rotnet("reproduce", "table3", "--preset", "quick", "--dry-run").output.splitlines()
+    assert f"{run.key}, seed 0: is damaged: {run.directory.path}" in lines
 
 
 @pytest.mark.usefixtures("no_kernel")

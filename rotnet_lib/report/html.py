@@ -10,7 +10,8 @@ from nbconvert import HTMLExporter
 from nbconvert.preprocessors import Preprocessor
 from pygments.formatters import HtmlFormatter
 
-from rotnet_lib.files import write_text
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import read_text, write_text
 from rotnet_lib.report.fragments import TEMPLATES, style
 
 _SCRIPTED = ("application/vnd.jupyter.widget-view+json", "application/javascript")
@@ -43,8 +44,8 @@ class ResultFirst(Preprocessor):
 
 
 def render(notebook: Path, target: Path) -> None:
-    """Write an executed notebook as one HTML file."""
-    node = nbformat.read(notebook, as_version=4)
+    """Write an executed notebook as one HTML file. Raises RotnetError if it is missing, or no notebook."""
+    node = _read(notebook)
     exporter = HTMLExporter(
         template_name="rotnet", extra_template_basedirs=[str(TEMPLATES)], embed_images=True, exclude_anchor_links=True
     )
@@ -53,6 +54,19 @@ def render(notebook: Path, target: Path) -> None:
         node, resources={"rotnet": {"title": _title(node), "style": style(), "highlight": _highlight()}}
     )
     write_text(target, body)
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    again = f"Delete {path.parent} and run again."
+    try:
+        node = nbformat.reads(read_text(path, again), as_version=4)
+        nbformat.validate(node)
+    except FileNotFoundError:
+        raise RotnetError(f"{path} is missing. {again}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, nbformat.ValidationError) as error:
+        what = str(error).partition("\n")[0]
+        raise RotnetError(f"{path} is damaged: it is no notebook ({type(error).__name__}: {what}). {again}") from None
+    return node
 
 
 def _html_outputs(cells: list[nbformat.NotebookNode]) -> list[str]:

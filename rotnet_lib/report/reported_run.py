@@ -142,7 +142,7 @@ def suite_of(plan: PlanFile, path: Path) -> dict[str, Any]:
     except ValidationError as error:
         problem = error.errors()[0]
         raise _unreadable(path, f"suite.{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
-    except ValueError as error:
+    except (ValueError, RotnetError) as error:
         raise _unreadable(path, str(error)) from None
     return suite.model_dump(mode="json")
 

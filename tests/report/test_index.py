@@ -61,21 +61,32 @@ def test_a_report_that_is_not_there_is_not_linked(made_up: Any) -> None:
     assert suite.run("supervised").name in page.get_text()
 
 
-@pytest.mark.parametrize("damage", ["", '{"schema_version": 1}'])
-def test_one_damaged_result_does_not_hide_the_other_reports(damage: str, made_up: Any) -> None:
+DAMAGE = [b"", b"\xff\xfe", b"null", b"{}", b"[]", b"1", b'{"runs": 3}', b'{"schema_version": 1}']
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_one_damaged_result_does_not_hide_the_other_reports(damage: bytes, made_up: Any) -> None:
     """The index is written after every run, also of runs that have nothing to do with the damaged one."""
     suite = made_up()
     suite.finish("supervised", 91.5)
     suite.finish("rotnet", 80.0)
-    (suite.run("rotnet").directory.path / METRICS).write_text(damage)
-    runs = lines(index_of(Path("runs")).find_all("table")[1])
+    damaged = suite.run("rotnet").directory.path / METRICS
+    damaged.write_bytes(damage)
+    suites, tables = index_of(Path("runs")).find_all("table")
+    runs = lines(tables)
     assert runs[suite.run("supervised").name][2] == "top1 91.50"
-    assert suite.run("rotnet").name in runs
+    assert runs[suite.run("rotnet").name][1] == "damaged"
+    assert f"{damaged.relative_to(Path.cwd())} is damaged" in runs[suite.run("rotnet").name][2]
+    assert lines(suites)[suite.plan.suite.title][2] == "1 of 7"
 
 
-def test_a_damaged_plan_does_not_hide_the_other_reports(made_up: Any) -> None:
-    made_up(set="epochs=7").path.write_text("{")
+@pytest.mark.parametrize("damage", [b"{", *DAMAGE])
+def test_a_damaged_plan_does_not_hide_the_other_reports(damage: bytes, made_up: Any) -> None:
+    other = made_up(set="epochs=7")
+    other.path.write_bytes(damage)
     suite = made_up()
     suite.finish("supervised", 91.5)
     page = index_of(Path("runs"))
     assert suite.plan.suite.title in page.get_text()
+    [line] = [title for title in lines(page.find_all("table")[0]) if title.startswith("damaged plan.json: ")]
+    assert str(other.path.relative_to(Path.cwd())) in line

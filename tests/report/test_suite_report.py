@@ -1,9 +1,6 @@
 """The table: published beside measured, what is missing, and on what it was measured."""
 
-import json
 import os
-import re
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,9 +10,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.cells import Cell
 from rotnet_lib.report.published import published_table
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
-from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS
 from tests.report.pages import cells, page, text
-from tests.results import forget_checksums
 
 LABELS = {
     "supervised": "Supervised NIN",
@@ -291,73 +286,6 @@ def test_without_a_plan_the_newest_of_the_suite_is_taken(made_up: Any) -> None:
 def test_no_plan_says_what_makes_one() -> None:
     with pytest.raises(RotnetError, match=r"no plan of suite 'table3'.*make reproduce-table3"):
         SuiteReport(ReportConfig())
-
-
-@pytest.mark.parametrize("damage", ["", "{", json.dumps({"suite": {}}), None], ids=["empty", "cut", "no-runs", "missing"])
-def test_a_damaged_plan_is_named(damage: str | None, made_up: Any) -> None:
-    path = Path(made_up().path)
-    if damage is None:
-        path.unlink()
-    else:
-        path.write_text(damage)
-    with pytest.raises(RotnetError, match=re.escape(str(path))):
-        SuiteReport(ReportConfig(plan=str(path)))
-
-
-@pytest.mark.parametrize("name", [METRICS, HISTORY, PARAMETERS])
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"null", b"[]", b"{}", b"1", None], ids=repr)
-def test_a_damaged_run_is_named_and_the_others_are_reported(name: str, content: bytes | None, made_up: Any) -> None:
-    suite = made_up()
-    suite.finish_all()
-    path = suite.run("rotnet-conv").directory.path / name
-    path.write_bytes(path.read_bytes()[:-30] if content is None else content)
-    report = suite.report()
-    cells = {row.label: cell for row in report.rows for cell in row.cells.values() if cell.planned}
-    assert [label for label, cell in cells.items() if cell.mean is None] == ["RotNet + conv"]
-    assert cells["RotNet + conv"].unfinished == "damaged"
-    assert "damaged" in report.summary.data
-    assert f"Damaged: rotnet-conv, seed 0: {path}" in text(report)
-
-
-def test_a_history_of_another_run_is_damage(made_up: Any) -> None:
-    suite = made_up(seeds=2)
-    suite.finish_all()
-    one, two = (suite.run("rotnet", seed).directory for seed in (0, 1))
-    table = (one.path / HISTORY).read_text()
-    (two.path / HISTORY).write_text(table.replace("25.0", "26.0"))
-    assert f"{two.path / HISTORY} is damaged: it is not what the run wrote" in text(suite.report())
-
-
-# --- Files from before they carried a checksum ---
-
-
-def test_files_from_before_are_used_and_named(made_up: Any) -> None:
-    suite = made_up("figure5b")
-    old, new = (suite.run(key).directory for key in ("rotnet-5", "rotnet-20"))
-    suite.finish("rotnet-5", 40.0)
-    suite.finish("rotnet-20", 60.0)
-    forget_checksums(old)
-    report = suite.report()
-    assert [m.last for run in report.runs if run.result for m in run.result.metrics.values()] == [40.0, 60.0]
-    assert report.unverified == [f"{old.name}/{METRICS}", f"{old.name}/{HISTORY}"]
-    said = f"unverified: {old.name}/{METRICS}, {old.name}/{HISTORY} were written before files carried a checksum."
-    assert said in text(report)
-    assert new.name not in said
-
-
-def test_what_a_run_read_unverified_is_named(made_up: Any) -> None:
-    suite = made_up()
-    result = suite.finish("rotnet-conv", 80.0)
-    result.unverified = ["rotation-nin4/model.safetensors"]
-    suite.run("rotnet-conv").directory.save(result)
-    shown = text(suite.report())
-    assert "unverified: rotation-nin4/model.safetensors was written before files carried a checksum." in shown
-
-
-def test_where_all_files_carry_checksums_nothing_is_said(made_up: Any) -> None:
-    suite = made_up()
-    suite.finish_all()
-    assert "unverified" not in text(suite.report())
 
 
 def test_grey_images_are_an_experiment_of_the_suites_own(made_up: Any) -> None:
