@@ -29,7 +29,7 @@ def is_drawn(plan: Plan | CollectionPlan, code: Sequence[Path] = _CODE) -> bool:
     written = [REPORT] if isinstance(plan, CollectionPlan) else [REPORT, TABLE]
     if not all((plan.directory / name).exists() for name in written):
         return False
-    return stamp.exists() and stamp.read_text() == _stamp_of(plan, code)
+    return stamp.is_file() and stamp.read_text(errors="replace") == _stamp_of(plan, code)
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def _stamp_of(plan: Plan | CollectionPlan, code: Sequence[Path]) -> str:
     for run in plan.runs:
         linked = (run.directory.path / REPORT).exists()
         digest.update(f"{run.name} {run.directory.state} {linked}\n".encode())
-        _add(digest, (path for name in (METRICS, HISTORY) if (path := run.directory.path / name).exists()))
+        _add(digest, (path for name in (METRICS, HISTORY) if (path := run.directory.path / name).is_file()))
     for folder in code:
         _add(digest, (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts))
     return digest.hexdigest()
