@@ -1,7 +1,6 @@
 """What a probe or a fine-tuning run is told, and what it works out: its backbone, its layers, its schedule."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -76,23 +75,6 @@ def test_newest_goes_by_when_runs_finished() -> None:
     assert ProbeConfig.build({"backbone": "newest"}).backbone == first.name
     os.utime(second.path / METRICS, (time.time() + 60,) * 2)
     assert ProbeConfig.build({"layer": "all"}).backbone == second.name
-
-
-def test_newest_passes_over_a_damaged_run_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    run, newer, other = finish_run(minutes_ago=9), finish_run(minutes_ago=6, seed=1), finish_run(minutes_ago=3, seed=2)
-    (newer.path / PARAMETERS).write_text("- 1\n- 2\n")
-    shutil.copy(newer.path / METRICS, other.path)  # a result of another seed
-    assert ProbeConfig.build({}).backbone == run.name
-    printed = capsys.readouterr().out
-    assert f"passed over: {newer.path.absolute() / PARAMETERS} is damaged: it holds no parameters" in printed
-    assert f"passed over: {other.path.absolute() / METRICS} is of another run, {newer.name}" in printed
-
-
-def test_a_backbone_whose_run_is_damaged_is_named() -> None:
-    run, other = finish_run(), finish_run(seed=1)
-    shutil.copy(other.path / METRICS, run.path)
-    with pytest.raises(RotnetError, match=rf"{run.name}/{METRICS} is of another run.* Delete .*{run.name} and run again"):
-        ProbeConfig.build({"backbone": run.name})
 
 
 @pytest.mark.parametrize("parameters", [{}, {"layer": "conv5"}, {"arch": "nin4", "dataset": "cifar10"}])

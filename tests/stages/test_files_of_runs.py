@@ -11,10 +11,10 @@ import safetensors.torch
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.run_report import run_summary
-from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, RESUME, RunDirectory
+from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, PARAMETERS, RESUME, RunDirectory
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.probe import ProbeConfig, probe
-from tests.results import forget_checksums
+from tests.results import finished, forget_checksums
 
 Pretrained = Callable[..., RunDirectory]
 
@@ -106,3 +106,20 @@ def test_a_finished_run_from_before_is_shown_and_said_to_be_unverified(pretraine
     assert len(outcome.history) == 1
     said = f"unverified: {run.name}/{METRICS} was written before files carried a checksum."
     assert said in run_summary(outcome.result).data
+
+
+def test_newest_passes_over_a_damaged_run_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    run, newer, other = (finished(PretrainConfig.build({"dataset": "shapes", "seed": seed})) for seed in range(3))
+    (newer.path / PARAMETERS).write_text("- 1\n- 2\n")
+    shutil.copy(newer.path / METRICS, other.path)  # a result of another seed
+    assert ProbeConfig.build({}).backbone == run.name
+    printed = capsys.readouterr().out
+    assert f"passed over: {newer.path.absolute() / PARAMETERS} is damaged: it holds no parameters" in printed
+    assert f"passed over: {other.path.absolute() / METRICS} is of another run, {newer.name}" in printed
+
+
+def test_a_backbone_whose_run_is_damaged_is_named() -> None:
+    run, other = (finished(PretrainConfig.build({"dataset": "shapes", "seed": seed})) for seed in range(2))
+    shutil.copy(other.path / METRICS, run.path)
+    with pytest.raises(RotnetError, match=rf"{run.name}/{METRICS} is of another run.* Delete .*{run.name} and run again"):
+        ProbeConfig.build({"backbone": run.name})
