@@ -8,18 +8,26 @@ from typing import Any
 import click
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import storage_error
 
 # Heavy imports are inside the commands: `rotnet --help` should not load torch.
 
 
 class _Commands(click.Group):
-    """Commands whose RotnetErrors are printed for the user, without a traceback."""
+    """Commands whose RotnetErrors are printed for the user, without a traceback.
+
+    So is what the system refuses, such as to write on a full disk, where no guard of the library was around it.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except RotnetError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            if (refusal := storage_error(error)) is None:
+                raise
+            raise click.ClickException(str(refusal)) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

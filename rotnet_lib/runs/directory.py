@@ -27,8 +27,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import LockTimeout, is_locked, lock_file, write_text
-from rotnet_lib.paths import from_project
+from rotnet_lib.files import LockTimeout, is_locked, lock_file, make_folder, write_text
+from rotnet_lib.paths import from_project, short_name
 from rotnet_lib.runs.config import RunConfig, StageConfig
 
 PARAMETERS, METRICS, HISTORY = "parameters.yaml", "metrics.json", "history.csv"
@@ -115,11 +115,14 @@ class RunResult(BaseModel):
 def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
     """The directory name of a config's run on data with that fingerprint: `probe-shapes-conv2-conv-s0-1a2b3c4d5e`.
 
+    A slug that would make it longer than a name may be is cut; the hash tells such runs apart.
+
     The upstream run is a parameter, by its own directory name, so a change in any upstream run changes this name.
     """
     hashed = json.dumps([config.stage, config.version, config.hashed_parameters(), fingerprint], sort_keys=True)
     digest = hashlib.sha256(hashed.encode()).hexdigest()[:10]
-    return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', slug).strip('-').lower()}-s{config.seed}-{digest}"
+    readable = re.sub(r"[^a-zA-Z0-9.]+", "-", slug).strip("-").lower()
+    return short_name(readable, f"-s{config.seed}-{digest}")
 
 
 _LOCK = ".lock"
@@ -145,7 +148,7 @@ class RunDirectory:
             RotnetError: another process still holds the lock after `wait_seconds`. The default leaves an orphaned process
                 time to notice that its parent is gone.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         if self.path not in _LOCKS:
             try:
                 _LOCKS[self.path] = lock_file(self.path / _LOCK, wait_seconds=wait_seconds)
@@ -190,7 +193,7 @@ class RunDirectory:
         path = self.path / NOTEBOOK
         try:
             notebook = json.loads(path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):  # no kernel has started, or it was killed while this was written
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):  # no kernel has started, or it was killed while this was written
             return False
         return bool(notebook["metadata"].get("papermill", {}).get("exception"))
 

@@ -11,7 +11,7 @@ from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.files import write_text
-from rotnet_lib.paths import from_project
+from rotnet_lib.paths import from_project, short_name
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PLAN, RunDirectory, directory_of
 from rotnet_lib.runs.protocols import protocol_values
@@ -141,7 +141,7 @@ class CollectionPlan:
 
 def _directory(name: str, preset: str, options: Options, runs: tuple[PlannedRun, ...]) -> Path:
     digest = hashlib.sha256(" ".join(run.name for run in runs).encode()).hexdigest()[:8]
-    return from_project(options.runs) / f"{name}-{preset}-{digest}"
+    return from_project(options.runs) / short_name(f"{name}-{preset}", f"-{digest}")
 
 
 def _write(plan: Plan | CollectionPlan, what: dict[str, Any]) -> Path:
