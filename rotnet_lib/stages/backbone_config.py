@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS
 from rotnet_lib.paths import from_project
@@ -30,8 +30,13 @@ _RESCALING_IMAGES = 256
 
 
 def layer_names(layer: Any) -> Any:
-    """`"conv1, conv2"` or a list -> the names as a tuple; `all` stays one name."""
-    return layer if isinstance(layer, list | tuple) else tuple(part.strip() for part in str(layer).split(","))
+    """`"conv1, conv2"` or a list -> the names as a tuple; `all` stays one name. Raises RotnetError for a list of other things."""
+    if not isinstance(layer, list | tuple):
+        return tuple(part.strip() for part in str(layer).split(","))
+    for name in layer:
+        if not isinstance(name, str):
+            raise RotnetError(f"layer: {shown(name)} is no name of a layer. Write conv1,conv2 or [conv1, conv2].")
+    return layer
 
 
 def all_spelled_out(layers: tuple[str, ...], arch: str) -> tuple[str, ...]:
@@ -80,10 +85,9 @@ class BackboneConfig(RunConfig):
     )
 
     @classmethod
-    def build(cls, parameters: Mapping[str, Any]) -> Self:
-        cls.check_names(parameters)
+    def _build(cls, parameters: Mapping[str, Any]) -> Self:
         values = {name: value for name, value in parameters.items() if value is not None}
-        return super().build(_follow_backbone(values, cls))
+        return super()._build(_follow_backbone(values, cls))
 
     def protocol(self) -> dict[str, Any]:
         return super().protocol() | {"width": 1.0}
@@ -174,6 +178,8 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
     if "arch" in values:
         ARCHS[values["arch"]]  # first: a typo here must not be reported as a run that is missing
     runs = values.get("runs", "runs")
+    if isinstance(values.get("backbone"), list | tuple | dict):
+        raise RotnetError(f"{cls.stage}: backbone: the name or path of one run is needed, not {shown(values['backbone'])}.")
     backbone = own_name(str(values.get("backbone", NEWEST)), runs)
     values = values | {"backbone": backbone}
     if backbone in UNTRAINED:
