@@ -125,19 +125,15 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
 @click.option("--preset", help="Start from a preset's parameters instead of the protocol's.")
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
     """One run of NOTEBOOK (pretrain, probe, inspect, pu_weights ...) into its directory below `runs`, with its report."""
-    import yaml
-
     from rotnet_lib.report.index import write_index
     from rotnet_lib.runs.directory import REPORT, directory_of
     from rotnet_lib.runs.protocols import KIND
     from rotnet_lib.stages import STAGES
     from rotnet_lib.suites.suite import SuiteRun, preset_named
+    from rotnet_lib.yaml_reader import parse_yaml
 
     schema = STAGES[notebook].config
-    try:
-        values = {name: yaml.safe_load(value) for name, value in parameters}
-    except yaml.YAMLError as error:
-        raise RotnetError(f"a value behind -p cannot be read as YAML: {error}") from None
+    values = {name: parse_yaml(value, f"the value of {name} behind -p") for name, value in parameters}
     if preset:
         fields = schema.model_fields
         kind: dict[str, Any] = {name: values.get(name, fields[name].default) for name in KIND if name in fields}

@@ -46,7 +46,9 @@ def _checked(path: str | Path) -> Path:
         found = Path(path).expanduser()
         encoded = os.fsencode(found)
     except RuntimeError:  # ~nosuchuser
-        raise RotnetError(f"{shown(str(path))}: there is no such home folder. To mean a file called so, write ./{path}.") from None
+        raise RotnetError(
+            f"{shown(str(path))}: there is no such home folder. To mean a file called so, write ./{path}."
+        ) from None
     except UnicodeEncodeError:
         raise RotnetError(f"{shown(str(path))} is no path: it holds a character that no file name can have.") from None
     if b"\0" in encoded:

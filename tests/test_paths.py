@@ -8,9 +8,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import LONGEST_NAME, NOTEBOOKS, from_project, short_name
 
 
-def test_a_relative_path_counts_from_where_one_is_or_from_the_checkout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_counts_from_where_one_is_or_from_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert from_project("runs") == tmp_path / "runs"
     assert from_project("/data") == Path("/data")
     assert from_project("~/x") == Path.home() / "x"

@@ -49,7 +49,9 @@ def task_options(name: str, options: dict[str, Any]) -> BaseModel:
             allowed = ", ".join(schema.model_fields) or "none"
             hint = nearest(word, schema.model_fields)
             raise RotnetError(f"unknown task option '{word}' of {name}{hint} Allowed: {allowed}.") from None
-        raise RotnetError(f"{'.'.join(filter(None, ['task_options', word]))}: {problem['msg'].removeprefix('Value error, ')}") from None
+        raise RotnetError(
+            f"{'.'.join(filter(None, ['task_options', word]))}: {problem['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def make_task(name: str, backbone: Backbone, data: Dataset, options: dict[str, Any]) -> PretextTask:

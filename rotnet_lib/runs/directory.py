@@ -193,8 +193,8 @@ class RunDirectory:
         path = self.path / NOTEBOOK
         try:
             notebook = json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):  # no kernel has started, or it was killed while this was written
-            return False
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            return False  # no kernel has started, or it was killed while this was written
         return bool(notebook["metadata"].get("papermill", {}).get("exception"))
 
     def parameters(self) -> dict[str, Any]:

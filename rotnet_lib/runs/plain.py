@@ -118,7 +118,7 @@ def _takes_numbers_alone(annotation: Any) -> bool:
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
-    """The types that an annotation is made of: int and NoneType of `tuple[int, ...] | None`. Of a literal those of its values."""
+    """The types that an annotation is made of: int and NoneType of `tuple[int, ...] | None`; of a literal, its values'."""
     parts = get_args(annotation)
     for part in parts:
         yield from _kinds(part)

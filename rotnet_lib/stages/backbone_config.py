@@ -30,7 +30,7 @@ _RESCALING_IMAGES = 256
 
 
 def layer_names(layer: Any) -> Any:
-    """`"conv1, conv2"` or a list -> the names as a tuple; `all` stays one name. Raises RotnetError for a list of other things."""
+    """`"conv1, conv2"` or a list -> the names as a tuple; `all` stays one name. Raises RotnetError for a list of others."""
     if not isinstance(layer, list | tuple):
         return tuple(part.strip() for part in str(layer).split(","))
     for name in layer:
