@@ -285,14 +285,15 @@ def test_yaml_means_what_it_meant() -> None:
     assert load_presets().keys() == yaml.safe_load((SUITES / "presets.yaml").read_text()).keys()
 
 
+NO_SEEDS: tuple[Any, ...] = (0, -1, 10**9, 10**400, "3", 2.5, None, True)
+NO_TEXT: tuple[Any, ...] = (3, [], b"x")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "reason"),
     [
-        *[
-            ("seeds", seeds, "seeds: at least 1, not .* at most 1000")
-            for seeds in (0, -1, 10**9, 10**400, "3", 2.5, None, True)
-        ],
-        *[(name, value, f"{name}: text is needed") for name in ("preset", "dataset", "set", "runs") for value in (3, [], b"x")],
+        *[("seeds", seeds, "seeds: at least 1, not .* at most 1000") for seeds in NO_SEEDS],
+        *[(name, value, f"{name}: text is needed") for name in ("preset", "dataset", "set", "runs") for value in NO_TEXT],
         *[(name, None, f"{name}: text is needed") for name in ("set", "runs")],
         *[(name, "a\ud800", f"suite: {name}: ") for name in ("preset", "dataset", "set", "runs")],
     ],
