@@ -126,30 +126,29 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
     """One run of NOTEBOOK (pretrain, probe, inspect, pu_weights ...) into its directory below `runs`, with its report."""
     from rotnet_lib.report.index import write_index
-    from rotnet_lib.runs.directory import REPORT, directory_of
-    from rotnet_lib.runs.protocols import KIND
-    from rotnet_lib.stages import STAGES
-    from rotnet_lib.suites.suite import SuiteRun, preset_named
+    from rotnet_lib.runs.directory import PARAMETERS, REPORT, directory_of
+    from rotnet_lib.suites.single_run import configure, next_command, shorter_command
     from rotnet_lib.yaml_reader import parse_yaml
 
-    schema = STAGES[notebook].config
     values = {name: parse_yaml(value, f"the value of {name} behind -p") for name, value in parameters}
-    if preset:
-        fields = schema.model_fields
-        kind: dict[str, Any] = {name: values.get(name, fields[name].default) for name in KIND if name in fields}
-        # As told, the stage's own, or that of the backbone's run. The preset names the data where no run does.
-        arch = values.get("arch") or fields["arch"].default or schema.build(values).model_dump()["arch"]
-        values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind), arch, values.get("dataset")) | values
-    config = schema.build(values)
+    config = configure(notebook, values, preset)
     directory = directory_of(config, config.fingerprint())
-    if directory.state in ("finished", "running"):
-        click.echo(f"{directory.path} is {directory.state} already; delete it to make the run again.")
-        return
-    from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
+    state = directory.state
+    if state in ("finished", "running"):
+        click.echo(f"{directory.path} is {state} already; delete it to make the run again.")
+    else:
+        from rotnet_lib.bench import run_length
+        from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
 
-    execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
-    write_index(directory.path.parent)
-    click.echo(f"report: {directory.path / REPORT}")
+        if length := run_length.say(config):
+            shorter = shorter_command(notebook, values, preset)
+            click.echo(length + (f" Shorter: {shorter}" if shorter else ""))
+        execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
+        write_index(directory.path.parent)
+        click.echo(f"report: {directory.path / REPORT}")
+    made = directory.finished and (directory.path / PARAMETERS).exists()
+    if made and (following := next_command(config, directory.name, preset)):
+        click.echo(f"next: {following}")
 
 
 @main.command(hidden=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -13,7 +14,7 @@ from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import EXPERIMENT, Fraction, ImagesConfig, RunConfig
-from rotnet_lib.runs.directory import PARAMETERS, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
+from rotnet_lib.runs.directory import METRICS, PARAMETERS, RunDirectory, all_runs, checkpoint_name, checkpoint_of, own_name
 from rotnet_lib.seeds import generator, seeded
 from rotnet_lib.training.schedules import epochs_after
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 RANDOM, RESCALED, NEWEST = "random", "random-rescaled", "newest"
 UNTRAINED = (RANDOM, RESCALED)
+
+_SHOWN = 5
+"""How many of the runs that `newest` did not choose are named."""
 
 _RESCALING_IMAGES = 256
 """How many training images rescale a random backbone: about 10^5 responses a channel even where maps are small."""
@@ -243,7 +247,10 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         if layer != "all" and layer not in taps:
             raise unknown("layer", layer, (*taps, "all"))
     asked = {name: values[name] for name in ("arch", "width", *_own_data(cls)) if name in values}
+    said = ", ".join(f"{name}={value}" for name, value in asked.items())
+    wanted = " and ".join(filter(None, [f"layer {', '.join(layers)}" if layers else "", said]))
     finished = [run for run in all_runs(from_project(runs)) if run.finished]
+    fitting: list[RunDirectory] = []
     for run in finished:
         try:
             parameters = run.parameters()
@@ -255,10 +262,10 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         if any(parameters[name] != value for name, value in asked.items()):
             continue
         if _has(parameters["arch"], layers):
-            print(f"backbone: {run.name} (the newest pretext run that fits)")
-            return run
-    said = ", ".join(f"{name}={value}" for name, value in asked.items())
-    wanted = " and ".join(filter(None, [f"layer {', '.join(layers)}" if layers else "", said]))
+            fitting.append(run)
+    if fitting:
+        print(_choice(fitting, wanted))
+        return fitting[0]
     arch = values.get("arch") or next((arch for arch in ("nin4", *ARCHS) if _has(arch, layers)), "nin4")
     data = " -p dataset shapes" if _own_data(cls) else ""
     untrained = f", or take an untrained one: -p backbone random -p arch {arch}{data}" if cls.takes_random else ""
@@ -266,6 +273,20 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         f"{cls.stage}: no finished pretext run in '{runs}' has {wanted or 'what it takes'} ({len(finished)} finished runs "
         f"looked at). Make one: `rotnet run pretrain --preset quick -p arch {arch}` (minutes on a CPU), or name one: "
         f"-p backbone RUN{untrained}."
+    )
+
+
+def _choice(fitting: list[RunDirectory], wanted: str) -> str:
+    """What `newest` chose of the runs that fit, the newest first, why, and what else there was."""
+    chosen, *others = fitting
+    finished = datetime.fromtimestamp((chosen.path / METRICS).stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    having = f" with {wanted}" if wanted else ""
+    if not others:
+        return f"backbone: {chosen.name} (the only finished pretext run{having}; finished {finished})"
+    rest = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return (
+        f"backbone: {chosen.name} (the newest of {len(fitting)} pretext runs{having}, finished {finished}; the others: "
+        f"{', '.join(run.name for run in others[:_SHOWN])}{rest}. -p backbone RUN names one)"
     )
 
 
