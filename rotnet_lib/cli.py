@@ -174,6 +174,37 @@ def execute(plan: Path, name: str, parent: int) -> None:
 
 
 @main.command()
+@click.option("--runs", default="runs", show_default=True, help="Folder of the run directories.")
+@click.option("--remove", "kinds", multiple=True, metavar="KIND", help="Remove this kind; may be given several times.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
+def clean(runs: str, kinds: tuple[str, ...], yes: bool) -> None:
+    """What could go from RUNS and the cache, by kind with sizes; removed only by --remove KIND.
+
+    The kinds: checkpoints, resume, runs, leftovers, cache. A run that is being written is never touched.
+    """
+    from rotnet_lib.errors import unknown
+    from rotnet_lib.suites.cleaning import KINDS, list_removable, remove, report, size_text
+
+    for kind in kinds:
+        if kind not in KINDS:
+            raise unknown("kind", kind, KINDS)
+    if yes and not kinds:
+        raise RotnetError(f"--yes removes nothing by itself: name what is to go, such as --remove resume ({', '.join(KINDS)}).")
+    listing = list_removable(runs)
+    click.echo(report(listing))
+    chosen = listing.of(kinds)
+    if not kinds:
+        click.echo("nothing was removed: --remove KIND does that.")
+    elif not chosen:
+        click.echo(f"nothing to remove of {', '.join(kinds)}.")
+    elif yes or click.confirm(f"Remove {len(chosen)} of {', '.join(kinds)}, {size_text(sum(item.size for item in chosen))}?"):
+        freed = remove(chosen, runs, click.echo)
+        click.echo(f"removed: {size_text(freed)}")
+    else:
+        click.echo("nothing was removed.")
+
+
+@main.command()
 @click.argument("dataset")
 def data(dataset: str) -> None:
     """Bring DATASET here: download, decode or draw it once. Of VOC too: voc2007, voc2012, scenes."""

@@ -9,7 +9,13 @@ from rotnet_lib.runs.directory import METRICS, REPORT, TABLE
 from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.report_stamp import drawing
 
-ANSWERED = ("--help", "status --preset quick", "status table7 --preset quick", "reproduce cifar10 --dry-run --preset quick")
+ANSWERED = (
+    "--help",
+    "clean",
+    "status --preset quick",
+    "status table7 --preset quick",
+    "reproduce cifar10 --dry-run --preset quick",
+)
 REFUSED = (
     "reproduce tabel3",
     "reproduce table3 --preset qick",

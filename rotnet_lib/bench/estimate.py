@@ -23,7 +23,6 @@ from rotnet_lib.suites.plan import Options, PlannedRun, make_plan
 from rotnet_lib.training.devices import select_device
 from rotnet_lib.training.task import Task
 
-
 _BRIEF_BATCH = 8
 """Images a step on a CPU where the speed is wanted within seconds."""
 
