@@ -74,7 +74,9 @@ def storage_error(error: Exception, path: Path | None = None) -> StorageError | 
     number = _system_number(error)
     if number not in _REMEDIES:
         return None
-    where = getattr(error, "filename", None) or path or "a file"
+    named = getattr(error, "filename", None)
+    temporary = path and isinstance(named, str) and Path(named).parent == path.parent  # which nobody knows by its name
+    where = path if temporary else named or path or "a file"
     verb = "write" if path else "read or write"
     return StorageError(f"cannot {verb} {where}: {os.strerror(number)}. {_REMEDIES[number]}, {_ELSEWHERE}")
 
