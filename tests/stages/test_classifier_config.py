@@ -69,25 +69,6 @@ def test_newest_goes_by_when_runs_finished() -> None:
     assert ProbeConfig.build({"layer": "all"}).backbone == "b"
 
 
-def test_it_says_what_it_chose_why_and_what_else_there_was(capsys: pytest.CaptureFixture[str]) -> None:
-    make_run("rotnet")
-    os.utime(Path("runs/rotnet") / METRICS, (1_764_043_800,) * 2)
-    ProbeConfig.build({"arch": "nin4"})
-    assert capsys.readouterr().out == (
-        "backbone: rotnet (the only finished pretext run with layer conv2 and arch=nin4; finished 2025-11-25 04:10 UTC)\n"
-    )
-    for number in range(1, 8):
-        make_run(f"older-{number}", minutes_ago=number * 10**7)
-    make_run("alexnet", arch="alexnet")
-    ProbeConfig.build({"arch": "nin4"})
-    assert capsys.readouterr().out == (
-        "backbone: rotnet (the newest of 8 pretext runs with layer conv2 and arch=nin4, finished 2025-11-25 04:10 UTC; the "
-        "others: older-1, older-2, older-3, older-4, older-5 and 2 more. -p backbone RUN names one)\n"
-    )
-    assert ProbeConfig.build({}).backbone == "alexnet"
-    assert capsys.readouterr().out.startswith("backbone: alexnet (the newest of 9 pretext runs with layer conv2, finished ")
-
-
 @pytest.mark.parametrize("parameters", [{}, {"layer": "conv5"}, {"arch": "nin4", "dataset": "cifar10"}])
 def test_without_a_run_that_fits_it_says_which_command_makes_one(parameters: dict[str, Any]) -> None:
     make_run("supervised", task="labels")
