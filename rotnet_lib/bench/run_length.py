@@ -1,4 +1,4 @@
-"""How long a run would take on this machine: measured, before it begins, where it could take more than ten minutes."""
+"""How long a run would take on this machine: measured, before it begins, where its schedule is large."""
 
 import json
 import subprocess
@@ -11,9 +11,9 @@ from rotnet_lib.stages import STAGES
 from rotnet_lib.voc.config import VocConfig
 
 _WORTH_MEASURING = 6e7
-"""Input pixels trained on, times the network's width, below which no run takes ten minutes on two CPU cores.
+"""Input pixels trained on, times the network's width, from which a run's speed is measured.
 
-An AlexNet of width 0.125 probed on 4 000 images of 64 pixels for 40 epochs, 8 minutes there, is at 8e7.
+A rough bound, chosen so that the runs of the preset `quick` start at once and the paper's schedules are measured.
 """
 
 _LONG = 10 / 60
@@ -24,7 +24,7 @@ _SECONDS = 1.0
 
 
 def is_large(config: RunConfig) -> bool:
-    """Whether a run could take more than ten minutes, judged by the numbers in its config and the size of its data alone."""
+    """Whether a run may well take more than ten minutes, judged by the numbers in its config and the size of its data alone."""
     width = getattr(config, "width", 1.0)
     if isinstance(config, VocConfig):
         return config.iterations * config.batch_size * config.side**2 * width > _WORTH_MEASURING
