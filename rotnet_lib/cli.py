@@ -8,18 +8,26 @@ from typing import Any
 import click
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import storage_error
 
 # Heavy imports are inside the commands: `rotnet --help` should not load torch.
 
 
 class _Commands(click.Group):
-    """Commands whose RotnetErrors are printed for the user, without a traceback."""
+    """Commands whose RotnetErrors are printed for the user, without a traceback.
+
+    So is what the system refuses, such as to write on a full disk, where no guard of the library was around it.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except RotnetError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            if (refusal := storage_error(error)) is None:
+                raise
+            raise click.ClickException(str(refusal)) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -117,36 +125,31 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
 @click.option("--preset", help="Start from a preset's parameters instead of the protocol's.")
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
     """One run of NOTEBOOK (pretrain, probe, inspect, pu_weights ...) into its directory below `runs`, with its report."""
-    import yaml
-
     from rotnet_lib.report.index import write_index
-    from rotnet_lib.runs.directory import REPORT, directory_of
-    from rotnet_lib.runs.protocols import KIND
-    from rotnet_lib.stages import STAGES
-    from rotnet_lib.suites.suite import SuiteRun, preset_named
+    from rotnet_lib.runs.directory import PARAMETERS, REPORT, directory_of
+    from rotnet_lib.suites.single_run import configure, next_command, shorter_command
+    from rotnet_lib.yaml_reader import parse_yaml
 
-    schema = STAGES[notebook].config
-    try:
-        values = {name: yaml.safe_load(value) for name, value in parameters}
-    except yaml.YAMLError as error:
-        raise RotnetError(f"a value behind -p cannot be read as YAML: {error}") from None
-    if preset:
-        fields = schema.model_fields
-        kind: dict[str, Any] = {name: values.get(name, fields[name].default) for name in KIND if name in fields}
-        # As told, the stage's own, or that of the backbone's run. The preset names the data where no run does.
-        arch = values.get("arch") or fields["arch"].default or schema.build(values).model_dump()["arch"]
-        values = preset_named(preset).parameters(SuiteRun(notebook=notebook, set=kind), arch, values.get("dataset")) | values
-    config = schema.build(values)
+    values = {name: parse_yaml(value, f"the value of {name} behind -p") for name, value in parameters}
+    config = configure(notebook, values, preset)
     directory = directory_of(config, config.fingerprint())
     directory.check()
-    if directory.state in ("finished", "running"):
-        click.echo(f"{directory.path} is {directory.state} already; delete it to make the run again.")
-        return
-    from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
+    state = directory.state
+    if state in ("finished", "running"):
+        click.echo(f"{directory.path} is {state} already; delete it to make the run again.")
+    else:
+        from rotnet_lib.bench import run_length
+        from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
 
-    execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
-    write_index(directory.path.parent)
-    click.echo(f"report: {directory.path / REPORT}")
+        if length := run_length.say(config):
+            shorter = shorter_command(notebook, values, preset)
+            click.echo(length + (f" Shorter: {shorter}" if shorter else ""))
+        execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
+        write_index(directory.path.parent)
+        click.echo(f"report: {directory.path / REPORT}")
+    made = directory.finished and (directory.path / PARAMETERS).exists()
+    if made and (following := next_command(config, directory.name, preset)):
+        click.echo(f"next: {following}")
 
 
 @main.command(hidden=True)
@@ -169,6 +172,37 @@ def execute(plan: Path, name: str, parent: int) -> None:
         click.echo(f"{label} | failed: {error}")
         sys.exit(1)
     click.echo(f"{label} | finished")
+
+
+@main.command()
+@click.option("--runs", default="runs", show_default=True, help="Folder of the run directories.")
+@click.option("--remove", "kinds", multiple=True, metavar="KIND", help="Remove this kind; may be given several times.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
+def clean(runs: str, kinds: tuple[str, ...], yes: bool) -> None:
+    """What could go from RUNS and the cache, by kind with sizes; removed only by --remove KIND.
+
+    The kinds: checkpoints, resume, runs, leftovers, cache. A run that is being written is never touched.
+    """
+    from rotnet_lib.errors import unknown
+    from rotnet_lib.suites.cleaning import KINDS, list_removable, remove, report, size_text
+
+    for kind in kinds:
+        if kind not in KINDS:
+            raise unknown("kind", kind, KINDS)
+    if yes and not kinds:
+        raise RotnetError(f"--yes removes nothing by itself: name what is to go, such as --remove resume ({', '.join(KINDS)}).")
+    listing = list_removable(runs)
+    click.echo(report(listing))
+    chosen = listing.of(kinds)
+    if not kinds:
+        click.echo("nothing was removed: --remove KIND does that.")
+    elif not chosen:
+        click.echo(f"nothing to remove of {', '.join(kinds)}.")
+    elif yes or click.confirm(f"Remove {len(chosen)} of {', '.join(kinds)}, {size_text(sum(item.size for item in chosen))}?"):
+        freed = remove(chosen, runs, click.echo)
+        click.echo(f"removed: {size_text(freed)}")
+    else:
+        click.echo("nothing was removed.")
 
 
 @main.command()

@@ -3,9 +3,32 @@
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 200
+"""Characters of a value that a message shows."""
+
 
 class RotnetError(Exception):
     """Something the user can put right. The command line prints it without a traceback."""
+
+    def __init__(self, message: str) -> None:
+        # A name may hold characters that no terminal, report or JSON file takes: they are shown as `\udc80`.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+
+
+class StorageError(RotnetError, OSError):
+    """A RotnetError about a file that could not be written.
+
+    It is an OSError too, so that code that knows what the file is for can say so.
+    """
+
+
+def shown(value: object) -> str:
+    """A value for a message: its `repr`, cut off where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write out an integer of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
@@ -15,13 +38,14 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     return f"; did you mean '{match[0]}'?" if match else "."
 
 
-def unknown(kind: str, word: str, allowed: Iterable[str]) -> RotnetError:
+def unknown(kind: str, word: object, allowed: Iterable[str]) -> RotnetError:
     """An error for a name that does not exist.
 
     Args:
         kind: what was looked up, as the user knows it (`"arch"`, `"layer of nin4"`).
-        word: the name given.
+        word: the name given; it may be of another type by mistake.
         allowed: the names that exist, in the order to show them.
     """
     choices = list(allowed)
-    return RotnetError(f"unknown {kind} '{word}'{nearest(word, choices)} Allowed: {', '.join(choices) or 'none'}.")
+    text = word if isinstance(word, str) and len(word) <= _LONGEST else shown(word).strip("'")
+    return RotnetError(f"unknown {kind} '{text}'{nearest(text, choices)} Allowed: {', '.join(choices) or 'none'}.")

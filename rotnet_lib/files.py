@@ -1,5 +1,6 @@
 """Files and folders that are complete or absent, and locks between processes."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -13,10 +14,87 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from rotnet_lib.errors import RotnetError
+from rotnet_lib.errors import RotnetError, StorageError
 
 _POLL_SECONDS = 0.2
 """Between two tries to take a lock that is waited for with a time limit."""
+
+
+_FULL = "Free some space there"
+_LONG = "Shorten it"
+_DENIED = "Allow writing there"
+_IN_THE_WAY = "Remove or rename the file that stands where a folder is needed"
+_REMEDIES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "Raise the limit on the size of files (ulimit -f)",
+    errno.EROFS: _DENIED,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.EISDIR: "Remove or rename the folder that stands where a file is needed",
+    errno.ENAMETOOLONG: _LONG,
+    errno.EIO: "Look at the disk or the network drive, which reports a fault",
+    errno.ESTALE: "Look at the network drive, which has gone away",
+    errno.EMFILE: "Raise the limit on open files (ulimit -n)",
+}
+"""What the system may refuse for reasons outside the program -> what the user does about it.
+
+A missing file is not among them: what this package reads without looking first is a mistake of its own.
+"""
+
+_ELSEWHERE = (
+    "or keep runs in another folder (RUNS=... of make, --runs or -p runs of rotnet) and data in another one "
+    "(ROTNET_DATA, ROTNET_CACHE)."
+)
+
+
+@contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Where the system refuses what is done to `path` in this block, raise a StorageError that says why, and the remedy.
+
+    All other errors pass as they are, so that a bug keeps its traceback.
+    """
+    try:
+        yield
+    except Exception as error:
+        if (refusal := storage_error(error, path)) is None:
+            raise
+        raise refusal from error
+
+
+def storage_error(error: Exception, path: Path | None = None) -> StorageError | None:
+    """The error to show a user whose disk is full, read-only and so on; None if `error` is of another kind.
+
+    Args:
+        error: as raised.
+        path: what was to be written; None: not known.
+    """
+    if isinstance(error, StorageError):
+        return error
+    number = _system_number(error)
+    if number not in _REMEDIES:
+        return None
+    named = getattr(error, "filename", None)
+    temporary = path and isinstance(named, str) and Path(named).parent == path.parent  # which nobody knows by its name
+    where = path if temporary else named or path or "a file"
+    verb = "write" if path else "read or write"
+    return StorageError(f"cannot {verb} {where}: {os.strerror(number)}. {_REMEDIES[number]}, {_ELSEWHERE}")
+
+
+def _system_number(error: Exception) -> int | None:
+    if isinstance(error, OSError):
+        return error.errno
+    # safetensors writes files itself, and has an error of its own that quotes the system's.
+    quoted = re.search(r"os error (\d+)", str(error)) if type(error).__name__ == "SafetensorError" else None
+    return int(quoted[1]) if quoted else None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, unless it is there. Raises StorageError if the system refuses."""
+    with explaining(path):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -24,20 +102,22 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place, atomically, when the block ends without an error.
 
     A reader sees the old file or the new one. If the process is killed half way, the old one stays.
+    Raises StorageError if the system refuses to write it (see `explaining`).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes the file private; a shared runs folder needs the usual permissions.
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    make_folder(path.parent)
+    with explaining(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            # mkstemp makes the file private; a shared runs folder needs the usual permissions.
+            temporary.chmod(0o666 & ~_umask())
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -107,11 +187,11 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
     """Make `folder` if it does not exist: `write` fills a temporary folder beside it, which is then renamed.
 
     Of several processes one writes and the others wait. A process killed half way leaves only the temporary folder, which
-    the next one removes.
+    the next one removes. Raises StorageError if the system refuses to write it (see `explaining`).
     """
     if folder.is_dir():
         return
-    with lock_file(folder.with_name(f".{folder.name}.lock"), on_wait=waiting_for(str(folder))):
+    with explaining(folder), lock_file(folder.with_name(f".{folder.name}.lock"), on_wait=waiting_for(str(folder))):
         if folder.is_dir():  # made while this process waited
             return
         for left in folder.parent.glob(f".{folder.name}.tmp-*"):
@@ -151,18 +231,20 @@ def lock_file(path: Path, *, wait_seconds: float | None = None, on_wait: Callabl
 
     Raises:
         LockTimeout: another process still holds the lock after `wait_seconds`.
+        StorageError: the system refuses to write the file (see `explaining`).
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.open("a+")
-    try:
-        if not _try_lock(lock):
-            on_wait(_owner(lock))
-            _wait_for_lock(lock, wait_seconds)
-        sign_lock(lock, os.getpid())
-    except BaseException:
-        lock.close()
-        raise
-    return lock
+    make_folder(path.parent)
+    with explaining(path):
+        lock = path.open("a+")
+        try:
+            if not _try_lock(lock):
+                on_wait(_owner(lock))
+                _wait_for_lock(lock, wait_seconds)
+            sign_lock(lock, os.getpid())
+        except BaseException:
+            lock.close()
+            raise
+        return lock
 
 
 def waiting_for(what: str) -> Callable[[str], None]:
@@ -178,10 +260,10 @@ def sign_lock(lock: TextIO, pid: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock file `path`. Does not make the file."""
+    """Whether a process holds the lock file `path`. Does not make or change the file, which may be on a read-only disk."""
     if not path.exists():
         return False
-    with path.open("a") as lock:
+    with path.open() as lock:
         return not _try_lock(lock)
 
 

@@ -38,9 +38,9 @@ class Registry(Generic[T]):
         del self._entries[name]
 
     def __getitem__(self, name: str) -> T:
-        """The entry of that name. Raises RotnetError with the allowed names and the nearest one."""
+        """The entry of that name. Raises RotnetError with the allowed names and the nearest one, whatever `name` is."""
         if name not in self:
-            raise unknown(self.kind, str(name), self._entries)
+            raise unknown(self.kind, name, self._entries)
         return self._entries[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -10,7 +10,13 @@ from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.report_stamp import drawing
 from tests.results import finish_planned
 
-ANSWERED = ("--help", "status --preset quick", "status table7 --preset quick", "reproduce cifar10 --dry-run --preset quick")
+ANSWERED = (
+    "--help",
+    "clean",
+    "status --preset quick",
+    "status table7 --preset quick",
+    "reproduce cifar10 --dry-run --preset quick",
+)
 REFUSED = (
     "reproduce tabel3",
     "reproduce table3 --preset qick",

@@ -23,6 +23,9 @@ from rotnet_lib.suites.plan import Options, PlannedRun, make_plan
 from rotnet_lib.training.devices import select_device
 from rotnet_lib.training.task import Task
 
+_BRIEF_BATCH = 8
+"""Images a step on a CPU where the speed is wanted within seconds."""
+
 
 @dataclass(frozen=True)
 class _Estimate:
@@ -83,9 +86,7 @@ def _estimate(
     counts = DATASETS[config.dataset.partition(":")[0]].published
     if counts is None and (config.train_size is None or config.test_size is None):
         raise RotnetError(f"{run.key}: how many images {config.dataset} has is not known: take --preset paper.")
-    train = config.train_size or (counts.train if counts else 0)
-    if isinstance(config, PretrainConfig) and config.fold:
-        train = len(Fold.parse(config.fold).without(train))
+    train = _trained_on(config, config.train_size or (counts.train if counts else 0))
     test = config.test_size or (counts.test if counts else 0)
     schedule = ("epochs", "lr", "lr_milestones", "lr_decay", "recipe")
     left_out = (*schedule, "seed", "backbone", "fold", "pu_weights")  # a step costs the same whatever these are
@@ -96,12 +97,38 @@ def _estimate(
         data = random_data(config, device)
         rates[kind] = measure(config, _task(config, data), data, seconds, device)
     measured = rates[kind]
-    compute = config.epochs * (train * measured.step + test * measured.test) / measured.images / 3600
+    compute = _hours(config, train, test, measured)
     load = 0.0
     if config.stream and loading:
         of_training = loading.resized_crop if config.augment == "resized-crop" else loading.random_crop
         load = config.epochs * (train / of_training + test / loading.random_crop) / 3600
     return _Estimate(run, train, measured.images / measured.step, compute, load)
+
+
+def hours_of_run(config: TrainingConfig, counts: tuple[int, int], seconds: float, device: torch.device) -> tuple[float, float]:
+    """Hours of computing that a run takes, and the training images a second, from speeds measured here.
+
+    Args:
+        config: the run's.
+        counts: training and test images of its data.
+        seconds: how long training is measured.
+        device: where. On a CPU the steps that are timed are small, since one of a usual batch may take longer than `seconds`;
+            an image costs about the same.
+    """
+    if device.type == "cpu":
+        config = config.model_copy(update={"batch_size": min(config.batch_size, _BRIEF_BATCH)})
+    data = random_data(config, device)
+    rates = measure(config, _task(config, data), data, seconds, device)
+    return _hours(config, _trained_on(config, counts[0]), counts[1], rates), rates.images / rates.step
+
+
+def _trained_on(config: TrainingConfig, train: int) -> int:
+    """How many of the training images a run trains on."""
+    return len(Fold.parse(config.fold).without(train)) if isinstance(config, PretrainConfig) and config.fold else train
+
+
+def _hours(config: TrainingConfig, train: int, test: int, measured: TrainingRates) -> float:
+    return config.epochs * (train * measured.step + test * measured.test) / measured.images / 3600
 
 
 def _task(config: RunConfig, data: Dataset) -> Task:

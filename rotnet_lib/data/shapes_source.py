@@ -7,7 +7,8 @@ from rotnet_lib.data.listing import SplitName
 from rotnet_lib.data.source import DATASETS, Source, resized_side
 from rotnet_lib.errors import RotnetError
 
-_COUNTS: dict[SplitName, int] = {"train": 5000, "test": 1000}
+COUNTS: dict[SplitName, int] = {"train": 5000, "test": 1000}
+"""How many images there are unless more or less are asked for."""
 
 
 @DATASETS.register("shapes")
@@ -40,4 +41,4 @@ class Shapes(Source):
         return "drawn when needed"
 
     def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
-        return shapes.generate(split, count or _COUNTS[split], seed=self._drawings, image_size=self.side)
+        return shapes.generate(split, count or COUNTS[split], seed=self._drawings, image_size=self.side)

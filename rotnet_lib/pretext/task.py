@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from rotnet_lib.errors import RotnetError, nearest
 from rotnet_lib.registry import Registry
+from rotnet_lib.runs.plain import check_no_bool
 from rotnet_lib.training.task import Task
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def task_options(name: str, options: dict[str, Any]) -> BaseModel:
     Raises RotnetError for an unknown task, option or value: named, with what is allowed and the nearest match.
     """
     schema = TASKS[name].Options
+    check_no_bool(schema, options, "task_options.")
     try:
-        return schema(**options)
+        return schema.model_validate(options)
     except ValidationError as error:
         problem = error.errors()[0]
         word = ".".join(map(str, problem["loc"]))
@@ -47,7 +49,9 @@ def task_options(name: str, options: dict[str, Any]) -> BaseModel:
             allowed = ", ".join(schema.model_fields) or "none"
             hint = nearest(word, schema.model_fields)
             raise RotnetError(f"unknown task option '{word}' of {name}{hint} Allowed: {allowed}.") from None
-        raise RotnetError(f"task_options.{word}: {problem['msg'].removeprefix('Value error, ')}") from None
+        raise RotnetError(
+            f"{'.'.join(filter(None, ['task_options', word]))}: {problem['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def make_task(name: str, backbone: Backbone, data: Dataset, options: dict[str, Any]) -> PretextTask:

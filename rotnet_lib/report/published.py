@@ -1,43 +1,77 @@
 """The published figures, as data."""
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rotnet_lib.errors import unknown
+from rotnet_lib.errors import RotnetError, shown, unknown
+from rotnet_lib.runs.plain import plain_values
+from rotnet_lib.yaml_reader import read_yaml
+
+PUBLISHED = Path(__file__).parent / "published.yaml"
+
+Figure = float | None
+"""In percent; None where the source gives none."""
+
+
+class _Table(BaseModel):
+    """A table of the file: a row is one figure, figures by column, or a list of them in the order of `columns`."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    metric: str | None = None
+    columns: list[str] | None = None
+    rows: dict[str, dict[str, Figure] | list[Figure] | Figure]
 
 
 @cache
-def _document() -> dict[str, Any]:
-    text = (resources.files("rotnet_lib.report") / "published.yaml").read_text(encoding="utf-8")
-    document: dict[str, Any] = yaml.safe_load(text)
-    return document
+def _document(file: Path) -> dict[str, Any]:
+    return plain_values(file.name, read_yaml(file, file.name))
 
 
-def published_table(name: str) -> dict[str, dict[str, float | None]]:
+def published_table(name: str, file: Path = PUBLISHED) -> dict[str, dict[str, Figure]]:
     """Row label -> column -> published figure, in percent; None where the source gives none.
 
     A table of one figure a row has one column, named as its metric.
 
-    Raises RotnetError for an unknown table.
+    Raises RotnetError for an unknown table, or for one that is malformed in the file.
     """
-    tables = [key for key, entry in _document().items() if isinstance(entry, dict) and "rows" in entry]
+    tables = [key for key, entry in _document(file).items() if isinstance(entry, dict) and "rows" in entry]
     if name not in tables:
         raise unknown("published table", name, tables)
-    table = _document()[name]
-    rows = {}
-    for label, figures in table["rows"].items():
-        if isinstance(figures, dict):
-            rows[label] = dict(figures)
-        elif isinstance(figures, list):
-            rows[label] = dict(zip(table["columns"], figures or [None] * len(table["columns"]), strict=True))
-        else:
-            rows[label] = {table["metric"]: figures}
-    return rows
+    where = f"{file.name}: {name}"
+    try:
+        table = _Table.model_validate(_document(file)[name])
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise RotnetError(
+            f"{where}.{place}: {problem['msg']}, not {shown(problem['input'])}. A table has metric, columns and rows; a row "
+            "is a figure, figures by column, or a list of one a column."
+        ) from None
+    return {label: _by_column(figures, table, f"{where}, row '{label}'") for label, figures in table.rows.items()}
 
 
-def source(key: str) -> str:
-    """The citation of a source of figures."""
-    return str(_document()["sources"][key])
+def _by_column(figures: dict[str, Figure] | list[Figure] | Figure, table: _Table, where: str) -> dict[str, Figure]:
+    if isinstance(figures, dict):
+        return figures
+    if isinstance(figures, list):
+        columns = table.columns or []
+        if figures and len(figures) != len(columns):
+            raise RotnetError(f"{where}: {len(figures)} figures for {len(columns)} columns. Give one a column, or none at all.")
+        return dict(zip(columns, figures or [None] * len(columns), strict=True))
+    if table.metric is None:
+        raise RotnetError(f"{where}: a single figure, and the table names no metric. Add `metric: top1`, say.")
+    return {table.metric: figures}
+
+
+def source(key: str, file: Path = PUBLISHED) -> str:
+    """The citation of a source of figures. Raises RotnetError for an unknown one."""
+    sources = _document(file).get("sources")
+    if not isinstance(sources, dict):
+        raise RotnetError(f"{file.name}: sources: a citation by name is expected, not {shown(sources)}.")
+    if key not in sources:
+        raise unknown("source of published figures", key, sources)
+    return str(sources[key])

@@ -13,7 +13,8 @@ from pydantic_core import to_jsonable_python
 
 from rotnet_lib.data.augment import Augment
 from rotnet_lib.data.source import DATASETS, open_source
-from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.errors import RotnetError, shown, unknown
+from rotnet_lib.runs.plain import check_no_bool, plain_values
 from rotnet_lib.runs.protocols import kind_of, protocol_values
 
 EXECUTION: dict[str, JsonValue] = {"role": "execution"}
@@ -58,10 +59,24 @@ class StageConfig(BaseModel):
 
     @classmethod
     def build(cls, parameters: Mapping[str, Any]) -> Self:
-        """A config from plain values. Raises RotnetError naming every wrong parameter, its remedy and nearest match."""
+        """A config from parameters by name: the one gate for those of notebooks, YAML files, command lines and callers.
+
+        Raises RotnetError naming every wrong parameter, its remedy and nearest match; see also `plain_values`.
+        """
+        if not isinstance(parameters, Mapping):
+            raise RotnetError(f"{cls.stage}: parameters are given by name, not as {shown(parameters)}.")
         cls.check_names(parameters)
+        values = plain_values(cls.stage, parameters)
+        check_no_bool(cls, values, f"{cls.stage}: ")
+        config = cls._build(values)
+        plain_values(cls.stage, config.model_dump(mode="json"))  # "9" * 300 has become a number
+        return config
+
+    @classmethod
+    def _build(cls, parameters: Mapping[str, Any]) -> Self:
+        """The config of plain values with known names. Classes that fill parameters in do so here."""
         try:
-            return cls(**parameters)
+            return cls.model_validate(dict(parameters))
         except ValidationError as error:
             raise RotnetError(cls._explain(error)) from None
 
@@ -77,13 +92,14 @@ class StageConfig(BaseModel):
         """A config from a notebook's globals, called right after its parameters cell.
 
         Every plain value in the namespace must be a parameter. Papermill only logs a warning about an unknown one, and the
-        run would use the default.
+        run would use the default. So it would for a parameter that is set to something else, which `build` converts or refuses.
         """
         return cls.build(
             {
                 name: value
                 for name, value in namespace.items()
-                if not name.startswith("_") and name not in _KERNEL_NAMES and isinstance(value, _PLAIN)
+                if name in cls.model_fields
+                or (not name.startswith("_") and name not in _KERNEL_NAMES and isinstance(value, _PLAIN))
             }
         )
 
@@ -114,7 +130,7 @@ class StageConfig(BaseModel):
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"]) or "parameters"
             message = problem["msg"].removeprefix("Value error, ")
-            given = "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
+            given = "" if problem["type"] == "value_error" else f", not {shown(problem['input'])}"
             field = str(problem["loc"][0]) if problem["loc"] else ""
             described = cls.model_fields[field].description if field in cls.model_fields else None
             lines.append(f"{name}: {message}{given}" + (f" ({described})" if described else ""))
@@ -143,12 +159,11 @@ class RunConfig(StageConfig):
     threads: int | None = Field(None, ge=1, description="CPU threads; None: all cores", json_schema_extra=EXECUTION)
 
     @classmethod
-    def build(cls, parameters: Mapping[str, Any]) -> Self:
-        """As `StageConfig.build`. A parameter left at None takes the protocol's value for the arch, if there is one."""
-        cls.check_names(parameters)
+    def _build(cls, parameters: Mapping[str, Any]) -> Self:
+        """A parameter left at None takes the protocol's value for the arch, if there is one."""
         given = {name: value for name, value in parameters.items() if value is not None}
         asked = cls._protocol_values(given)
-        return super().build({name: value for name, value in asked.items() if name in cls.model_fields} | given)
+        return super()._build({name: value for name, value in asked.items() if name in cls.model_fields} | given)
 
     @classmethod
     def _protocol_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,11 +35,12 @@ from rotnet_lib.files import (
     file_checksum,
     is_locked,
     lock_file,
+    make_folder,
     read_bytes,
     remove_left_files,
     write_text,
 )
-from rotnet_lib.paths import from_project
+from rotnet_lib.paths import from_project, short_name
 from rotnet_lib.runs.config import RunConfig, StageConfig
 from rotnet_lib.runs.identity import contradiction, name_ending, parameters_in, result_checksum, result_in
 from rotnet_lib.runs.schema import RunResult
@@ -59,10 +60,13 @@ _NO_RESULTS = frozenset({PARAMETERS, METRICS, NOTEBOOK, REPORT, "outcome.json", 
 def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
     """The directory name of a config's run on data with that fingerprint: `probe-shapes-conv2-conv-s0-1a2b3c4d5e`.
 
+    A slug that would make it longer than a name may be is cut; the hash tells such runs apart.
+
     The upstream run is a parameter, by its own directory name, so a change in any upstream run changes this name.
     """
     ending = name_ending(config.stage, config.version, config.hashed_parameters(), fingerprint)
-    return f"{re.sub(r'[^a-zA-Z0-9.]+', '-', slug).strip('-').lower()}-s{config.seed}-{ending}"
+    readable = re.sub(r"[^a-zA-Z0-9.]+", "-", slug).strip("-").lower()
+    return short_name(readable, f"-s{config.seed}-{ending}")
 
 
 _LOCK = ".lock"
@@ -89,7 +93,7 @@ class RunDirectory:
                 orphaned process time to notice that its parent is gone.
         """
         self.check()
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         if self.path not in _LOCKS:
             try:
                 _LOCKS[self.path] = lock_file(self.path / _LOCK, wait_seconds=wait_seconds)
@@ -151,7 +155,13 @@ class RunDirectory:
         try:
             notebook = json.loads(read_bytes(self.path / NOTEBOOK, ""))
             return bool(notebook["metadata"]["papermill"]["exception"])
-        except (FileNotFoundError, RotnetError, ValueError, RecursionError):  # no kernel has started, or it was killed
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+            RotnetError,
+            ValueError,
+            RecursionError,
+        ):  # no kernel has started, or it was killed
             return False
         except (LookupError, TypeError):  # it has run without papermill, or is no notebook
             return False

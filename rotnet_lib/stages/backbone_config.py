@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import EXPERIMENT, Fraction, ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import (
+    METRICS,
     PARAMETERS,
     RunDirectory,
     all_runs,
@@ -33,13 +35,21 @@ if TYPE_CHECKING:
 RANDOM, RESCALED, NEWEST = "random", "random-rescaled", "newest"
 UNTRAINED = (RANDOM, RESCALED)
 
+_SHOWN = 5
+"""How many of the runs that `newest` did not choose are named."""
+
 _RESCALING_IMAGES = 256
 """How many training images rescale a random backbone: about 10^5 responses a channel even where maps are small."""
 
 
 def layer_names(layer: Any) -> Any:
-    """`"conv1, conv2"` or a list -> the names as a tuple; `all` stays one name."""
-    return layer if isinstance(layer, list | tuple) else tuple(part.strip() for part in str(layer).split(","))
+    """`"conv1, conv2"` or a list -> the names as a tuple; `all` stays one name. Raises RotnetError for a list of others."""
+    if not isinstance(layer, list | tuple):
+        return tuple(part.strip() for part in str(layer).split(","))
+    for name in layer:
+        if not isinstance(name, str):
+            raise RotnetError(f"layer: {shown(name)} is no name of a layer. Write conv1,conv2 or [conv1, conv2].")
+    return layer
 
 
 def all_spelled_out(layers: tuple[str, ...], arch: str) -> tuple[str, ...]:
@@ -88,10 +98,9 @@ class BackboneConfig(RunConfig):
     )
 
     @classmethod
-    def build(cls, parameters: Mapping[str, Any]) -> Self:
-        cls.check_names(parameters)
+    def _build(cls, parameters: Mapping[str, Any]) -> Self:
         values = {name: value for name, value in parameters.items() if value is not None}
-        return super().build(_follow_backbone(values, cls))
+        return super()._build(_follow_backbone(values, cls))
 
     def protocol(self) -> dict[str, Any]:
         return super().protocol() | {"width": 1.0}
@@ -182,6 +191,8 @@ def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[
     if "arch" in values:
         ARCHS[values["arch"]]  # first: a typo here must not be reported as a run that is missing
     runs = values.get("runs", "runs")
+    if isinstance(values.get("backbone"), list | tuple | dict):
+        raise RotnetError(f"{cls.stage}: backbone: the name or path of one run is needed, not {shown(values['backbone'])}.")
     backbone = own_name(str(values.get("backbone", NEWEST)), runs)
     values = values | {"backbone": backbone}
     if backbone in UNTRAINED:
@@ -245,7 +256,10 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         if layer != "all" and layer not in taps:
             raise unknown("layer", layer, (*taps, "all"))
     asked = {name: values[name] for name in ("arch", "width", *_own_data(cls)) if name in values}
+    said = ", ".join(f"{name}={value}" for name, value in asked.items())
+    wanted = " and ".join(filter(None, [f"layer {', '.join(layers)}" if layers else "", said]))
     finished = finished_runs(from_project(runs))
+    fitting: list[RunDirectory] = []
     for run in finished:
         try:
             parameters = run.parameters()
@@ -257,10 +271,10 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         if any(parameters[name] != value for name, value in asked.items()):
             continue
         if _has(parameters["arch"], layers):
-            print(f"backbone: {run.name} (the newest pretext run that fits)")
-            return run
-    said = ", ".join(f"{name}={value}" for name, value in asked.items())
-    wanted = " and ".join(filter(None, [f"layer {', '.join(layers)}" if layers else "", said]))
+            fitting.append(run)
+    if fitting:
+        print(_choice(fitting, wanted))
+        return fitting[0]
     arch = values.get("arch") or next((arch for arch in ("nin4", *ARCHS) if _has(arch, layers)), "nin4")
     data = " -p dataset shapes" if _own_data(cls) else ""
     untrained = f", or take an untrained one: -p backbone random -p arch {arch}{data}" if cls.takes_random else ""
@@ -268,6 +282,20 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         f"{cls.stage}: no finished pretext run in '{runs}' has {wanted or 'what it takes'} ({len(finished)} finished runs "
         f"looked at). Make one: `rotnet run pretrain --preset quick -p arch {arch}` (minutes on a CPU), or name one: "
         f"-p backbone RUN{untrained}."
+    )
+
+
+def _choice(fitting: list[RunDirectory], wanted: str) -> str:
+    """What `newest` chose of the runs that fit, the newest first, why, and what else there was."""
+    chosen, *others = fitting
+    finished = datetime.fromtimestamp((chosen.path / METRICS).stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    having = f" with {wanted}" if wanted else ""
+    if not others:
+        return f"backbone: {chosen.name} (the only finished pretext run{having}; finished {finished})"
+    rest = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return (
+        f"backbone: {chosen.name} (the newest of {len(fitting)} pretext runs{having}, finished {finished}; the others: "
+        f"{', '.join(run.name for run in others[:_SHOWN])}{rest}. -p backbone RUN names one)"
     )
 
 

@@ -28,10 +28,10 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
     )
 
     @classmethod
-    def build(cls, parameters: Mapping[str, Any]) -> Self:
+    def _build(cls, parameters: Mapping[str, Any]) -> Self:
         classifier = parameters.get("classifier") or cls.model_fields["classifier"].default
         CLASSIFIERS[str(classifier)]  # first: a typo here must not be reported as a run that is missing
-        return super().build({**parameters, "classifier": classifier})
+        return super()._build({**parameters, "classifier": classifier})
 
     @classmethod
     def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -63,12 +63,12 @@ class InspectConfig(ImageBackboneConfig):
     )
 
     @classmethod
-    def build(cls, parameters: Mapping[str, Any]) -> Self:
+    def _build(cls, parameters: Mapping[str, Any]) -> Self:
         refuse_untrained(parameters.get("backbone"))
         if parameters.get("compare"):
             compare = own_name(parameters["compare"], parameters.get("runs", "runs"))
             parameters = {**parameters, "compare": compare}
-        return super().build(parameters)
+        return super()._build(parameters)
 
     @classmethod
     def fits(cls, parameters: Mapping[str, Any]) -> bool:

@@ -55,9 +55,9 @@ class PuWeightsConfig(ImageBackboneConfig):
     )
 
     @classmethod
-    def build(cls, parameters: Mapping[str, Any]) -> Self:
+    def _build(cls, parameters: Mapping[str, Any]) -> Self:
         refuse_untrained(parameters.get("backbone"))
-        config = super().build(parameters)
+        config = super()._build(parameters)
         run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
         if config.others is not None or not (run.path / PARAMETERS).exists():
             return config  # a suite names runs that do not exist yet

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import lock_file, sign_lock
+from rotnet_lib.files import lock_file, make_folder, sign_lock
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
@@ -58,7 +58,7 @@ def reproduce(
         RotnetError: some run failed; the message names each and ends with the report's path.
     """
     root = from_project(plan.options.runs)
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     with one_at_a_time(root) as lock:
         plan.write()
         missing = [run for run in plan.runs if not run.directory.finished]

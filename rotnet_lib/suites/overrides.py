@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_origin
 
-import yaml
-
-from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.errors import RotnetError, shown, unknown
+from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.suite import SuiteRun
+from rotnet_lib.yaml_reader import parse_yaml
 
 DECIDED = frozenset({"seed", "runs", "backbone", "layer", "fold", "pu_weights", "others", "compare"})
 """Parameters that SEEDS, RUNS and the suite's rows decide."""
@@ -29,13 +29,24 @@ class Override:
     value: Any
 
     def apply(self, key: str, run: SuiteRun, values: dict[str, Any]) -> None:
-        """Put the value into a run's parameters, if it is meant for that run and the run has the parameter."""
+        """Put the value into a run's parameters, if it is meant for that run and the run has the parameter.
+
+        Raises RotnetError for a key in a parameter that another override has set to something without keys.
+        """
         if self.target not in (None, key, run.notebook):
             return
         name, *rest = self.path
         if self.target is None and name not in STAGES[run.notebook].config.model_fields:
             return
-        values[name] = dict(values.get(name) or {}) | {rest[0]: self.value} if rest else self.value
+        if not rest:
+            values[name] = self.value
+            return
+        before = values.get(name) or {}
+        if not isinstance(before, dict):
+            raise RotnetError(
+                f"SET: {name}.{rest[0]} sets a key of {name}, which is set to {shown(before)}. Drop one of the two."
+            )
+        values[name] = before | {rest[0]: self.value}
 
 
 def parse_overrides(text: str, suite: str, runs: Mapping[str, SuiteRun]) -> list[Override]:
@@ -83,8 +94,16 @@ def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun]) -> Override:
         raise unknown(f"parameter{where} in SET", ".".join(path) or name, fields)
     if len(path) > 2:
         raise RotnetError(f"SET: '{name}' goes too deep; at most parameter.key=value.")
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise RotnetError(f"SET: the value of '{word}' cannot be read: {error}") from None
-    return Override(target, path, parsed)
+    if len(path) == 2:
+        keyed = {field for notebook in notebooks for field in _with_keys(STAGES[notebook].config)}
+        if path[0] not in keyed:
+            raise RotnetError(
+                f"SET: '{name}' sets a key of {path[0]}, which has none. Parameters that have keys: "
+                f"{', '.join(sorted(keyed)) or 'none'}."
+            )
+    return Override(target, path, parse_yaml(value, f"SET: the value of '{word}'"))
+
+
+def _with_keys(schema: type[RunConfig]) -> list[str]:
+    """The parameters of a stage that are dictionaries."""
+    return [name for name, field in schema.model_fields.items() if get_origin(field.annotation) is dict]

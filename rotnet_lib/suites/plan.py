@@ -9,11 +9,12 @@ from typing import Any
 
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.voc.source import VOC_SETS
-from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.files import write_text
-from rotnet_lib.paths import from_project
+from rotnet_lib.paths import from_project, short_name
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PLAN, RunDirectory, directory_of
+from rotnet_lib.runs.plain import plain_values
 from rotnet_lib.runs.protocols import protocol_values
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.pu_weights import PuWeightsConfig
@@ -32,6 +33,9 @@ from rotnet_lib.suites.suite import (
 from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 
+MOST_SEEDS = 1000
+"""More than any mean needs; each is a run of every row, which is planned before the first one starts."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -42,6 +46,15 @@ class Options:
     seeds: int = 1
     set: str = ""
     runs: str = "runs"
+
+    def __post_init__(self) -> None:
+        """Raises RotnetError for an option of another type, for text that cannot be written, and for too many seeds."""
+        for name, value in vars(self).items():
+            if name != "seeds" and not isinstance(value, str) and not (value is None and name in ("preset", "dataset")):
+                raise RotnetError(f"{name}: text is needed, not {shown(value)}.")
+        if isinstance(self.seeds, bool) or not isinstance(self.seeds, int) or not 1 <= self.seeds <= MOST_SEEDS:
+            raise RotnetError(f"seeds: at least 1, not {shown(self.seeds)} (and at most {MOST_SEEDS}).")
+        plain_values("suite", vars(self))
 
 
 @dataclass(frozen=True)
@@ -141,7 +154,7 @@ class CollectionPlan:
 
 def _directory(name: str, preset: str, options: Options, runs: tuple[PlannedRun, ...]) -> Path:
     digest = hashlib.sha256(" ".join(run.name for run in runs).encode()).hexdigest()[:8]
-    return from_project(options.runs) / f"{name}-{preset}-{digest}"
+    return from_project(options.runs) / short_name(f"{name}-{preset}", f"-{digest}")
 
 
 def _write(plan: Plan | CollectionPlan, what: dict[str, Any]) -> Path:
@@ -221,8 +234,6 @@ def _plans(
         check_suite(suite_name)  # first: whether there is a GPU may take seconds to find out
     preset_name, reason = _choose_preset(options.preset, gpu)
     preset = preset_named(preset_name)
-    if options.seeds < 1:
-        raise RotnetError(f"seeds: at least 1, not {options.seeds}.")
     suites = [load_suite(suite, preset.sweeps) for suite in suite_names]
     notebooks = {run.notebook for suite in suites for run in suite.runs.values()}
     if options.dataset and not any(STAGES[notebook].config.takes(options.dataset) for notebook in notebooks):
@@ -323,7 +334,10 @@ def _configure(
             f"SET: {key} builds on {backbone.key}, so its arch and width are those: {followed['arch']}, {followed['width']:g}. "
             f"To change them, set {backbone.key}.arch or {backbone.key}.width."
         )
-    return schema.build(values)
+    try:
+        return schema.build(values)
+    except RotnetError as error:
+        raise RotnetError(f"run '{key}' of the suite: {error}") from None
 
 
 def _arch(suite: Suite, key: str) -> str:

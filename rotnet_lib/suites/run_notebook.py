@@ -12,7 +12,8 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from rotnet_lib.errors import RotnetError
+from rotnet_lib.errors import RotnetError, StorageError
+from rotnet_lib.files import make_folder
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.html import render
 from rotnet_lib.runs.directory import NOTEBOOK, REPORT
@@ -34,7 +35,7 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
     source = NOTEBOOKS / f"{notebook}.ipynb"
     if not source.exists():
         raise RotnetError(f"no notebook {source}: rotnet runs from its checkout (pip install -e).")
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     target = directory / NOTEBOOK
     stream: TextIO | LinePrinter = LinePrinter(label, sys.stdout) if label else sys.stdout
     failure: RotnetError | None = None
@@ -53,7 +54,7 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
             )
         except PapermillExecutionError as error:
             # The library's own errors are written for the user; of others the type says what they are.
-            kind = "" if error.ename == RotnetError.__name__ else f"{error.ename}: "
+            kind = "" if error.ename in (RotnetError.__name__, StorageError.__name__) else f"{error.ename}: "
             failure = RotnetError(f"{kind}{error.evalue}\n  {directory / REPORT} shows where.")
         except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
             failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")

@@ -3,21 +3,25 @@
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.pretext import TASKS
-from rotnet_lib.report.published import published_table
-from rotnet_lib.runs.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, protocol_values, recipes
+from rotnet_lib.report.published import published_table, source
+from rotnet_lib.runs.plain import plain_values
+from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, kind_of, protocol_values, recipes
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.suites.sweeps import expand
+from rotnet_lib.suites.sweeps import Sheet, expand
+from rotnet_lib.yaml_reader import read_yaml
 
 _PRESETS = "presets"
+
+_NAMES = ("arch", "dataset", *KIND)
+"""Parameters that plans look up before a config is built: they are text."""
 
 SUITES = Path(__file__).parent
 """Where the YAML files are."""
@@ -64,7 +68,7 @@ def _referred(value: Any) -> str | None:
 class SuiteCell(BaseModel):
     """A figure of the table: the run and metric that measure it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     run: str
     metric: str
@@ -77,7 +81,7 @@ class SuiteRow(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     label: str
-    cells: dict[str, SuiteCell]
+    cells: dict[str, SuiteCell] = Field(min_length=1)
     by_target: bool = Field(False, description="one cell, shown as a column for each right answer (class)")
     published: bool = Field(True, description="whether the suite's published table has this row")
 
@@ -123,6 +127,10 @@ class Suite(BaseModel):
             for other in run.upstream:
                 if other not in self.runs:
                     raise ValueError(str(unknown(f"run that '{key}' builds on,", other, (*UNTRAINED, *self.runs))))
+            _check_set(key, run)
+        source(self.source)
+        if self.published:
+            published_table(self.published)
         for row in self.rows:
             for cell in row.cells.values():
                 if cell.run not in self.runs:
@@ -137,6 +145,15 @@ class Suite(BaseModel):
         for question in self.questions:
             _check_question(question, rows)
         return self
+
+
+def _check_set(key: str, run: SuiteRun) -> None:
+    fields = STAGES[run.notebook].config.model_fields
+    for name, value in run.set.items():
+        if name not in fields:
+            raise ValueError(str(unknown(f"parameter in `set` of run '{key}'", name, fields)))
+        if name in _NAMES and not isinstance(value, str):
+            raise ValueError(f"run '{key}': {name} is a name, not {shown(value)}")
 
 
 def _check_question(question: Question, rows: Mapping[str, SuiteRow]) -> None:
@@ -157,7 +174,7 @@ class Collection(BaseModel):
 
     name: str
     title: str
-    suites: list[str]
+    suites: list[str] = Field(min_length=1)
 
 
 class Preset(BaseModel):
@@ -224,7 +241,7 @@ def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
 
 
 def suite_names(folder: Path = SUITES) -> list[str]:
-    """The suites there are in a folder, collections of suites not among them."""
+    """The suites there are in a folder, collections of suites not among them. A file that cannot be read counts as a suite."""
     return [name for name, document in _documents(folder) if "suites" not in document]
 
 
@@ -247,46 +264,88 @@ def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None, folder:
         sweeps: sweep -> the values it takes in place of the suite's own.
         folder: where the suites' files are.
 
-    Raises RotnetError if it is unknown or its YAML is not consistent.
+    Raises RotnetError if it is unknown or its YAML is malformed or not consistent.
     """
     check_suite(name, folder)
-    return _parse(Suite, {"name": name} | expand(_read(name, folder), sweeps or {}), f"suites/{name}.yaml")
+    where = f"suites/{name}.yaml"
+    document = _read(name, folder)
+    for key in ("name", "changed_sweeps"):
+        if key in document:
+            raise RotnetError(f"{where}: {key} is not to be written: the file's name and the preset decide it.")
+    _parse(Sheet, document, where)
+    try:
+        expanded = expand(document, sweeps or {})
+    except RotnetError as error:
+        raise RotnetError(f"{where}: {error}") from None
+    return _parse(Suite, {"name": name} | expanded, where)
 
 
-def load_collection(name: str) -> Collection:
-    """The collection of that name. Raises RotnetError if its YAML is not consistent."""
-    return _parse(Collection, {"name": name} | _read(name), f"suites/{name}.yaml")
+def load_collection(name: str, folder: Path = SUITES) -> Collection:
+    """The collection of that name. Raises RotnetError if its YAML is malformed."""
+    return _parse(Collection, _read(name, folder) | {"name": name}, f"suites/{name}.yaml")
 
 
-def load_presets() -> dict[str, Preset]:
-    """Name -> preset."""
-    return {name: _parse(Preset, values, f"presets.yaml, {name}") for name, values in _read(_PRESETS).items()}
+def load_presets(folder: Path = SUITES) -> dict[str, Preset]:
+    """Name -> preset. Raises RotnetError as `preset_named`, for the first that is malformed."""
+    return {name: preset_named(name, folder) for name in _read(_PRESETS, folder)}
 
 
-def preset_named(name: str) -> Preset:
-    """The preset of that name. Raises RotnetError if there is none."""
-    presets = load_presets()
+def preset_named(name: str, folder: Path = SUITES) -> Preset:
+    """The preset of that name. Raises RotnetError if there is none, or it is malformed; what the others are does not matter."""
+    presets = _read(_PRESETS, folder)
     if name not in presets:
         raise unknown("preset", name, presets)
-    return presets[name]
+    return _parse(Preset, presets[name], f"presets.yaml, {name}")
 
 
 def _documents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    names = sorted(file.stem for file in folder.glob("*.yaml"))
-    return ((name, _read(name, folder)) for name in names if name != _PRESETS)
+    """Name and content of each file; no content of one that cannot be read: `load_suite` says what is wrong with it."""
+    for file in sorted(folder.glob("*.yaml"), key=lambda file: file.stem):
+        if file.stem == _PRESETS or not (file.is_file() or file.is_symlink()):
+            continue
+        try:
+            yield file.stem, _read(file.stem, folder)
+        except RotnetError:
+            yield file.stem, {}
+
+
+def _read(name: str, folder: Path) -> dict[str, Any]:
+    """A YAML as it is. Not to be changed: read once, since planning looks into every suite."""
+    found = _read_once(name, folder)
+    if isinstance(found, str):
+        raise RotnetError(found)
+    return found
 
 
 @cache
-def _read(name: str, folder: Path = SUITES) -> dict[str, Any]:
-    """A YAML as it is. Not to be changed: read once, since planning looks into every suite."""
-    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
-    values: dict[str, Any] = yaml.safe_load(text)
-    return values
-
-
-def _parse(schema: type[Model], values: dict[str, Any], where: str) -> Model:
+def _read_once(name: str, folder: Path) -> dict[str, Any] | str:
+    """The content of a YAML, or what is wrong with it."""
+    where = f"{name}.yaml" if name == _PRESETS else f"suites/{name}.yaml"
     try:
-        return schema(**values)
+        return plain_values(where, read_yaml(folder / f"{name}.yaml", where))
+    except RotnetError as error:
+        return str(error)
+
+
+def _parse(schema: type[Model], values: Any, where: str) -> Model:
+    try:
+        return schema.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
-        raise RotnetError(f"{where}: {'.'.join(map(str, problem['loc']))} {problem['msg']}") from None
+        place, kind = problem["loc"], problem["type"]
+        message = problem["msg"].removeprefix("Value error, ")
+        if kind == "extra_forbidden":
+            message += f". Allowed: {', '.join(_fields_at(schema, place[:-1]))}"
+        elif kind not in ("value_error", "missing"):
+            message += f", not {shown(problem['input'])}"
+        raise RotnetError(f"{where}: {' '.join(filter(None, ['.'.join(map(str, place)), message]))}") from None
+    except RotnetError as error:
+        raise RotnetError(f"{where}: {error}") from None
+
+
+def _fields_at(schema: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """The fields of the model at a place of another model, through its dictionaries and lists."""
+    found: Any = schema
+    for part in place:
+        found = found.model_fields[part].annotation if hasattr(found, "model_fields") else get_args(found)[-1]
+    return list(found.model_fields)

@@ -12,19 +12,49 @@ stands for three runs and a row of three columns. A null is written `all` in key
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from rotnet_lib.errors import RotnetError
+
+
+class SheetRow(BaseModel):
+    """A row as it is written, in any of its short forms (see `expand`)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    label: str
+    run: str = ""
+    metric: str = ""
+    columns: dict[str, str] = Field(default_factory=dict, min_length=1)
+    runs: dict[str, dict[str, str]] = Field(default_factory=dict, min_length=1)
+
+
+class Sheet(BaseModel):
+    """The shape of a suite's YAML before its sweeps are written out, as far as `expand` looks at it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    sweeps: dict[str, list[Any]] = Field(default_factory=dict)
+    runs: dict[str, dict[str, Any]]
+    rows: list[SheetRow] = Field(default_factory=list)
 
 
 def expand(document: dict[str, Any], replaced: Mapping[str, list[Any]]) -> dict[str, Any]:
     """A suite's YAML with its sweeps and the short forms of its rows written out.
 
     Args:
-        document: as read.
+        document: as read, of the shape of `Sheet`.
         replaced: sweep -> the values it takes in place of the document's.
+
+    Raises RotnetError for a row that is of none of its forms, and for a sweep that takes a value twice.
     """
     document = dict(document)
     own = document.pop("sweeps", {})
     sweeps = {name: replaced.get(name, values) for name, values in own.items()}
+    for name, values in sweeps.items():
+        texts = list(map(_text, values))
+        if repeated := [text for position, text in enumerate(texts) if text in texts[:position]]:
+            raise RotnetError(f"sweeps.{name}: {repeated[0]} stands twice.")
     runs: dict[str, Any] = {}
     for key, run in document["runs"].items():
         for name, value in _values(key, sweeps):

@@ -48,10 +48,10 @@ class VocConfig(BackboneConfig, ScheduleConfig):
     )
 
     @classmethod
-    def build(cls, parameters: Mapping[str, Any]) -> Self:
+    def _build(cls, parameters: Mapping[str, Any]) -> Self:
         if parameters.get("backbone") in UNTRAINED and parameters.get("arch") is None:
             parameters = {**parameters, "arch": "alexnet"}
-        return super().build(parameters)
+        return super()._build(parameters)
 
     @classmethod
     def _protocol_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:

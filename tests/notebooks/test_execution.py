@@ -62,7 +62,9 @@ def test_rotnet_run_leaves_a_finished_run_and_its_page(checkout: Checkout) -> No
     run = next(run for run in checkout.runs if run.name.startswith("rotation-"))
     assert run.state == "finished"
     assert run.result().parameters["width"] == 0.05
-    assert (checkout.path / "pretrain.log").read_text().splitlines()[-1] == f"report: {run.path / REPORT}"
+    report, following = (checkout.path / "pretrain.log").read_text().splitlines()[-2:]
+    assert report == f"report: {run.path / REPORT}"
+    assert following.startswith(f"next: rotnet run probe --preset quick -p backbone {run.name} -p layer all")
     page = (run.path / REPORT).read_text()
     assert f"{run.result().metrics['rotation_top1'].last:.2f}" in page
     assert f"{run.name}/{REPORT}" in (checkout.path / "runs" / "index.html").read_text()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 
 from rotnet_lib.runs.config import RunConfig, TrainingConfig
-from rotnet_lib.runs.directory import run_name
+from rotnet_lib.runs.directory import directory_of, run_name
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.plan import Options, plan_suite
@@ -137,3 +137,18 @@ def test_names_stay_as_they_are(suite: str, key: str, name: str) -> None:
     """Another name is right only if another computation is meant: users' finished runs are no longer found."""
     plan = plan_suite(suite, Options(preset="paper"), lambda config: "0123456789")
     assert next(run.name for run in plan.runs if run.key == key) == name
+
+
+def test_a_name_is_cut_where_a_file_system_would_refuse_it() -> None:
+    configs = [PretrainConfig.build({"dataset": f"imagefolder:/photos/{'x' * length}"}) for length in (190, 250)]
+    names = [directory_of(config, "fingerprint").name for config in configs]
+    assert re.fullmatch(rf"rotation-nin4-{'x' * 190}-s0-[0-9a-f]{{10}}", names[0])
+    assert len(names[1]) == 255
+    assert re.fullmatch(r"rotation-nin4-x+-s0-[0-9a-f]{10}", names[1])
+
+
+def test_names_that_are_cut_alike_differ_by_their_hash() -> None:
+    configs = [PretrainConfig.build({"dataset": f"imagefolder:/photos/{'x' * 249}{end}"}) for end in "ab"]
+    one, other = (directory_of(config, "fingerprint").name for config in configs)
+    assert one[:-10] == other[:-10]
+    assert one != other

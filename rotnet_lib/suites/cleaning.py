@@ -1,0 +1,256 @@
+"""What could go from a folder of runs and from the cache: listed by kind, and removed when told (`rotnet clean`)."""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rotnet_lib.data.source import cache_root
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import LockTimeout, explaining, is_locked, lock_file
+from rotnet_lib.paths import from_project
+from rotnet_lib.runs.directory import PARAMETERS, PLAN, RESUME, RunDirectory, all_runs
+
+KINDS = {
+    "checkpoints": "weights on the way of finished runs; figure 5a and `-p checkpoint` read them",
+    "resume": "resume states of finished runs, which nothing reads any more",
+    "runs": "runs that no suite's plan in this folder names, and no run that is kept builds on: those of `rotnet run` too",
+    "leftovers": "temporary files of processes that were killed",
+    "cache": "decoded images, which are decoded again when they are needed",
+}
+"""Kind -> what it is."""
+
+_UPSTREAM = ("backbone", "pu_weights", "others", "compare")
+"""Parameters that name other runs."""
+
+_LOCK = ".lock"
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[a-z]+)?")
+"""Names that `files.replacing` gives its temporary files."""
+
+_IN_USE_SECONDS = 3600
+"""Age up to which a temporary file may belong to a process that is at work."""
+
+_DECODED = re.compile(r".+-(train|test)-[0-9a-f]{16}\.safetensors")
+"""Names of decoded splits in the cache. Smaller copies, drawn scenes and proposals, which take hours, are not among them."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file, or the folder of a run, that could go.
+
+    Attributes:
+        kind: one of `KINDS`.
+        path: of it.
+        size: in bytes.
+    """
+
+    kind: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What could go.
+
+    Attributes:
+        items: by kind, then by name.
+        notes: what is kept although it looks as if it could go, and why.
+    """
+
+    items: tuple[Item, ...]
+    notes: tuple[str, ...]
+
+    def of(self, kinds: Iterable[str]) -> tuple[Item, ...]:
+        """The items of these kinds. One within another is listed once: a run's files go with its folder."""
+        chosen = [item for item in self.items if item.kind in set(kinds)]
+        folders = {item.path for item in chosen if item.kind == "runs"}
+        return tuple(item for item in chosen if item.path.parent not in folders)
+
+
+def list_removable(runs: str) -> Listing:
+    """What could go from a folder of runs and from the cache. Changes nothing.
+
+    A run that a process is writing is left out, and so is what it builds on.
+
+    Args:
+        runs: the folder of runs.
+    """
+    root = from_project(runs)
+    found = [run for run in all_runs(root) if not run.path.is_symlink()]
+    parameters = {run.name: _parameters(run) for run in found}
+    notes: list[str] = []
+    plans, damaged = _plans(root)
+    busy = {run.name for run in found if run.running}
+    if damaged:
+        names = ", ".join(str(path) for path in damaged)
+        notes.append(
+            f"no runs are listed: {names} cannot be read, so nobody knows which runs it names. Delete it to list them."
+        )
+        unnamed: set[str] = set()
+    else:
+        unnamed = parameters.keys() - _with_upstream({*_named(plans), *busy}, parameters)
+    items: list[Item] = []
+    read = _read_on_the_way(plans, parameters, {run.name for run in found if run.finished})
+    for run in found:
+        if run.name in busy:
+            notes.append(f"{run.path} is being written: left alone.")
+            continue
+        if run.name in unnamed:
+            items.append(Item("runs", run.path, _size(run.path)))
+        if run.finished:
+            kept = sorted(run.path.glob("model-epoch*.safetensors"))
+            if run.name not in read:
+                items += [_file("checkpoints", path) for path in kept]
+            elif kept:
+                notes.append(f"{run.path}: its weights on the way are read by a run that is not finished, so they stay.")
+            items += [_file("resume", path) for path in [run.path / RESUME] if path.exists()]
+        items += _leftovers(run.path)
+    for folder in (root, *(path.parent for path in root.glob(f"*/{PLAN}"))):
+        items += _leftovers(folder)
+    cache = cache_root()
+    if cache.is_dir():
+        items += [_file("cache", path) for path in cache.iterdir() if path.is_file() and _DECODED.fullmatch(path.name)]
+    order = list(KINDS)
+    return Listing(tuple(sorted(items, key=lambda item: (order.index(item.kind), str(item.path)))), tuple(notes))
+
+
+def remove(items: Iterable[Item], runs: str, say: Callable[[str], None] = print) -> int:
+    """Remove items; those of a run that a process has come to write since they were listed are left, and named.
+
+    Args:
+        items: see `Listing.of`.
+        runs: the folder of runs, which no suite may be at work in meanwhile.
+        say: told what was left.
+
+    Returns:
+        Bytes that were removed.
+
+    Raises RotnetError if a suite is at work in the folder, or the system refuses.
+    """
+    root = from_project(runs)
+    freed = 0
+    with ExitStack() as stack:
+        if root.is_dir():
+            stack.enter_context(_locked(root, f"{root} is in use by a suite: wait for it to end, or stop it."))
+        for item in items:
+            directory = item.path if item.kind == "runs" else item.path.parent
+            with ExitStack() as run:
+                if directory != root and (directory / PARAMETERS).exists():
+                    try:
+                        run.enter_context(_locked(directory, f"{directory} is being written: left alone."))
+                    except RotnetError as error:
+                        say(str(error))
+                        continue
+                with explaining(item.path):
+                    if item.kind == "runs":
+                        shutil.rmtree(item.path)
+                    else:
+                        item.path.unlink(missing_ok=True)
+            freed += item.size
+    return freed
+
+
+def report(listing: Listing) -> str:
+    """The listing for a person: each item with its size, and totals by kind."""
+    lines: list[str] = []
+    for kind, what in KINDS.items():
+        items = [item for item in listing.items if item.kind == kind]
+        lines.append(f"{kind}: {len(items)}, {size_text(sum(item.size for item in items))} ({what})")
+        lines += [f"  {size_text(item.size):>9}  {item.path}" for item in items]
+    return "\n".join([*lines, *(f"note: {note}" for note in listing.notes)])
+
+
+def size_text(size: int) -> str:
+    """`1.5 GB` of bytes."""
+    for unit, least in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= least:
+            return f"{size / least:.1f} {unit}"
+    return f"{size} B"
+
+
+def _locked(folder: Path, otherwise: str) -> Any:
+    try:
+        return lock_file(folder / _LOCK, wait_seconds=0)
+    except LockTimeout:
+        raise RotnetError(otherwise) from None
+
+
+def _parameters(run: RunDirectory) -> dict[str, Any]:
+    """A run's parameters; none of one whose file is damaged: it names no others."""
+    try:
+        return run.parameters()
+    except (RotnetError, ValueError):
+        return {}
+
+
+def _plans(root: Path) -> tuple[list[dict[str, Any]], list[Path]]:
+    """The plans in a folder of runs, and the files of those that cannot be read."""
+    plans, damaged = [], []
+    for path in sorted(root.glob(f"*/{PLAN}")):
+        try:
+            plan = json.loads(path.read_text(encoding="utf-8"))
+            for run in plan["runs"]:
+                _ = (run["name"] + "", dict(run["parameters"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            damaged.append(path)
+        else:
+            plans.append(plan)
+    return plans, damaged
+
+
+def _named(plans: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    return (run["name"] for plan in plans for run in plan["runs"])
+
+
+def _with_upstream(names: set[str], parameters: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Runs and all that they build on, as far as they are in the folder."""
+    reached: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += _upstream(parameters.get(name, {}))
+    return reached
+
+
+def _upstream(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the runs that a run builds on; of a path, the names of its last two parts (a run's file, or its folder)."""
+    for key in _UPSTREAM:
+        value = parameters.get(key)
+        for name in value if isinstance(value, list) else [value]:
+            if isinstance(name, str):
+                yield from Path(name).parts[-2:]
+
+
+def _read_on_the_way(
+    plans: Iterable[Mapping[str, Any]], parameters: Mapping[str, Mapping[str, Any]], finished: set[str]
+) -> set[str]:
+    """The runs whose weights on the way a run that is not finished asks for, planned or begun."""
+    begun = [made for name, made in parameters.items() if name not in finished]
+    planned = [run["parameters"] for plan in plans for run in plan["runs"] if run["name"] not in finished]
+    asking = [made for made in (*begun, *planned) if made.get("checkpoint") is not None]
+    return {name for made in asking for name in _upstream(made)}
+
+
+def _leftovers(folder: Path) -> list[Item]:
+    """Temporary files in a folder that no process is writing; not those of the last hour, since not all writers hold a lock."""
+    if not folder.is_dir() or is_locked(folder / _LOCK):
+        return []
+    found = [path for path in folder.iterdir() if path.is_file() and _TEMPORARY.fullmatch(path.name)]
+    return [_file("leftovers", path) for path in found if time.time() - path.stat().st_mtime > _IN_USE_SECONDS]
+
+
+def _file(kind: str, path: Path) -> Item:
+    return Item(kind, path, path.lstat().st_size)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
