@@ -61,7 +61,8 @@ def reproduce(
     make_folder(root)
     with one_at_a_time(root) as lock:
         plan.write()
-        missing = [run for run in plan.runs if not run.directory.finished]
+        # A damaged run is not made again by itself: what is wrong with it is for the user to see, below.
+        missing = [run for run in plan.runs if run.directory.state not in ("finished", "damaged")]
         if missing:
             prepare_data(plan)
             needs = _resources([run.config for run in missing], cores, executor, gpu)
@@ -80,11 +81,16 @@ def reproduce(
     report = plan.directory / REPORT
     failed = [run for run in plan.runs if not run.directory.finished]
     if failed:
-        lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {run.directory.path / REPORT}" for run in failed]
+        lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {_where(run)}" for run in failed]
         broken = [f"{len(failed)} of {len(plan.runs)} runs did not finish:", *lines, *broken]
     if broken:
         raise RotnetError("\n".join([*broken, f"report: {report}"]))
     return report
+
+
+def _where(run: PlannedRun) -> str:
+    """What is wrong with a damaged run; of another one that did not finish, its page."""
+    return run.directory.damage or str(run.directory.path / REPORT)
 
 
 def _draw_report(plan: Plan, run_notebook: RunNotebook | None) -> None:

@@ -14,7 +14,7 @@ import pytest
 import safetensors.numpy
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.directory import REPORT, TABLE
+from rotnet_lib.runs.directory import METRICS, REPORT, TABLE
 from rotnet_lib.suites.engine import one_at_a_time, prepare_data, reproduce
 from rotnet_lib.suites.plan import Options, make_plan
 
@@ -89,6 +89,21 @@ def test_a_cluster_job_asks_for_a_gpu_for_each_process() -> None:
         "supervised": "2",
         "random-conv": "0",
     }
+
+
+def test_a_damaged_run_is_named_and_left_as_it_is_while_the_others_are_made(started: Callable[[], list[str]]) -> None:
+    plan = make_plan("table3", Options(preset="quick", set=TINY))
+    plan.write()
+    damaged = plan.runs[0]
+    damaged.directory.path.mkdir(parents=True)
+    (damaged.directory.path / METRICS).write_text("null")
+    with pytest.raises(RotnetError, match="7 of 7 runs did not finish") as error:
+        reproduce(plan, cores=1, executor=None, run_notebook=no_notebook)
+    assert started()  # Snakemake, for the others
+    line = next(line for line in str(error.value).splitlines() if line.strip().startswith(damaged.key))
+    assert f"damaged, {damaged.directory.path / METRICS}" in line
+    assert "Delete" in line
+    assert [path.name for path in damaged.directory.path.iterdir()] == [METRICS]
 
 
 @pytest.fixture
