@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,12 @@ from rotnet_lib.data.source import Source, cache_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import check_is_file, replacing
 
-_DAMAGED = "damaged"
-"""Key, in the file's metadata, of the names of the files that were left out."""
+_DAMAGED, _CHECKSUM = "damaged", "crc32"
+"""Keys, in the file's metadata, of the names of the files that were left out, and of a checksum over images and labels."""
+
+_REFUSING = 2
+"""Part of the name of a cache of files: raise it when other files come to be refused. Version 1 held images that Pillow clips,
+white or black almost everywhere."""
 
 Decoded = tuple[np.ndarray, np.ndarray, list[str]]
 
@@ -44,7 +49,7 @@ def decoded(
     if not source.cached:
         return *source.decode(split, count), []
     extent = count if source.generated else None  # each number of images is a set of its own
-    what = (name, source.fingerprint, split, extent, *([shrink] if shrink else []))
+    what = (name, source.fingerprint, split, extent, *([shrink] if shrink else []), *(["files", _REFUSING] if files else []))
     key = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
     path = cache_root() / f"{name.partition(':')[0]}-{source.side}-{split}-{key}.safetensors"
     if path.exists():
@@ -57,8 +62,9 @@ def decoded(
     try:
         with replacing(path) as temporary:
             # safetensors writes the bytes of an array that is not contiguous in their order in memory: a scrambled image.
-            arrays = {"images": np.ascontiguousarray(images), "labels": np.ascontiguousarray(labels)}
-            safetensors.numpy.save_file(arrays, temporary, {_DAMAGED: json.dumps(damaged)})
+            images, labels = np.ascontiguousarray(images), np.ascontiguousarray(labels)
+            metadata = {_DAMAGED: json.dumps(damaged), _CHECKSUM: _checksum(images, labels)}
+            safetensors.numpy.save_file({"images": images, "labels": labels}, temporary, metadata)
     except OSError as error:
         raise RotnetError(f"cannot keep the decoded images in {path.parent}: {error}. Set ROTNET_CACHE.") from None
     return images, labels, damaged
@@ -70,11 +76,18 @@ def _read(path: Path) -> Decoded:
     try:
         with safetensors.safe_open(path, "numpy") as file:
             images, labels = (file.get_tensor(key) for key in ("images", "labels"))
-            damaged = json.loads((file.metadata() or {}).get(_DAMAGED, "[]"))
+            metadata = file.metadata() or {}
+            damaged = json.loads(metadata.get(_DAMAGED, "[]"))
     except (safetensors.SafetensorError, KeyError, OSError, ValueError, RecursionError) as error:
         raise RotnetError(f"the decoded images in {path} are damaged ({error}). {again}") from None
     whole = images.dtype == np.uint8 and images.ndim == 4 and labels.dtype == np.int64 and labels.shape == images.shape[:1]
     if not whole or not isinstance(damaged, list) or not all(isinstance(name, str) for name in damaged):
         found = f"images {images.dtype} {images.shape}, labels {labels.dtype} {labels.shape}"
         raise RotnetError(f"the decoded images in {path} are damaged ({found}). {again}")
+    if metadata.get(_CHECKSUM, "") not in ("", _checksum(images, labels)):  # drawn images of before have none
+        raise RotnetError(f"the decoded images in {path} are damaged (their checksum is another). {again}")
     return images, labels, damaged
+
+
+def _checksum(images: np.ndarray, labels: np.ndarray) -> str:
+    return f"{zlib.crc32(labels.data, zlib.crc32(images.data)):08x}"

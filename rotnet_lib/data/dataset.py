@@ -1,5 +1,6 @@
 """A dataset by name: opened, decoded into memory once or made ready to be streamed, cut to size."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,7 +27,10 @@ _SAMPLE = 1024
 
 @dataclass(frozen=True)
 class Dataset:
-    """Both splits of a dataset, with what a report says about it. See `Source` for the attributes."""
+    """Both splits of a dataset, with what a report says about it. See `Source` for the attributes.
+
+    `skipped` is what lies among the images and is not read (see `Listing`), of both splits.
+    """
 
     name: str
     title: str
@@ -37,6 +41,7 @@ class Dataset:
     std: tuple[float, ...]
     train: Split | StreamedSplit
     test: Split | StreamedSplit
+    skipped: tuple[str, ...] = ()
 
 
 def load_dataset(
@@ -53,6 +58,8 @@ def load_dataset(
     workers: int | None = None,
 ) -> Dataset:
     """A dataset in memory, from the cache where it has been decoded before, or streamed from its files.
+
+    What lies among its images and is not read is printed.
 
     Args:
         name: `cifar10`, `fashion-mnist`, `imagenet`, `places205`, `tiny-imagenet`, `shapes`, `shapes:1`, `imagefolder:/path`.
@@ -76,6 +83,9 @@ def load_dataset(
         raise RotnetError(f"{field}: {name} is not made of image files here. Leave it out.")
     if not streamed:
         _check_memory(name, source, {"train": train_size, "test": test_size})
+    skipped = tuple(what for files in source.files.values() for what in files.skipped)
+    if skipped and "LOCAL_WORLD_SIZE" not in os.environ:  # torchrun's processes: the one that started them has said it
+        print(f"{name}: not read are {'; '.join(skipped)}.", flush=True)
     damages = {split: Damage(f"the {split} split of {name}", len(files), max_damaged) for split, files in source.files.items()}
     files = shrunk(source.files, shrink, damages, workers) if shrink else source.files
     splits: dict[SplitName, Split | StreamedSplit] = {}
@@ -96,6 +106,7 @@ def load_dataset(
         std,
         splits["train"],
         splits["test"],
+        skipped,
     )
 
 

@@ -1,36 +1,23 @@
 """Decoding of image files with Pillow: one at a time, or all of a split into memory."""
 
-import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 from rotnet_lib.data.damage import Damage
+from rotnet_lib.data.image_files import DamagedImage, read_rgb
 from rotnet_lib.data.listing import Listing
-
-
-class DamagedImage(Exception):
-    """A file that is no image, or only part of one; the message says what is wrong, without its name."""
-
-
-def open_upright(path: str | os.PathLike[str] | io.BytesIO) -> Image.Image:
-    """One file, or its bytes, as an RGB image of Pillow's, turned as its EXIF tag says. Raises DamagedImage."""
-    try:
-        with Image.open(path) as file:
-            return ImageOps.exif_transpose(file).convert("RGB")  # a phone's photograph may be stored on its side
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise DamagedImage(str(error)) from None
 
 
 def decode_square(path: str | os.PathLike[str], size: int) -> np.ndarray:
     """One file as (size, size, 3) uint8 RGB: the shorter side resized to `size`, then the centre cut out.
 
-    Raises DamagedImage if it is truncated or no image.
+    Raises DamagedImage as `read_rgb` does.
     """
-    image = open_upright(path)
+    image = read_rgb(path, upright=True)
     if image.size != (size, size):
         height, width = resized(image.height, image.width, size)
         image = image.resize((width, height), Image.Resampling.BILINEAR)

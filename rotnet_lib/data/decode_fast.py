@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from rotnet_lib.data.augment import Draws, boxes
-from rotnet_lib.data.decode import DamagedImage, open_upright, resized
+from rotnet_lib.data.decode import resized
+from rotnet_lib.data.image_files import DamagedImage, check_size, jpeg_size, read_rgb
 from rotnet_lib.data.listing import Listing
+from rotnet_lib.data.opening import check_file
 
 _JPEG = b"\xff\xd8\xff"
 """First bytes of every JPEG file."""
@@ -93,6 +95,7 @@ class Decode:
 def read_bytes(path: str) -> np.ndarray:
     """A file's bytes, (n,) uint8. Raises DamagedImage."""
     try:
+        check_file(path)
         return np.fromfile(path, np.uint8)
     except OSError as error:
         raise DamagedImage(str(error)) from None
@@ -105,16 +108,17 @@ def decode_bytes(data: np.ndarray) -> torch.Tensor:
     by Pillow.
 
     Raises:
-        DamagedImage: the file is truncated or no image.
+        DamagedImage: as `read_rgb` does.
     """
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    if data[:3].tobytes() == _JPEG:
+    if data[:3].tobytes() == _JPEG and (size := jpeg_size(data.data)):
+        check_size(*size)  # torchvision has no limit of its own
         try:
             return decode_jpeg(torch.from_numpy(data), ImageReadMode.RGB, apply_exif_orientation=True)
         except RuntimeError:
             pass  # some are whole all the same: Pillow decides
-    return torch.from_numpy(np.array(open_upright(io.BytesIO(data.tobytes())))).permute(2, 0, 1)
+    return torch.from_numpy(np.array(read_rgb(io.BytesIO(data.tobytes()), upright=True))).permute(2, 0, 1)
 
 
 def cut_files(images: Sequence[torch.Tensor], draws: Draws | None, side: int, size: int) -> Iterator[tuple[torch.Tensor, bool]]:

@@ -2,13 +2,16 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 
+from rotnet_lib.data.opening import kind_of, read_file, shown
+from rotnet_lib.data.skipped import described, is_bystander, label_of
 from rotnet_lib.errors import RotnetError
 
 SplitName = Literal["train", "test"]
@@ -20,7 +23,11 @@ _DECODING = 1
 _READ_WHOLE = 2**30
 """Bytes of files up to which a fingerprint is of their contents."""
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".gif", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""Of the files that are read, in lower case: those of `image_files.FORMATS`."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Listing:
         labels: (N,) int64, places in `classes`.
         classes: their names.
         sizes: (N,) int64, bytes; None where nobody looked.
+        skipped: what else lies in the folder and is not read, a kind each: `".heic files: 3, such as train/cat/a.heic"`.
     """
 
     root: str
@@ -41,6 +49,7 @@ class Listing:
     labels: np.ndarray
     classes: tuple[str, ...]
     sizes: np.ndarray | None = None
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -54,22 +63,31 @@ class Listing:
     def part(self, kept: np.ndarray) -> "Listing":
         """The files at those places (n,), in their order."""
         sizes = None if self.sizes is None else self.sizes[kept]
-        return Listing(self.root, self.names[kept], self.labels[kept], self.classes, sizes)
+        return Listing(self.root, self.names[kept], self.labels[kept], self.classes, sizes, self.skipped)
 
 
 def list_images(folder: Path) -> Listing:
     """The image files of `folder/<class>/`, sorted by class, then name.
 
-    Raises RotnetError if the folder has no such layout, saying what was expected and what was found.
+    Raises RotnetError if the folder has no such layout, saying what was expected and what was found; for a class none of whose
+    files is read; for a class whose name is no text in UTF-8.
     """
-    if not folder.is_dir():
-        raise RotnetError(f"no folder {folder}. Expected {folder}/<class>/*.jpg, one folder a class.")
-    kinds = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    here = shown(folder)
+    if not os.path.isdir(folder):
+        raise RotnetError(f"no folder {here}. Expected {here}/<class>/*.jpg, one folder a class.")
+    kinds, skipped = _class_folders(folder)
+    found: dict[str, list[tuple[str, int]]] = {}
     # No Path, nor any other object, is made and kept for each file: there may be millions.
-    found = {kind: files for kind in kinds if (files := _files_of(os.path.join(folder, kind)))}
+    for kind in kinds:
+        images, others = _files_of(folder, kind)
+        if images:
+            found[kind] = images
+        elif others:
+            _refuse_class(os.path.join(folder, kind), others)
+        skipped += others
     if not found:
-        there = ", ".join(sorted(entry.name for entry in os.scandir(folder))[:5]) or "nothing"
-        raise RotnetError(f"no images in {folder}. Expected {folder}/<class>/*.jpg, found: {there}.")
+        there = ", ".join(sorted(shown(name) for name in os.listdir(folder))[:5]) or "nothing"
+        raise RotnetError(f"no images in {here}. Expected {here}/<class>/*.jpg, found: {there}.")
     names = [np.array([os.fsencode(f"{kind}/{name}") for name, _ in files]) for kind, files in found.items()]
     counts = [len(files) for files in found.values()]
     return Listing(
@@ -78,6 +96,7 @@ def list_images(folder: Path) -> Listing:
         np.repeat(np.arange(len(found)), counts),
         tuple(found),
         np.concatenate([np.array([size for _, size in files], np.int64) for files in found.values()]),
+        described((label, os.path.join(os.path.basename(folder), name)) for label, name in skipped),
     )
 
 
@@ -111,28 +130,72 @@ def fingerprint(listings: Mapping[SplitName, Listing], side: int) -> str:
     return digest.hexdigest()
 
 
-def _files_of(folder: str) -> list[tuple[str, int]]:
-    """Names and sizes in bytes of a folder's images, sorted by name."""
-    with os.scandir(folder) as entries:
-        return sorted(
-            (entry.name, _size(entry))
-            for entry in entries
-            if entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith(".")
-        )
+_Skipped = list[tuple[str, str]]
+"""What is not read: what it is (see `label_of`), and its path below the split's folder."""
 
 
-def _size(entry: os.DirEntry[str]) -> int:
-    """Bytes of a file; -1 of a link that leads nowhere, which whoever decodes the file will name."""
+def _class_folders(folder: Path) -> tuple[list[str], _Skipped]:
+    """Names of the classes' folders, sorted; and the images that lie beside them. Raises RotnetError as `list_images`."""
+    kinds, skipped = [], []
+    with _scanned(folder) as entries:
+        for entry in entries:
+            if is_bystander(entry.name):
+                continue
+            if entry.is_dir():
+                kinds.append(entry.name)
+            elif entry.name.lower().endswith(EXTENSIONS):
+                skipped.append(("images in no class's folder", entry.name))
+    for kind in kinds:
+        if shown(kind) != kind:
+            raise RotnetError(
+                f"the name of the class folder {shown(os.path.join(folder, kind))} is no text in UTF-8. Rename that folder."
+            )
+    return sorted(kinds), skipped
+
+
+def _files_of(folder: Path, kind: str) -> tuple[list[tuple[str, int]], _Skipped]:
+    """Names and sizes in bytes of a class's images, sorted by name; and what else is in its folder."""
+    images, skipped = [], []
+    with _scanned(os.path.join(folder, kind)) as entries:
+        for entry in entries:
+            if is_bystander(entry.name):
+                continue
+            named = entry.name.lower().endswith(EXTENSIONS)
+            status = _status(entry)
+            if named and (status is None or kind_of(status.st_mode) is None):
+                # -1 of a link that leads nowhere, which whoever decodes the file will name.
+                images.append((entry.name, -1 if status is None else status.st_size))
+            else:
+                skipped.append((label_of(entry.name, status and status.st_mode), f"{kind}/{entry.name}"))
+    return sorted(images), skipped
+
+
+def _refuse_class(folder: str, others: _Skipped) -> NoReturn:
+    found = "; ".join(described((label, os.path.basename(name)) for label, name in others))
+    raise RotnetError(
+        f"no file in {shown(folder)} is read as an image, so that its class would be missing. Found {found}. "
+        f"Read are {', '.join(EXTENSIONS)}: convert the files, or take the folder away."
+    )
+
+
+def _scanned(folder: str | Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
     try:
-        return entry.stat().st_size
+        return os.scandir(folder)
+    except OSError as error:
+        raise RotnetError(f"cannot list the folder {shown(folder)}: {error.strerror}.") from None
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What is known of the file that an entry leads to; None where it cannot be asked, as of a link that leads nowhere."""
+    try:
+        return entry.stat()
     except OSError:
-        return -1
+        return None
 
 
 def _content(path: str) -> bytes:
     """A file's bytes; none of one that cannot be read, which whoever decodes the file will name."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_file(Path(path))
     except OSError:
         return b""

@@ -12,9 +12,11 @@ import torch
 from tqdm import tqdm
 
 from rotnet_lib.data.damage import Damage
-from rotnet_lib.data.decode import DamagedImage, resized
+from rotnet_lib.data.decode import resized
 from rotnet_lib.data.decode_fast import Damaged, decode_bytes, read_bytes, resize
+from rotnet_lib.data.image_files import DamagedImage
 from rotnet_lib.data.listing import Listing, SplitName, fingerprint
+from rotnet_lib.data.opening import read_text
 from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
@@ -22,6 +24,9 @@ from rotnet_lib.files import replacing, write_text
 
 QUALITY = 95
 """Of the copies' JPEG compression."""
+
+_REFUSING = 2
+"""Part of the folder's name: raise it when other files come to be refused. Version 1 had copies of images that Pillow clips."""
 
 _DONE = "complete.json"
 _FILES_A_TASK = 32
@@ -44,7 +49,7 @@ def shrunk(
     Raises:
         RotnetError: too many are damaged; the cache folder cannot be written to.
     """
-    digest = hashlib.sha256(f"{QUALITY} {fingerprint(files, side)}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{QUALITY} {_REFUSING} {fingerprint(files, side)}".encode()).hexdigest()[:16]
     root = cache_root() / f"shrunk-{side}-{digest}"
     try:
         return {
@@ -60,7 +65,7 @@ def _shrink(files: Listing, side: int, folder: Path, damage: Damage, workers: in
     if not done.exists():
         for directory in {os.path.dirname(name) for name in files.names.tolist()}:
             (folder / os.fsdecode(directory)).mkdir(parents=True, exist_ok=True)
-        damaged: list[int] = []
+        damaged: Damaged = []
         work = _Shrink(files, side, folder)
         places = np.arange(len(files))
         tasks: Iterator[np.ndarray] = (places[start : start + _FILES_A_TASK] for start in places[::_FILES_A_TASK])
@@ -70,15 +75,26 @@ def _shrink(files: Listing, side: int, folder: Path, damage: Damage, workers: in
                 bar.update(count)
                 for place, reason in failures:
                     damage.add(files, place, reason)
-                    damaged.append(place)
+                    damaged.append((place, reason))
         write_text(done, json.dumps(damaged))
     else:
-        damaged = json.loads(done.read_text(encoding="utf-8"))
-        for place in damaged:
-            damage.add(files, place, f"it has no copy in {folder}")
-    kept = np.delete(np.arange(len(files)), damaged)
+        damaged = _left_out(done, len(files))
+        for place, reason in damaged:
+            damage.add(files, place, reason)
+    kept = np.delete(np.arange(len(files)), [place for place, _ in damaged])
     names = np.array([_copy_name(name) for name in files.names[kept].tolist()])
     return Listing(str(folder), names, files.labels[kept], files.classes)
+
+
+def _left_out(done: Path, files: int) -> Damaged:
+    """The files without a copy, and why. Raises RotnetError if the record of them is damaged."""
+    try:
+        damaged = [(place, reason) for place, reason in json.loads(read_text(done))]
+        if not all(type(place) is int and 0 <= place < files and isinstance(reason, str) for place, reason in damaged):
+            raise ValueError("it is no list of places and reasons")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RotnetError(f"{done} is damaged ({error}). Delete {done.parent} and run again.") from None
+    return damaged
 
 
 class _Shrink:

@@ -12,6 +12,7 @@ from rotnet_lib.data.colours import grey_batch
 from rotnet_lib.data.damage import Damage
 from rotnet_lib.data.decode_fast import Decode, Job
 from rotnet_lib.data.listing import Listing
+from rotnet_lib.data.opening import shown
 from rotnet_lib.data.pool import Slots, in_workers, worker_count
 from rotnet_lib.data.split import Cut, Request, first_per_class
 from rotnet_lib.data.to_device import to_device
@@ -87,7 +88,7 @@ class StreamedSplit:
         images, _, damaged = Decode(self.files, self.side, self.size)(Job(index, None))
         assert isinstance(images, torch.Tensor)
         for place, reason in damaged:
-            path = self.files.path(int(index[place]))
+            path = shown(self.files.path(int(index[place])))
             raise RotnetError(f"damaged image {path}: {reason}. Replace or remove that file, or ask for another.")
         images = images.to(self.device)
         return (grey_batch(images) if self.grey else images).permute(0, 3, 1, 2)

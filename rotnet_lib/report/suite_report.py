@@ -294,6 +294,7 @@ class SuiteReport:
             f"{r.data.title}: {r.data.train_images} training and {r.data.test_images} test images"
             + (f" of {r.data.image_size} pixels" if r.data.image_size else "")
             + (f", {len(r.data.damaged)} unreadable files left out" if r.data.damaged else "")
+            + (f", not read {', '.join(r.data.skipped)}" if r.data.skipped else "")
             + f", fingerprint {r.data.fingerprint}"
             for r in self.results
         }

@@ -31,6 +31,8 @@ class DataRecord(BaseModel):
     test_images: int
     damaged: list[str] = []
     """Image files that could not be read and were left out, as paths relative to the dataset's folder."""
+    skipped: list[str] = []
+    """What else lay among the images and was not read, by kind: `".heic files: 3, such as train/cat/a.heic"`."""
 
 
 class TrainingRecord(BaseModel):

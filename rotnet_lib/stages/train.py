@@ -168,6 +168,7 @@ def gather_data_record(data: Dataset, train: Split | StreamedSplit) -> DataRecor
         train_images=len(train),
         test_images=len(data.test),
         damaged=sorted(set(itertools.chain(*damaged))),
+        skipped=list(data.skipped),
     )
 
 

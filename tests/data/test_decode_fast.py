@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from rotnet_lib.data.decode import DamagedImage
 from rotnet_lib.data.decode_fast import decode_bytes, read_bytes, resize
+from rotnet_lib.data.image_files import DamagedImage
 
 
 def photograph(height: int = 40, width: int = 56) -> Image.Image:

@@ -44,6 +44,13 @@ def test_files_that_were_left_out_are_named(made_up: Any) -> None:
     assert "30 unreadable files: train/a/0.jpg" in text(result)
 
 
+def test_files_that_were_not_read_are_named(made_up: Any) -> None:
+    result = made_up().finish("rotnet-conv", 80.0)
+    assert "not read" not in text(result)
+    result.data.skipped = [".heic files: 3, such as train/cat/a.heic", "FIFOs: 1, such as train/b/c.png"]
+    assert "not read.heic files: 3, such as train/cat/a.heic; FIFOs: 1, such as train/b/c.png" in text(result)
+
+
 def test_what_differs_from_the_protocol_stands_above_the_details(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0)
     html = run_summary(result).data

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from rotnet_lib.data.image_files import DamagedImage, read_indices, read_rgb, read_size
 from rotnet_lib.data.voc.objects import Objects, read_objects
 from rotnet_lib.errors import RotnetError
 
@@ -51,17 +51,19 @@ class VocSplit:
 
     def size(self, index: int) -> tuple[int, int]:
         """Width and height of an image in pixels, from the head of its file."""
-        with _opened(self.image_path(index)) as file:
-            return file.size
+        path = self.image_path(index)
+        try:
+            return read_size(path)
+        except DamagedImage as error:
+            raise _damaged(path, error) from None
 
     def image(self, index: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB, as stored: boxes and masks know nothing of an EXIF tag. Raises RotnetError if damaged."""
         path = self.image_path(index)
-        with _opened(path) as file:
-            try:
-                return np.array(file.convert("RGB"))
-            except (OSError, SyntaxError, ValueError) as error:
-                raise _damaged(path, error) from None
+        try:
+            return np.array(read_rgb(path, upright=False))
+        except DamagedImage as error:
+            raise _damaged(path, error) from None
 
     def objects(self, index: int) -> Objects:
         """What the image's annotation says. Raises RotnetError naming file and line of what is wrong in it."""
@@ -85,16 +87,16 @@ class VocSplit:
         Raises RotnetError if it is no palette image, of another size than its image, or has other ids.
         """
         path = self.mask_path(index)
-        with _opened(path) as file:
-            if file.mode != "P":
-                raise RotnetError(
-                    f"{path} is an image of mode {file.mode}. A mask is a PNG with a palette (mode P), whose indices are 0 for "
-                    f"the background, 1 to {len(self.classes)} for the classes and {VOID} for what is not counted."
-                )
-            try:
-                mask = np.array(file)
-            except (OSError, SyntaxError, ValueError) as error:
-                raise _damaged(path, error) from None
+        try:
+            file = read_indices(path)
+        except DamagedImage as error:
+            raise _damaged(path, error) from None
+        if file.mode != "P":
+            raise RotnetError(
+                f"{path} is an image of mode {file.mode}. A mask is a PNG with a palette (mode P), whose indices are 0 for "
+                f"the background, 1 to {len(self.classes)} for the classes and {VOID} for what is not counted."
+            )
+        mask = np.array(file)
         width, height = self.size(index)
         if mask.shape != (height, width):
             raise RotnetError(
@@ -112,14 +114,7 @@ class VocSplit:
         return mask
 
 
-def _opened(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> RotnetError:
-    if isinstance(error, FileNotFoundError):
+def _damaged(path: Path, error: DamagedImage) -> RotnetError:
+    if not path.exists():
         return RotnetError(f"there is no {path}.")
-    return RotnetError(f"damaged image {path}: {error}. Replace it by the original.")
+    return RotnetError(f"damaged image {path}: {error}. Correct it, or replace it by the original.")

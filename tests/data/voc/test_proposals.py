@@ -119,8 +119,8 @@ def test_what_differs_is_searched_again(change, split, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_no_proposals_is_an_error_that_names_the_file_and_leaves_nothing(workers, split, tmp_path):
-    Image.fromarray(picture(200, 64)[:4]).save(split.image_path(1))  # no box of it is as high as a 24th of its width
-    annotate(split.annotation_path(1), 200, 4)
+    Image.fromarray(picture(300, 64)[:8]).save(split.image_path(1))  # no box of it is as high as a 24th of its width
+    annotate(split.annotation_path(1), 300, 8)
     with pytest.raises(RotnetError, match=r"no proposals in .*/JPEGImages/b\.jpg: .* trainval list, or give proposals=rpn"):
         find_proposals(split, "f", workers)
     assert not list((tmp_path / "cache").glob("*.npz"))
