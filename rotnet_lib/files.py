@@ -157,6 +157,8 @@ def read_bytes(path: Path, remedy: str) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise
+    except NotADirectoryError:  # a file lies where one of its folders should be: there is nothing under that path either
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
     except OSError as error:
         raise RotnetError(f"cannot read {path}: {error.strerror}. {remedy}") from None
 

@@ -155,7 +155,7 @@ class RunDirectory:
         try:
             notebook = json.loads(read_bytes(self.path / NOTEBOOK, ""))
             return bool(notebook["metadata"]["papermill"]["exception"])
-        except (FileNotFoundError, NotADirectoryError, RotnetError, ValueError, RecursionError):
+        except (FileNotFoundError, RotnetError, ValueError, RecursionError):
             return False  # no kernel has started, or it was killed
         except (LookupError, TypeError):  # it has run without papermill, or is no notebook
             return False

@@ -7,15 +7,14 @@ import pytest
 from rotnet_lib.runs.directory import METRICS, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.stages.probe import ProbeConfig
+from tests.results import finish
 
 
 def make_run(seed: int, finished: int, arch: str = "nin4") -> str:
     """A finished pretrain run as far as choosing a backbone looks at it, and when it finished, in seconds; gives its name."""
     config = PretrainConfig.build({"dataset": "shapes", "arch": arch, "seed": seed})
     directory = directory_of(config, config.fingerprint())
-    directory.open(config)
-    directory.close()
-    (directory.path / METRICS).write_text("{}")
+    finish(directory, config, config.fingerprint())
     os.utime(directory.path / METRICS, (finished,) * 2)
     return directory.name
 

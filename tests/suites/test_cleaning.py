@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from rotnet_lib.cli import main
@@ -13,11 +14,12 @@ from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.directory import METRICS, MODEL, RESUME, RunDirectory, directory_of
+from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, RESUME, RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.cleaning import KINDS, Listing, list_removable, remove, size_text
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.suites.single_run import configure
+from tests.results import finish
 
 
 def rotnet(*arguments: str, answer: str | None = None) -> Result:
@@ -27,12 +29,13 @@ def rotnet(*arguments: str, answer: str | None = None) -> Result:
 def made(config: RunConfig, *, finished: bool = True) -> RunDirectory:
     """A run's directory with 100 bytes of weights, of a checkpoint on the way, and of a resume state."""
     directory = directory_of(config, config.fingerprint())
-    directory.open(config)
-    directory.close()
+    if finished:
+        finish(directory, config, config.fingerprint())
+    else:
+        directory.open(config)
+        directory.close()
     for name in (MODEL, "model-epoch2.safetensors", RESUME):
         (directory.path / name).write_bytes(bytes(100))
-    if finished:
-        (directory.path / METRICS).write_text("{}")
     return directory
 
 
@@ -133,8 +136,10 @@ def test_what_a_planned_run_builds_on_stays(named_by: str, plan: Plan) -> None:
     """As when a plan's run names one that was made by hand."""
     upstream = made(own_run())
     backbone = {"name": upstream.name, "path": str(upstream.path), "file": str(upstream.path / MODEL)}[named_by]
-    planned = plan.runs[1]
-    planned.directory.path.joinpath("parameters.yaml").write_text(f"backbone: {backbone}\n")
+    planned = plan.runs[1].directory
+    parameters = yaml.safe_load((planned.path / PARAMETERS).read_text()) | {"backbone": backbone}
+    (planned.path / PARAMETERS).write_text(yaml.safe_dump(parameters))
+    (planned.path / METRICS).unlink()  # it would say that the run has another one
     assert paths(list_removable("runs"), "runs") == set()
 
 

@@ -11,18 +11,17 @@ from click.testing import CliRunner
 
 from rotnet_lib.cli import main
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.directory import METRICS, RunDirectory, directory_of
+from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.backbone_config import ImageBackboneConfig
 from rotnet_lib.suites.single_run import command_line, configure, next_command, shorter_command
 from rotnet_lib.yaml_reader import parse_yaml
+from tests.results import finish
 
 
 def made(config: RunConfig) -> RunDirectory:
     """The config's run as far as others look at it: finished, without weights."""
     directory = directory_of(config, config.fingerprint())
-    directory.open(config)
-    directory.close()
-    (directory.path / METRICS).write_text("{}")
+    finish(directory, config, config.fingerprint())
     return directory
 
 
