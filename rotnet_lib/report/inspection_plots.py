@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from rotnet_lib.evaluation.looks import Picture
+from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.stages.inspection import Inspection
 
 _DPI = 90
@@ -31,7 +32,7 @@ def attention_grid(inspection: Inspection) -> Figure:
     layers, looks = inspection.layers, inspection.looks
     widths = [1.0] + ([0.12] + [1.0] * len(layers)) * len(looks)
     rows = len(inspection.pictures)
-    with sns.plotting_context("notebook", font_scale=0.75):
+    with figure_style(0.75):
         figure, axes = pyplot.subplots(
             rows,
             len(widths),
@@ -70,7 +71,7 @@ def filter_grid(inspection: Inspection) -> Figure:
     network's weights lie within it.
     """
     looks = inspection.looks
-    with sns.plotting_context("notebook", font_scale=0.75):
+    with figure_style(0.75):
         figure, axes = pyplot.subplots(
             1,
             len(looks),
@@ -91,7 +92,7 @@ def confusion(inspection: Inspection) -> Figure:
     """Which rotation is taken for which, in percent of the copies of the true one."""
     answers = inspection.answers
     names = [f"{angle:g}°" for angle in answers.angles]
-    with sns.plotting_context("notebook", font_scale=0.8):
+    with figure_style(0.8):
         side = 1.6 + 0.55 * len(names)
         figure, axis = pyplot.subplots(figsize=(side + 0.8, side), dpi=_DPI)
         sns.heatmap(
@@ -134,7 +135,7 @@ def ambiguous(inspection: Inspection) -> Figure:
 def picture_rows(images: Sequence[np.ndarray], captions: Sequence[str], heading: str) -> Figure:
     """Images (S, S, 3) uint8 in rows, each under its caption."""
     rows = max(1, -(-len(images) // _ACROSS))
-    with sns.plotting_context("notebook", font_scale=0.75):
+    with figure_style(0.75):
         figure, axes = pyplot.subplots(
             rows, _ACROSS, figsize=(1.6 * _ACROSS, 1.75 * rows + 0.4), dpi=_DPI, squeeze=False, layout="constrained"
         )

@@ -4,7 +4,9 @@ import numpy as np
 import seaborn as sns
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
+from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.inspection_plots import picture_rows
 from rotnet_lib.stages.pu_weights import PuOutcome
 
@@ -16,13 +18,15 @@ _BARS = 40
 def plausibility_histogram(outcome: PuOutcome) -> Figure:
     """How often each p is found among the rotated copies, a line an angle; the counts run over orders of magnitude."""
     edges = np.linspace(0, 1, _BINS + 1)
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+    with figure_style(0.85, grid=True):
         figure, axis = pyplot.subplots(figsize=(7.2, 3.2), layout="constrained")
         for (angle, p), colour in zip(outcome.rotated.items(), sns.color_palette(), strict=False):
             counts, _ = np.histogram(p, edges)
             share = 100 * float((p > 0.5).mean())
             axis.stairs(counts, edges, label=f"{angle:g}°: {share:.2f} % above 0.5", color=colour, linewidth=1.6)
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.set(xlabel="p, the probability of being upright", ylabel="rotated copies", xlim=(0, 1))
         axis.legend(title="rotated by")
     return figure
@@ -39,7 +43,7 @@ def plausibility_by_class(outcome: PuOutcome) -> Figure:
     """Mean p of the rotated copies by class, the highest first: whose being turned is hardest to see."""
     means = sorted(outcome.result.by_target["upright"].items(), key=lambda item: -item[1])
     shown = means if len(means) <= _BARS else means[: _BARS // 2] + means[-_BARS // 2 :]
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+    with figure_style(0.85, grid=True):
         figure, axis = pyplot.subplots(figsize=(7.2, 1.0 + 0.24 * len(shown)), layout="constrained")
         sns.barplot(x=[mean for _, mean in shown], y=[name for name, _ in shown], color=sns.color_palette()[0], ax=axis)
         overall = outcome.result.metrics["upright"].last

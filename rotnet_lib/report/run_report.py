@@ -10,6 +10,7 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from rotnet_lib.data.listing import SplitName
+from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.runs.directory import METRICS
 from rotnet_lib.runs.schema import RunResult
@@ -59,7 +60,7 @@ def training_curves(history: pd.DataFrame) -> Figure:
         long["panel"] = long["panel"].mask(long["metric"] == "loss", "loss (" + long["split"] + ")")
     panels = [*dict.fromkeys(long.loc[is_loss, "panel"]), "accuracy (%)"]
     many = long.loc[~is_loss, "metric"].nunique() > 1
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+    with figure_style(0.85, grid=True):
         grid = sns.relplot(
             long,
             kind="line",
@@ -92,7 +93,7 @@ def loss_curves(history: pd.DataFrame) -> Figure:
     terms = [name for name in map(str, history) if name.startswith("train_")]
     if len(terms) == 2:  # the loss and the one term that it is
         terms.remove("train_loss")
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+    with figure_style(0.85, grid=True):
         figure, (loss, rate) = plt.subplots(1, 2, figsize=(8.6, 3.0), width_ratios=(2, 1), layout="constrained")
         for name in terms:
             sns.lineplot(history, x="iteration", y=name, label=name.removeprefix("train_").replace("_", " "), ax=loss)
@@ -108,7 +109,7 @@ def target_bars(result: RunResult) -> Figure:
         [(name, metric, value) for metric, found in result.by_target.items() for name, value in found.items()],
         columns=["answer", "metric", "accuracy (%)"],
     )
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+    with figure_style(0.85, grid=True):
         grid = sns.catplot(
             frame,
             kind="bar",

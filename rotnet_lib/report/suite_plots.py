@@ -1,14 +1,12 @@
 """Pictures of a suite."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from rotnet_lib.report.cells import Row
+from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.suite_report import SuiteReport
 
 _PUBLISHED, _MEASURED = "published", "measured, a dot a seed"
@@ -36,7 +34,7 @@ def compare_rows(rows: list[Row], measure: str = "top1") -> Figure:
     points += [(label, cell.published, _PUBLISHED) for label, cell in cells.items() if cell.published is not None]
     frame = pd.DataFrame(points, columns=["row", value, "figure"])
     shown = [figure for figure in (_PUBLISHED, _MEASURED) if figure in set(frame["figure"])]
-    with _style():
+    with figure_style(0.85, grid=True):
         grid = sns.catplot(
             frame,
             kind="strip",
@@ -91,7 +89,7 @@ def curves(report: SuiteReport) -> Figure:
 
 def bars(report: SuiteReport) -> Figure:
     """Figures of each row by column (class, task), a bar for the mean and a line of one standard deviation, percent."""
-    with _style():
+    with figure_style(0.85, grid=True):
         grid = sns.catplot(
             _figures(report),
             kind="bar",
@@ -113,7 +111,7 @@ def learning_curves(histories: pd.DataFrame) -> Figure | None:
     """Test accuracy against epochs, a panel a run, a line a seed; None if no run has any."""
     if histories.empty:
         return None
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.8):
+    with figure_style(0.8, grid=True):
         grid = sns.relplot(
             histories,
             kind="line",
@@ -152,7 +150,7 @@ def _value(report: SuiteReport) -> str:
 
 
 def _lines(frame: pd.DataFrame, value: str, *, x: str = "column", style: str | None = None) -> Figure:
-    with _style():
+    with figure_style(0.85, grid=True):
         figure, axis = plt.subplots(figsize=(8, 3.6))
         sns.lineplot(
             frame,
@@ -172,9 +170,3 @@ def _lines(frame: pd.DataFrame, value: str, *, x: str = "column", style: str | N
 
 def _legend_above(axis: plt.Axes) -> None:
     sns.move_legend(axis, "lower center", bbox_to_anchor=(0.5, 1.0), ncol=2, title=None, frameon=False)
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
-        yield

@@ -282,7 +282,7 @@ class SuiteReport:
         )
 
     def save(self) -> None:
-        """Write the table as `table.csv` beside the plan. The notebook's last line."""
+        """Write the table as `table.csv` beside the plan. The notebook calls it before anything is drawn."""
         path = self.path.parent / TABLE
         write_text(path, self.table.to_csv(index=False))
         print(f"table: {path}")

@@ -8,6 +8,8 @@ import seaborn as sns
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
+from rotnet_lib.report.figure_style import figure_style
+
 _DPI = 90
 _ACROSS = 5
 """Panels a row."""
@@ -22,7 +24,7 @@ def ap_bars(by_class: Mapping[str, float], label: str = "average precision (%)")
     """
     ordered = dict(sorted(by_class.items(), key=lambda entry: -entry[1]))
     mean = float(np.mean(list(ordered.values())))
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.85):
+    with figure_style(0.85, grid=True):
         figure, axis = pyplot.subplots(figsize=(max(4.0, 1.6 + 0.4 * len(ordered)), 3.0), dpi=_DPI)
         bars = axis.bar(list(ordered), list(ordered.values()), color=sns.color_palette()[0])
     axis.bar_label(bars, fmt="%.0f", padding=1, fontsize="x-small")
@@ -49,7 +51,7 @@ def pr_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """
     columns = min(_ACROSS, len(curves))
     rows = math.ceil(len(curves) / columns)
-    with sns.axes_style("whitegrid"), sns.plotting_context("notebook", font_scale=0.7):
+    with figure_style(0.7, grid=True):
         figure, axes = pyplot.subplots(
             rows,
             columns,

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.voc.detection_scores import Example
 
 _DPI = 80
@@ -24,7 +25,7 @@ def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) ->
     A class has the same colour in both.
     """
     rows = max(1, -(-len(examples) // _ACROSS))
-    with sns.plotting_context("notebook", font_scale=0.75):
+    with figure_style(0.75):
         figure, axes = pyplot.subplots(
             rows,
             2 * _ACROSS,

@@ -3,13 +3,13 @@
 import textwrap
 
 import numpy as np
-import seaborn as sns
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from rotnet_lib.data.voc.split import VOID
 from rotnet_lib.data.voc.writing import voc_palette
+from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.voc.segmentation import SegmentationDetails
 
 _DPI = 72
@@ -27,7 +27,7 @@ def segments_figure(details: SegmentationDetails) -> Figure:
     across = min(_ACROSS, len(pictures))
     tallest = max(picture.truth.shape[0] / picture.truth.shape[1] for picture in pictures)
     height = _WIDTH * min(tallest, 1.2)
-    with sns.plotting_context("notebook", font_scale=0.75):
+    with figure_style(0.75):
         figure, axes = pyplot.subplots(
             rows,
             across * len(_COLUMNS),

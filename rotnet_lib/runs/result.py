@@ -1,4 +1,4 @@
-"""The result of a run: built from its figures, held in memory by a stage, saved at the end of its notebook."""
+"""The result of a run: built from its figures, held in memory by a stage, saved by its notebook before anything is drawn."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StageResult:
     result: RunResult
 
     def save(self) -> None:
-        """Finish the run; the last line of a stage's notebook.
+        """Finish the run. A stage's notebook calls it right behind the stage's function, before anything is drawn.
 
         Writes `metrics.json`, which marks the run as finished, if it does not exist yet; releases the lock; prints the
         headline.

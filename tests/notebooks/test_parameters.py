@@ -11,6 +11,7 @@ import pytest
 from pydantic_core import to_jsonable_python
 
 from rotnet_lib.paths import NOTEBOOKS
+from rotnet_lib.report import run_report
 from rotnet_lib.report.suite_report import ReportConfig
 from rotnet_lib.runs.config import StageConfig, TrainingConfig
 from rotnet_lib.stages import STAGES
@@ -138,14 +139,23 @@ def test_cells_have_names_of_their_own(name: str) -> None:
     assert ids[:2] == ["title", "parameters"]
 
 
-def test_a_notebook_is_parameters_one_call_a_result_and_a_line_that_saves(name: str) -> None:
+def test_a_notebook_is_parameters_one_call_a_line_that_saves_and_a_result(name: str) -> None:
     statements = [statement for cell in cells(name)[2:] for statement in ast.parse("".join(cell["source"])).body]
     kinds = {type(statement) for statement in statements}
     assert kinds <= {ast.ImportFrom, ast.Import, ast.Assign, ast.Expr}  # no function, no loop, no condition
     assert len([s for s in statements if not isinstance(s, ast.ImportFrom | ast.Import)]) <= 8
     assert ".from_notebook(globals())" in source(name)
-    assert ast.unparse(statements[-1]).endswith(".save()")
     assert tagged(name, "result")
+
+
+def test_the_result_is_kept_before_anything_is_drawn(name: str) -> None:
+    """A figure that cannot be drawn, or a kill meanwhile, must not cost the training."""
+    code = [cell for cell in cells(name) if cell["cell_type"] == "code"]
+    [call] = [place for place, cell in enumerate(code) if "from_notebook(globals())" in "".join(cell["source"])]
+    made = ast.parse("".join(code[call]["source"])).body[-1]
+    assert isinstance(made, ast.Assign)
+    assert "".join(code[call + 1]["source"]) == f"{ast.unparse(made.targets[0])}.save()"
+    assert "result" not in code[call + 1]["metadata"].get("tags", [])
 
 
 def test_the_config_is_read_right_behind_the_parameters(name: str) -> None:
@@ -193,6 +203,19 @@ def test_a_notebook_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
     assert set(probed.result.metrics) == {"conv1_top1", "conv2_top1", "conv3_top1", "conv4_top1"}
     assert tuned.result.data.train_images == 20
     assert len(list(runs_of(Path("runs")))) == 3
+
+
+def test_a_figure_that_cannot_be_drawn_does_not_cost_the_result(
+    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ValueError("no figure")
+
+    monkeypatch.setattr(run_report, "training_curves", broken)
+    with pytest.raises(ValueError, match="no figure"):
+        run_cells("pretrain", **tiny)
+    [metrics] = runs_of(Path("runs"))
+    assert f"%: {metrics.parent.resolve()}" in capsys.readouterr().out
 
 
 def test_the_notebook_of_weights_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
