@@ -1,6 +1,5 @@
 """What could go from a folder of runs and from the cache: listed by kind, and removed when told (`rotnet clean`)."""
 
-import json
 import re
 import shutil
 import time
@@ -15,6 +14,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import LockTimeout, explaining, is_locked, lock_file
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.directory import PARAMETERS, PLAN, RESUME, RunDirectory, all_runs
+from rotnet_lib.runs.plan_file import PlanFile, read_plan
 
 KINDS = {
     "checkpoints": "weights on the way of finished runs; figure 5a and `-p checkpoint` read them",
@@ -190,23 +190,19 @@ def _parameters(run: RunDirectory) -> dict[str, Any]:
         return {}
 
 
-def _plans(root: Path) -> tuple[list[dict[str, Any]], list[Path]]:
+def _plans(root: Path) -> tuple[list[PlanFile], list[Path]]:
     """The plans in a folder of runs, and the files of those that cannot be read."""
     plans, damaged = [], []
     for path in sorted(root.glob(f"*/{PLAN}")):
         try:
-            plan = json.loads(path.read_text(encoding="utf-8"))
-            for run in plan["runs"]:
-                _ = (run["name"] + "", dict(run["parameters"]))
-        except (OSError, ValueError, TypeError, KeyError):
+            plans.append(read_plan(path))
+        except RotnetError:
             damaged.append(path)
-        else:
-            plans.append(plan)
     return plans, damaged
 
 
-def _named(plans: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    return (run["name"] for plan in plans for run in plan["runs"])
+def _named(plans: Iterable[PlanFile]) -> Iterator[str]:
+    return (run.name for plan in plans for run in plan.runs)
 
 
 def _with_upstream(names: set[str], parameters: Mapping[str, Mapping[str, Any]]) -> set[str]:
@@ -230,12 +226,10 @@ def _upstream(parameters: Mapping[str, Any]) -> Iterator[str]:
                 yield from Path(name).parts[-2:]
 
 
-def _read_on_the_way(
-    plans: Iterable[Mapping[str, Any]], parameters: Mapping[str, Mapping[str, Any]], finished: set[str]
-) -> set[str]:
+def _read_on_the_way(plans: Iterable[PlanFile], parameters: Mapping[str, Mapping[str, Any]], finished: set[str]) -> set[str]:
     """The runs whose weights on the way a run that is not finished asks for, planned or begun."""
     begun = [made for name, made in parameters.items() if name not in finished]
-    planned = [run["parameters"] for plan in plans for run in plan["runs"] if run["name"] not in finished]
+    planned = [run.parameters for plan in plans for run in plan.runs if run.name not in finished]
     asking = [made for made in (*begun, *planned) if made.get("checkpoint") is not None]
     return {name for made in asking for name in _upstream(made)}
 

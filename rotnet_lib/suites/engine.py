@@ -89,7 +89,7 @@ def reproduce(
 
 
 def _where(run: PlannedRun) -> str:
-    """What is wrong with a damaged run; of another one that did not finish, its page."""
+    """What is wrong with a damaged run, or the page of a run that failed."""
     return run.directory.damage or str(run.directory.path / REPORT)
 
 
