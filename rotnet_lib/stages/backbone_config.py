@@ -257,7 +257,8 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
             raise unknown("layer", layer, (*taps, "all"))
     asked = {name: values[name] for name in ("arch", "width", *_own_data(cls)) if name in values}
     said = ", ".join(f"{name}={value}" for name, value in asked.items())
-    wanted = " and ".join(filter(None, [f"layer {', '.join(layers)}" if layers else "", said]))
+    named = ", ".join(layer for layer in layers if layer != "all")  # which every run has
+    wanted = " and ".join(filter(None, [f"layer {named}" if named else "", said]))
     finished = finished_runs(from_project(runs))
     fitting: list[RunDirectory] = []
     for run in finished:
