@@ -105,7 +105,8 @@ def measure(config: TrainingConfig, task: Task, data: Dataset, seconds: float, d
         trainer = Trainer(task, loader, data.test, config, ResumeState(Path(folder) / "resume"), device)
         batches = _endless(loader)
         task.module.train()
-        with FlopCounterMode(display=False) as counter:
+        # Uncompiled: torch 2.11 never again compiles a function that it meets first under the counter.
+        with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
             inputs = trainer.step(next(batches), config.lr).inputs
         flops = counter.get_total_flops() / inputs
         step = seconds_each(lambda: trainer.step(next(batches), config.lr), seconds, device)
