@@ -4,6 +4,7 @@ import os
 import traceback
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
@@ -41,9 +42,9 @@ def in_workers(work: Callable[[T], R], tasks: Iterable[T], workers: int, *, pin:
         pin: put tensors of the results into pinned memory.
 
     Raises:
-        RotnetError: a worker process was killed.
+        RotnetError: as `work` raised it, without the traceback that torch adds in a process; or a worker process was killed.
     """
-    loader: DataLoader[R] = DataLoader(
+    loader: DataLoader[R | _Refused] = DataLoader(
         _Work(work), batch_size=None, sampler=_Tasks(tasks), num_workers=workers, pin_memory=pin, collate_fn=_as_it_is
     )
     results = iter(loader)
@@ -63,6 +64,8 @@ def in_workers(work: Callable[[T], R], tasks: Iterable[T], workers: int, *, pin:
                     f"a process that reads images was killed ({error}). Its share of memory, or of /dev/shm, may be too small: "
                     f"take fewer than {workers} workers, or 0 to read without such processes."
                 ) from None
+            if isinstance(result, _Refused):
+                raise result.error
             yield result
             del result  # frees its memory before the next one is made
     finally:
@@ -102,14 +105,24 @@ class Slots:
         return torch.from_numpy(array)[:length]
 
 
-class _Work(Dataset[R], Generic[T, R]):
+@dataclass(frozen=True)
+class _Refused:
+    """What a worker process hands over in place of a result: raised there, the error's message would be a traceback."""
+
+    error: RotnetError
+
+
+class _Work(Dataset["R | _Refused"], Generic[T, R]):
     """A function as a dataset: torch's DataLoader looks tasks up in it."""
 
     def __init__(self, work: Callable[[T], R]) -> None:
         self.work = work
 
-    def __getitem__(self, task: T) -> R:
-        return self.work(task)
+    def __getitem__(self, task: T) -> R | _Refused:
+        try:
+            return self.work(task)
+        except RotnetError as error:
+            return _Refused(error)
 
 
 class _Tasks(Sampler[T]):

@@ -16,7 +16,6 @@ from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.voc.proposals import Proposals
 from rotnet_lib.data.voc.sets import VocSet
 from rotnet_lib.data.voc.split import VocSplit
-from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.seeds import seeded
 from rotnet_lib.voc.detection_config import DetectionConfig
@@ -86,10 +85,7 @@ class DetectionTask(VocTask):
         self.module.eval()
         bar = tqdm(desc="detecting", total=count, unit=" images", mininterval=0.5)
         with bar, closing(in_workers(work, range(count), workers)) as read:
-            for result in read:
-                if isinstance(result, RotnetError):
-                    raise result
-                image, boxes, factors = result
+            for image, boxes, factors in read:
                 given = None if boxes is None else [torch.from_numpy(boxes).to(device)]
                 found = self.detector.detect([torch.from_numpy(image).to(device)], given)[0]
                 yield Found(found.boxes.cpu().numpy() / factors, found.scores.cpu().numpy(), found.labels.cpu().numpy())
@@ -105,11 +101,8 @@ class _Reader:
     scale: int
     max_side: int
 
-    def __call__(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray] | RotnetError:
-        try:
-            image, factors = resize(self.split.image(index), self.scale, self.max_side)
-        except RotnetError as error:
-            return error  # raised in a worker, it would arrive with the worker's traceback as its message
+    def __call__(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        image, factors = resize(self.split.image(index), self.scale, self.max_side)
         boxes = self.proposals.of(index) * factors if self.proposals else None
         return to_tensor(image).numpy(), boxes, factors
 

@@ -94,10 +94,7 @@ def _stretch(
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for iteration in range(begin, end):
         asked = time.perf_counter()
-        batch = next(batches)
-        if isinstance(batch, RotnetError):
-            raise batch
-        batch = _moved(batch, device)
+        batch = _moved(next(batches), device)
         waited += time.perf_counter() - asked
         rate = iteration_rate(config, iteration, config.iterations)
         for group in optimizer.param_groups:
@@ -135,12 +132,8 @@ class _Batches:
         self._order: tuple[int, Sequence[int]] = (-1, ())
 
     def __call__(self, iteration: int) -> Any:
-        """The batch, or a RotnetError. It is returned because one raised in a loader process arrives with that traceback."""
         size = self.config.batch_size
-        try:
-            return self.task.collate([self._sample(number) for number in range(size * iteration, size * (iteration + 1))])
-        except RotnetError as error:
-            return error
+        return self.task.collate([self._sample(number) for number in range(size * iteration, size * (iteration + 1))])
 
     def _sample(self, number: int) -> Any:
         seed = self.config.seed

@@ -48,6 +48,23 @@ def test_results_come_in_the_order_of_the_tasks(workers: int) -> None:
     assert children() == before
 
 
+def refuse(number: int) -> int:
+    if number == 3:
+        raise RotnetError("a.xml, line 2: no number")
+    return number
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_for_the_user_comes_as_it_was_raised(workers: int) -> None:
+    before = children()
+    results = in_workers(refuse, range(9), workers)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(RotnetError) as caught:
+        next(results)
+    assert str(caught.value) == "a.xml, line 2: no number"
+    assert children() == before
+
+
 def test_tasks_are_taken_as_the_work_goes_on() -> None:
     taken = []
 
