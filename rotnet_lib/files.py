@@ -173,10 +173,22 @@ def read_text(path: Path, remedy: str) -> str:
 
 def check_is_file(path: Path, remedy: str) -> None:
     """Raises RotnetError if something else than a file is under that path. OSError if there is nothing, or no access."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a named pipe" if stat.S_ISFIFO(mode) else "a device or a socket"
-        raise RotnetError(f"{path} is no file but {kind}. {remedy}")
+    if kind := kind_of(path.stat().st_mode):
+        raise RotnetError(f"{path} is no file but a {kind}. {remedy}")
+
+
+_KINDS = {
+    stat.S_IFDIR: "folder",
+    stat.S_IFIFO: "named pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+def kind_of(mode: int) -> str | None:
+    """What a path with this `st_mode` leads to: `folder`, `named pipe`, `socket`, `device`; None: a file."""
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "special file")
 
 
 def file_checksum(path: Path) -> str:

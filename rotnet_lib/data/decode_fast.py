@@ -12,9 +12,8 @@ import torch
 
 from rotnet_lib.data.augment import Draws, boxes
 from rotnet_lib.data.decode import resized
-from rotnet_lib.data.image_files import DamagedImage, check_size, jpeg_size, read_rgb
+from rotnet_lib.data.image_files import DamagedImage, check_path, check_size, jpeg_size, read_rgb
 from rotnet_lib.data.listing import Listing
-from rotnet_lib.data.opening import check_file
 
 _JPEG = b"\xff\xd8\xff"
 """First bytes of every JPEG file."""
@@ -94,8 +93,8 @@ class Decode:
 
 def read_bytes(path: str) -> np.ndarray:
     """A file's bytes, (n,) uint8. Raises DamagedImage."""
+    check_path(path)
     try:
-        check_file(path)
         return np.fromfile(path, np.uint8)
     except OSError as error:
         raise DamagedImage(str(error)) from None

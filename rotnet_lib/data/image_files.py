@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from rotnet_lib.data.opening import check_file
+from rotnet_lib.files import kind_of
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the formats that are read. Their readers decode in this process, from this file alone; that of EPS starts
@@ -20,6 +21,10 @@ LEAST_SIDE = 8
 
 LARGEST_RATIO = 50
 """Of the longer side to the shorter. Resizing the shorter side to R pixels makes R x R x ratio of them, 10 MB at 256 and 50."""
+
+# Pillow warns of an image above its limit, and refuses one above twice that. `check_size` refuses both and says why: the
+# warning would only be printed beside the reason. Ignored once, here: warnings.catch_warnings is not safe in several threads.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 ImageFile = str | os.PathLike[str] | io.BytesIO
 """A path, or a file's bytes."""
@@ -57,6 +62,16 @@ def read_indices(file: ImageFile) -> Image.Image:
 def read_size(file: ImageFile) -> tuple[int, int]:
     """Width and height in pixels as stored, from the head of the file. Raises DamagedImage."""
     return _read(file, lambda image: image.size)
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Raises DamagedImage for a path that leads to no file: to nothing, or to a named pipe, which a reader would wait for."""
+    try:
+        kind = kind_of(os.stat(path).st_mode)
+    except OSError as error:
+        raise DamagedImage(str(error)) from None
+    if kind:
+        raise DamagedImage(f"it is a {kind}, not a file")
 
 
 def check_size(width: int, height: int) -> None:
@@ -97,7 +112,7 @@ def _read(file: ImageFile, work: Callable[[Image.Image], T]) -> T:
     """What `work`, which calls Pillow alone, makes of an image of a size that is read."""
     try:
         if not isinstance(file, io.BytesIO):
-            check_file(file)
+            check_path(file)
         with Image.open(file, formats=FORMATS) as image:
             check_size(*image.size)
             return work(image)

@@ -1,6 +1,7 @@
 """`imagefolder:/path`: anybody's own images, as `/path/{train,test}/<class>/*.jpg`."""
 
 from rotnet_lib.data.listing import fingerprint, list_images, same_classes
+from rotnet_lib.data.opening import shown
 from rotnet_lib.data.source import DATASETS, Source, resized_side
 from rotnet_lib.paths import from_project
 
@@ -18,7 +19,7 @@ class ImageFolder(Source):
     def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None:
         root = from_project(argument)
         self._root = root
-        self.title = f"images of {root.name}"
+        self.title = f"images of {shown(root.name)}"
         self.image_size = image_size or self.usual_size
         self.side = resized_side(self.image_size, crop_pct)
         test = root / "val" if (root / "val").is_dir() and not (root / "test").is_dir() else root / "test"
@@ -27,4 +28,4 @@ class ImageFolder(Source):
         self.fingerprint = fingerprint(self.files, self.side)
 
     def location(self) -> str:
-        return str(self._root)
+        return shown(self._root)

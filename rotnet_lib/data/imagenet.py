@@ -1,9 +1,9 @@
 """`imagenet`: the ILSVRC 2012 folders."""
 
-import os
 from pathlib import Path
 
 from rotnet_lib.data.listing import EXTENSIONS, Listing, fingerprint, list_images, same_classes
+from rotnet_lib.data.opening import names_in, shown
 from rotnet_lib.data.source import DATASETS, IMAGENET_STATISTICS, QUICK, Counts, Source, data_root, resized_side
 from rotnet_lib.errors import RotnetError
 
@@ -38,7 +38,7 @@ class ImageNet(Source):
         self.fingerprint = fingerprint(self.files, self.side)
 
     def location(self) -> str:
-        return str(self._root)
+        return shown(self._root)
 
     def _title(self) -> str:
         """The published name, for as many classes and all but a thousandth of the images."""
@@ -56,10 +56,10 @@ class ImageNet(Source):
 def _validation(folder: Path) -> Listing:
     """The validation images; as the archive unpacks, they are not sorted into classes, which is worth a word."""
     if folder.is_dir():
-        loose = sorted(name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS))
+        loose = [name for name in names_in(folder) if name.lower().endswith(EXTENSIONS)]
         if loose:
             raise RotnetError(
-                f"{folder} has {len(loose)} images that are in no class's folder, such as {loose[0]}. Expected "
+                f"{folder} has {len(loose)} images that are in no class's folder, such as {shown(loose[0])}. Expected "
                 f"{folder}/<wnid>/*.JPEG. Move each into the folder of its class: the development kit "
                 "(ILSVRC2012_devkit_t12.tar.gz) has the classes in ILSVRC2012_validation_ground_truth.txt, and "
                 "torchvision.datasets.ImageNet, given both archives, unpacks them that way."

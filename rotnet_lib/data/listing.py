@@ -2,17 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
 import numpy as np
 
-from rotnet_lib.data.opening import kind_of, read_file, shown
-from rotnet_lib.data.skipped import described, is_bystander, label_of
+from rotnet_lib.data.opening import control_character, names_in, scan, shown
+from rotnet_lib.data.skipped import described, is_bystander, label_of, may_be_a_class
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import kind_of
 
 SplitName = Literal["train", "test"]
 SPLITS: tuple[SplitName, SplitName] = ("train", "test")
@@ -70,7 +70,8 @@ def list_images(folder: Path) -> Listing:
     """The image files of `folder/<class>/`, sorted by class, then name.
 
     Raises RotnetError if the folder has no such layout, saying what was expected and what was found; for a class none of whose
-    files is read; for a class whose name is no text in UTF-8.
+    files is read; for a class whose name is no text in UTF-8 or holds a control character; for a link in place of a class that
+    leads nowhere; for a folder that cannot be listed.
     """
     here = shown(folder)
     if not os.path.isdir(folder):
@@ -86,7 +87,7 @@ def list_images(folder: Path) -> Listing:
             _refuse_class(os.path.join(folder, kind), others)
         skipped += others
     if not found:
-        there = ", ".join(sorted(shown(name) for name in os.listdir(folder))[:5]) or "nothing"
+        there = ", ".join(map(shown, names_in(folder)[:5])) or "nothing"
         raise RotnetError(f"no images in {here}. Expected {here}/<class>/*.jpg, found: {there}.")
     names = [np.array([os.fsencode(f"{kind}/{name}") for name, _ in files]) for kind, files in found.items()]
     counts = [len(files) for files in found.values()]
@@ -124,7 +125,7 @@ def fingerprint(listings: Mapping[SplitName, Listing], side: int) -> str:
             name = os.path.basename(listing.name(index))
             digest.update(f"{split}/{listing.classes[label]}/{name}\n".encode(errors="surrogateescape"))
             if whole:
-                digest.update(hashlib.sha256(_content(listing.path(index))).digest())
+                digest.update(_digest(listing.path(index)))
             elif listing.sizes is not None:
                 digest.update(f"{listing.sizes[index]}\n".encode())
     return digest.hexdigest()
@@ -137,26 +138,42 @@ _Skipped = list[tuple[str, str]]
 def _class_folders(folder: Path) -> tuple[list[str], _Skipped]:
     """Names of the classes' folders, sorted; and the images that lie beside them. Raises RotnetError as `list_images`."""
     kinds, skipped = [], []
-    with _scanned(folder) as entries:
+    with scan(folder) as entries:
         for entry in entries:
             if is_bystander(entry.name):
+                if may_be_a_class(entry.name) and _has_images(entry.path):
+                    skipped.append(("hidden folders with images", entry.name))
                 continue
-            if entry.is_dir():
+            status = _status(entry)
+            if status is not None and kind_of(status.st_mode) == "folder":
                 kinds.append(entry.name)
             elif entry.name.lower().endswith(EXTENSIONS):
                 skipped.append(("images in no class's folder", entry.name))
+            elif status is None:
+                raise RotnetError(
+                    f"{shown(entry.path)} is a link that leads nowhere. If a class's folder was there, that class would be "
+                    "missing: restore what it leads to, or remove the link."
+                )
     for kind in kinds:
         if shown(kind) != kind:
-            raise RotnetError(
-                f"the name of the class folder {shown(os.path.join(folder, kind))} is no text in UTF-8. Rename that folder."
-            )
+            odd = control_character(kind)
+            what = f"holds the control character {odd}" if odd else "is no text in UTF-8"
+            raise RotnetError(f"the name of the class folder {shown(os.path.join(folder, kind))} {what}. Rename that folder.")
     return sorted(kinds), skipped
+
+
+def _has_images(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.lower().endswith(EXTENSIONS) for entry in entries if not is_bystander(entry.name))
+    except OSError:  # a file, or a folder of the system that only root may list
+        return False
 
 
 def _files_of(folder: Path, kind: str) -> tuple[list[tuple[str, int]], _Skipped]:
     """Names and sizes in bytes of a class's images, sorted by name; and what else is in its folder."""
     images, skipped = [], []
-    with _scanned(os.path.join(folder, kind)) as entries:
+    with scan(os.path.join(folder, kind)) as entries:
         for entry in entries:
             if is_bystander(entry.name):
                 continue
@@ -178,13 +195,6 @@ def _refuse_class(folder: str, others: _Skipped) -> NoReturn:
     )
 
 
-def _scanned(folder: str | Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
-    try:
-        return os.scandir(folder)
-    except OSError as error:
-        raise RotnetError(f"cannot list the folder {shown(folder)}: {error.strerror}.") from None
-
-
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
     """What is known of the file that an entry leads to; None where it cannot be asked, as of a link that leads nowhere."""
     try:
@@ -193,9 +203,12 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
         return None
 
 
-def _content(path: str) -> bytes:
-    """A file's bytes; none of one that cannot be read, which whoever decodes the file will name."""
+def _digest(path: str) -> bytes:
+    """The SHA-256 of a file's content; that of nothing if it cannot be read, which whoever decodes the file will say."""
     try:
-        return read_file(Path(path))
+        if kind_of(os.stat(path).st_mode) is None:
+            with open(path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
     except OSError:
-        return b""
+        pass
+    return hashlib.sha256().digest()

@@ -1,45 +1,89 @@
-"""Files from anywhere, opened: what is no file is refused, since reading from a FIFO would wait for ever."""
+"""Files of data from anywhere, opened: each guard is here once, for all lists, annotations and archives.
 
-import errno
+What is not there, is no file, cannot be read, is larger than such a file ever is, or is no text, is a RotnetError that names
+it. So no reader waits for a named pipe, fills the memory, or passes on what is no text.
+"""
+
 import os
-import stat
+import unicodedata
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-_KINDS = {
-    stat.S_IFIFO: "FIFO",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-    stat.S_IFDIR: "folder",
-}
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import check_is_file
 
 
-def kind_of(mode: int) -> str | None:
-    """What a path with this `st_mode` leads to: `FIFO`, `socket`, `device`, `folder`; None: a file."""
-    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "special file")
+def read_file(path: str | os.PathLike[str], expected: str, most: int) -> bytes:
+    """A file's content.
 
+    Args:
+        path: of the file.
+        expected: the error's last sentences: what the file should be, and what to do.
+        most: bytes that it may have.
 
-def check_file(path: str | os.PathLike[str]) -> None:
-    """Raises OSError, naming the path, if it leads to no file: to nothing, a folder, a FIFO, a socket or a device."""
-    kind = kind_of(os.stat(path).st_mode)
-    if kind:
-        raise OSError(errno.EINVAL, f"it is a {kind}, not a file", shown(path))
-
-
-def read_file(path: Path) -> bytes:
-    """A file's content. Raises OSError as `check_file` does."""
-    check_file(path)
-    return path.read_bytes()
-
-
-def read_text(path: Path) -> str:
-    """A text in UTF-8, with or without the mark that Windows editors put in front.
-
-    Raises OSError as `check_file` does, and UnicodeDecodeError.
+    Raises RotnetError if there is nothing, if it is no file, if it cannot be read, if it is larger, or grows meanwhile.
     """
-    return read_file(path).decode("utf-8-sig")
+    here = Path(path)
+    try:
+        check_is_file(here, expected)
+        with here.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > most:
+                raise RotnetError(f"{shown(path)} has {size} bytes, and may have {most} at most. {expected}")
+            content = file.read(size + 1)
+    except OSError as error:
+        raise RotnetError(f"cannot read {shown(path)}: {error.strerror}. {expected}") from None
+    if len(content) > size:
+        raise RotnetError(f"cannot read {shown(path)}: it grows while it is read. {expected}")
+    return content
+
+
+def read_lines(path: str | os.PathLike[str], expected: str, most: int) -> Iterator[tuple[int, str]]:
+    """The lines of a text in UTF-8, without the spaces about them, and their numbers from 1; blank ones are left out.
+
+    The mark that Windows editors put in front is no part of the text, and lines may end as on Windows or old Macs.
+
+    Raises RotnetError as `read_file`, and naming the line of what is no UTF-8 or no printable character.
+    """
+    content = read_file(path, expected, most)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = content[: error.start].count(b"\n") + 1
+        raise RotnetError(f"{shown(path)}, line {where} is no text in UTF-8. {expected}") from None
+    # Not str.splitlines, which takes rarer characters for ends of lines than editors do, so that numbers would be others.
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
+        if odd := control_character(line.replace("\t", " ")):
+            raise RotnetError(f"{shown(path)}, line {number} holds the control character {odd}. {expected}")
+        if line.strip():
+            yield number, line.strip()
+
+
+def scan(folder: str | os.PathLike[str]) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+    """What lies in a folder, as `os.scandir`. Raises RotnetError if it cannot be listed."""
+    try:
+        return os.scandir(folder)
+    except OSError as error:
+        raise RotnetError(f"cannot list the folder {shown(folder)}: {error.strerror}.") from None
+
+
+def names_in(folder: str | os.PathLike[str]) -> list[str]:
+    """The names of what lies in a folder, sorted. Raises RotnetError if it cannot be listed."""
+    with scan(folder) as entries:
+        return sorted(entry.name for entry in entries)
+
+
+def control_character(text: str) -> str | None:
+    r"""The first character that ends a line or steers a terminal, as `'\n'`; None: there is none, and tables can show it."""
+    if text.isprintable():
+        return None
+    return next((ascii(character) for character in text if unicodedata.category(character) in ("Cc", "Zl", "Zp")), None)
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    r"""A path as text that can be printed and written in UTF-8: a byte that is none is shown as `\xff`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    r"""A path as text that can be printed and written in UTF-8, on one line: what cannot be shown is written as `\xff`."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if control_character(text) is None:
+        return text
+    return "".join(ascii(character)[1:-1] if control_character(character) else character for character in text)

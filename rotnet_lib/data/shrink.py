@@ -16,11 +16,11 @@ from rotnet_lib.data.decode import resized
 from rotnet_lib.data.decode_fast import Damaged, decode_bytes, read_bytes, resize
 from rotnet_lib.data.image_files import DamagedImage
 from rotnet_lib.data.listing import Listing, SplitName, fingerprint
-from rotnet_lib.data.opening import read_text
 from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import replacing, write_text
+from rotnet_lib.files import read_text, replacing, write_text
+from rotnet_lib.paths import LONGEST_NAME
 
 QUALITY = 95
 """Of the copies' JPEG compression."""
@@ -30,6 +30,9 @@ _REFUSING = 2
 
 _DONE = "complete.json"
 _FILES_A_TASK = 32
+
+_LONGEST = LONGEST_NAME - 15
+"""Bytes of a copy's name: `replacing` adds up to 15 to it."""
 
 
 def shrunk(
@@ -88,12 +91,13 @@ def _shrink(files: Listing, side: int, folder: Path, damage: Damage, workers: in
 
 def _left_out(done: Path, files: int) -> Damaged:
     """The files without a copy, and why. Raises RotnetError if the record of them is damaged."""
+    again = f"Delete {done.parent} and run again."
     try:
-        damaged = [(place, reason) for place, reason in json.loads(read_text(done))]
+        damaged = [(place, reason) for place, reason in json.loads(read_text(done, again))]
         if not all(type(place) is int and 0 <= place < files and isinstance(reason, str) for place, reason in damaged):
             raise ValueError("it is no list of places and reasons")
     except (ValueError, TypeError, RecursionError) as error:
-        raise RotnetError(f"{done} is damaged ({error}). Delete {done.parent} and run again.") from None
+        raise RotnetError(f"{done} is damaged ({error}). {again}") from None
     return damaged
 
 
@@ -124,8 +128,15 @@ class _Shrink:
 
 
 def _copy_name(name: bytes) -> bytes:
-    """The original's name, with `.jpg` added unless it ends so: `a.png` and `a.jpg` are two images."""
-    return name if name.lower().endswith((b".jpg", b".jpeg")) else name + b".jpg"
+    """The original's name, with `.jpg` added unless it ends so: `a.png` and `a.jpg` are two images.
+
+    Of a name that leaves no room for the temporary file's, which is longer, the end becomes a checksum.
+    """
+    copy = name if name.lower().endswith((b".jpg", b".jpeg")) else name + b".jpg"
+    folder, base = os.path.split(copy)
+    if len(base) > _LONGEST:
+        base = base[: _LONGEST // 2] + hashlib.sha256(base).hexdigest()[:32].encode() + b".jpg"
+    return os.path.join(folder, base)
 
 
 def _encode(image: torch.Tensor) -> torch.Tensor:

@@ -3,20 +3,27 @@
 import os
 from collections.abc import Iterable
 
-from rotnet_lib.data.opening import kind_of, shown
+from rotnet_lib.data.opening import shown
+from rotnet_lib.files import kind_of
 
-_BYSTANDERS = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir"})
-"""What file managers, archives and network disks leave in a folder, in lower case. Names that begin with a dot need no word
-either."""
+_LEFT_BEHIND = frozenset(
+    {"thumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", ".ipynb_checkpoints", ".thumbnails", ".appledouble"}
+)
+"""What file managers, archives, notebooks and network disks leave in a folder, in lower case."""
 
 
 def is_bystander(name: str) -> bool:
-    """Whether a file or folder belongs to the system rather than to the images."""
-    return name.startswith(".") or name.lower() in _BYSTANDERS
+    """Whether a file or folder belongs to the system rather than to the images, as what is hidden does."""
+    return name.startswith(".") or name.lower() in _LEFT_BEHIND
+
+
+def may_be_a_class(name: str) -> bool:
+    """Whether a hidden folder may be somebody's class `.net` rather than what a program left behind."""
+    return name.startswith(".") and name.lower() not in _LEFT_BEHIND
 
 
 def label_of(name: str, mode: int | None) -> str:
-    """What a file or folder is, in the plural: `.heic files`, `files without an extension`, `folders`, `FIFOs`.
+    """What a file or folder is, in the plural: `.heic files`, `files without an extension`, `folders`, `named pipes`.
 
     `mode` is its `st_mode`, None if it is a link that leads nowhere.
     """

@@ -4,6 +4,8 @@ import io
 import os
 import socket
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -164,10 +166,10 @@ def test_a_jpeg_without_a_size_has_none(content: bytes) -> None:
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("kind", ["FIFO", "socket", "device", "folder"])
+@pytest.mark.parametrize("kind", ["named pipe", "socket", "device", "folder"])
 def test_what_is_no_file_is_refused_and_not_waited_for(kind: str, read: Reader, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    if kind == "FIFO":
+    if kind == "named pipe":
         os.mkfifo(path)
     elif kind == "socket":
         with socket.socket(socket.AF_UNIX) as opened:
@@ -205,3 +207,22 @@ def message_if_damaged(read: Reader, path: Path) -> str | None:
     except DamagedImage as error:
         return str(error)
     return None
+
+
+def test_pillow_does_not_warn_beside_the_reason(tmp_path: Path) -> None:
+    """Between once and twice its limit Pillow only warns, on a line of its own for each image."""
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    script = """
+import sys
+from PIL import Image
+from rotnet_lib.data.image_files import DamagedImage, read_rgb
+Image.MAX_IMAGE_PIXELS = 1000
+try:
+    read_rgb(sys.argv[1], upright=True)
+except DamagedImage as error:
+    print(error)
+"""
+    command = [sys.executable, "-W", "always::Warning", "-c", script, str(tmp_path / "a.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "it is 40 x 40 pixels, and its 1600 pixels exceed Pillow's limit of 1000\n"
+    assert "DecompressionBomb" not in done.stderr

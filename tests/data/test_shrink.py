@@ -167,3 +167,11 @@ def test_a_cache_that_cannot_be_written_is_named(
     message = message_of(lambda: copies(root))
     assert str(tmp_path / "file") in message
     assert "Set ROTNET_CACHE" in message
+
+
+def test_names_as_long_as_a_file_system_takes_have_copies(root: Path) -> None:
+    for end in (f"{'x' * 251}.png", f"{'y' * 250}1.jpg", f"{'y' * 250}2.jpg"):
+        picture(40, 40).save(root / "train" / "a" / end)
+    made = copies(root, workers=2)["train"]
+    assert len(set(made.names.tolist())) == 8
+    assert [size for name, size in sizes(made).items() if len(name) > 99] == 3 * [(32, 32)]

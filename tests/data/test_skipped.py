@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,12 @@ def test_a_class_of_which_nothing_is_read_is_an_error(name: str, found: str, roo
 
 
 @pytest.mark.timeout(30)
-def test_a_fifo_among_images_is_named_and_not_waited_for(root: Path) -> None:
+def test_a_named_pipe_among_images_is_named_and_not_waited_for(root: Path) -> None:
     os.mkfifo(root / "train" / "cat" / "pipe.png")
     (root / "train" / "dog" / "link.png").symlink_to(root / "train" / "cat" / "pipe.png")
     (root / "train" / "dog" / "zero.png").symlink_to("/dev/zero")
     data = load_dataset(f"imagefolder:{root}", stream=True, workers=0)
-    assert data.skipped == ("FIFOs: 2, such as train/cat/pipe.png", "devices: 1, such as train/dog/zero.png")
+    assert data.skipped == ("devices: 1, such as train/dog/zero.png", "named pipes: 2, such as train/cat/pipe.png")
     assert len(data.train) == 6
 
 
@@ -155,6 +156,69 @@ def test_names_that_are_not_utf_8_can_be_written_and_printed(root: Path, tiny: d
     outcome = pretrain(config)
     outcome.save()
     assert outcome.directory.result().data.damaged == [r"train/cat/\xff.png"]
+
+
+def test_a_class_whose_name_begins_with_a_dot_is_not_left_out_in_silence(root: Path) -> None:
+    for split in ("train", "test"):
+        (root / split / "cat").rename(root / split / ".net")
+    (root / "train" / ".ipynb_checkpoints").mkdir()
+    (root / "train" / ".ipynb_checkpoints" / "0.png").touch()
+    (root / "train" / ".git").mkdir()
+    data = load_dataset(f"imagefolder:{root}")
+    assert data.classes == ("dog",)
+    assert data.skipped == (
+        "hidden folders with images: 1, such as train/.net",
+        "hidden folders with images: 1, such as test/.net",
+    )
+
+
+@pytest.mark.parametrize("lead", ["nowhere", "bee"])
+def test_a_class_that_is_a_link_to_nowhere_or_itself_is_named(lead: str, root: Path, message_of: MessageOf) -> None:
+    for split in ("train", "test"):
+        (root / split / "bee").symlink_to(root / split / lead)
+    message = message_of(lambda: open_source(f"imagefolder:{root}"))
+    assert f"{root}/train/bee is a link that leads nowhere" in message
+
+
+def test_a_class_may_be_a_link_to_a_folder_elsewhere(root: Path, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (root / split / "cat").rename(tmp_path / split)
+        (root / split / "cat").symlink_to(tmp_path / split)
+        (root / split / "cat" / "self").symlink_to(root / split)
+    assert open_source(f"imagefolder:{root}").classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("name", ["c\nat", "c\tat", "c\x1b[31mat", "c\u2028at", "c\x7fat"])
+def test_a_class_whose_name_no_table_can_show_is_named(name: str, root: Path, message_of: MessageOf) -> None:
+    for split in ("train", "test"):
+        (root / split / "cat").rename(root / split / name)
+    message = message_of(lambda: open_source(f"imagefolder:{root}"))
+    assert f"class folder {root}/train/c{ascii(name)[2:-1]} holds the control character" in message
+    assert name not in message
+
+
+def test_names_of_classes_may_be_long_or_differ_only_in_case(root: Path, tiny: dict[str, Any]) -> None:
+    names = ("Cat", "cat", "c" * 250, "\u732b \U0001f408", "<b>&$x_1$", "a, b; 'c' \"d\"")
+    for split in ("train", "test"):
+        for name in names[2:]:
+            shutil.copytree(root / split / "cat", root / split / name)
+        shutil.copytree(root / split / "cat", root / split / "Cat", dirs_exist_ok=True)
+    if not os.path.samefile(root / "train" / "cat", root / "train" / "Cat"):
+        assert set(names) < set(open_source(f"imagefolder:{root}").classes)
+    sizes = {"train_size": None, "test_size": None}
+    config = PretrainConfig.build(tiny | sizes | {"dataset": f"imagefolder:{root}"})
+    outcome = pretrain(config)
+    outcome.save()
+    assert set(names[1:]) < set(outcome.directory.result().data.classes)
+
+
+def test_a_file_s_name_with_a_newline_is_shown_on_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "train" / "cat" / "a\nb.heic").touch()
+    (root / "train" / "cat" / "a\nb.png").touch()
+    data = load_dataset(f"imagefolder:{root}", max_damaged=0.5)
+    assert data.skipped == (r".heic files: 1, such as train/cat/a\nb.heic",)
+    assert data.train.damaged == [r"train/cat/a\nb.png"]
+    assert "\nb" not in capsys.readouterr().out
 
 
 def test_a_class_whose_name_is_not_utf_8_is_named(root: Path, message_of: MessageOf) -> None:
