@@ -1,17 +1,33 @@
 """`places205`: photographs of places, listed by the authors' split files."""
 
+import codecs
 import hashlib
+import io
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from rotnet_lib.data.listing import SPLITS, Listing, SplitName
+from rotnet_lib.data.opening import read_file, shown
 from rotnet_lib.data.source import DATASETS, IMAGENET_STATISTICS, QUICK, Counts, Source, data_root, resized_side
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.paths import LONGEST_NAME
 
 _SPLIT_FILES: dict[SplitName, str] = {"train": "train_places205.csv", "test": "val_places205.csv"}
+_EXPECTED = "Expected lines of an image's path below the images' folder and its label."
+_MOST = 2**29
+"""Bytes of a split file; that of all training images has some 10**8."""
+_MOST_LINES = 10**7
+"""Of a split file: four times as many as there are."""
+_DIGITS = 6
+"""Of a label."""
+_CONTROLS = bytes(byte for byte in (*range(32), 127) if byte not in b"\t\n")
+"""Characters that no path may hold."""
+_Listed = tuple[np.ndarray, np.ndarray, bytes]
+"""Of a split file: image paths (N,) bytes, labels (N,) int64, the SHA-256 of its content."""
 _IMAGES = ("data/vision/torralba/deeplearning/images256", "images256")
 
 
@@ -37,7 +53,7 @@ class Places205(Source):
         self._root = data_root() / "places205"
         lists = {split: self._root / "trainvalsplit_places205" / _SPLIT_FILES[split] for split in SPLITS}
         for path in lists.values():
-            if not path.is_file():
+            if not os.path.lexists(path):
                 raise RotnetError(
                     f"no split file {path}. It comes with Places205 (places.csail.mit.edu, trainvalsplit_places205.zip): "
                     f"lines of an image's path and its label. Put it there, or set ROTNET_DATA to a folder that has it. {QUICK}"
@@ -51,42 +67,70 @@ class Places205(Source):
             )
         listed = {split: _read(lists[split]) for split in SPLITS}
         self.classes = _classes(listed, lists)
-        self.files = {split: Listing(str(images), names, labels, self.classes) for split, (names, labels) in listed.items()}
+        self.files = {split: Listing(str(images), names, labels, self.classes) for split, (names, labels, _) in listed.items()}
         for split, listing in self.files.items():
             _check_folders(listing, lists[split])
         counts = Counts(len(self.files["train"]), len(self.files["test"]), len(self.classes))
         part = f"Places205 (part: {counts.train} training images of {counts.classes} classes)"
         self.title = self.published_title if counts == self.published else part
         digest = hashlib.sha256(f"places205 1 {self.side}".encode())
-        for path in lists.values():
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        for *_, checksum in listed.values():
+            digest.update(checksum)
         self.fingerprint = digest.hexdigest()
 
     def location(self) -> str:
-        return str(self._root)
+        return shown(self._root)
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Image paths (N,) bytes and labels (N,) int64 of a split file. Raises RotnetError naming a line it cannot read."""
+def _read(path: Path) -> _Listed:
+    """What a split file lists. Raises RotnetError naming a wrong line, or an image that it lists twice."""
+    content = read_file(path, _EXPECTED, _MOST)
+    if content.count(b"\n") > _MOST_LINES:
+        raise RotnetError(f"{shown(path)} has more than {_MOST_LINES} lines. {_EXPECTED}")
+    # Asked once of the whole file: there are millions of lines.
+    odd = b".." in content or len(content.translate(None, _CONTROLS)) < len(content)
     names, labels = [], []
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_lines(content), start=1):
+        name, _, label = line.strip().rpartition(b" ")
+        name = name.strip().lstrip(b"/")
+        if not name or not label.isdigit() or len(label) > _DIGITS:
             if not line.strip():
                 continue
-            name, _, label = line.strip().rpartition(b" ")
-            if not name or not label.isdigit():
-                shown = line.strip().decode(errors="replace")[:80]
-                raise RotnetError(f"{path}, line {number}: '{shown}' is no path and label, such as 'a/abbey/0001.jpg 0'.")
-            names.append(name.strip().lstrip(b"/"))
-            labels.append(int(label))
+            raise _wrong(path, number, line, "is no path and label, such as 'a/abbey/0001.jpg 0'")
+        if odd and (b".." in name.split(b"/") or name.translate(None, _CONTROLS) != name):
+            raise _wrong(path, number, line, "has a path with '..' or a control character, neither of which is allowed")
+        names.append(name)
+        labels.append(int(label))
     if not names:
-        raise RotnetError(f"{path} is empty. Expected lines of an image's path and its label.")
-    return np.array(names), np.array(labels, np.int64)
+        raise RotnetError(f"{shown(path)} is empty. {_EXPECTED}")
+    if len(longest := max(names, key=len)) > LONGEST_NAME:
+        raise RotnetError(
+            f"{shown(path)} lists a path of {len(longest)} bytes, which begins with {shown(os.fsdecode(longest[:80]))}. "
+            f"Allowed: {LONGEST_NAME}."
+        )
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise RotnetError(f"{shown(path)} lists {shown(os.fsdecode(twice))} more than once. Take the other lines out.")
+    return np.array(names), np.array(labels, np.int64), hashlib.sha256(content).digest()
 
 
-def _classes(listed: Mapping[SplitName, tuple[np.ndarray, np.ndarray]], lists: Mapping[SplitName, Path]) -> tuple[str, ...]:
-    """The folder of each label's images. Raises RotnetError if the splits do not have the same, from 0 on without a gap."""
-    kinds = {split: np.unique(labels, return_index=True) for split, (_, labels) in listed.items()}
+def _lines(content: bytes) -> Iterable[bytes]:
+    """The lines, as all editors write them."""
+    text = content.removeprefix(codecs.BOM_UTF8)
+    return io.BytesIO(text if b"\n" in text else text.replace(b"\r", b"\n"))
+
+
+def _wrong(path: Path, number: int, line: bytes, what: str) -> RotnetError:
+    text = shown(os.fsdecode(line.strip()[:80]))
+    return RotnetError(f"{shown(path)}, line {number}: '{text}' {what}. {_EXPECTED}")
+
+
+def _classes(listed: Mapping[SplitName, _Listed], lists: Mapping[SplitName, Path]) -> tuple[str, ...]:
+    """The folder of each label's images.
+
+    Raises RotnetError if the splits do not have the same labels, from 0 on without a gap, or a folder is no name of a class.
+    """
+    kinds = {split: np.unique(labels, return_index=True) for split, (_, labels, _) in listed.items()}
     odd = np.setxor1d(kinds["train"][0], kinds["test"][0])
     if len(odd):
         counts = " and ".join(f"{len(kinds[split][0])} in {lists[split].name}" for split in SPLITS)
@@ -96,15 +140,29 @@ def _classes(listed: Mapping[SplitName, tuple[np.ndarray, np.ndarray]], lists: M
         )
     found, places = kinds["train"]
     if found[-1] != len(found) - 1:
-        gap = np.setdiff1d(np.arange(found[-1]), found)[0]
+        gap = np.flatnonzero(found != np.arange(len(found)))[0]
         raise RotnetError(f"{lists['train']}: labels go up to {found[-1]}, but none is {gap}.")
-    folders = [os.path.dirname(os.fsdecode(name)) for name in listed["train"][0][places]]
-    # The archive sorts its folders by their first letter: a/abbey, c/church/outdoor.
-    return tuple(folder.split("/", 1)[1] if folder[1:2] == "/" else folder for folder in folders)
+    called: dict[str, int] = {}
+    for label, image in enumerate(listed["train"][0][places]):
+        folder = os.path.dirname(os.fsdecode(image))
+        # The archive sorts its folders by their first letter: a/abbey, c/church/outdoor.
+        name = folder.split("/", 1)[1] if folder[1:2] == "/" else folder
+        if not name or shown(name) != name or name in called:
+            why = (
+                f"label {called[name]} is called so already"
+                if name in called
+                else "a class is called by the folder of its images, which must be text in UTF-8"
+            )
+            raise RotnetError(f"{lists['train']}: '{shown(name)}' cannot be what label {label} is called: {why}.")
+        called[name] = label
+    return tuple(called)
 
 
 def _check_folders(listing: Listing, path: Path) -> None:
     """Raises RotnetError if a class's first image is not there: then the layout is another."""
     for place in np.unique(listing.labels, return_index=True)[1]:
         if not os.path.exists(listing.path(place)):
-            raise RotnetError(f"{path} lists {listing.name(place)}, but there is no {listing.path(place)}.")
+            raise RotnetError(
+                f"{path} lists {shown(listing.name(place))}, but there is no {shown(listing.path(place))}. Put the images "
+                "there, or take its line out."
+            )

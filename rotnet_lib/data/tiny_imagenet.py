@@ -3,10 +3,14 @@
 from pathlib import Path
 
 from rotnet_lib.data.listing import fingerprint, list_images, same_classes
+from rotnet_lib.data.opening import read_lines, shown
 from rotnet_lib.data.source import DATASETS, QUICK, Source, data_root, resized_side
 from rotnet_lib.errors import RotnetError
 
 _WORDS = "words.txt"
+_MOST = 2**23
+"""Bytes of that file, of which the original, with all of WordNet's nouns, has 3 MB."""
+_EXPECTED = "Expected lines of a WordNet id, a tab and the class's names, as in the original."
 
 
 @DATASETS.register("tiny-imagenet")
@@ -37,21 +41,27 @@ class TinyImageNet(Source):
         self.fingerprint = fingerprint(self.files, self.side)
 
     def location(self) -> str:
-        return str(self._root)
+        return shown(self._root)
 
 
 def _class_names(path: Path, wnids: tuple[str, ...]) -> tuple[str, ...]:
-    """What the classes are called: the first of their names, and where two classes share that, all of them.
+    """What the classes are called: the first of their names; where two classes share that, all of them; or these with the wnid.
 
-    Raises RotnetError if the file is not there or lacks a class.
+    Raises RotnetError if the file is not there or lacks a class, and naming a line that is wrong.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise RotnetError(f"cannot read the classes' names: {error}. Expected lines of a wnid, a tab, its names.") from None
-    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    words: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for number, line in read_lines(path, _EXPECTED, _MOST):
+        wnid, _, names = (part.strip() for part in line.partition("\t"))
+        if not wnid or not names.split(",")[0].strip():
+            raise RotnetError(f"{shown(path)}, line {number}: '{line[:80]}' is no wnid, a tab and names. {_EXPECTED}")
+        if wnid in words:
+            raise RotnetError(f"{shown(path)}, line {number}: {wnid[:80]} stands on line {lines[wnid]} already. Take one out.")
+        words[wnid], lines[wnid] = names, number
     missing = [wnid for wnid in wnids if wnid not in words]
     if missing:
-        raise RotnetError(f"{path} names no class {', '.join(missing[:5])}, of which there are images.")
-    first = [words[wnid].split(",")[0].strip() for wnid in wnids]
-    return tuple(name if first.count(name) == 1 else words[wnid].strip() for name, wnid in zip(first, wnids, strict=True))
+        raise RotnetError(f"{shown(path)} names no class {', '.join(missing[:5])}, of which there are images. {_EXPECTED}")
+    called = tuple(words[wnid].split(",")[0].strip() for wnid in wnids)
+    for more in (lambda wnid: words[wnid], lambda wnid: f"{words[wnid]} ({wnid})"):
+        called = tuple(name if called.count(name) == 1 else more(wnid) for name, wnid in zip(called, wnids, strict=True))
+    return called

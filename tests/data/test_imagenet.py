@@ -127,6 +127,30 @@ def test_a_class_without_a_name_is_named(tiny: Path, message_of: MessageOf) -> N
     assert "words.txt" in message_of(lambda: open_source("tiny-imagenet"))
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("n02 cat", "'n02 cat' is no wnid, a tab and names"),
+        ("n02\t", "'n02' is no wnid, a tab and names"),
+        ("n02\t , cat", "is no wnid, a tab and names"),
+        ("\tcat", "'cat' is no wnid, a tab and names"),
+        ("n01440764\tcat", "n01440764 stands on line 1 already"),
+        ("n02\tcat\x1b[2J", r"holds the control character '\x1b'"),
+        ("n02\tcat\u2028", r"holds the control character '\u2028'"),
+    ],
+)
+def test_a_line_of_the_names_that_cannot_be_read_is_named(line: str, says: str, tiny: Path, message_of: MessageOf) -> None:
+    (tiny / "words.txt").write_text(f"n01440764\ttench\nn01443537\tgoldfish\n\n{line}\n")
+    message = message_of(lambda: open_source("tiny-imagenet"))
+    assert message.startswith(f"{tiny}/words.txt, line 4")
+    assert says in message
+
+
+def test_classes_of_which_all_names_are_the_same_are_told_apart(tiny: Path) -> None:
+    (tiny / "words.txt").write_text("n01440764\tcrane\nn01443537\tcrane\n")
+    assert open_source("tiny-imagenet").classes == ("crane (n01440764)", "crane (n01443537)")
+
+
 def test_without_tiny_imagenet_it_says_what_is_expected(message_of: MessageOf, tmp_path: Path) -> None:
     message = message_of(lambda: open_source("tiny-imagenet"))
     for part in (

@@ -1,5 +1,6 @@
 """`places205`: the authors' split files and the images they list."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,67 @@ def test_a_line_that_cannot_be_read_is_named(line: str, places: Path, message_of
     message = message_of(lambda: open_source("places205"))
     assert f"{path}, line 6: '{line}'" in message
     assert "a/abbey/0001.jpg 0" in message
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("../../secret.jpg 0", "has a path with '..' or a control character"),
+        ("a/../../secret.jpg 0", "has a path with '..' or a control character"),
+        ("a/abbey/\0.jpg 0", "has a path with '..' or a control character"),
+        ("a/abbey/\x1b[2J.jpg 0", "has a path with '..' or a control character"),
+        (f"a/abbey/2.jpg {10**30}", "is no path and label"),
+        ("a/abbey/2.jpg " + "9" * 5000, "is no path and label"),
+        ("a/abbey/2.jpg \u0663", "is no path and label"),
+    ],
+)
+def test_a_path_that_leaves_the_folder_or_a_label_that_is_none_is_named_with_its_line(
+    line: str, says: str, places: Path, message_of: MessageOf
+) -> None:
+    path = write_split(places, "train", [*LISTED["train"], line])
+    message = message_of(lambda: open_source("places205"))
+    assert message.startswith(f"{path}, line 5: '")
+    assert says in message
+    assert len(message) < 400
+
+
+def test_what_a_split_file_may_not_list_is_named(places: Path, message_of: MessageOf) -> None:
+    path = write_split(places, "train", [*LISTED["train"], f"a/{'x' * 300} 0"])
+    assert f"{path} lists a path of 302 bytes, which begins with a/xxx" in message_of(lambda: open_source("places205"))
+    write_split(places, "train", [*LISTED["train"], "/a/abbey/1.jpg 1"])
+    assert f"{path} lists a/abbey/1.jpg more than once" in message_of(lambda: open_source("places205"))
+    write_split(places, "train", [*LISTED["train"], "a/abbey/9.jpg 999999"])
+    assert "differ in their labels" in message_of(lambda: open_source("places205"))
+    for split in ("train", "val"):
+        write_split(places, split, [*LISTED[split], "a/abbey/9.jpg 999999"])
+    assert "labels go up to 999999, but none is 3." in message_of(lambda: open_source("places205"))
+
+
+@pytest.mark.parametrize(
+    ("folder", "says"),
+    [
+        (b"", "a class is called by the folder of its images"),
+        (b"x/caf\xe9/", r"'caf\xe9' cannot be what label 3 is called"),
+        (b"b/abbey/", "label 0 is called so already"),
+    ],
+)
+def test_a_folder_that_no_class_can_be_called_by_is_named(
+    folder: bytes, says: str, places: Path, message_of: MessageOf
+) -> None:
+    for split in ("train", "val"):
+        path = write_split(places, split, LISTED[split])
+        path.write_bytes(path.read_bytes() + folder + b"9.jpg 3\n")
+    message = message_of(lambda: open_source("places205"))
+    assert says in message
+    message.encode()
+
+
+def test_an_image_s_name_need_not_be_utf_8(places: Path) -> None:
+    path = write_split(places, "train", LISTED["train"])
+    path.write_bytes(path.read_bytes() + b"a/abbey/caf\xe9.jpg 0\n")
+    Image.new("RGB", (32, 32), (9, 9, 9)).save(places / "images256" / "new.jpg")
+    os.rename(places / "images256" / "new.jpg", os.fsencode(places) + b"/images256/a/abbey/caf\xe9.jpg")
+    assert load_dataset("places205", image_size=32, workers=0).train.read([4])[0, 0, 0, 0] == 9
 
 
 def test_an_empty_split_file_is_named(places: Path, message_of: MessageOf) -> None:
