@@ -1,22 +1,59 @@
-"""`fashion-mnist`: torchvision's files or download, or Debian's package."""
+"""`fashion-mnist`: the idx files, packed or unpacked, of a folder, of Debian's package or downloaded."""
 
-import gzip
+import hashlib
+import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from rotnet_lib.data.download import downloading
+from rotnet_lib.data.idx import idx_array, read_idx
 from rotnet_lib.data.listing import SplitName
+from rotnet_lib.data.opening import names_in, shown
 from rotnet_lib.data.source import DATASETS, Source, data_root, fixed_size
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import replacing
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package dataset-fashion-mnist puts the idx files: the official ones, byte for byte."""
+"""Where Debian's package dataset-fashion-mnist puts the idx files: the official ones, compressed anew."""
+
+
+class IdxFile(NamedTuple):
+    """One of the four files: its name without `.gz`, the shape that it holds, and the SHA-256 of its content unpacked."""
+
+    name: str
+    shape: tuple[int, ...]
+    checksum: str
+
+
+FILES: dict[SplitName, tuple[IdxFile, IdxFile]] = {
+    "train": (
+        IdxFile(
+            "train-images-idx3-ubyte",
+            (60_000, 28, 28),
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        ),
+        IdxFile("train-labels-idx1-ubyte", (60_000,), "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
+    ),
+    "test": (
+        IdxFile(
+            "t10k-images-idx3-ubyte",
+            (10_000, 28, 28),
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        ),
+        IdxFile("t10k-labels-idx1-ubyte", (10_000,), "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
+    ),
+}
+"""Of each split the images and the labels. The checksum is of the content, so that it holds however the file is packed."""
 
 
 @DATASETS.register("fashion-mnist")
 class FashionMnist(Source):
-    """60 000 training and 10 000 test images of 10 kinds of clothing, 28 x 28 grey (Xiao et al., 2017), as RGB."""
+    """60 000 training and 10 000 test images of 10 kinds of clothing, 28 x 28 grey (Xiao et al., 2017), as RGB.
+
+    Taken from `ROTNET_DATA` as `FashionMNIST/raw`, where torchvision puts them, else from Debian's package, else downloaded.
+    """
 
     title = "Fashion-MNIST"
     classes = (
@@ -44,29 +81,49 @@ class FashionMnist(Source):
     def location(self) -> str:
         folder = data_root() / "FashionMNIST"
         found = next((path for path in (folder, DEBIAN) if path.is_dir()), None)
-        return str(found) if found else "not here yet: `rotnet data fashion-mnist` downloads it"
+        return shown(found) if found else "not here yet: `rotnet data fashion-mnist` downloads it"
 
     def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
-        from torchvision.datasets import FashionMNIST
-
-        unpacked = data_root() / "FashionMNIST" / "raw"
-        if not DEBIAN.is_dir() or (unpacked.is_dir() and any(unpacked.iterdir())):
-            remedy = f"{DEBIAN} (Debian: apt install dataset-fashion-mnist)"
-            with downloading("fashion-mnist", unpacked, remedy):
-                data = FashionMNIST(data_root(), train=split == "train", download=True)
-            grey, labels = data.data.numpy(), data.targets.numpy()
+        folder = data_root() / "FashionMNIST" / "raw"
+        if DEBIAN.is_dir() and not (folder.is_dir() and names_in(folder)):
+            images, labels = (
+                _read(DEBIAN / f"{file.name}.gz", file, "Reinstall dataset-fashion-mnist.") for file in FILES[split]
+            )
         else:
-            prefix = "train" if split == "train" else "t10k"
-            grey = _read_idx(DEBIAN / f"{prefix}-images-idx3-ubyte.gz", header=16).reshape(-1, 28, 28)
-            labels = _read_idx(DEBIAN / f"{prefix}-labels-idx1-ubyte.gz", header=8)
-        return np.repeat(grey[..., None], 3, axis=3), labels.astype(np.int64)
+            _download(folder)
+            images, labels = (_read(_found(folder, file), file, _AGAIN) for file in FILES[split])
+        return np.repeat(images[..., None], 3, axis=3), labels.astype(np.int64)
 
 
-def _read_idx(path: Path, header: int) -> np.ndarray:
-    """The bytes behind an idx file's header, (N,) uint8, once its checksum is the official one."""
+_AGAIN = "Delete that file and run `rotnet data fashion-mnist` where there is a network, or put the official one there."
+
+
+def _read(path: Path, file: IdxFile, remedy: str) -> np.ndarray:
+    """What a file holds, uint8. Raises RotnetError, naming it, if that is anything but the official content."""
+    content = read_idx(path, file.shape, remedy)
+    if hashlib.sha256(content).hexdigest() != file.checksum:
+        raise RotnetError(f"damaged file {shown(path)}: its checksum is not that of Fashion-MNIST. {remedy}")
+    return idx_array(content, file.shape)
+
+
+def _found(folder: Path, file: IdxFile) -> Path:
+    """The unpacked file if it is there, else the packed one, there or not."""
+    unpacked = folder / file.name
+    return unpacked if os.path.lexists(unpacked) else folder / f"{file.name}.gz"
+
+
+def _download(folder: Path) -> None:
+    """Download what is in the folder neither packed nor unpacked. Raises RotnetError as `downloading`."""
     from torchvision.datasets import FashionMNIST
-    from torchvision.datasets.utils import check_integrity
+    from torchvision.datasets.utils import download_url
 
-    if not check_integrity(str(path), dict(FashionMNIST.resources)[path.name]):
-        raise RotnetError(f"damaged file {path}: its checksum is not the official one. Reinstall dataset-fashion-mnist.")
-    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
+    files = [_found(folder, file) for of_split in FILES.values() for file in of_split]
+    missing = [path for path in files if not os.path.lexists(path)]
+    if not missing:
+        return
+    checksums = dict(FashionMNIST.resources)
+    with downloading("fashion-mnist", folder, f"{DEBIAN} (Debian: apt install dataset-fashion-mnist)"):
+        for path in missing:
+            with replacing(path) as temporary:  # an interrupted download leaves nothing that looks like the file
+                url = FashionMNIST.mirrors[0] + path.name
+                download_url(url, str(temporary.parent), temporary.name, checksums[path.name])

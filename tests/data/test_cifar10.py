@@ -8,7 +8,7 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
-import torchvision.datasets.cifar
+import torchvision.datasets.utils
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
@@ -26,7 +26,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object, **__: object) -> None:
         raise URLError("no network here")
 
-    monkeypatch.setattr(torchvision.datasets.cifar, "download_and_extract_archive", unreachable)
+    monkeypatch.setattr(torchvision.datasets.utils, "download_and_extract_archive", unreachable)
 
 
 @pytest.fixture

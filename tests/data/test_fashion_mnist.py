@@ -1,84 +1,102 @@
 """`fashion-mnist`: torchvision's files, Debian's package, or a download."""
 
 import gzip
-import hashlib
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
 import pytest
-import torchvision.datasets.mnist
+import torchvision.datasets.utils
 from torchvision.datasets import FashionMNIST
 
-from rotnet_lib.data import fashion_mnist
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.source import open_source
 
 MessageOf = Callable[[Callable[[], object]], str]
-
-COUNTS = {"train": 6, "t10k": 4}
-
-
-def grey(split: str) -> np.ndarray:
-    return np.random.default_rng(COUNTS[split]).integers(0, 256, (COUNTS[split], 28, 28), dtype=np.uint8)
-
-
-def idx_files() -> dict[str, bytes]:
-    """The four files, not compressed: a header of big-endian numbers, then the bytes."""
-    files = {}
-    for split, count in COUNTS.items():
-        header = np.array([0x803, count, 28, 28], ">i4").tobytes()
-        files[f"{split}-images-idx3-ubyte"] = header + grey(split).tobytes()
-        labels = np.arange(count, dtype=np.uint8)
-        files[f"{split}-labels-idx1-ubyte"] = np.array([0x801, count], ">i4").tobytes() + labels.tobytes()
-    return files
+Contents = dict[str, bytes]
 
 
 @pytest.fixture(autouse=True)
-def _no_network_and_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_network(small_fashion_mnist: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object, **__: object) -> None:
         raise URLError("no network here")
 
-    monkeypatch.setattr(torchvision.datasets.mnist, "download_and_extract_archive", unreachable)
-    monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setattr(torchvision.datasets.utils, "download_url", unreachable)
 
 
 @pytest.fixture
-def debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The package's folder, with small files whose checksums are the official ones for this test."""
-    folder = tmp_path / "debian"
-    folder.mkdir()
-    resources = []
-    for name, content in idx_files().items():
-        packed = gzip.compress(content, mtime=0)
-        (folder / f"{name}.gz").write_bytes(packed)
-        resources.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
-    monkeypatch.setattr(FashionMNIST, "resources", resources)
-    return folder
+def debian(tmp_path: Path, small_fashion_mnist: Contents) -> Path:
+    """The package's folder."""
+    return write(tmp_path / "debian", small_fashion_mnist, packed=True)
 
 
 @pytest.fixture
-def unpacked(tmp_path: Path) -> Path:
+def unpacked(tmp_path: Path, small_fashion_mnist: Contents) -> Path:
     """torchvision's folder."""
-    folder = tmp_path / "data" / "FashionMNIST" / "raw"
+    return write(tmp_path / "data" / "FashionMNIST" / "raw", small_fashion_mnist)
+
+
+@pytest.fixture
+def packed(tmp_path: Path, small_fashion_mnist: Contents) -> Path:
+    """torchvision's folder, as the archives were put there by hand."""
+    return write(tmp_path / "data" / "FashionMNIST" / "raw", small_fashion_mnist, packed=True)
+
+
+def write(folder: Path, contents: Contents, *, packed: bool = False) -> Path:
     folder.mkdir(parents=True)
-    for name, content in idx_files().items():
-        (folder / name).write_bytes(content)
+    for name, content in contents.items():
+        (folder / (f"{name}.gz" if packed else name)).write_bytes(gzip.compress(content) if packed else content)
     return folder
 
 
-@pytest.mark.parametrize("source", ["debian", "unpacked"])
-def test_grey_images_become_rgb(source: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("source", ["debian", "unpacked", "packed"])
+def test_grey_images_become_rgb(source: str, small_fashion_mnist: Contents, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue(source)
     data = load_dataset("fashion-mnist")
-    for split, part in (("train", data.train), ("t10k", data.test)):
-        assert part.images.shape == (COUNTS[split], 28, 28, 3)
+    for split, count, part in (("train", 6, data.train), ("t10k", 4, data.test)):
+        grey = np.frombuffer(small_fashion_mnist[f"{split}-images-idx3-ubyte"], np.uint8, offset=16).reshape(-1, 28, 28)
+        assert part.images.shape == (count, 28, 28, 3)
         for channel in range(3):
-            np.testing.assert_array_equal(part.images[..., channel].numpy(), grey(split))
-        assert part.labels.tolist() == list(range(COUNTS[split]))
+            np.testing.assert_array_equal(part.images[..., channel].numpy(), grey)
+        assert part.labels.tolist() == list(range(count))
     assert data.title == "Fashion-MNIST"
-    assert data.mean[0] == pytest.approx(grey("train").mean(), abs=0.006)
+    pixels = np.frombuffer(small_fashion_mnist["train-images-idx3-ubyte"], np.uint8, offset=16)
+    assert data.mean[0] == pytest.approx(pixels.mean(), abs=0.006)
+
+
+def test_what_is_missing_is_downloaded_and_nothing_else(
+    unpacked: Path, small_fashion_mnist: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (unpacked / "t10k-labels-idx1-ubyte").unlink()
+    asked = []
+
+    def download(url: str, root: str, filename: str, md5: str) -> None:
+        asked.append((url, md5))
+        name = url.rpartition("/")[2].removesuffix(".gz")
+        Path(root, filename).write_bytes(gzip.compress(small_fashion_mnist[name]))
+
+    monkeypatch.setattr(torchvision.datasets.utils, "download_url", download)
+    assert load_dataset("fashion-mnist").test.labels.tolist() == [0, 1, 2, 3]
+    name = "t10k-labels-idx1-ubyte.gz"
+    assert asked == [(FashionMNIST.mirrors[0] + name, dict(FashionMNIST.resources)[name])]
+    assert sorted(path.name for path in unpacked.glob("t10k-labels*")) == [name]
+
+
+def test_a_download_that_breaks_off_leaves_no_part_of_a_file(
+    unpacked: Path, monkeypatch: pytest.MonkeyPatch, message_of: MessageOf
+) -> None:
+    (unpacked / "t10k-labels-idx1-ubyte").unlink()
+    before = sorted(unpacked.iterdir())
+
+    def break_off(url: str, root: str, filename: str, md5: str) -> None:
+        Path(root, filename).write_bytes(b"half a file")
+        raise URLError("the line went dead")
+
+    monkeypatch.setattr(torchvision.datasets.utils, "download_url", break_off)
+    assert "the line went dead" in message_of(lambda: load_dataset("fashion-mnist"))
+    assert sorted(unpacked.iterdir()) == before
 
 
 def test_classes_are_the_official_ones() -> None:
@@ -99,10 +117,44 @@ def test_a_damaged_file_of_the_package_is_named(name: str, damage: str, debian: 
     assert "dataset-fashion-mnist" in message
 
 
-def test_a_damaged_unpacked_file_is_named(unpacked: Path, message_of: MessageOf) -> None:
-    path = unpacked / "train-images-idx3-ubyte"
-    path.write_bytes(path.read_bytes()[:-100])
-    assert str(path.parent) in message_of(lambda: load_dataset("fashion-mnist"))
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda good: b"", "it begins with nothing"),
+        (lambda good: good[:-1], "it is cut short: 13 bytes of 14"),
+        (lambda good: good + b"x", "it goes on after its end"),
+        (
+            lambda good: b"\0\0\x08\x03" + good[4:],
+            "it begins with 00000803 00000006, and an idx file of 6 bytes with 00000801 0",
+        ),
+        (lambda good: b"\0\0\x0d\x01" + good[4:], "it begins with 00000d01 00000006"),
+        (lambda good: good[:4] + b"\xff\xff\xff\xff" + good[8:], "it begins with 00000801 ffffffff"),
+        (lambda good: good[:7] + b"\4" + good[8:12], "it begins with 00000801 00000004"),
+        (lambda good: gzip.compress(good)[:-9], "what gzip has compressed is cut short"),
+        (lambda good: gzip.compress(good)[:10] + b"\xff" * 40, "Error -3 while decompressing data"),
+        (lambda good: good[:-1] + b"\x0a", "its checksum is not that of Fashion-MNIST"),
+        (lambda good: gzip.compress(good[:-1] + b"\x03"), "its checksum is not that of Fashion-MNIST"),
+    ],
+    ids=["empty", "short", "long", "images", "floats", "more", "fewer", "packed short", "packed badly", "no class", "wrong"],
+)
+def test_what_is_wrong_in_an_unpacked_file_is_said(
+    damage: Callable[[bytes], bytes], says: str, unpacked: Path, message_of: MessageOf
+) -> None:
+    path = unpacked / "train-labels-idx1-ubyte"
+    path.write_bytes(damage(path.read_bytes()))
+    message = message_of(lambda: load_dataset("fashion-mnist"))
+    assert message.startswith(f"damaged file {path}: {says}")
+    assert "rotnet data fashion-mnist" in message
+
+
+def test_a_gzip_bomb_is_unpacked_no_further_than_the_file_should_go(packed: Path, message_of: MessageOf) -> None:
+    path = packed / "train-labels-idx1-ubyte.gz"
+    packer = zlib.compressobj(9, wbits=31)
+    header = np.array([0x801, 6], ">u4").tobytes()
+    path.write_bytes(packer.compress(header) + b"".join(packer.compress(bytes(2**20)) for _ in range(40)) + packer.flush())
+    assert path.stat().st_size < 2**16
+    message = message_of(lambda: load_dataset("fashion-mnist"))
+    assert message.startswith(f"damaged file {path}: it goes on after its end.")
 
 
 def test_without_data_and_network_it_says_what_helps(message_of: MessageOf, tmp_path: Path) -> None:
