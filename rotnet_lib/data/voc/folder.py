@@ -1,17 +1,23 @@
 """`voc:/path`: any folder in VOC's layout."""
 
+import os
 from pathlib import Path
 
+from rotnet_lib.data.opening import read_file, read_lines, shown
 from rotnet_lib.data.voc.classes import VOC_CLASSES
 from rotnet_lib.data.voc.lists import Lists
 from rotnet_lib.data.voc.objects import class_names
 from rotnet_lib.data.voc.source import VOC_SETS, VocSource, VocTaskName, task_lists
-from rotnet_lib.data.voc.split import ANNOTATIONS, IMAGES
+from rotnet_lib.data.voc.split import ANNOTATIONS, IMAGES, VOID
 from rotnet_lib.errors import RotnetError, nearest
 from rotnet_lib.paths import from_project
 
 CLASSES = "classes.txt"
 """In the folder: the classes' names, one a line, in the order of the masks' ids (from 1)."""
+
+_MOST = 2**16
+"""Bytes of it."""
+_EXPECTED = f"Expected 1 to {VOID - 1} classes' names, one a line, in the order of the masks' ids (from 1)."
 
 
 @VOC_SETS.register("voc")
@@ -26,7 +32,7 @@ class VocFolder(VocSource):
 
     def __init__(self, argument: str) -> None:
         self._folder = from_project(argument)
-        self.title = f"VOC-format images of {self._folder.name}"
+        self.title = f"VOC-format images of {shown(self._folder.name)}"
         if not (self._folder / IMAGES).is_dir():
             raise RotnetError(
                 f"no folder {self._folder / IMAGES}. Expected VOC's layout in {self._folder}: {IMAGES}/*.jpg, "
@@ -35,7 +41,7 @@ class VocFolder(VocSource):
 
     def fingerprint(self, task: VocTaskName) -> str:
         path = self._folder / CLASSES
-        return self.lists(self._folder, task).fingerprint(path.read_bytes() if path.is_file() else b"")
+        return self.lists(self._folder, task).fingerprint(read_file(path, _EXPECTED, _MOST) if os.path.lexists(path) else b"")
 
     def folder(self, train_size: int | None, test_size: int | None) -> Path:
         return self._folder
@@ -43,7 +49,7 @@ class VocFolder(VocSource):
     def lists(self, folder: Path, task: VocTaskName) -> Lists:
         pairs = [task_lists(folder, task, splits) for splits in (("trainval", "test"), ("train", "val"))]
         for pair in pairs:
-            if all(pair.path(split).is_file() for split in pair.splits):
+            if all(os.path.lexists(pair.path(split)) for split in pair.splits):
                 return pair
         below = pairs[0].path("trainval").parent
         raise RotnetError(
@@ -52,7 +58,7 @@ class VocFolder(VocSource):
 
     def classes(self, lists: Lists) -> tuple[str, ...]:
         path = self._folder / CLASSES
-        if path.is_file():
+        if os.path.lexists(path):
             return read_classes(path)
         if ANNOTATIONS in lists.needed:
             self._check_names(lists)
@@ -65,24 +71,26 @@ class VocFolder(VocSource):
             for name, line in class_names(path):
                 if name not in VOC_CLASSES:
                     raise RotnetError(
-                        f"{path}, line {line}: class '{name}' is none of VOC's 20{nearest(name, VOC_CLASSES)} If the classes "
-                        f"are others, name them in {self._folder / CLASSES}, one a line, in the order of the masks' ids."
+                        f"{path}, line {line}: class '{name[:80]}' is none of VOC's 20{nearest(name, VOC_CLASSES)} If the "
+                        f"classes are others, name them in {self._folder / CLASSES}, one a line, in the order of the "
+                        "masks' ids."
                     )
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """The names in a `classes.txt`. Raises RotnetError if it is no text, has none, more than 254, or one of them twice."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise RotnetError(f"{path} is no text in UTF-8: {error}. Expected a class's name a line.") from None
+    """The names in a `classes.txt`.
+
+    Raises RotnetError if it cannot be read, is no text, has none, more than 254, one of them twice, or the background.
+    """
     names: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        if line.strip() in names:
-            raise RotnetError(f"{path}, line {number}: class {line.strip()} stands on line {names[line.strip()]} already.")
-        names[line.strip()] = number
-    if not 0 < len(names) < 255:
-        raise RotnetError(f"{path} has {len(names)} classes' names. Expected 1 to 254, one a line.")
+    for number, name in read_lines(path, _EXPECTED, _MOST):
+        if name in names:
+            raise RotnetError(f"{shown(path)}, line {number}: class {name[:80]} stands on line {names[name]} already.")
+        if name.casefold() == "background":
+            raise RotnetError(
+                f"{shown(path)}, line {number}: the background is no class. Its id is 0, and the first class's 1. Take it out."
+            )
+        names[name] = number
+    if not 0 < len(names) < VOID:
+        raise RotnetError(f"{shown(path)} has {len(names)} classes' names. {_EXPECTED}")
     return tuple(names)

@@ -2,17 +2,28 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rotnet_lib.data.opening import read_file, read_lines, scan, shown
 from rotnet_lib.data.voc.split import ANNOTATIONS, IMAGES, MASKS
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import kind_of
+from rotnet_lib.paths import LONGEST_NAME
 
 READ_WHOLE = 2**26
 """Bytes of files up to which a fingerprint is of their contents."""
 
+_MOST = 2**24
+"""Bytes of a list, of two million ids."""
+_EXPECTED = "Expected an image's id a line."
+
 _SUFFIXES = {IMAGES: ".jpg", ANNOTATIONS: ".xml", MASKS: ".png"}
+
+
+_LONGEST_ID = LONGEST_NAME - max(map(len, _SUFFIXES.values()))
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class Lists:
     def read(self) -> list[tuple[str, ...]]:
         """The image ids of both splits, in the lists' order.
 
-        Raises RotnetError naming file and line: no such list, one that is empty or has an id twice, a file missing.
+        Raises RotnetError naming file and line: no such list, what is no id, one that stands there twice or has a file missing.
         """
         return [tuple(ids) for ids, _ in self._found()]
 
@@ -60,7 +71,10 @@ class Lists:
                 digest.update(f"{split}/{id_}\n".encode())
                 for kind in self.needed:
                     path = self.folder / kind / f"{id_}{_SUFFIXES[kind]}"
-                    digest.update(hashlib.sha256(path.read_bytes()).digest() if whole else f"{sizes[kind][id_]}\n".encode())
+                    if whole:
+                        digest.update(hashlib.sha256(read_file(path, "Put the original there.", READ_WHOLE)).digest())
+                    else:
+                        digest.update(f"{sizes[kind][id_]}\n".encode())
         return digest.hexdigest()
 
     def _found(self) -> list[tuple[dict[str, int], dict[str, dict[str, int]]]]:
@@ -87,36 +101,36 @@ class Lists:
 
 def read_list(path: Path) -> dict[str, int]:
     """The image ids of a list and the lines (from 1) they stand on. Raises RotnetError naming file and line."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()  # -sig: Windows editors put a mark in front
-    except OSError as error:
-        raise RotnetError(
-            f"cannot read the list of a split, {path}: {error.strerror}. Expected an image's id a line."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise RotnetError(f"{path} is no text: {error}. Expected an image's id a line.") from None
     ids: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        words: Sequence[str] = line.split()
-        if not words:
-            continue
-        if len(words) > 1:
+    for number, line in read_lines(path, _EXPECTED, _MOST):
+        if len(line.split()) > 1 or "/" in line or line in (".", "..") or len(os.fsencode(line)) > _LONGEST_ID:
             raise RotnetError(
-                f"{path}, line {number}: '{line.strip()[:80]}' is no image's id. Expected one a line, such as 000005."
+                f"{shown(path)}, line {number}: '{line[:80]}' is no image's id. Expected one a line, such as 000005: the name "
+                f"of its file without the folder and {_SUFFIXES[IMAGES]}."
             )
-        if words[0] in ids:
-            raise RotnetError(f"{path}, line {number}: image {words[0]} stands on line {ids[words[0]]} already. Take one out.")
-        ids[words[0]] = number
+        if line in ids:
+            raise RotnetError(f"{shown(path)}, line {number}: image {line} stands on line {ids[line]} already. Take one out.")
+        ids[line] = number
     if not ids:
-        raise RotnetError(f"{path} is empty: the split has no images. Expected an image's id a line.")
+        raise RotnetError(f"{shown(path)} is empty: the split has no images. {_EXPECTED}")
     return ids
 
 
 def _sizes(folder: Path, suffix: str) -> dict[str, int]:
-    """Bytes of the files of a folder by their names without the suffix; none if there is no such folder."""
-    try:
-        with os.scandir(folder) as entries:
-            files = (entry for entry in entries if entry.name.endswith(suffix) and entry.is_file())
-            return {entry.name.removesuffix(suffix): entry.stat().st_size for entry in files}
-    except FileNotFoundError:
-        return {}
+    """Bytes of the files of a folder by their names without the suffix; none if there is no such folder.
+
+    Raises RotnetError if it cannot be listed.
+    """
+    sizes: dict[str, int] = {}
+    if not os.path.lexists(folder):
+        return sizes
+    with scan(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(suffix):
+                try:
+                    status = entry.stat()
+                except OSError:  # a link that leads nowhere: nothing is there
+                    continue
+                if kind_of(status.st_mode) is None:
+                    sizes[entry.name.removesuffix(suffix)] = status.st_size
+    return sizes

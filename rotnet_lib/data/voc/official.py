@@ -1,10 +1,12 @@
 """`voc2007` and `voc2012`: PASCAL VOC (Everingham et al., 2010), where it lies or from torchvision's archives."""
 
 import json
+import os
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rotnet_lib.data.download import downloading
+from rotnet_lib.data.opening import read_file, shown
 from rotnet_lib.data.source import data_root
 from rotnet_lib.data.voc.classes import VOC_CLASSES
 from rotnet_lib.data.voc.lists import Lists
@@ -14,6 +16,9 @@ from rotnet_lib.files import make_once
 
 _RECORD = "rotnet-download.json"
 """Written beside what was downloaded: its fingerprints, by which it is known as untouched."""
+
+_MOST = 2**16
+"""Bytes of it."""
 
 
 class _Official(VocSource):
@@ -32,13 +37,14 @@ class _Official(VocSource):
             return self._official()
         lists = self.lists(self._folder, task)
         found = lists.fingerprint()
-        record = self._folder / _RECORD
-        untouched = record.is_file() and json.loads(record.read_text(encoding="utf-8")).get(lists.kind) == found
-        return self._official() if untouched else found
+        return self._official() if _recorded(self._folder / _RECORD).get(lists.kind) == found else found
 
     def folder(self, train_size: int | None, test_size: int | None) -> Path:
+        if self._folder.is_dir():
+            return self._folder
         layout = f"{self._folder}/{{JPEGImages,Annotations,SegmentationClass,ImageSets}}"
-        with downloading(f"voc{self.year}", self._folder, layout, drawn="scenes"):
+        archives = [data_root() / _archive(key)["filename"] for key in self.archives]
+        with downloading(f"voc{self.year}", self._folder, layout, *archives, drawn="scenes"):
             make_once(self._folder, self._download)
         return self._folder
 
@@ -94,6 +100,24 @@ class Voc2012(_Official):
 
     def lists(self, folder: Path, task: VocTaskName) -> Lists:
         return task_lists(folder, task, ("train", "val"))
+
+
+def _recorded(record: Path) -> dict[str, Any]:
+    """The fingerprints by kind of list in a record; none where there is no record, as of a copy made by hand.
+
+    Raises RotnetError if it is damaged.
+    """
+    if not os.path.lexists(record):
+        return {}
+    remedy = f"Delete {shown(record.parent)} to have the set downloaded again; or that file, and the set is named as a copy."
+    content = read_file(record, remedy, _MOST)
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RotnetError(f"{shown(record)} is damaged ({error}). {remedy}") from None
+    if not isinstance(found, dict):
+        raise RotnetError(f"{shown(record)} is damaged (it holds {type(found).__name__}, not dict). {remedy}")
+    return found
 
 
 def _archive(key: str) -> dict[str, str]:

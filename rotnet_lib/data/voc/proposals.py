@@ -4,7 +4,6 @@ import ctypes
 import hashlib
 import importlib
 import zipfile
-import zlib
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from rotnet_lib.data.opening import shown
 from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.source import cache_root
 from rotnet_lib.data.voc.overlap import iou
@@ -90,7 +90,7 @@ def find_proposals(split: VocSplit, fingerprint: str, workers: int | None = None
                 _search(split, path, worker_count(workers))
     except OSError as error:
         raise RotnetError(f"cannot keep the proposals in {path.parent}: {error}. Set ROTNET_CACHE.") from None
-    return _read(path)
+    return _read(path, len(split))
 
 
 def selective_search(image: np.ndarray) -> np.ndarray:
@@ -120,14 +120,11 @@ class _Search:
 
     split: VocSplit
 
-    def __call__(self, index: int) -> tuple[np.ndarray, int, int] | RotnetError:
-        try:
-            boxes = selective_search(self.split.image(index))
-            objects = self.split.objects(index)
-        except RotnetError as error:
-            return error  # raised in a worker it would come back with the worker's traceback as its message
+    def __call__(self, index: int) -> tuple[np.ndarray, int, int]:
+        boxes = selective_search(self.split.image(index))
+        objects = self.split.objects(index)
         if not len(boxes):
-            return RotnetError(
+            raise RotnetError(
                 f"selective search found no proposals in {self.split.image_path(index)}: none of its boxes is at least "
                 f"{SMALLEST:.3f} of the longer side wide and high. Take the image out of the {self.split.name} list, or give "
                 "proposals=rpn, a labelled deviation."
@@ -143,42 +140,48 @@ def _search(split: VocSplit, path: Path, workers: int) -> None:
     tasks: Iterable[int] = range(len(split))
     bar = tqdm(desc=f"proposals, {split.name}", total=len(split), unit=" images", leave=False, mininterval=0.5)
     with bar, closing(in_workers(_Search(split), tasks, workers)) as results:
-        for result in results:
-            if isinstance(result, RotnetError):
-                raise result
-            boxes.append(result[0])
-            objects += result[1]
-            found += result[2]
+        for of_image, wanted, among in results:
+            boxes.append(of_image)
+            objects += wanted
+            found += among
             bar.update()
     starts = np.cumsum([0] + [len(box) for box in boxes])
     with replacing(path) as temporary:
         np.savez(temporary, boxes=np.concatenate(boxes), starts=starts, counted=np.array([found, objects]))
 
 
-def _read(path: Path) -> Proposals:
+def _read(path: Path, images: int) -> Proposals:
+    """The proposals of so many images. Raises RotnetError if the file holds anything else."""
     again = "Delete that file and run again."
     check_is_file(path, again)
     try:
+        with zipfile.ZipFile(path) as archive:
+            # As np.savez writes it, not compressed: so it cannot grow beyond its size while it is read.
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("a compressed table")
         with np.load(path, allow_pickle=False) as file:
             boxes, starts, counted = (file[name] for name in ("boxes", "starts", "counted"))
-    # A bare .npy has no names (IndexError) and is no context manager (TypeError).
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-    ) as error:
-        raise RotnetError(f"the proposals in {path} are damaged ({error}). {again}") from None
-    tables = boxes.ndim == 2 and boxes.shape[1] == 4 and starts.ndim == 1 and counted.shape == (2,)
-    numbers = boxes.dtype.kind == "f" and starts.dtype.kind == counted.dtype.kind == "i"
-    if not tables or not numbers or not len(starts) or starts[0] or starts[-1] != len(boxes) or (np.diff(starts) < 0).any():
-        raise RotnetError(f"the proposals in {path} are damaged (tables that do not fit each other). {again}")
+    except Exception as error:  # numpy and zipfile raise whatever damaged bytes make them stumble over
+        raise RotnetError(f"the proposals in {shown(path)} are damaged ({error}). {again}") from None
+    if reason := _wrong(boxes, starts, counted, images):
+        raise RotnetError(f"the proposals in {shown(path)} are damaged ({reason}). {again}")
     found, objects = counted.tolist()
     return Proposals(boxes, starts, found / objects if objects else float("nan"))
+
+
+def _wrong(boxes: np.ndarray, starts: np.ndarray, counted: np.ndarray, images: int) -> str | None:
+    """What tables of proposals are not as `_search` writes them in; None: they are."""
+    if boxes.dtype != np.float32 or starts.dtype != np.int64 or counted.dtype != np.int64:
+        return f"numbers of other types: {boxes.dtype}, {starts.dtype}, {counted.dtype}"
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or starts.shape != (images + 1,) or counted.shape != (2,):
+        return f"tables of other sizes: {boxes.shape}, {starts.shape}, {counted.shape}, for {images} images"
+    if starts[0] or starts[-1] != len(boxes) or (np.diff(starts) <= 0).any():
+        return "tables that do not fit each other: an image without boxes, or boxes without an image"
+    if not np.isfinite(boxes).all() or (boxes[:, :2] < 0).any() or (boxes[:, 2:] <= boxes[:, :2]).any():
+        return "boxes that are none"
+    if not 0 <= counted[0] <= counted[1]:
+        return "more objects found than there are"
+    return None
 
 
 def _opencv() -> Any:

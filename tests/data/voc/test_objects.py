@@ -1,5 +1,6 @@
 """Annotations: boxes as pixel edges, and what is wrong in one named by file and line."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,6 +131,23 @@ def test_names_are_those_of_objects_alone(annotation: Callable[..., Path]) -> No
         ("<difficult>1", "<difficult>yes", 23, "difficult is 'yes'. Allowed: 0, 1."),
         ("<width>40", "<width>30", 3, "width 30, but the image is 40 x 30 pixels"),
         ("<height>30</height>", "", 2, "a size without <height>"),
+        ("</size>", "</size><size><width>1</width><height>1</height></size>", 5, "a second <size> in the annotation"),
+        ("<width>40", "<width>41</width><width>40", 3, "a second <width> in the size"),
+        ("<xmin>1</xmin>", "<xmin>1</xmin><xmin>2</xmin>", 11, "a second <xmin> in the bndbox, which has one on line 11"),
+        ("<name>dog</name>", "<name>dog</name><name>cat</name>", 21, "a second <name> in the object"),
+        ("<difficult>1", "<difficult>0</difficult><difficult>1", 23, "a second <difficult> in the object"),
+        ("<xmin>1</xmin>", "<xmin>1_0</xmin>", 11, "xmin is '1_0', which is no number"),
+        ("<xmin>1</xmin>", "<xmin>\u0661</xmin>", 11, "which is no number"),
+        ("<xmin>1</xmin>", "<xmin>-inf</xmin>", 11, "xmin is '-inf', which is no number"),
+        ("<xmin>1</xmin>", "<xmin>1e999</xmin>", 9, "is empty"),
+        ("<xmin>1</xmin>", "<xmin>1<b/>2</xmin>", 11, "<b> has no place in <xmin>"),
+        ("<name>dog</name>", "<name>d<b>.</b>og</name>", 21, "<b> has no place in <name>"),
+        ("<name>dog</name>", "<name>" + 9000 * "dog" + "</name>", 21, "(27002 characters)"),
+        ("<annotation>", "<!DOCTYPE annotation>\n<annotation>", 1, "broken XML (a document type, <!DOCTYPE>"),
+        ("<annotation>", '<!DOCTYPE annotation SYSTEM "file:///etc/passwd">\n<annotation>', 1, "a document type"),
+        ("<annotation>", 65 * "<a>" + "\n<annotation>", 1, "broken XML (more than 64 elements in each other)"),
+        ("<name>dog", "<name>&dog;", 21, "broken XML (undefined entity)"),
+        ("<name>dog", "<name>\0", 21, "broken XML (not well-formed"),
     ],
 )
 def test_what_is_wrong_is_named_by_file_and_line(
@@ -139,6 +157,50 @@ def test_what_is_wrong_is_named_by_file_and_line(
     message = message_of(lambda: read_objects(path, CLASSES, (40, 30)))
     assert message.startswith(f"{path}, line {line}: ")
     assert says in message
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">'
+        + "".join(f'<!ENTITY {b} "{10 * f"&{a};"}">' for a, b in itertools.pairwise("abcdefghij"))
+        + "]><annotation>&j;</annotation>",
+        '<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><annotation><object><name>&e;</name></object></annotation>',
+        100_000 * "<a>",
+        "<annotation>" + 200_000 * "x<!-- -->" + "</annotation",
+        "<" + 10**6 * "a",
+        "",
+        " ",
+        "<annotation/><annotation/>",
+    ],
+    ids=["entities in entities", "another file", "nested", "many pieces", "a long tag", "empty", "a space", "two roots"],
+)
+def test_hostile_xml_is_refused_at_once(text: str, tmp_path: Path, message_of: MessageOf) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(text)
+    message = message_of(lambda: read_objects(path, CLASSES, (40, 30)))
+    assert message.startswith(f"{path}, line 1: ")
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "cp1252", "utf-8"])
+def test_an_encoding_that_says_what_it_is_is_read(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    text = (
+        "<annotation><object><name>caf\xe9</name><bndbox><xmin>.5e1</xmin><ymin>1.</ymin><xmax>+9</xmax><ymax>9</ymax></bndbox>"
+    )
+    path.write_bytes(f"<?xml version='1.0' encoding='{encoding}'?>\n{text}</object></annotation>".encode(encoding))
+    objects = read_objects(path, ("caf\xe9",), (40, 30))
+    np.testing.assert_array_equal(objects.boxes, [[4, 0, 9, 9]])
+
+
+def test_an_encoding_that_lies_leads_to_no_other_class(tmp_path: Path, message_of: MessageOf) -> None:
+    path = tmp_path / "a.xml"
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    text = f"<annotation><object><name>caf\xe9</name>{box}</object></annotation>"
+    path.write_bytes(f"<?xml version='1.0' encoding='latin-1'?>\n{text}".encode())
+    assert f"{path}, line 2: unknown class" in message_of(lambda: read_objects(path, ("caf\xe9",), (40, 30)))
 
 
 def test_an_object_without_a_box_is_named_by_its_own_line(annotation: Callable[..., Path], message_of: MessageOf) -> None:

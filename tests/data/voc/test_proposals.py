@@ -141,6 +141,30 @@ def test_a_damaged_cache_is_named(split, tmp_path):
         find_proposals(split, "f", workers=0)
 
 
+def test_proposals_of_other_images_or_that_are_none_are_named(split, tmp_path):
+    found = find_proposals(split, "f", workers=0)
+    path = next((tmp_path / "cache").glob("*.npz"))
+    boxes, starts = found.boxes, found.starts
+    good = {"boxes": boxes, "starts": starts, "counted": np.array([1, 2])}
+    for change, says in (
+        ({"boxes": boxes * np.float32("nan")}, "boxes that are none"),
+        ({"boxes": boxes[:, [2, 1, 0, 3]]}, "boxes that are none"),
+        ({"boxes": boxes - 999}, "boxes that are none"),
+        ({"boxes": boxes.astype(np.float64)}, "numbers of other types: float64"),
+        ({"boxes": boxes.astype(object)}, "Object arrays cannot be loaded"),
+        ({"starts": starts[[0, 1, 3]]}, "for 3 images"),
+        ({"starts": starts[[0, 1, 1, 3]]}, "an image without boxes"),
+        ({"counted": np.array([3, 2])}, "more objects found than there are"),
+    ):
+        np.savez(path, **(good | change))
+        with pytest.raises(RotnetError, match=rf"proposals in {path} are damaged \(.*{says}.*\)\. Delete that file"):
+            find_proposals(split, "f", workers=0)
+    # Compressed, a small file could fill the memory.
+    np.savez_compressed(path, boxes=boxes, starts=starts, counted=good["counted"])
+    with pytest.raises(RotnetError, match=rf"proposals in {path} are damaged \(a compressed table\)"):
+        find_proposals(split, "f", workers=0)
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(split, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ROTNET_CACHE", str(tmp_path / "file"))

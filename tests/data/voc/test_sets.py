@@ -67,6 +67,12 @@ def test_other_classes_stand_in_a_file(tmp_path: Path, write_voc: WriteVoc, mess
     assert found.train.objects(0).labels.tolist() == [1, 0]
     (root / "classes.txt").write_text("car\ngnome\ncar\n")
     assert "classes.txt, line 3: class car stands on line 1 already" in message_of(lambda: open_voc(f"voc:{root}", "detection"))
+    (root / "classes.txt").write_text("Background\ncar\ngnome\n")  # it would move all ids by one
+    assert "classes.txt, line 1: the background is no class. Its id is 0" in message_of(
+        lambda: open_voc(f"voc:{root}", "detection")
+    )
+    (root / "classes.txt").write_text("".join(f"{number}\n" for number in range(255)))
+    assert "has 255 classes' names. Expected 1 to 254" in message_of(lambda: open_voc(f"voc:{root}", "detection"))
     (root / "classes.txt").write_text("\n")
     assert "has 0 classes' names" in message_of(lambda: open_voc(f"voc:{root}", "detection"))
 
@@ -85,6 +91,13 @@ def test_other_classes_stand_in_a_file(tmp_path: Path, write_voc: WriteVoc, mess
         ("000001\n000002\n000001\n", ", line 3: image 000001 stands on line 1 already."),
         ("000001\n000002 1\n", ", line 2: '000002 1' is no image's id."),
         ("\n", " is empty: the split has no images."),
+        ("000001\n../Annotations/a\n", ", line 2: '../Annotations/a' is no image's id."),
+        ("/etc/passwd\n", ", line 1: '/etc/passwd' is no image's id."),
+        ("a/000001\n", ", line 1: 'a/000001' is no image's id."),
+        ("000001\n\n..\n", ", line 3: '..' is no image's id."),
+        ("000001\n" + 300 * "x", ", line 2: '" + 80 * "x" + "' is no image's id."),
+        ("000001 -1\n000002  1\n", ", line 1: '000001 -1' is no image's id."),
+        ("000001\x0c000002\n", r", line 1 holds the control character '\x0c'."),
     ],
 )
 def test_a_wrong_list_is_named_with_its_line(content: str, message: str, voc: Path, message_of: MessageOf) -> None:
@@ -113,6 +126,16 @@ def test_a_link_that_leads_nowhere_is_missing(voc: Path, message_of: MessageOf) 
     path.unlink()
     path.symlink_to(voc / "nowhere.jpg")
     assert f"trainval.txt, line 2: there is no image {path}" in message_of(lambda: open_voc(f"voc:{voc}", "detection"))
+
+
+def test_a_link_to_itself_is_no_image_and_a_file_no_folder(voc: Path, message_of: MessageOf) -> None:
+    path = voc / "JPEGImages" / "000002.jpg"
+    path.unlink()
+    path.symlink_to(path)
+    assert f"trainval.txt, line 2: there is no image {path}" in message_of(lambda: open_voc(f"voc:{voc}", "detection"))
+    (voc / "Annotations").rename(voc / "elsewhere")
+    (voc / "Annotations").touch()
+    assert f"cannot list the folder {voc}/Annotations" in message_of(lambda: open_voc(f"voc:{voc}", "detection"))
 
 
 def test_a_folder_without_lists_says_which_it_wants(voc: Path, message_of: MessageOf) -> None:
