@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from rotnet_lib.data.voc.objects import Objects
 from rotnet_lib.data.voc.proposals import Proposals
@@ -45,9 +45,9 @@ class Found:
 class ProposalsOfSplit(BaseModel):
     """Measures of the proposals of a split."""
 
-    recall: float | None
+    recall: float | None = Field(ge=0, le=1)
     """Share of the objects, without difficult ones, with a proposal of IoU >= 0.5; None if there is no such object."""
-    mean_count: float
+    mean_count: float = Field(ge=0, allow_inf_nan=False)
     """Mean number of proposals an image."""
 
 
@@ -118,7 +118,9 @@ def read_detections(directory: Path, voc: VocSet) -> list[Found]:
         frame = pd.read_csv(io.StringIO(read_text(path, "")), dtype={"image": str, "class": str}, keep_default_na=False)
         images, labels = _places(frame["image"], voc.test.names), _places(frame["class"], voc.classes)
         boxes, scores = frame[list(_COLUMNS[3:])].to_numpy(np.float64), frame["score"].to_numpy(np.float64)
-    except (OSError, RotnetError, ValueError, KeyError) as error:
+        if not np.isfinite(boxes).all() or not np.isfinite(scores).all():
+            raise ValueError("a number that is not finite")
+    except (OSError, RotnetError, ValueError, KeyError, OverflowError) as error:
         raise _unreadable("detections", path, error) from None
     order = np.argsort(images, kind="stable")
     ends = np.searchsorted(images[order], np.arange(1, len(voc.test)))

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,25 +58,23 @@ def read_scores(path: Path, images: Sequence[str], classes: Sequence[str]) -> Sc
         raise RotnetError(f"{path} is missing: the run has not predicted yet. Run it again.") from None
     places = {image: place for place, image in enumerate(images)}
     values: dict[int, np.ndarray] = {}
-    with io.StringIO(text, newline="") as file:
-        table = csv.reader(file)
-        header = next(table, [])
-        if header != ["image", "crops", *classes]:
-            raise _wrong(path, 1, f"the columns should be image, crops, {', '.join(classes)}")
-        for row in table:
-            line = table.line_num
-            try:
-                image, crops, found = row[0], int(row[1]), [float(value) for value in row[2:]]
-            except (IndexError, ValueError) as error:
-                raise _wrong(path, line, str(error)) from None
-            if len(found) != len(classes) or not all(map(math.isfinite, found)):
-                raise _wrong(path, line, f"{len(classes)} finite scores expected")
-            if image not in places:
-                raise _wrong(path, line, f"no test image is called {image}")
-            block = values.setdefault(crops, np.full((len(places), len(classes)), np.nan, np.float32))
-            if not np.isnan(block[places[image], 0]):
-                raise _wrong(path, line, f"image {image} stands there twice with {crops} crops")
-            block[places[image]] = found
+    rows = _rows(path, text)
+    _, header = next(rows, (1, []))
+    if header != ["image", "crops", *classes]:
+        raise _wrong(path, 1, f"the columns should be image, crops, {', '.join(classes)}")
+    for line, row in rows:
+        try:
+            image, crops, found = row[0], int(row[1]), [float(value) for value in row[2:]]
+        except (IndexError, ValueError) as error:
+            raise _wrong(path, line, str(error)) from None
+        if len(found) != len(classes) or not all(map(math.isfinite, found)):
+            raise _wrong(path, line, f"{len(classes)} finite scores expected")
+        if image not in places:
+            raise _wrong(path, line, f"no test image is called {image}")
+        block = values.setdefault(crops, np.full((len(places), len(classes)), np.nan, np.float32))
+        if not np.isnan(block[places[image], 0]):
+            raise _wrong(path, line, f"image {image} stands there twice with {crops} crops")
+        block[places[image]] = found
     for crops, block in values.items():
         missing = [image for image, row in zip(images, block, strict=True) if np.isnan(row[0])]
         if missing:
@@ -84,6 +82,16 @@ def read_scores(path: Path, images: Sequence[str], classes: Sequence[str]) -> Sc
                 f"{path}: {len(missing)} images lack their scores of {crops} crops, the first {missing[0]}. {_AGAIN}"
             )
     return Scores(tuple(images), tuple(classes), values)
+
+
+def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV table and their lines. Raises RotnetError for what is none, such as a cell of a megabyte."""
+    table = csv.reader(io.StringIO(text, newline=""))
+    try:
+        for row in table:
+            yield table.line_num, row
+    except csv.Error as error:
+        raise _wrong(path, table.line_num, str(error)) from None
 
 
 _AGAIN = "Delete the run's directory and run it again."

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from rotnet_lib.data.image_files import DamagedImage, read_indices
 from rotnet_lib.data.voc.sets import VocSet
 from rotnet_lib.data.voc.split import VOID, VocSplit
 from rotnet_lib.data.voc.writing import write_mask
@@ -200,9 +201,13 @@ def _mask_path(directory: Path, split: VocSplit, index: int) -> Path:
 
 
 def _read_mask(directory: Path, split: VocSplit, index: int) -> np.ndarray:
-    path = _mask_path(directory, split, index)
+    """The predicted mask of a test image. Raises RotnetError if it is damaged, or none of that image and these classes."""
+    path, again = _mask_path(directory, split, index), "Delete the run's folder to make it again."
     try:
-        with Image.open(path) as file:
-            return np.array(file)
-    except (OSError, SyntaxError) as error:
-        raise RotnetError(f"{path}: {error}. Delete the run's folder to make it again.") from None
+        mask = np.array(read_indices(path))
+    except DamagedImage as error:
+        raise RotnetError(f"damaged image {path}: {error}. {again}") from None
+    width, height = split.size(index)
+    if mask.shape != (height, width) or mask.max() > len(split.classes):
+        raise RotnetError(f"{path} is no mask of {width} x {height} pixels with ids up to {len(split.classes)}. {again}")
+    return mask

@@ -57,7 +57,9 @@ def read_confusion(path: Path, names: Sequence[str]) -> np.ndarray:
         # As text: a class may be called "none", and a missing number must not be read as NaN.
         table = pd.read_csv(io.StringIO(read_text(path, "")), index_col=0, dtype=str, keep_default_na=False)
         matrix = table.to_numpy().astype(np.int64)
-    except (OSError, RotnetError, ValueError) as error:
+        if (matrix < 0).any():
+            raise ValueError("a negative number of pixels")
+    except (OSError, RotnetError, ValueError, OverflowError) as error:
         raise RotnetError(f"{path}: {error}. Delete the run's folder to make it again.") from None
     if list(table.columns) != list(names) or list(table.index) != list(names):
         raise RotnetError(

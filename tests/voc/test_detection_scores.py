@@ -81,7 +81,10 @@ def test_one_image_too_few_leaves_nothing(voc, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("line", ["0001,dog,0.5,0,0,1,1", "0003,cat,0.5,0,0,1,1", "0001,cat,half,0,0,1,1"])
+@pytest.mark.parametrize(
+    "line",
+    ["0001,dog,0.5,0,0,1,1", "0003,cat,0.5,0,0,1,1", "0001,cat,half,0,0,1,1", "0001,cat,nan,0,0,1,1", "0001,cat,1,0,0,inf,1"],
+)
 def test_what_was_not_written_so_is_named(line, voc, tmp_path):
     keep(tmp_path, voc, found(), found())
     with (tmp_path / "detections.csv").open("a") as file:
@@ -90,7 +93,7 @@ def test_what_was_not_written_so_is_named(line, voc, tmp_path):
         read_detections(tmp_path, voc)
 
 
-@pytest.mark.parametrize("content", [None, "{", '{"train": null}'])
+@pytest.mark.parametrize("content", [None, "{", '{"train": null}', '{"train": null, "test": {"recall": NaN, "mean_count": 9}}'])
 def test_figures_of_the_proposals_that_cannot_be_read_are_named(content, voc, tmp_path):
     keep(tmp_path, voc, found(), found())
     (tmp_path / "proposals.json").unlink() if content is None else (tmp_path / "proposals.json").write_text(content)

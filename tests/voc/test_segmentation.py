@@ -235,6 +235,10 @@ def test_predictions_that_are_missing_damaged_or_of_other_classes_are_named(
     (run / MASKS / "picture_13.png").write_bytes(b"not a PNG")
     with pytest.raises(RotnetError, match=r"picture_13\.png.*Delete the run's folder"):
         evaluate_segmentation(config(), voc, run)
+    for wrong in (np.zeros((9, 9), np.uint8), np.full(voc.test.mask(0).shape, 9, np.uint8)):
+        write_mask(run / MASKS / "picture_13.png", wrong)
+        with pytest.raises(RotnetError, match=r"picture_13\.png is no mask of .* pixels with ids up to 3"):
+            evaluate_segmentation(config(), voc, run)
     (run / CONFUSION).write_text((run / CONFUSION).read_text().replace("cone", "cube"))
     with pytest.raises(
         RotnetError, match=r"confusion\.csv has the classes background, disk, bar, cube, not background, disk, bar, cone"

@@ -56,7 +56,10 @@ def test_a_matrix_survives_its_file(tmp_path: Path) -> None:
     assert np.array_equal(read_confusion(tmp_path / "confusion.csv", names), matrix)
 
 
-@pytest.mark.parametrize("text", ["", "truth,a\na,", "truth,a\nb,1\n", "truth,a,b\na,1,2\n", "truth,a\na,x\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "truth,a\na,", "truth,a\nb,1\n", "truth,a,b\na,1,2\n", "truth,a\na,x\n", "truth,a\na,-1\n", f"truth,a\na,{10**30}\n"],
+)
 def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
     path = tmp_path / "confusion.csv"
     path.write_text(text)
