@@ -1,7 +1,6 @@
 """`cifar10`: torchvision's download, or a copy as a folder of images."""
 
 import hashlib
-import os
 import pickle
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from rotnet_lib.data.download import downloading
 from rotnet_lib.data.listing import SplitName, fingerprint, list_images
-from rotnet_lib.data.opening import read_file, shown
+from rotnet_lib.data.opening import is_folder, is_there, read_file, shown
 from rotnet_lib.data.source import DATASETS, Counts, Source, data_root, fixed_size
 from rotnet_lib.errors import RotnetError, nearest
 
@@ -42,7 +41,7 @@ class Cifar10(Source):
 
         folder = data_root() / "cifar10"
         # Official files win over a copy; a copy wins over a download.
-        if (data_root() / CIFAR10.base_folder).is_dir() or not folder.is_dir():
+        if is_folder(data_root() / CIFAR10.base_folder) or not is_folder(folder):
             self.title, self.cached = "CIFAR-10", False
             self.fingerprint = f"cifar10-official-{CIFAR10.tgz_md5}"
             return
@@ -63,14 +62,14 @@ class Cifar10(Source):
         if self.files:
             return shown(data_root() / "cifar10")
         official = data_root() / "cifar-10-batches-py"
-        return shown(official) if official.is_dir() else "not here yet: `rotnet data cifar10` downloads it"
+        return shown(official) if is_folder(official) else "not here yet: `rotnet data cifar10` downloads it"
 
     def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
         from torchvision.datasets import CIFAR10
 
         folder = data_root() / CIFAR10.base_folder
         files = CIFAR10.train_list if split == "train" else CIFAR10.test_list
-        if not all(os.path.lexists(folder / name) for name, _ in files):
+        if not all(is_there(folder / name) for name, _ in files):
             _download(folder)
         rows, labels = zip(*(_read(folder / name, md5) for name, md5 in files), strict=True)
         images = np.concatenate(rows).reshape(-1, 3, self.side, self.side).transpose(0, 2, 3, 1)

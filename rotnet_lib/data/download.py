@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
 
-from rotnet_lib.data.opening import names_in, shown
+from rotnet_lib.data.opening import is_folder, names_in, shown
 from rotnet_lib.data.source import data_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import check_is_file
@@ -28,7 +28,7 @@ def downloading(name: str, folder: Path, layout: str, *written: Path, drawn: str
                 check_is_file(path, f"Take it away: a file of {name} is written there.")
         yield
     except (URLError, OSError, RuntimeError, ValueError) as error:
-        here = folder.is_dir() and names_in(folder)
+        here = is_folder(folder) and names_in(folder)
         what = (
             f"the {name} files in {shown(folder)} are incomplete or damaged" if here else f"no {name} in {shown(data_root())}"
         )

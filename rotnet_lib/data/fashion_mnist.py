@@ -1,7 +1,6 @@
 """`fashion-mnist`: the idx files, packed or unpacked, of a folder, of Debian's package or downloaded."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 from rotnet_lib.data.download import downloading
 from rotnet_lib.data.idx import idx_array, read_idx
 from rotnet_lib.data.listing import SplitName
-from rotnet_lib.data.opening import names_in, shown
+from rotnet_lib.data.opening import is_folder, is_there, names_in, shown
 from rotnet_lib.data.source import DATASETS, Source, data_root, fixed_size
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import replacing
@@ -80,12 +79,12 @@ class FashionMnist(Source):
 
     def location(self) -> str:
         folder = data_root() / "FashionMNIST"
-        found = next((path for path in (folder, DEBIAN) if path.is_dir()), None)
+        found = next((path for path in (folder, DEBIAN) if is_folder(path)), None)
         return shown(found) if found else "not here yet: `rotnet data fashion-mnist` downloads it"
 
     def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
         folder = data_root() / "FashionMNIST" / "raw"
-        if DEBIAN.is_dir() and not (folder.is_dir() and names_in(folder)):
+        if is_folder(DEBIAN) and not (is_folder(folder) and names_in(folder)):
             images, labels = (
                 _read(DEBIAN / f"{file.name}.gz", file, "Reinstall dataset-fashion-mnist.") for file in FILES[split]
             )
@@ -109,7 +108,7 @@ def _read(path: Path, file: IdxFile, remedy: str) -> np.ndarray:
 def _found(folder: Path, file: IdxFile) -> Path:
     """The unpacked file if it is there, else the packed one, there or not."""
     unpacked = folder / file.name
-    return unpacked if os.path.lexists(unpacked) else folder / f"{file.name}.gz"
+    return unpacked if is_there(unpacked) else folder / f"{file.name}.gz"
 
 
 def _download(folder: Path) -> None:
@@ -118,7 +117,7 @@ def _download(folder: Path) -> None:
     from torchvision.datasets.utils import download_url
 
     files = [_found(folder, file) for of_split in FILES.values() for file in of_split]
-    missing = [path for path in files if not os.path.lexists(path)]
+    missing = [path for path in files if not is_there(path)]
     if not missing:
         return
     checksums = dict(FashionMNIST.resources)

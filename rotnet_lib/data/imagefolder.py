@@ -1,7 +1,7 @@
 """`imagefolder:/path`: anybody's own images, as `/path/{train,test}/<class>/*.jpg`."""
 
 from rotnet_lib.data.listing import fingerprint, list_images, same_classes
-from rotnet_lib.data.opening import shown
+from rotnet_lib.data.opening import is_folder, shown
 from rotnet_lib.data.source import DATASETS, Source, resized_side
 from rotnet_lib.paths import from_project
 
@@ -22,7 +22,7 @@ class ImageFolder(Source):
         self.title = f"images of {shown(root.name)}"
         self.image_size = image_size or self.usual_size
         self.side = resized_side(self.image_size, crop_pct)
-        test = root / "val" if (root / "val").is_dir() and not (root / "test").is_dir() else root / "test"
+        test = root / "val" if is_folder(root / "val") and not is_folder(root / "test") else root / "test"
         self.files = {"train": list_images(root / "train"), "test": list_images(test)}
         self.classes = same_classes(self.files, root)
         self.fingerprint = fingerprint(self.files, self.side)

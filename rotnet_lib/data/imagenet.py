@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rotnet_lib.data.listing import EXTENSIONS, Listing, fingerprint, list_images, same_classes
-from rotnet_lib.data.opening import names_in, shown
+from rotnet_lib.data.opening import is_folder, names_in, shown
 from rotnet_lib.data.source import DATASETS, IMAGENET_STATISTICS, QUICK, Counts, Source, data_root, resized_side
 from rotnet_lib.errors import RotnetError
 
@@ -25,8 +25,8 @@ class ImageNet(Source):
     def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None:
         self.image_size = image_size or self.usual_size
         self.side = resized_side(self.image_size, crop_pct)
-        self._root = next((folder for folder in self._folders() if folder.is_dir()), self._folders()[0])
-        if not self._root.is_dir():
+        self._root = next((folder for folder in self._folders() if is_folder(folder)), self._folders()[0])
+        if not is_folder(self._root):
             raise RotnetError(
                 f"no folder {self._root}, nor {self._folders()[1]}. ImageNet cannot be downloaded without an account: take "
                 f"ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from image-net.org and unpack them as "
@@ -55,7 +55,7 @@ class ImageNet(Source):
 
 def _validation(folder: Path) -> Listing:
     """The validation images; as the archive unpacks, they are not sorted into classes, which is worth a word."""
-    if folder.is_dir():
+    if is_folder(folder):
         loose = [name for name in names_in(folder) if name.lower().endswith(EXTENSIONS)]
         if loose:
             raise RotnetError(

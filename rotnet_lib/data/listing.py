@@ -9,7 +9,7 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from rotnet_lib.data.opening import control_character, names_in, scan, shown
+from rotnet_lib.data.opening import control_character, is_folder, names_in, scan, shown
 from rotnet_lib.data.skipped import described, is_bystander, label_of, may_be_a_class
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import kind_of
@@ -74,7 +74,7 @@ def list_images(folder: Path) -> Listing:
     leads nowhere; for a folder that cannot be listed.
     """
     here = shown(folder)
-    if not os.path.isdir(folder):
+    if not is_folder(folder):
         raise RotnetError(f"no folder {here}. Expected {here}/<class>/*.jpg, one folder a class.")
     kinds, skipped = _class_folders(folder)
     found: dict[str, list[tuple[str, int]]] = {}

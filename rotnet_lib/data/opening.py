@@ -6,12 +6,12 @@ it. So no reader waits for a named pipe, fills the memory, or passes on what is 
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import check_is_file
+from rotnet_lib.files import check_is_file, kind_of
 
 
 def read_file(path: str | os.PathLike[str], expected: str, most: int) -> bytes:
@@ -60,12 +60,34 @@ def read_lines(path: str | os.PathLike[str], expected: str, most: int) -> Iterat
             yield number, line.strip()
 
 
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a folder, or a link to one. Raises RotnetError where nobody may look."""
+    found = _status(path, os.stat)
+    return found is not None and kind_of(found.st_mode) == "folder"
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether there is anything, be it a link that leads nowhere. Raises RotnetError where nobody may look."""
+    return _status(path, os.lstat) is not None
+
+
+def _status(path: str | os.PathLike[str], ask: Callable[[str | os.PathLike[str]], os.stat_result]) -> os.stat_result | None:
+    try:
+        return ask(path)
+    except PermissionError as error:
+        raise RotnetError(f"cannot look for {shown(path)}: {error.strerror}. Allow reading in the folders above it.") from None
+    except OSError:
+        return None
+
+
 def scan(folder: str | os.PathLike[str]) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
     """What lies in a folder, as `os.scandir`. Raises RotnetError if it cannot be listed."""
     try:
         return os.scandir(folder)
     except OSError as error:
-        raise RotnetError(f"cannot list the folder {shown(folder)}: {error.strerror}.") from None
+        raise RotnetError(
+            f"cannot list the folder {shown(folder)}: {error.strerror}. Allow reading in it, or take it away."
+        ) from None
 
 
 def names_in(folder: str | os.PathLike[str]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rotnet_lib.data.listing import SPLITS, Listing, SplitName
-from rotnet_lib.data.opening import read_file, shown
+from rotnet_lib.data.opening import is_folder, is_there, read_file, shown
 from rotnet_lib.data.source import DATASETS, IMAGENET_STATISTICS, QUICK, Counts, Source, data_root, resized_side
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import LONGEST_NAME
@@ -53,12 +53,12 @@ class Places205(Source):
         self._root = data_root() / "places205"
         lists = {split: self._root / "trainvalsplit_places205" / _SPLIT_FILES[split] for split in SPLITS}
         for path in lists.values():
-            if not os.path.lexists(path):
+            if not is_there(path):
                 raise RotnetError(
                     f"no split file {path}. It comes with Places205 (places.csail.mit.edu, trainvalsplit_places205.zip): "
                     f"lines of an image's path and its label. Put it there, or set ROTNET_DATA to a folder that has it. {QUICK}"
                 )
-        images = next((folder for folder in (self._root / name for name in _IMAGES) if folder.is_dir()), None)
+        images = next((folder for folder in (self._root / name for name in _IMAGES) if is_folder(folder)), None)
         if images is None:
             expected = " nor ".join(str(self._root / name) for name in _IMAGES)
             raise RotnetError(
@@ -133,35 +133,42 @@ def _classes(listed: Mapping[SplitName, _Listed], lists: Mapping[SplitName, Path
     kinds = {split: np.unique(labels, return_index=True) for split, (_, labels, _) in listed.items()}
     odd = np.setxor1d(kinds["train"][0], kinds["test"][0])
     if len(odd):
+        with_, without = SPLITS if odd[0] in kinds["train"][0] else SPLITS[::-1]
+        image = listed[with_][0][np.argmax(listed[with_][1] == odd[0])]
         counts = " and ".join(f"{len(kinds[split][0])} in {lists[split].name}" for split in SPLITS)
         raise RotnetError(
-            f"the split files of Places205 differ in their labels ({counts}): "
-            f"{', '.join(map(str, odd[:5]))} in only one of them."
+            f"{shown(lists[with_])} gives {shown(os.fsdecode(image))} label {odd[0]}, which no image of "
+            f"{shown(lists[without])} has. The splits must have the same labels ({counts}): correct the one that is wrong."
         )
     found, places = kinds["train"]
     if found[-1] != len(found) - 1:
         gap = np.flatnonzero(found != np.arange(len(found)))[0]
-        raise RotnetError(f"{lists['train']}: labels go up to {found[-1]}, but none is {gap}.")
+        raise RotnetError(
+            f"{lists['train']}: labels go up to {found[-1]}, but none is {gap}. Number them from 0 without a gap."
+        )
     called: dict[str, int] = {}
     for label, image in enumerate(listed["train"][0][places]):
         folder = os.path.dirname(os.fsdecode(image))
         # The archive sorts its folders by their first letter: a/abbey, c/church/outdoor.
         name = folder.split("/", 1)[1] if folder[1:2] == "/" else folder
-        if not name or shown(name) != name or name in called:
-            why = (
-                f"label {called[name]} is called so already"
-                if name in called
-                else "a class is called by the folder of its images, which must be text in UTF-8"
-            )
-            raise RotnetError(f"{lists['train']}: '{shown(name)}' cannot be what label {label} is called: {why}.")
-        called[name] = label
+        if name in called:
+            why = f"label {called[name]} is called so already"
+        elif not name or shown(name) != name:
+            why = "a class is called by the folder of its images, which must be text in UTF-8"
+        else:
+            called[name] = label
+            continue
+        raise RotnetError(
+            f"{lists['train']}: '{shown(name)}' cannot be what label {label} is called: {why}. Correct its lines, such as that "
+            f"of {shown(os.fsdecode(image))}."
+        )
     return tuple(called)
 
 
 def _check_folders(listing: Listing, path: Path) -> None:
     """Raises RotnetError if a class's first image is not there: then the layout is another."""
     for place in np.unique(listing.labels, return_index=True)[1]:
-        if not os.path.exists(listing.path(place)):
+        if not is_there(listing.path(place)):
             raise RotnetError(
                 f"{path} lists {shown(listing.name(place))}, but there is no {shown(listing.path(place))}. Put the images "
                 "there, or take its line out."

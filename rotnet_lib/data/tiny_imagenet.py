@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rotnet_lib.data.listing import fingerprint, list_images, same_classes
-from rotnet_lib.data.opening import read_lines, shown
+from rotnet_lib.data.opening import is_folder, read_lines, shown
 from rotnet_lib.data.source import DATASETS, QUICK, Source, data_root, resized_side
 from rotnet_lib.errors import RotnetError
 
@@ -28,8 +28,8 @@ class TinyImageNet(Source):
         self.image_size = image_size or self.usual_size
         self.side = resized_side(self.image_size, crop_pct)
         folders = [data_root() / f"tiny-imagenet-{classes}" for classes in (200, 100)]
-        self._root = next((folder for folder in folders if folder.is_dir()), folders[0])
-        if not self._root.is_dir():
+        self._root = next((folder for folder in folders if is_folder(folder)), folders[0])
+        if not is_folder(self._root):
             raise RotnetError(
                 f"no folder {self._root}, nor {folders[1].name}. Expected {self._root}/{{train,val}}/<wnid>/*.JPEG and "
                 f"{_WORDS}. Put it there, or set ROTNET_DATA to a folder that has it. {QUICK}"

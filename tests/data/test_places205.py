@@ -124,7 +124,7 @@ def test_what_a_split_file_may_not_list_is_named(places: Path, message_of: Messa
     write_split(places, "train", [*LISTED["train"], "/a/abbey/1.jpg 1"])
     assert f"{path} lists a/abbey/1.jpg more than once" in message_of(lambda: open_source("places205"))
     write_split(places, "train", [*LISTED["train"], "a/abbey/9.jpg 999999"])
-    assert "differ in their labels" in message_of(lambda: open_source("places205"))
+    assert "gives a/abbey/9.jpg label 999999, which no image" in message_of(lambda: open_source("places205"))
     for split in ("train", "val"):
         write_split(places, split, [*LISTED[split], "a/abbey/9.jpg 999999"])
     assert "labels go up to 999999, but none is 3." in message_of(lambda: open_source("places205"))
@@ -163,10 +163,13 @@ def test_an_empty_split_file_is_named(places: Path, message_of: MessageOf) -> No
 
 
 def test_labels_in_one_split_only_are_named(places: Path, message_of: MessageOf) -> None:
-    write_split(places, "val", LISTED["val"][:2])
+    val = write_split(places, "val", LISTED["val"][:2])
+    train = val.with_name("train_places205.csv")
     message = message_of(lambda: open_source("places205"))
+    assert message.startswith(f"{train} gives c/church/outdoor/0.jpg label 2, which no image of {val} has.")
     assert "3 in train_places205.csv and 2 in val_places205.csv" in message
-    assert "2 in only one of them" in message
+    write_split(places, "train", LISTED["train"][:1])
+    assert message_of(lambda: open_source("places205")).startswith(f"{val} gives b/basement/7.jpg label 1, which no image of")
 
 
 def test_a_gap_in_the_labels_is_named(places: Path, message_of: MessageOf) -> None:

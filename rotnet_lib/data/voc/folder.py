@@ -1,9 +1,8 @@
 """`voc:/path`: any folder in VOC's layout."""
 
-import os
 from pathlib import Path
 
-from rotnet_lib.data.opening import read_file, read_lines, shown
+from rotnet_lib.data.opening import is_folder, is_there, read_file, read_lines, shown
 from rotnet_lib.data.voc.classes import VOC_CLASSES
 from rotnet_lib.data.voc.lists import Lists
 from rotnet_lib.data.voc.objects import class_names
@@ -33,7 +32,7 @@ class VocFolder(VocSource):
     def __init__(self, argument: str) -> None:
         self._folder = from_project(argument)
         self.title = f"VOC-format images of {shown(self._folder.name)}"
-        if not (self._folder / IMAGES).is_dir():
+        if not is_folder(self._folder / IMAGES):
             raise RotnetError(
                 f"no folder {self._folder / IMAGES}. Expected VOC's layout in {self._folder}: {IMAGES}/*.jpg, "
                 f"{ANNOTATIONS}/*.xml, SegmentationClass/*.png, ImageSets/{{Main,Segmentation}}/{{trainval,test}}.txt."
@@ -41,7 +40,7 @@ class VocFolder(VocSource):
 
     def fingerprint(self, task: VocTaskName) -> str:
         path = self._folder / CLASSES
-        return self.lists(self._folder, task).fingerprint(read_file(path, _EXPECTED, _MOST) if os.path.lexists(path) else b"")
+        return self.lists(self._folder, task).fingerprint(read_file(path, _EXPECTED, _MOST) if is_there(path) else b"")
 
     def folder(self, train_size: int | None, test_size: int | None) -> Path:
         return self._folder
@@ -49,7 +48,7 @@ class VocFolder(VocSource):
     def lists(self, folder: Path, task: VocTaskName) -> Lists:
         pairs = [task_lists(folder, task, splits) for splits in (("trainval", "test"), ("train", "val"))]
         for pair in pairs:
-            if all(os.path.lexists(pair.path(split)) for split in pair.splits):
+            if all(is_there(pair.path(split)) for split in pair.splits):
                 return pair
         below = pairs[0].path("trainval").parent
         raise RotnetError(
@@ -58,7 +57,7 @@ class VocFolder(VocSource):
 
     def classes(self, lists: Lists) -> tuple[str, ...]:
         path = self._folder / CLASSES
-        if os.path.lexists(path):
+        if is_there(path):
             return read_classes(path)
         if ANNOTATIONS in lists.needed:
             self._check_names(lists)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotnet_lib.data.opening import read_file, read_lines, scan, shown
+from rotnet_lib.data.opening import is_there, read_file, read_lines, scan, shown
 from rotnet_lib.data.voc.split import ANNOTATIONS, IMAGES, MASKS
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import kind_of
@@ -122,7 +122,7 @@ def _sizes(folder: Path, suffix: str) -> dict[str, int]:
     Raises RotnetError if it cannot be listed.
     """
     sizes: dict[str, int] = {}
-    if not os.path.lexists(folder):
+    if not is_there(folder):
         return sizes
     with scan(folder) as entries:
         for entry in entries:

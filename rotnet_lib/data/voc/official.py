@@ -1,12 +1,11 @@
 """`voc2007` and `voc2012`: PASCAL VOC (Everingham et al., 2010), where it lies or from torchvision's archives."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, ClassVar
 
 from rotnet_lib.data.download import downloading
-from rotnet_lib.data.opening import read_file, shown
+from rotnet_lib.data.opening import is_folder, is_there, read_file, shown
 from rotnet_lib.data.source import data_root
 from rotnet_lib.data.voc.classes import VOC_CLASSES
 from rotnet_lib.data.voc.lists import Lists
@@ -33,14 +32,14 @@ class _Official(VocSource):
         self._folder = data_root() / "VOCdevkit" / f"VOC{self.year}"
 
     def fingerprint(self, task: VocTaskName) -> str:
-        if not self._folder.is_dir():
+        if not is_folder(self._folder):
             return self._official()
         lists = self.lists(self._folder, task)
         found = lists.fingerprint()
         return self._official() if _recorded(self._folder / _RECORD).get(lists.kind) == found else found
 
     def folder(self, train_size: int | None, test_size: int | None) -> Path:
-        if self._folder.is_dir():
+        if is_folder(self._folder):
             return self._folder
         layout = f"{self._folder}/{{JPEGImages,Annotations,SegmentationClass,ImageSets}}"
         archives = [data_root() / _archive(key)["filename"] for key in self.archives]
@@ -81,7 +80,7 @@ class Voc2007(_Official):
 
     def lists(self, folder: Path, task: VocTaskName) -> Lists:
         test = task_lists(folder, task, ("trainval", "test"))
-        if folder.is_dir() and not test.path("test").is_file() and test.path("trainval").is_file():
+        if is_folder(folder) and not is_there(test.path("test")) and is_there(test.path("trainval")):
             raise RotnetError(
                 f"no list {test.path('test')}: VOC 2007 has its test images in an archive of their own. "
                 f"Unpack {_archive('2007-test')['filename']} ({_archive('2007-test')['url']}) beside the "
@@ -107,7 +106,7 @@ def _recorded(record: Path) -> dict[str, Any]:
 
     Raises RotnetError if it is damaged.
     """
-    if not os.path.lexists(record):
+    if not is_there(record):
         return {}
     remedy = f"Delete {shown(record.parent)} to have the set downloaded again; or that file, and the set is named as a copy."
     content = read_file(record, remedy, _MOST)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rotnet_lib.data.image_files import DamagedImage, read_indices, read_rgb, read_size
+from rotnet_lib.data.opening import is_there
 from rotnet_lib.data.voc.objects import Objects, read_objects
 from rotnet_lib.errors import RotnetError
 
@@ -115,6 +116,6 @@ class VocSplit:
 
 
 def _damaged(path: Path, error: DamagedImage) -> RotnetError:
-    if not path.exists():
+    if not is_there(path):
         return RotnetError(f"there is no {path}.")
     return RotnetError(f"damaged image {path}: {error}. Correct it, or replace it by the original.")
