@@ -33,9 +33,10 @@ from rotnet_lib.files import (
     LockTimeout,
     check_is_file,
     file_checksum,
+    is_file_of,
     is_locked,
     lock_file,
-    make_folder,
+    lock_problem,
     read_bytes,
     remove_left_files,
     write_text,
@@ -88,12 +89,15 @@ class RunDirectory:
     def open(self, config: StageConfig, *, wait_seconds: float = 20) -> None:
         """Make the directory, take its lock, remove what a killed process left half written, and write `parameters.yaml`.
 
+        If the directory is removed while this process waits for the lock, it is made again.
+
         Raises:
             RotnetError: the run is damaged; or another process still holds the lock after `wait_seconds`. The default leaves an
                 orphaned process time to notice that its parent is gone.
         """
         self.check()
-        make_folder(self.path)
+        if self.path in _LOCKS and not is_file_of(_LOCKS[self.path], self.path / _LOCK):
+            self.close()  # the directory was removed meanwhile
         if self.path not in _LOCKS:
             try:
                 _LOCKS[self.path] = lock_file(self.path / _LOCK, wait_seconds=wait_seconds)
@@ -139,8 +143,8 @@ class RunDirectory:
 
     @property
     def state(self) -> str:
-        """`finished`, `damaged` (its result is not valid, or not its own), `running`, `failed` (its notebook has an error),
-        `interrupted` or `missing`.
+        """`finished`, `damaged` (its result is not valid, or not its own, or it cannot be locked), `running`, `failed` (its
+        notebook has an error), `interrupted` or `missing`.
         """
         if found := self._found():
             return "finished" if isinstance(found, RunResult) else "damaged"
@@ -191,7 +195,7 @@ class RunDirectory:
         try:
             metrics = read_bytes(self.path / METRICS, remedy)
         except FileNotFoundError:
-            return None
+            return lock_problem(self.path / _LOCK)
         except RotnetError as error:
             return str(error)
         try:

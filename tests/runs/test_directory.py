@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -168,6 +170,39 @@ def test_a_notebook_cell_that_is_run_again_takes_the_lock_it_has(tmp_path: Path)
 
 
 # --- Files ---
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("nowhere/lock", path)])
+def test_a_run_that_cannot_be_locked_is_named_at_once(make: Callable[[Path], None], tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / NAME)
+    directory.path.mkdir()
+    make(directory.path / ".lock")
+    assert directory.state == "damaged"
+    assert str(directory.damage).startswith(f"{directory.path}/.lock is ")
+    with pytest.raises(RotnetError, match=r"/\.lock is .*Remove it"):
+        directory.open(CONFIG)
+
+
+def test_a_run_that_was_removed_while_this_process_waited_for_it_begins_anew(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / NAME)
+    with held_by_another_process(directory.path / ".lock", seconds=1):
+        remove = threading.Timer(0.3, shutil.rmtree, [directory.path])
+        remove.start()
+        directory.open(CONFIG)
+    remove.join()
+    assert (directory.path / PARAMETERS).exists()
+    assert directory.running
+    directory.close()
+
+
+def test_a_cell_that_is_run_again_after_its_run_was_removed_locks_the_new_folder(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / NAME)
+    directory.open(CONFIG)
+    shutil.rmtree(directory.path)
+    directory.open(CONFIG)
+    assert directory.running
+    directory.close()
 
 
 def test_parameters_are_the_whole_effective_config(tmp_path: Path) -> None:
