@@ -20,6 +20,8 @@ from rotnet_lib.files import is_locked, lock_file, make_folder, make_once, repla
 from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.plan import Options, make_plan
+from rotnet_lib.suites.single_run import configure
+from rotnet_lib.yaml_reader import parse_yaml
 
 
 def rotnet(*arguments: str) -> Result:
@@ -217,6 +219,21 @@ def test_a_pipe_in_the_place_of_a_lock_is_named_and_the_other_runs_are_told_of(s
     assert isinstance(result.exception, SystemExit)
     assert f"Error: {Path.cwd()}/runs/.lock is no file but a named pipe. Remove it" in result.output
     assert started() == []
+
+
+@pytest.mark.parametrize("command", [["reproduce", "table3"], ["status", "table3"], ["clean"]], ids=lambda words: words[0])
+def test_an_empty_text_is_no_folder_of_runs(command: list[str]) -> None:
+    """As of a variable that is not set: it would be the working folder, whatever lies there."""
+    result = rotnet(*command, "--runs", "")
+    assert isinstance(result.exception, SystemExit)
+    assert "'' is no path: it is empty. The folder that this command was started in is called '.'." in result.output
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_parameter_without_a_value_is_the_usual_one() -> None:
+    """As RUNS= of make."""
+    config = configure("pretrain", {"runs": parse_yaml("", "")}, "quick")
+    assert config.runs == "runs"
 
 
 def test_status_of_runs_on_a_read_only_disk(read_only: Path) -> None:
