@@ -18,6 +18,7 @@ from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.html import render
 from rotnet_lib.runs.directory import NOTEBOOK, REPORT
 from rotnet_lib.suites.line_printer import LinePrinter
+from rotnet_lib.temporary import temporary_folder
 
 
 def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label: str = "") -> None:
@@ -70,7 +71,9 @@ def _kernel_environment() -> Iterator[Config]:
     # Kernels talk over sockets that are files, not ports: two that start at once can be given the same port (papermill
     # issue 511). The sockets lie beside the connection file, in a folder of this process, whose path is short because a
     # socket's name may not pass about 100 characters.
-    with tempfile.TemporaryDirectory(prefix="rotnet-", dir="/tmp" if Path("/tmp").is_dir() else None) as runtime:
+    # A killed process leaves it; the next one removes it.
+    short = Path("/tmp")
+    with temporary_folder(short if short.is_dir() else Path(tempfile.gettempdir())) as runtime:
         os.environ.pop("MPLBACKEND", None)  # a backend the user set for programs without a screen: pictures would be gone
         os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not one in the user's home
         os.environ.setdefault("TQDM_NCOLS", "100")  # in a kernel there is no terminal to ask
