@@ -17,6 +17,7 @@ from rotnet_lib.files import make_folder
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.html import render
 from rotnet_lib.runs.directory import NOTEBOOK, REPORT
+from rotnet_lib.suites import papermill_engine
 from rotnet_lib.suites.line_printer import LinePrinter
 from rotnet_lib.temporary import temporary_folder
 
@@ -46,6 +47,7 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
                 source,
                 target,
                 parameters,
+                engine_name=papermill_engine.NAME,
                 kernel_name="python3",
                 progress_bar=False,
                 stdout_file=stream,
