@@ -130,14 +130,16 @@ _LEFT = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]+)?")
 """The name of a temporary file: of `replacing`, or of a NamedTemporaryFile whose prefix is of that form."""
 
 
-def remove_left_files(folder: Path, *, but: str) -> None:
+def remove_left_files(folder: Path, of: Callable[[str], bool]) -> None:
     """Remove the temporary files that killed processes left in a folder and the folders in it.
 
-    Call it where no other process writes there, but for the file `but`, whose temporary files stay.
+    Args:
+        folder: where to look.
+        of: told the name of a file, whether its temporary files may go. No other process may write these files meanwhile.
     """
     for path in sorted(folder.rglob(".*")):
         found = _LEFT.fullmatch(path.name)
-        if found and found["name"] != but and path.is_file() and not path.is_symlink():
+        if found and of(found["name"]) and path.is_file() and not path.is_symlink():
             path.unlink(missing_ok=True)
 
 

@@ -54,6 +54,16 @@ NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
 PLAN, TABLE = "plan.json", "table.csv"
 """In a suite's directory: its runs, and its table."""
 
+SHOWN_RESULT = "data-result"
+"""The attribute in which a run's page says at its start which result it shows: see `RunDirectory.result_mark`."""
+
+_SHOWN = re.compile(rf'<html [^>]*{SHOWN_RESULT}="([0-9a-f]*)"'.encode())
+_HEAD = 2**12
+"""Bytes at the start of a page that hold what it says of itself; a page as a whole may have megabytes."""
+
+_FAILED = b'href="#papermill-error-cell"'
+"""On a page on which papermill has marked an error."""
+
 _NO_RESULTS = frozenset({PARAMETERS, METRICS, NOTEBOOK, REPORT, "outcome.json", "failure.json", "torchrun.log"})
 """Files of a run that no figure is computed from later, or that are checked otherwise."""
 
@@ -106,7 +116,7 @@ class RunDirectory:
                     f"run {self.path} is being written by process {held.owner or 'unknown'}. Wait for it to end, or stop it."
                 ) from None
             # The page is written by another process, after the one that held the lock has ended.
-            remove_left_files(self.path, but=REPORT)
+            remove_left_files(self.path, lambda name: name != REPORT)
         self.check()  # again: the process that held the lock may have written a result
         write_text(self.path / PARAMETERS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
@@ -135,6 +145,31 @@ class RunDirectory:
         """Raises RotnetError if the run is damaged."""
         if damage := self.damage:
             raise RotnetError(damage)
+
+    @property
+    def result_mark(self) -> str:
+        """What the run's page says that it shows: the checksum of `metrics.json`; empty if there is none."""
+        path = self.path / METRICS
+        return file_checksum(path) if path.is_file() else ""
+
+    @property
+    def lacks_page(self) -> bool:
+        """Whether the run is finished, and no page shows that: it is missing, or of an execution that failed.
+
+        A page from before pages said what they show is taken for the run's unless it shows an error.
+        """
+        if not self.finished:
+            return False
+        path = self.path / REPORT
+        try:
+            check_is_file(path, "")
+            with path.open("rb") as page:
+                head = page.read(_HEAD)
+                if found := _SHOWN.search(head):
+                    return found[1].decode() != self.result_mark
+                return _FAILED in head + page.read()
+        except (OSError, RotnetError):
+            return True
 
     @property
     def running(self) -> bool:

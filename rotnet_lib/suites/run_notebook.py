@@ -1,5 +1,6 @@
 """One run: its notebook executed by papermill, then rendered."""
 
+import json
 import os
 import sys
 import tempfile
@@ -13,17 +14,26 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from rotnet_lib.errors import RotnetError, StorageError
-from rotnet_lib.files import make_folder
+from rotnet_lib.files import LockTimeout, lock_file, read_bytes, remove_left_files
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.html import render
-from rotnet_lib.runs.directory import NOTEBOOK, REPORT
+from rotnet_lib.runs.directory import METRICS, NOTEBOOK, REPORT, RunDirectory
 from rotnet_lib.suites import papermill_engine
 from rotnet_lib.suites.line_printer import LinePrinter
 from rotnet_lib.temporary import temporary_folder
 
+_LOCK = ".notebook.lock"
+"""In a run's directory: held by the process that writes notebook and page there. The run's own lock is the kernel's."""
+
+_WAIT_SECONDS = 20.0
+"""As long as a kernel waits for its run."""
+
 
 def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label: str = "") -> None:
     """Run a notebook into `directory`: `notebook.ipynb` and, whether it worked or not, `report.html`.
+
+    Of a run that is finished, only the page is made, if it lacks one: from the notebook there if that shows the result, else
+    the notebook is run again, which finds the result and draws it.
 
     Args:
         notebook: the stage's name.
@@ -32,13 +42,34 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
         label: what to put before every line shown; empty: the progress bar is shown as it is, for a run on its own.
 
     Raises:
-        RotnetError: the notebook failed; its last line says why.
+        RotnetError: the notebook failed, its last line says why; or another process is about it.
     """
     source = NOTEBOOKS / f"{notebook}.ipynb"
     if not source.exists():
         raise RotnetError(f"no notebook {source}: rotnet runs from its checkout (pip install -e).")
-    make_folder(directory)
-    target = directory / NOTEBOOK
+    run = RunDirectory(directory)
+    with _locked(directory):
+        remove_left_files(directory, lambda name: name == REPORT)  # of a process that was killed while it wrote the page
+        if not run.finished:
+            _execute(source, parameters, run, label)
+        elif run.lacks_page:  # else it was made while this process waited
+            if _shows_result(run, parameters):
+                render(directory / NOTEBOOK, directory / REPORT, shown=run.result_mark)
+            else:
+                _execute(source, parameters, run, label)
+
+
+def _locked(directory: Path) -> TextIO:
+    try:
+        return lock_file(directory / _LOCK, wait_seconds=_WAIT_SECONDS)
+    except LockTimeout as held:
+        raise RotnetError(
+            f"the notebook of {directory} is being run by process {held.owner or 'unknown'}. Wait for it to end, or stop it."
+        ) from None
+
+
+def _execute(source: Path, parameters: dict[str, Any], run: RunDirectory, label: str) -> None:
+    target, page = run.path / NOTEBOOK, run.path / REPORT
     stream: TextIO | LinePrinter = LinePrinter(label, sys.stdout) if label else sys.stdout
     failure: RotnetError | None = None
     with _kernel_environment() as config:
@@ -58,13 +89,33 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
         except PapermillExecutionError as error:
             # The library's own errors are written for the user; of others the type says what they are.
             kind = "" if error.ename in (RotnetError.__name__, StorageError.__name__) else f"{error.ename}: "
-            failure = RotnetError(f"{kind}{error.evalue}\n  {directory / REPORT} shows where.")
+            failure = RotnetError(f"{kind}{error.evalue}\n  {page} shows where.")
         except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
             failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")
     if target.exists():
-        render(target, directory / REPORT)
+        render(target, page, shown="" if failure else run.result_mark)
     if failure:
         raise failure
+
+
+def _shows_result(run: RunDirectory, parameters: dict[str, Any]) -> bool:
+    """Whether the notebook in a finished run's directory was run to its end with these parameters, and its result is the run's.
+
+    Not if its kernel may have died in the end, which it does not tell: it has a page then, which was written after it.
+    """
+    path, page = run.path / NOTEBOOK, run.path / REPORT
+    try:
+        document = json.loads(read_bytes(path, ""))
+        cells = [cell for cell in document["cells"] if cell["cell_type"] == "code"]
+        complete = (
+            document["metadata"]["papermill"]["parameters"] == parameters
+            and all(cell["metadata"]["papermill"]["status"] == "completed" for cell in cells)
+            and not any(output["output_type"] == "error" for cell in cells for output in cell["outputs"])
+        )
+    except (FileNotFoundError, RotnetError, ValueError, RecursionError, LookupError, TypeError):
+        return False  # there is none, or it was cut off
+    before = [file for file in (run.path / METRICS, page) if file.exists()]
+    return complete and max(file.stat().st_mtime_ns for file in before) <= path.stat().st_mtime_ns
 
 
 @contextmanager
