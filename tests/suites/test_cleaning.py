@@ -16,7 +16,7 @@ from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import is_locked, lock_file
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, RESUME, RunDirectory, directory_of
+from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, REPORT, RESUME, RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.cleaning import KINDS, Listing, list_removable, remove, size_text
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
@@ -93,7 +93,7 @@ def test_several_kinds_go_without_a_question_by_yes(plan: Plan) -> None:
     result = rotnet("clean", "--remove", "resume", "--remove", "checkpoints", "--yes")
     assert result.exit_code == 0, result.output
     left = {path.name for run in plan.runs for path in run.directory.path.iterdir()}
-    assert left == {MODEL, METRICS, "parameters.yaml", ".lock"}
+    assert left == {MODEL, METRICS, REPORT, "parameters.yaml", ".lock"}
     assert all(run.directory.finished for run in plan.runs)
 
 
