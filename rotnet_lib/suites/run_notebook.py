@@ -1,17 +1,12 @@
 """One run: its notebook executed by papermill, then rendered."""
 
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 import papermill
 from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
 
 from rotnet_lib.errors import RotnetError, StorageError
 from rotnet_lib.files import LockTimeout, lock_file, read_bytes, remove_left_files
@@ -20,7 +15,6 @@ from rotnet_lib.report.html import render
 from rotnet_lib.runs.directory import METRICS, NOTEBOOK, REPORT, RunDirectory
 from rotnet_lib.suites import papermill_engine
 from rotnet_lib.suites.line_printer import LinePrinter
-from rotnet_lib.temporary import temporary_folder
 
 _LOCK = ".notebook.lock"
 """In a run's directory: held by the process that writes notebook and page there. The run's own lock is the kernel's."""
@@ -72,26 +66,24 @@ def _execute(source: Path, parameters: dict[str, Any], run: RunDirectory, label:
     target, page = run.path / NOTEBOOK, run.path / REPORT
     stream: TextIO | LinePrinter = LinePrinter(label, sys.stdout) if label else sys.stdout
     failure: RotnetError | None = None
-    with _kernel_environment() as config:
-        try:
-            papermill.execute_notebook(
-                source,
-                target,
-                parameters,
-                engine_name=papermill_engine.NAME,
-                kernel_name="python3",
-                progress_bar=False,
-                stdout_file=stream,
-                stderr_file=stream,
-                coalesce_streams=True,
-                config=config,
-            )
-        except PapermillExecutionError as error:
-            # The library's own errors are written for the user; of others the type says what they are.
-            kind = "" if error.ename in (RotnetError.__name__, StorageError.__name__) else f"{error.ename}: "
-            failure = RotnetError(f"{kind}{error.evalue}\n  {page} shows where.")
-        except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
-            failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters,
+            engine_name=papermill_engine.NAME,
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=stream,
+            stderr_file=stream,
+            coalesce_streams=True,
+        )
+    except PapermillExecutionError as error:
+        # The library's own errors are written for the user; of others the type says what they are.
+        kind = "" if error.ename in (RotnetError.__name__, StorageError.__name__) else f"{error.ename}: "
+        failure = RotnetError(f"{kind}{error.evalue}\n  {page} shows where.")
+    except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
+        failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")
     if target.exists():
         render(target, page, shown="" if failure else run.result_mark)
     if failure:
@@ -116,19 +108,3 @@ def _shows_result(run: RunDirectory, parameters: dict[str, Any]) -> bool:
         return False  # there is none, or it was cut off
     before = [file for file in (run.path / METRICS, page) if file.exists()]
     return complete and max(file.stat().st_mtime_ns for file in before) <= path.stat().st_mtime_ns
-
-
-@contextmanager
-def _kernel_environment() -> Iterator[Config]:
-    """Settings under which notebooks can run side by side; yields the kernel manager's."""
-    # Kernels talk over sockets that are files, not ports: two that start at once can be given the same port (papermill
-    # issue 511). The sockets lie beside the connection file, in a folder of this process, whose path is short because a
-    # socket's name may not pass about 100 characters.
-    # A killed process leaves it; the next one removes it.
-    short = Path("/tmp")
-    with temporary_folder(short if short.is_dir() else Path(tempfile.gettempdir())) as runtime:
-        os.environ.pop("MPLBACKEND", None)  # a backend the user set for programs without a screen: pictures would be gone
-        os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not one in the user's home
-        os.environ.setdefault("TQDM_NCOLS", "100")  # in a kernel there is no terminal to ask
-        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # silences a debugger's warning in every report
-        yield Config({"KernelManager": {"transport": "ipc", "connection_file": f"{runtime}/kernel.json"}})

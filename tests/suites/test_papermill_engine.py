@@ -1,12 +1,15 @@
-"""What is printed by a kernel that ends well."""
+"""What a kernel prints that ends well, and where papermill finds the engine."""
 
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
 
-from rotnet_lib.suites.papermill_engine import NAME
+from rotnet_lib.paths import NOTEBOOKS
+from rotnet_lib.suites.papermill_engine import NAME, RotnetEngine
 
 SLOW_TO_END = """
 import time
@@ -35,3 +38,12 @@ def test_a_kernel_that_is_about_its_last_request_is_not_interrupted(tmp_path: Pa
     printed = "".join(capfd.readouterr())
     assert "KeyboardInterrupt" not in printed
     assert "ERROR" not in printed
+    assert "TCP" not in printed
+
+
+def test_papermills_own_command_finds_the_engine() -> None:
+    """`papermill --engine rotnet`; papermill reads entry points, which an installation makes from this file."""
+    project = tomllib.loads((NOTEBOOKS.parent / "pyproject.toml").read_text())["project"]
+    [(name, value)] = project["entry-points"]["papermill.engine"].items()
+    assert name == NAME
+    assert EntryPoint(name, value, "papermill.engine").load() is RotnetEngine
