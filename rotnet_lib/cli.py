@@ -83,6 +83,8 @@ def reproduce(
         for run in plan.runs:
             state = run.directory.state
             does = f"is {state}" if state in ("finished", "damaged") else f"would run ({state})"
+            if run.directory.lacks_page:
+                does = "is finished, page missing: it would be made"
             click.echo(f"{run.key}, seed {run.config.seed}: {does}: {run.directory.path}")
         return
     from rotnet_lib.suites.engine import reproduce as make
@@ -113,10 +115,12 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
             click.echo(f"{name}: {plan}")  # its data is not here, say; the others are told of all the same
             continue
         states = [run.directory.state for run in plan.runs]
+        without = [run.name for run in plan.runs if run.directory.lacks_page]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
-        click.echo(f"{name} (preset {plan.preset}): {counts}")
+        click.echo(f"{name} (preset {plan.preset}): {counts}" + (f"; {len(without)} finished, page missing" if without else ""))
         for run, state in zip(plan.runs, states, strict=True):
-            click.echo(f"  {state:12} {run.key}, seed {run.config.seed}: {run.directory.damage or run.directory.path}")
+            what = run.directory.damage or f"{run.directory.path}{', page missing' if run.name in without else ''}"
+            click.echo(f"  {state:12} {run.key}, seed {run.config.seed}: {what}")
 
 
 @main.command()
@@ -135,13 +139,16 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     directory = directory_of(config, config.fingerprint())
     directory.check()
     state = directory.state
-    if state in ("finished", "running"):
+    lacks_page = directory.lacks_page
+    if state in ("finished", "running") and not lacks_page:
         click.echo(f"{directory.path} is {state} already; delete it to make the run again.")
     else:
         from rotnet_lib.bench import run_length
         from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
 
-        if length := run_length.say(config):
+        if lacks_page:
+            click.echo(f"{directory.path} is finished already, but its page is missing: it is made now.")
+        elif length := run_length.say(config):
             shorter = shorter_command(notebook, values, preset)
             click.echo(length + (f" Shorter: {shorter}" if shorter else ""))
         execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
@@ -158,6 +165,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
 @click.argument("parent", type=int)
 def execute(plan: Path, name: str, parent: int) -> None:
     """One run of a plan, as the process PARENT, Snakemake, calls it; it does not outlive that."""
+    from rotnet_lib.runs.directory import RunDirectory
     from rotnet_lib.suites.run_notebook import execute as execute_notebook
     from rotnet_lib.watchdog import end_with_parent
 
@@ -165,9 +173,10 @@ def execute(plan: Path, name: str, parent: int) -> None:
     document = json.loads(plan.read_text())
     position, entry = next((n, run) for n, run in enumerate(document["runs"], 1) if run["name"] == name)
     label = f"[{position}/{len(document['runs'])}] {entry['key']} s{entry['parameters']['seed']}"
-    click.echo(f"{label} | starts")
+    made = RunDirectory(plan.parents[1] / name)
+    click.echo(f"{label} | {'is finished, its page is missing: draws it' if made.lacks_page else 'starts'}")
     try:
-        execute_notebook(entry["notebook"], entry["parameters"], plan.parents[1] / name, label=label)
+        execute_notebook(entry["notebook"], entry["parameters"], made.path, label=label)
     except RotnetError as error:  # said here, beside what the other runs say: stderr is Snakemake's log
         click.echo(f"{label} | failed: {error}")
         sys.exit(1)

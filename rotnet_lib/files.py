@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rotnet_lib.errors import RotnetError, StorageError
 
@@ -130,14 +130,16 @@ _LEFT = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]+)?")
 """The name of a temporary file: of `replacing`, or of a NamedTemporaryFile whose prefix is of that form."""
 
 
-def remove_left_files(folder: Path, *, but: str) -> None:
+def remove_left_files(folder: Path, of: Callable[[str], bool]) -> None:
     """Remove the temporary files that killed processes left in a folder and the folders in it.
 
-    Call it where no other process writes there, but for the file `but`, whose temporary files stay.
+    Args:
+        folder: where to look.
+        of: told the name of a file, whether its temporary files may go. No other process may write these files meanwhile.
     """
     for path in sorted(folder.rglob(".*")):
         found = _LEFT.fullmatch(path.name)
-        if found and found["name"] != but and path.is_file() and not path.is_symlink():
+        if found and of(found["name"]) and path.is_file() and not path.is_symlink():
             path.unlink(missing_ok=True)
 
 
@@ -233,7 +235,8 @@ def lock_file(path: Path, *, wait_seconds: float | None = None, on_wait: Callabl
     """Lock a file, made if it is missing, and write this process's id into it.
 
     The lock is held until the returned file is closed, here and in child processes that inherit its descriptor. The system
-    releases it however the processes end, so a killed one leaves no lock behind.
+    releases it however the processes end, so a killed one leaves no lock behind. Where the file is removed by the process that
+    holds it (`rotnet clean` removes the folders of runs), who waited for it makes the folder and the file again.
 
     Args:
         path: the lock file.
@@ -245,20 +248,49 @@ def lock_file(path: Path, *, wait_seconds: float | None = None, on_wait: Callabl
 
     Raises:
         LockTimeout: another process still holds the lock after `wait_seconds`.
+        RotnetError: something else than a file is under that path.
         StorageError: the system refuses to write the file (see `explaining`).
     """
-    make_folder(path.parent)
-    with explaining(path):
-        lock = path.open("a+")
-        try:
-            if not _try_lock(lock):
-                on_wait(_owner(lock))
-                _wait_for_lock(lock, wait_seconds)
-            sign_lock(lock, os.getpid())
-        except BaseException:
-            lock.close()
-            raise
-        return lock
+    deadline = None if wait_seconds is None else time.monotonic() + wait_seconds
+    told = False
+    while True:
+        make_folder(path.parent)
+        with explaining(path):
+            lock = _open_lock(path, "a+")
+            try:
+                if not _try_lock(lock):
+                    if not told:
+                        on_wait(_owner(lock))
+                        told = True
+                    _wait_for_lock(lock, deadline)
+                if is_file_of(lock, path):
+                    sign_lock(lock, os.getpid())
+                    return lock
+            except BaseException:
+                lock.close()
+                raise
+            lock.close()  # the file was removed while this process waited: who comes next locks another one
+
+
+def is_file_of(lock: TextIO, path: Path) -> bool:
+    """Whether an open lock file is the one under its path, where another process looks for it; not if it was removed."""
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def lock_problem(path: Path) -> str | None:
+    """Why no lock file can be under that path, and the remedy; None if one can, or is."""
+    remedy = "Remove it: a file is needed there, by which processes see each other."
+    try:
+        check_is_file(path, remedy)
+    except RotnetError as error:
+        return str(error)
+    except OSError:
+        if path.is_symlink():  # opening it would make a file elsewhere, or fail without a name
+            return f"{path} is a link that leads nowhere. {remedy}"
+    return None
 
 
 def waiting_for(what: str) -> Callable[[str], None]:
@@ -274,11 +306,22 @@ def sign_lock(lock: TextIO, pid: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock file `path`. Does not make or change the file, which may be on a read-only disk."""
-    if not path.exists():
+    """Whether a process holds the lock file `path`. Does not make or change the file, which may be on a read-only disk.
+
+    Raises RotnetError if something else than a file is there (see `lock_problem`).
+    """
+    try:
+        with _open_lock(path, "r") as lock:
+            return not _try_lock(lock)
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    with path.open() as lock:
-        return not _try_lock(lock)
+
+
+def _open_lock(path: Path, mode: Literal["a+", "r"]) -> TextIO:
+    """Open a lock file. Raises RotnetError for what is none: opening a named pipe would wait for ever."""
+    if problem := lock_problem(path):
+        raise RotnetError(problem)
+    return path.open(mode)
 
 
 def _try_lock(lock: TextIO) -> bool:
@@ -289,11 +332,10 @@ def _try_lock(lock: TextIO) -> bool:
     return True
 
 
-def _wait_for_lock(lock: TextIO, seconds: float | None) -> None:
-    if seconds is None:
+def _wait_for_lock(lock: TextIO, deadline: float | None) -> None:
+    if deadline is None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return
-    deadline = time.monotonic() + seconds
     while not _try_lock(lock):
         if time.monotonic() > deadline:
             raise LockTimeout(_owner(lock))

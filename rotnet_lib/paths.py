@@ -21,7 +21,8 @@ def from_project(path: str | Path) -> Path:
     JupyterLab starts a notebook's kernel in the notebook's own folder; from there, relative paths count from the
     checkout, so that the same parameters mean the same folders as under papermill.
 
-    Raises RotnetError for what cannot be a path: a name that is too long, a home of nobody, a character that no name may hold.
+    Raises RotnetError for what cannot be a path: an empty text (a variable that is not set: it would be the working folder), a
+    name that is too long, a home of nobody, a character that no name may hold.
     """
     given = _checked(path)
     try:
@@ -42,6 +43,8 @@ def short_name(start: str, end: str) -> str:
 def _checked(path: str | Path) -> Path:
     if not isinstance(path, str | Path):
         raise RotnetError(f"{shown(path)} is no path: a path is text.")
+    if path == "":
+        raise RotnetError("'' is no path: it is empty. The folder that this command was started in is called '.'.")
     try:
         found = Path(path).expanduser()
         encoded = os.fsencode(found)

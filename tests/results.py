@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.directory import METRICS, RunDirectory, directory_of
+from rotnet_lib.runs.directory import METRICS, REPORT, RunDirectory, directory_of
 from rotnet_lib.runs.schema import DataRecord, Metric, RunResult
 from rotnet_lib.suites.plan import PlannedRun
 
@@ -47,12 +47,18 @@ def made_up_result(directory: RunDirectory, config: RunConfig, fingerprint: str,
 
 
 def finish(directory: RunDirectory, config: RunConfig, fingerprint: str, **fields: Any) -> RunResult:
-    """Write parameters and result of a run into its directory; see `made_up_result`."""
+    """Write parameters, result and a page of a run into its directory; see `made_up_result`."""
     directory.open(config)
     result = made_up_result(directory, config, fingerprint, **fields)
     directory.save(result)
     directory.close()
+    stand_in_page(directory)
     return result
+
+
+def stand_in_page(directory: RunDirectory) -> None:
+    """A page of a run that was made without its notebook, so that nobody draws one."""
+    (directory.path / REPORT).write_text("<p>no notebook was run</p>")
 
 
 def finished(config: RunConfig, fingerprint: str = "0123") -> RunDirectory:

@@ -3,13 +3,16 @@
 import io
 import multiprocessing
 import os
+import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import LockTimeout, is_locked, lock_file, make_once, replacing, sign_lock, write_text
 
 
@@ -154,3 +157,94 @@ def test_what_is_interrupted_while_it_waits_holds_nothing(tmp_path: Path) -> Non
     with lock_file(tmp_path / ".lock"), pytest.raises(KeyboardInterrupt):
         lock_file(tmp_path / ".lock", on_wait=interrupt)
     assert not is_locked(tmp_path / ".lock")
+
+
+def test_who_waited_for_a_lock_that_was_removed_takes_the_one_that_others_see(tmp_path: Path) -> None:
+    path = tmp_path / "run" / ".lock"
+    first = lock_file(path)
+    asked = threading.Event()
+    owners: list[str] = []
+
+    def told(owner: str) -> None:
+        owners.append(owner)
+        asked.set()
+
+    def remove() -> None:
+        asked.wait(10)
+        shutil.rmtree(path.parent)
+        first.close()
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    with lock_file(path, on_wait=told):
+        thread.join()
+        assert is_locked(path)
+        with pytest.raises(LockTimeout):
+            lock_file(path, wait_seconds=0)
+    assert owners == [str(os.getpid())]
+
+
+def test_the_time_limit_holds_over_locks_that_are_removed(tmp_path: Path) -> None:
+    """Each is held by another."""
+    path = tmp_path / ".lock"
+    held = [lock_file(path)]
+
+    def replace() -> None:
+        time.sleep(0.3)
+        path.unlink()
+        held.append(lock_file(path))
+        held[0].close()
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+    begin = time.monotonic()
+    with pytest.raises(LockTimeout):
+        lock_file(path, wait_seconds=1)
+    thread.join()
+    held[1].close()
+    assert 0.9 < time.monotonic() - begin < 5
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_dangling_link(path: Path) -> None:
+    path.symlink_to(path.parent / "nowhere" / "lock")
+
+
+def make_looping_link(path: Path) -> None:
+    path.symlink_to(path)
+
+
+NO_LOCKS: list[tuple[Callable[[Path], None], str]] = [
+    (make_pipe, "is no file but a named pipe"),
+    (Path.mkdir, "is no file but a folder"),
+    (make_dangling_link, "is a link that leads nowhere"),
+    (make_looping_link, "is a link that leads nowhere"),
+]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(("make", "what"), NO_LOCKS)
+def test_what_is_no_lock_is_named_at_once(make: Callable[[Path], None], what: str, tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    make(path)
+    with pytest.raises(RotnetError, match=rf"{path} {what}\. Remove it"):
+        lock_file(path)
+    with pytest.raises(RotnetError, match=rf"{path} {what}\. Remove it"):
+        is_locked(path)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.timeout(10)
+def test_a_cache_whose_lock_is_none_is_named_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".made.lock")
+    with pytest.raises(RotnetError, match=r"\.made\.lock is no file but a named pipe"):
+        make_once(tmp_path / "made", lambda folder: None)
+
+
+def test_a_link_to_a_lock_is_that_lock(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / ".lock")
+    with lock_file(tmp_path / ".lock"):
+        assert is_locked(tmp_path / "link")

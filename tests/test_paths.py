@@ -10,6 +10,7 @@ from rotnet_lib.paths import LONGEST_NAME, NOTEBOOKS, from_project, short_name
 
 def test_a_relative_path_counts_from_where_one_is_or_from_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert from_project("runs") == tmp_path / "runs"
+    assert from_project(".") == tmp_path
     assert from_project("/data") == Path("/data")
     assert from_project("~/x") == Path.home() / "x"
     monkeypatch.chdir(NOTEBOOKS)
@@ -28,6 +29,7 @@ def test_a_relative_path_counts_from_where_one_is_or_from_the_checkout(tmp_path:
         ("x/" * 2049, "a path 4095"),
         (["runs"], "is no path"),
         (3, "is no path"),
+        ("", "'' is no path: it is empty. The folder that this command was started in is called '.'"),
     ],
     ids=lambda value: str(value)[:20].encode("ascii", "backslashreplace").decode(),
 )

@@ -6,7 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,9 @@ from rotnet_lib.errors import RotnetError, StorageError
 from rotnet_lib.files import is_locked, lock_file, make_folder, make_once, replacing, storage_error, write_text
 from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.suites.plan import Options, make_plan
+from rotnet_lib.suites.single_run import configure
+from rotnet_lib.yaml_reader import parse_yaml
 
 
 def rotnet(*arguments: str) -> Result:
@@ -199,6 +202,38 @@ class TestCommands:
             result = rotnet(*(runs if word == "FOLDER" else word for word in command))
             assert isinstance(result.exception, SystemExit), runs
             assert reason in result.output
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_in_the_place_of_a_lock_is_named_and_the_other_runs_are_told_of(started: Callable[[], list[str]]) -> None:
+    plan = make_plan("table3", Options(preset="quick"))
+    run = plan.runs[2]
+    run.directory.path.mkdir(parents=True)
+    os.mkfifo(run.directory.path / ".lock")
+    result = rotnet("status", "table3", "--preset", "quick")
+    assert result.output.startswith("table3 (preset quick): 1 damaged, 6 missing\n")
+    told = f"{run.key}, seed 0: {run.directory.path}/.lock is no file but a named pipe. Remove it"
+    assert told in result.output
+    os.mkfifo("runs/.lock")
+    result = rotnet("reproduce", "table3", "--preset", "quick")
+    assert isinstance(result.exception, SystemExit)
+    assert f"Error: {Path.cwd()}/runs/.lock is no file but a named pipe. Remove it" in result.output
+    assert started() == []
+
+
+@pytest.mark.parametrize("command", [["reproduce", "table3"], ["status", "table3"], ["clean"]], ids=lambda words: words[0])
+def test_an_empty_text_is_no_folder_of_runs(command: list[str]) -> None:
+    """As of a variable that is not set: it would be the working folder, whatever lies there."""
+    result = rotnet(*command, "--runs", "")
+    assert isinstance(result.exception, SystemExit)
+    assert "'' is no path: it is empty. The folder that this command was started in is called '.'." in result.output
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_parameter_without_a_value_is_the_usual_one() -> None:
+    """As RUNS= of make."""
+    config = configure("pretrain", {"runs": parse_yaml("", "")}, "quick")
+    assert config.runs == "runs"
 
 
 def test_status_of_runs_on_a_read_only_disk(read_only: Path) -> None:

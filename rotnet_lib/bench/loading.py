@@ -18,6 +18,7 @@ from rotnet_lib.data.loader import Loader
 from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.runs.provenance import cpu_name
+from rotnet_lib.temporary import temporary_folder
 
 SIDE, SIZE, BATCH = 256, 224, 192
 """Of ImageNet's protocol (docs/protocol.md): pixels of the files' shorter side and of a crop, images a batch."""
@@ -68,9 +69,9 @@ def loading_rates(seconds: float, workers: int | None = None, *, files: int = 76
         batch: images in a batch.
     """
     count = worker_count(workers)
-    with tempfile.TemporaryDirectory() as folder:
-        mean_size = write_photographs(Path(folder) / "photographs", files)
-        listing = list_images(Path(folder))
+    with temporary_folder(Path(tempfile.gettempdir())) as folder:
+        mean_size = write_photographs(folder / "photographs", files)
+        listing = list_images(folder)
         order = np.random.default_rng(0).permutation(files)
         batches = (np.resize(np.roll(order, -start), batch) for start in itertools.count(0, batch))
         # One epoch that does not end before the time is up, since every epoch starts its processes anew.

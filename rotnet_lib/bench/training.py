@@ -17,6 +17,7 @@ from rotnet_lib.data.split import Split
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.provenance import device_name
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task
+from rotnet_lib.temporary import temporary_folder
 from rotnet_lib.training.checkpoints import ResumeState
 from rotnet_lib.training.devices import autocast, select_device
 from rotnet_lib.training.task import Task
@@ -101,8 +102,8 @@ def measure(config: TrainingConfig, task: Task, data: Dataset, seconds: float, d
     task.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batch_size = config.batch_size if device.type == "cuda" else min(config.batch_size, _CPU_BATCH)
     loader = Loader(data.train, batch_size * task.batch_copies, seed=0, augment=config.augment, copies=task.copies)
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(task, loader, data.test, config, ResumeState(Path(folder) / "resume"), device)
+    with temporary_folder(Path(tempfile.gettempdir())) as folder:
+        trainer = Trainer(task, loader, data.test, config, ResumeState(folder / "resume"), device)
         batches = _endless(loader)
         task.module.train()
         # Uncompiled: torch 2.11 never again compiles a function that it meets first under the counter.

@@ -13,6 +13,7 @@ from pygments.formatters import HtmlFormatter
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import read_text, write_text
 from rotnet_lib.report.fragments import TEMPLATES, style
+from rotnet_lib.runs.directory import SHOWN_RESULT
 
 _SCRIPTED = ("application/vnd.jupyter.widget-view+json", "application/javascript")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -43,15 +44,33 @@ class ResultFirst(Preprocessor):
         return nb, resources
 
 
-def render(notebook: Path, target: Path) -> None:
-    """Write an executed notebook as one HTML file. Raises RotnetError if it is missing, or no notebook."""
+def render(notebook: Path, target: Path, *, shown: str | None = None) -> None:
+    """Write an executed notebook as one HTML file, atomically.
+
+    Args:
+        notebook: its path.
+        target: the page's.
+        shown: of a run's notebook: which result it shows (`RunDirectory.result_mark`), which the page keeps for
+            `RunDirectory.lacks_page`.
+
+    Raises RotnetError if the notebook is missing, or none.
+    """
     node = _read(notebook)
     exporter = HTMLExporter(
         template_name="rotnet", extra_template_basedirs=[str(TEMPLATES)], embed_images=True, exclude_anchor_links=True
     )
     exporter.register_preprocessor(ResultFirst(), enabled=True)
     body, _ = exporter.from_notebook_node(
-        node, resources={"rotnet": {"title": _title(node), "style": style(), "highlight": _highlight()}}
+        node,
+        resources={
+            "rotnet": {
+                "title": _title(node),
+                "style": style(),
+                "highlight": _highlight(),
+                "shown": shown,
+                "shown_name": SHOWN_RESULT,
+            }
+        },
     )
     write_text(target, body)
 

@@ -298,16 +298,16 @@ class SuiteReport:
             + f", fingerprint {r.data.fingerprint}"
             for r in self.results
         }
+        environments = [r.environment for r in self.results]
         machines = {
-            f"{r.environment['device']}, CPU threads a run: {r.environment['threads']}"
-            + (f" in each of {processes} processes" if (processes := r.environment.get("processes", 1)) > 1 else "")
-            for r in self.results
+            f"{e.device}, CPU threads a run: {e.threads or 'unknown'}"
+            + (f" in each of {e.processes} processes" if e.processes > 1 else "")
+            for e in environments
         }
         versions = {
-            f"rotnet-lib {r.environment['rotnet_lib']} at {r.environment['commit'] or 'no commit'}, "
-            f"Python {r.environment['python']}, "
-            + ", ".join(f"{name} {version}" for name, version in r.environment["packages"].items())
-            for r in self.results
+            f"rotnet-lib {e.rotnet_lib} at {e.commit or 'no commit'}, Python {e.python}"
+            + "".join(f", {name} {version}" for name, version in e.packages.items())
+            for e in environments
         }
         trained = sum(r.training.seconds for r in self.results if r.training)
         stamps = [r.finished_at for r in self.results]

@@ -33,9 +33,10 @@ from rotnet_lib.files import (
     LockTimeout,
     check_is_file,
     file_checksum,
+    is_file_of,
     is_locked,
     lock_file,
-    make_folder,
+    lock_problem,
     read_bytes,
     remove_left_files,
     write_text,
@@ -52,6 +53,16 @@ PU = "pu.safetensors"
 NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
 PLAN, TABLE = "plan.json", "table.csv"
 """In a suite's directory: its runs, and its table."""
+
+SHOWN_RESULT = "data-result"
+"""The attribute in which a run's page says at its start which result it shows: see `RunDirectory.result_mark`."""
+
+_SHOWN = re.compile(rf'<html [^>]*{SHOWN_RESULT}="([0-9a-f]*)"'.encode())
+_HEAD = 2**12
+"""Bytes at the start of a page that hold what it says of itself; a page as a whole may have megabytes."""
+
+_FAILED = b'href="#papermill-error-cell"'
+"""On a page on which papermill has marked an error."""
 
 _NO_RESULTS = frozenset({PARAMETERS, METRICS, NOTEBOOK, REPORT, "outcome.json", "failure.json", "torchrun.log"})
 """Files of a run that no figure is computed from later, or that are checked otherwise."""
@@ -88,12 +99,15 @@ class RunDirectory:
     def open(self, config: StageConfig, *, wait_seconds: float = 20) -> None:
         """Make the directory, take its lock, remove what a killed process left half written, and write `parameters.yaml`.
 
+        If the directory is removed while this process waits for the lock, it is made again.
+
         Raises:
             RotnetError: the run is damaged; or another process still holds the lock after `wait_seconds`. The default leaves an
                 orphaned process time to notice that its parent is gone.
         """
         self.check()
-        make_folder(self.path)
+        if self.path in _LOCKS and not is_file_of(_LOCKS[self.path], self.path / _LOCK):
+            self.close()  # the directory was removed meanwhile
         if self.path not in _LOCKS:
             try:
                 _LOCKS[self.path] = lock_file(self.path / _LOCK, wait_seconds=wait_seconds)
@@ -102,7 +116,7 @@ class RunDirectory:
                     f"run {self.path} is being written by process {held.owner or 'unknown'}. Wait for it to end, or stop it."
                 ) from None
             # The page is written by another process, after the one that held the lock has ended.
-            remove_left_files(self.path, but=REPORT)
+            remove_left_files(self.path, lambda name: name != REPORT)
         self.check()  # again: the process that held the lock may have written a result
         write_text(self.path / PARAMETERS, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
@@ -133,14 +147,39 @@ class RunDirectory:
             raise RotnetError(damage)
 
     @property
+    def result_mark(self) -> str:
+        """What the run's page says that it shows: the checksum of `metrics.json`; empty if there is none."""
+        path = self.path / METRICS
+        return file_checksum(path) if path.is_file() else ""
+
+    @property
+    def lacks_page(self) -> bool:
+        """Whether the run is finished, and no page shows that: it is missing, or of an execution that failed.
+
+        A page from before pages said what they show is taken for the run's unless it shows an error.
+        """
+        if not self.finished:
+            return False
+        path = self.path / REPORT
+        try:
+            check_is_file(path, "")
+            with path.open("rb") as page:
+                head = page.read(_HEAD)
+                if found := _SHOWN.search(head):
+                    return found[1].decode() != self.result_mark
+                return _FAILED in head + page.read()
+        except (OSError, RotnetError):
+            return True
+
+    @property
     def running(self) -> bool:
         """Whether a process holds the lock."""
         return is_locked(self.path / _LOCK)
 
     @property
     def state(self) -> str:
-        """`finished`, `damaged` (its result is not valid, or not its own), `running`, `failed` (its notebook has an error),
-        `interrupted` or `missing`.
+        """`finished`, `damaged` (its result is not valid, or not its own, or it cannot be locked), `running`, `failed` (its
+        notebook has an error), `interrupted` or `missing`.
         """
         if found := self._found():
             return "finished" if isinstance(found, RunResult) else "damaged"
@@ -191,7 +230,7 @@ class RunDirectory:
         try:
             metrics = read_bytes(self.path / METRICS, remedy)
         except FileNotFoundError:
-            return None
+            return lock_problem(self.path / _LOCK)
         except RotnetError as error:
             return str(error)
         try:

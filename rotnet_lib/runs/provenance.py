@@ -10,37 +10,37 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import rotnet_lib
 from rotnet_lib.lazy import torch
+from rotnet_lib.runs.schema import Environment
 
 _PACKAGES = ("torch", "torchvision", "numpy", "papermill", "nbconvert", "snakemake", "safetensors")
 VOC_PACKAGES = ("detectron2", "onedl-mmsegmentation", "opencv-contrib-python-headless", "scikit-learn")
 """Packages that the figures of the VOC stages depend on besides."""
 
 
-def environment(device: torch.device, processes: int = 1, packages: Sequence[str] = ()) -> dict[str, Any]:
-    """What a result was measured with: plain JSON values, for `metrics.json` and the report's header.
+def environment(device: torch.device, processes: int = 1, packages: Sequence[str] = ()) -> Environment:
+    """What a result is measured with: for `metrics.json` and the report's header.
 
     Args:
         device: where the run computed.
         processes: how many trained together. The `threads` in the result are those of one process.
         packages: to record beside the usual ones, if they are installed.
     """
-    return {
-        "rotnet_lib": rotnet_lib.__version__,
-        "commit": commit(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "processes": processes,
-        "threads": torch.get_num_threads(),
-        "device": device_name(device),
-        "cuda": torch.version.cuda if device.type == "cuda" else None,
-        "packages": {name: version for name in (*_PACKAGES, *packages) if (version := installed(name)) is not None},
-    }
+    return Environment(
+        rotnet_lib=rotnet_lib.__version__,
+        commit=commit(),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpu=cpu_name(),
+        cores=os.cpu_count(),
+        processes=processes,
+        threads=torch.get_num_threads(),
+        device=device_name(device),
+        cuda=torch.version.cuda if device.type == "cuda" else None,
+        packages={name: version for name in (*_PACKAGES, *packages) if (version := installed(name)) is not None},
+    )
 
 
 def peak_memory_mib() -> int:

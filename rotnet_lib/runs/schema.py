@@ -54,6 +54,30 @@ class TrainingRecord(BaseModel):
     """How many numbers were trained."""
 
 
+class Environment(BaseModel):
+    """What a run was measured with. What a result does not say, such as one of an earlier version, is unknown."""
+
+    model_config = ConfigDict(extra="allow")
+
+    rotnet_lib: str = "unknown"
+    commit: str | None = "unknown"
+    """Short hash of the code's git commit, with `+changes` if the tree differed from it; None outside a checkout."""
+    python: str = "unknown"
+    platform: str = "unknown"
+    cpu: str = "unknown"
+    cores: int | None = None
+    processes: int = 1
+    """How many trained together."""
+    threads: int | None = None
+    """CPU threads of one process."""
+    device: str = "unknown"
+    """The GPU's name, or the processor's."""
+    cuda: str | None = None
+    """The version that torch was built for; None on a CPU."""
+    packages: dict[str, str] = {}
+    """Package -> version."""
+
+
 class RunResult(BaseModel):
     """The schema of `metrics.json`."""
 
@@ -77,7 +101,7 @@ class RunResult(BaseModel):
     """From the start of the stage to its end, in the process that finished the run."""
     peak_memory_mib: int
     """The largest resident size of the process, of rank 0 if several train. GPU memory is not counted."""
-    environment: dict[str, Any]
+    environment: Environment
     finished_at: str
     version: int | None = None
     """The stage's, part of the run's name."""

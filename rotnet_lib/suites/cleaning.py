@@ -1,5 +1,6 @@
 """What could go from a folder of runs and from the cache: listed by kind, and removed when told (`rotnet clean`)."""
 
+import errno
 import re
 import shutil
 import time
@@ -150,11 +151,29 @@ def remove(items: Iterable[Item], runs: str, say: Callable[[str], None] = print)
                         continue
                 with explaining(item.path):
                     if item.kind == "runs":
-                        shutil.rmtree(item.path)
+                        _remove_run(item.path)
                     else:
                         item.path.unlink(missing_ok=True)
             freed += item.size
     return freed
+
+
+def _remove_run(folder: Path) -> None:
+    """Remove the folder of a run whose lock this process holds: the lock last.
+
+    Who waits for the lock gets it then, and begins anew, perhaps in this folder: it is theirs and stays.
+    """
+    last = [folder / PARAMETERS, folder / _LOCK]  # without its parameters it would be listed no more, if this process is killed
+    for path in [*(path for path in folder.iterdir() if path not in last), *last]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
 
 
 def report(listing: Listing) -> str:

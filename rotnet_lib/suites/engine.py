@@ -40,7 +40,9 @@ def reproduce(
     run_notebook: RunNotebook | None = None,
     gpu: Callable[[], str | None] = gpu_name,
 ) -> Path:
-    """Make every run of a plan that is not finished, then the report of each suite in it, and of a collection its page.
+    """Make every run of a plan that is not finished, and the pages that finished runs lack; then the reports.
+
+    A report is made of each suite in the plan, and of a collection the page that sums them up.
 
     Args:
         plan: see `make_plan`.
@@ -63,10 +65,12 @@ def reproduce(
         plan.write()
         # A damaged run is not made again by itself: what is wrong with it is for the user to see, below.
         missing = [run for run in plan.runs if run.directory.state not in ("finished", "damaged")]
+        pages = [run for run in plan.runs if run.directory.lacks_page]
         if missing:
             prepare_data(plan)
-            needs = _resources([run.config for run in missing], cores, executor, gpu)
-            _snakemake(plan, missing, lock, executor is not None, needs, snakemake_arguments)
+        if missing or pages:
+            needs = _resources([run.config for run in (*missing, *pages)], cores, executor, gpu)
+            _snakemake(plan, missing, pages, lock, executor is not None, needs, snakemake_arguments)
         broken = []
         try:
             for part in plan.parts:
@@ -83,6 +87,9 @@ def reproduce(
     if failed:
         lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {_where(run)}" for run in failed]
         broken = [f"{len(failed)} of {len(plan.runs)} runs did not finish:", *lines, *broken]
+    if undrawn := [run for run in plan.runs if run.directory.lacks_page]:
+        lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.path / REPORT}" for run in undrawn]
+        broken = [*broken, f"{len(undrawn)} of {len(plan.runs)} runs finished, but their pages could not be drawn:", *lines]
     if broken:
         raise RotnetError("\n".join([*broken, f"report: {report}"]))
     return report
@@ -176,6 +183,7 @@ def _processes(config: RunConfig) -> int:
 def _snakemake(
     plan: Plan | CollectionPlan,
     missing: list[PlannedRun],
+    pages: list[PlannedRun],
     lock: TextIO,
     cluster: bool,
     needs: _Resources,
@@ -198,10 +206,11 @@ def _snakemake(
         *("--quiet", "rules", "host"),
         *arguments,
     ]
-    for run in missing:  # a result may have been deleted without its marker
+    for run in (*missing, *pages):  # a result or a page may have been deleted without its marker
         (run.directory.path / _MARKER).unlink(missing_ok=True)
     log = plan.directory / "snakemake.log"
-    print(f"{len(missing)} of {len(plan.runs)} runs to make ({log} has the engine's own words)", flush=True)
+    drawn = f", and the pages of {len(pages)} that are finished" if pages else ""
+    print(f"{len(missing)} of {len(plan.runs)} runs to make{drawn} ({log} has the engine's own words)", flush=True)
     with (
         log.open("w") as stream,
         # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.

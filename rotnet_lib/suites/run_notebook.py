@@ -1,27 +1,33 @@
 """One run: its notebook executed by papermill, then rendered."""
 
-import os
+import json
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 import papermill
 from papermill.exceptions import PapermillExecutionError
-from traitlets.config import Config
 
 from rotnet_lib.errors import RotnetError, StorageError
-from rotnet_lib.files import make_folder
+from rotnet_lib.files import LockTimeout, lock_file, read_bytes, remove_left_files
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.html import render
-from rotnet_lib.runs.directory import NOTEBOOK, REPORT
+from rotnet_lib.runs.directory import METRICS, NOTEBOOK, REPORT, RunDirectory
+from rotnet_lib.suites import papermill_engine
 from rotnet_lib.suites.line_printer import LinePrinter
+
+_LOCK = ".notebook.lock"
+"""In a run's directory: held by the process that writes notebook and page there. The run's own lock is the kernel's."""
+
+_WAIT_SECONDS = 20.0
+"""As long as a kernel waits for its run."""
 
 
 def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label: str = "") -> None:
     """Run a notebook into `directory`: `notebook.ipynb` and, whether it worked or not, `report.html`.
+
+    Of a run that is finished, only the page is made, if it lacks one: from the notebook there if that shows the result, else
+    the notebook is run again, which finds the result and draws it.
 
     Args:
         notebook: the stage's name.
@@ -30,49 +36,75 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
         label: what to put before every line shown; empty: the progress bar is shown as it is, for a run on its own.
 
     Raises:
-        RotnetError: the notebook failed; its last line says why.
+        RotnetError: the notebook failed, its last line says why; or another process is about it.
     """
     source = NOTEBOOKS / f"{notebook}.ipynb"
     if not source.exists():
         raise RotnetError(f"no notebook {source}: rotnet runs from its checkout (pip install -e).")
-    make_folder(directory)
-    target = directory / NOTEBOOK
+    run = RunDirectory(directory)
+    with _locked(directory):
+        remove_left_files(directory, lambda name: name == REPORT)  # of a process that was killed while it wrote the page
+        if not run.finished:
+            _execute(source, parameters, run, label)
+        elif run.lacks_page:  # else it was made while this process waited
+            if _shows_result(run, parameters):
+                render(directory / NOTEBOOK, directory / REPORT, shown=run.result_mark)
+            else:
+                _execute(source, parameters, run, label)
+
+
+def _locked(directory: Path) -> TextIO:
+    try:
+        return lock_file(directory / _LOCK, wait_seconds=_WAIT_SECONDS)
+    except LockTimeout as held:
+        raise RotnetError(
+            f"the notebook of {directory} is being run by process {held.owner or 'unknown'}. Wait for it to end, or stop it."
+        ) from None
+
+
+def _execute(source: Path, parameters: dict[str, Any], run: RunDirectory, label: str) -> None:
+    target, page = run.path / NOTEBOOK, run.path / REPORT
     stream: TextIO | LinePrinter = LinePrinter(label, sys.stdout) if label else sys.stdout
     failure: RotnetError | None = None
-    with _kernel_environment() as config:
-        try:
-            papermill.execute_notebook(
-                source,
-                target,
-                parameters,
-                kernel_name="python3",
-                progress_bar=False,
-                stdout_file=stream,
-                stderr_file=stream,
-                coalesce_streams=True,
-                config=config,
-            )
-        except PapermillExecutionError as error:
-            # The library's own errors are written for the user; of others the type says what they are.
-            kind = "" if error.ename in (RotnetError.__name__, StorageError.__name__) else f"{error.ename}: "
-            failure = RotnetError(f"{kind}{error.evalue}\n  {directory / REPORT} shows where.")
-        except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
-            failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters,
+            engine_name=papermill_engine.NAME,
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=stream,
+            stderr_file=stream,
+            coalesce_streams=True,
+        )
+    except PapermillExecutionError as error:
+        # The library's own errors are written for the user; of others the type says what they are.
+        kind = "" if error.ename in (RotnetError.__name__, StorageError.__name__) else f"{error.ename}: "
+        failure = RotnetError(f"{kind}{error.evalue}\n  {page} shows where.")
+    except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
+        failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")
     if target.exists():
-        render(target, directory / REPORT)
+        render(target, page, shown="" if failure else run.result_mark)
     if failure:
         raise failure
 
 
-@contextmanager
-def _kernel_environment() -> Iterator[Config]:
-    """Settings under which notebooks can run side by side; yields the kernel manager's."""
-    # Kernels talk over sockets that are files, not ports: two that start at once can be given the same port (papermill
-    # issue 511). The sockets lie beside the connection file, in a folder of this process, whose path is short because a
-    # socket's name may not pass about 100 characters.
-    with tempfile.TemporaryDirectory(prefix="rotnet-", dir="/tmp" if Path("/tmp").is_dir() else None) as runtime:
-        os.environ.pop("MPLBACKEND", None)  # a backend the user set for programs without a screen: pictures would be gone
-        os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not one in the user's home
-        os.environ.setdefault("TQDM_NCOLS", "100")  # in a kernel there is no terminal to ask
-        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # silences a debugger's warning in every report
-        yield Config({"KernelManager": {"transport": "ipc", "connection_file": f"{runtime}/kernel.json"}})
+def _shows_result(run: RunDirectory, parameters: dict[str, Any]) -> bool:
+    """Whether the notebook in a finished run's directory was run to its end with these parameters, and its result is the run's.
+
+    Not if its kernel may have died in the end, which it does not tell: it has a page then, which was written after it.
+    """
+    path, page = run.path / NOTEBOOK, run.path / REPORT
+    try:
+        document = json.loads(read_bytes(path, ""))
+        cells = [cell for cell in document["cells"] if cell["cell_type"] == "code"]
+        complete = (
+            document["metadata"]["papermill"]["parameters"] == parameters
+            and all(cell["metadata"]["papermill"]["status"] == "completed" for cell in cells)
+            and not any(output["output_type"] == "error" for cell in cells for output in cell["outputs"])
+        )
+    except (FileNotFoundError, RotnetError, ValueError, RecursionError, LookupError, TypeError):
+        return False  # there is none, or it was cut off
+    before = [file for file in (run.path / METRICS, page) if file.exists()]
+    return complete and max(file.stat().st_mtime_ns for file in before) <= path.stat().st_mtime_ns

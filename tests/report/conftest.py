@@ -14,7 +14,7 @@ from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import HISTORY, NOTEBOOK
-from rotnet_lib.runs.schema import DataRecord, Metric, RunResult, TrainingRecord
+from rotnet_lib.runs.schema import DataRecord, Environment, Metric, RunResult, TrainingRecord
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, fingerprint_of, plan_suite
 
 matplotlib.use("agg")  # not by the environment, which kernels inherit: their pictures would be gone
@@ -86,14 +86,14 @@ class MadeUp:
             else None,
             wall_seconds=110.0,
             peak_memory_mib=512,
-            environment={
-                "rotnet_lib": "0.1.0",
-                "commit": "abcdef012345",
-                "python": "3.11.2",
-                "device": "Some processor",
-                "threads": 1,
-                "packages": {"torch": "2.15.0"},
-            },
+            environment=Environment(
+                rotnet_lib="0.1.0",
+                commit="abcdef012345",
+                python="3.11.2",
+                device="Some processor",
+                threads=1,
+                packages={"torch": "2.15.0"},
+            ),
             finished_at="2026-11-22 13:19:44 UTC",
             version=run.config.version,
             execution=[name for name in type(run.config).model_fields if run.config.role(name) == "execution"],

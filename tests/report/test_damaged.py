@@ -9,8 +9,10 @@ import pytest
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.html import render
+from rotnet_lib.report.run_report import run_summary
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
-from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS
+from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS, RunDirectory
+from rotnet_lib.runs.identity import result_checksum
 from tests.report.pages import text
 from tests.results import forget_checksums
 
@@ -131,6 +133,51 @@ def test_where_all_files_carry_checksums_nothing_is_said(made_up: Any) -> None:
     suite = made_up()
     suite.finish_all()
     assert "unverified" not in text(suite.report())
+
+
+# --- Results that do not say what they were measured with ---
+
+
+def change_environment(run: RunDirectory, environment: Any) -> None:
+    """In a finished run's result, with a checksum that is right again."""
+    path = run.path / METRICS
+    document = json.loads(path.read_text()) | {"environment": environment}
+    if "checksum" in document:
+        document["checksum"] = result_checksum(document)
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("before_checksums", [False, True])
+@pytest.mark.parametrize("environment", [{}, {"device": "A processor", "packages": {"torch": "1.0"}}], ids=repr)
+def test_what_a_result_does_not_say_of_its_machine_is_unknown(
+    environment: dict[str, Any], before_checksums: bool, made_up: Any
+) -> None:
+    suite = made_up()
+    suite.finish_all()
+    run = suite.run("rotnet-conv").directory
+    if before_checksums:
+        forget_checksums(run)
+    change_environment(run, environment)
+    report = suite.report()
+    assert [run.state for run in report.runs] == ["finished"] * len(report.runs)
+    device, packages = ("A processor", ", torch 1.0") if environment else ("unknown", "")
+    for shown, threads in (
+        (text(report), f"{device}, CPU threads a run: unknown"),
+        (run_summary(run.result()).data, f"{device}, an unknown number of threads"),
+    ):
+        assert threads in shown
+        assert f"rotnet-lib unknown at unknown, Python unknown{packages}" in shown
+
+
+@pytest.mark.parametrize("environment", [3, None, {"packages": 3}, {"processes": "many"}, {"device": None}], ids=repr)
+def test_what_a_result_cannot_say_of_its_machine_is_damage(environment: Any, made_up: Any) -> None:
+    suite = made_up()
+    suite.finish_all()
+    run = suite.run("rotnet-conv").directory
+    change_environment(run, environment)
+    report = suite.report()
+    assert run.state == "damaged"
+    assert f"Damaged: rotnet-conv, seed 0: {run.path / METRICS} is damaged or from another version (environment" in text(report)
 
 
 # --- Notebooks ---

@@ -12,7 +12,7 @@ from rotnet_lib.evaluation.upright import PlausibleCopy
 from rotnet_lib.pretext.pu import Plausibility
 from rotnet_lib.report.pu_plots import plausibility_by_class, plausibility_histogram, plausible_copies
 from rotnet_lib.runs.directory import RunDirectory
-from rotnet_lib.runs.schema import DataRecord, Metric, RunResult
+from rotnet_lib.runs.schema import DataRecord, Environment, Metric, RunResult
 from rotnet_lib.stages.pu_weights import PuOutcome
 
 
@@ -25,7 +25,7 @@ def outcome(tmp_path: Path, classes: int = 3) -> PuOutcome:
     nothing: Any = {}
     result = RunResult(
         run="r", stage="pu_weights", parameters=nothing, protocol_differences={}, data=data, metrics=metrics,
-        by_target=by_target, training=None, wall_seconds=1.0, peak_memory_mib=1, environment={}, finished_at="",
+        by_target=by_target, training=None, wall_seconds=1.0, peak_memory_mib=1, environment=Environment(), finished_at="",
     )  # fmt: skip
     pixels = np.full((8, 8, 3), 7, np.uint8)
     copies = [PlausibleCopy(2, "ball", 90, 0.95, pixels), PlausibleCopy(0, "mug", 180, 0.7, 2 * pixels)]

@@ -71,7 +71,7 @@ def test_where_the_figure_comes_from(made_up: Any) -> None:
 def test_several_processes_are_named(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0)
     assert "processes" not in text(result)
-    result.environment["processes"] = 2
+    result.environment.processes = 2
     assert "Some processor, 2 processes of 1 thread," in text(result)
 
 

@@ -225,7 +225,7 @@ def test_the_page_names_data_machine_versions_and_the_citation(made_up: Any) -> 
 def test_the_page_names_several_processes(made_up: Any) -> None:
     suite = made_up()
     result = suite.finish("supervised", 90.0)
-    result.environment["processes"] = 2
+    result.environment.processes = 2
     suite.run("supervised").directory.save(result)
     assert "Some processor, CPU threads a run: 1 in each of 2 processes" in text(suite.report())
 

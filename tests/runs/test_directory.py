@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +19,13 @@ import pytest
 import yaml
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import file_checksum
 from rotnet_lib.runs.directory import (
     METRICS,
     MODEL,
     NOTEBOOK,
     PARAMETERS,
+    REPORT,
     RESUME,
     RunDirectory,
     all_runs,
@@ -167,7 +171,79 @@ def test_a_notebook_cell_that_is_run_again_takes_the_lock_it_has(tmp_path: Path)
     assert again.state == "interrupted"
 
 
+# --- The page of a finished run ---
+
+
+PAGES: list[tuple[str | None, bool]] = [
+    (None, True),
+    ("", False),  # as a program of one's own may make it
+    ("<html><body>drawn by a version before</body></html>", False),
+    ('<html><body><a href="#papermill-error-cell">In [3]</a></body></html>', True),  # by a version before, of a failure
+    ('<html data-result="" lang="en">', True),  # of an execution that failed
+    ('<html data-result="0123456789abcdef" lang="en">', True),  # of a result that was deleted
+    ('<!DOCTYPE html>\n<html lang="en" data-result="RESULT">', False),
+    ('<html data-result="RESULT"><a href="#papermill-error-cell">quoted</a>', False),
+]
+
+
+@pytest.mark.parametrize(("page", "lacks"), PAGES)
+def test_a_finished_run_lacks_a_page_that_shows_its_result(page: str | None, lacks: bool, tmp_path: Path) -> None:
+    directory = open_run(tmp_path / NAME)
+    assert not directory.lacks_page  # it is not finished
+    directory.save(result())
+    directory.close()
+    if page is not None:
+        (directory.path / REPORT).write_text(page.replace("RESULT", file_checksum(directory.path / METRICS)))
+    assert directory.lacks_page is lacks
+    assert directory.state == "finished"
+    (directory.path / METRICS).write_text("null")
+    assert not directory.lacks_page  # it is damaged
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_page(make: Callable[[Path], None], tmp_path: Path) -> None:
+    directory = open_run(tmp_path / NAME)
+    directory.save(result())
+    directory.close()
+    make(directory.path / REPORT)
+    assert directory.lacks_page
+
+
 # --- Files ---
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("nowhere/lock", path)])
+def test_a_run_that_cannot_be_locked_is_named_at_once(make: Callable[[Path], None], tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / NAME)
+    directory.path.mkdir()
+    make(directory.path / ".lock")
+    assert directory.state == "damaged"
+    assert str(directory.damage).startswith(f"{directory.path}/.lock is ")
+    with pytest.raises(RotnetError, match=r"/\.lock is .*Remove it"):
+        directory.open(CONFIG)
+
+
+def test_a_run_that_was_removed_while_this_process_waited_for_it_begins_anew(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / NAME)
+    with held_by_another_process(directory.path / ".lock", seconds=1):
+        remove = threading.Timer(0.3, shutil.rmtree, [directory.path])
+        remove.start()
+        directory.open(CONFIG)
+    remove.join()
+    assert (directory.path / PARAMETERS).exists()
+    assert directory.running
+    directory.close()
+
+
+def test_a_cell_that_is_run_again_after_its_run_was_removed_locks_the_new_folder(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / NAME)
+    directory.open(CONFIG)
+    shutil.rmtree(directory.path)
+    directory.open(CONFIG)
+    assert directory.running
+    directory.close()
 
 
 def test_parameters_are_the_whole_effective_config(tmp_path: Path) -> None:

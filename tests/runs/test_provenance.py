@@ -1,6 +1,5 @@
 """Where a figure comes from."""
 
-import json
 import os
 import re
 import subprocess
@@ -12,21 +11,22 @@ import torch
 
 import rotnet_lib
 from rotnet_lib.runs import provenance
+from rotnet_lib.runs.schema import Environment
 
 CPU = torch.device("cpu")
 
 
 def test_the_environment_is_plain_json() -> None:
     environment = provenance.environment(CPU)
-    assert json.loads(json.dumps(environment)) == environment
-    assert environment["rotnet_lib"] == rotnet_lib.__version__
-    assert environment["threads"] == environment["processes"] == 1
-    assert provenance.environment(CPU, processes=4)["processes"] == 4
-    assert environment["cores"] == os.cpu_count()
-    assert environment["cuda"] is None
-    assert environment["device"] == environment["cpu"] != ""
-    assert torch.__version__.startswith(environment["packages"]["torch"].partition("+")[0])
-    assert re.fullmatch(r"3\.\d+\.\d+.*", environment["python"])
+    assert Environment.model_validate_json(environment.model_dump_json()) == environment
+    assert environment.rotnet_lib == rotnet_lib.__version__
+    assert environment.threads == environment.processes == 1
+    assert provenance.environment(CPU, processes=4).processes == 4
+    assert environment.cores == os.cpu_count()
+    assert environment.cuda is None
+    assert environment.device == environment.cpu != ""
+    assert torch.__version__.startswith(environment.packages["torch"].partition("+")[0])
+    assert re.fullmatch(r"3\.\d+\.\d+.*", environment.python)
 
 
 def test_a_package_that_is_not_installed_has_no_version() -> None:

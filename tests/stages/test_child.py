@@ -112,8 +112,8 @@ def test_they_leave_the_files_that_one_does(pair: Pair) -> None:
 @slow
 def test_the_result_is_of_all_processes(pair: Pair) -> None:
     ours, theirs = pair.two.result, pair.one.result
-    assert (theirs.environment["processes"], ours.environment["processes"]) == (1, 2)
-    assert ours.environment["threads"] == 1  # of the two that are shared
+    assert (theirs.environment.processes, ours.environment.processes) == (1, 2)
+    assert ours.environment.threads == 1  # of the two that are shared
     assert ours.parameters == theirs.parameters | {"gpus": 2, "threads": 2, "runs": ours.parameters["runs"]}
     assert ours.training
     assert theirs.training
@@ -277,7 +277,7 @@ def nodes(folder: Path, pair: Pair, tmp_path_factory: pytest.TempPathFactory) ->
 @slow
 def test_two_nodes_train_what_one_process_does(nodes: Nodes) -> None:
     assert nodes.exit_code == 0
-    assert nodes.two.result.environment["processes"] == 2
+    assert nodes.two.result.environment.processes == 2
     assert_close(nodes.two, nodes.one)
 
 

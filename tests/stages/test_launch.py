@@ -14,7 +14,7 @@ import torch
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.directory import RunDirectory
-from rotnet_lib.runs.schema import DataRecord, Metric, RunResult
+from rotnet_lib.runs.schema import DataRecord, Environment, Metric, RunResult
 from rotnet_lib.stages import STAGES, launch
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.watchdog import process_token
@@ -58,7 +58,7 @@ def result(tmp_path: Path) -> RunResult:
         training=None,
         wall_seconds=1.5,
         peak_memory_mib=300,
-        environment={},
+        environment=Environment(),
         finished_at="2026-11-22 13:19:44 UTC",
     )
     (tmp_path / "result.json").write_text(found.model_dump_json())

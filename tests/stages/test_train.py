@@ -78,8 +78,8 @@ def test_the_result_says_with_what_on_which_data_and_how_it_was_measured(pretrai
     assert result.training.seconds == pytest.approx(history["seconds"].sum())
     assert result.training.inputs_per_second == pytest.approx(history["inputs_per_second"].median())
     assert result.wall_seconds > result.training.seconds
-    assert torch.__version__.startswith(result.environment["packages"]["torch"])
-    assert result.environment["threads"] == 1
+    assert torch.__version__.startswith(result.environment.packages["torch"])
+    assert result.environment.threads == 1
     tensors, _ = load_tensors(Path("runs", result.run, MODEL))
     assert result.training.parameters == sum(t.numel() for name, t in tensors.items() if name.endswith(("weight", "bias")))
 

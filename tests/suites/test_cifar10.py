@@ -1,7 +1,8 @@
 """Everything of CIFAR-10, tiny, through the engine: every suite's report and the page of all.
 
 Nearly all runs are made in this process, since a kernel each would take minutes; the engine finds them finished and makes
-the rest, one of each kind that builds on runs in a way of its own, and the reports: one by a kernel, the others here.
+the rest, one of each kind that builds on runs in a way of its own, two pages that finished runs lack, and the reports: one by a
+kernel, the others here.
 """
 
 import os
@@ -17,18 +18,21 @@ import pytest
 from bs4 import BeautifulSoup
 
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
-from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory
+from rotnet_lib.runs.directory import METRICS, PLAN, REPORT, RunDirectory
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.engine import reproduce
 from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan
 from rotnet_lib.suites.run_notebook import execute
 from rotnet_lib.suites.suite import load_collection
+from tests.results import stand_in_page
 from tests.suites.cells import run_cells
 
 # 120 images a class: the quick preset's sweep asks for up to 100. The pretext run has an epoch for each checkpoint.
 TINY = "width=0.03 image_size=16 train_size=1200 test_size=50 epochs=1 batch_size=64 rotnet.epochs=5 device=cpu"
 LEFT = {"pu", "weighted", "probe-weighted", "probe-0.4", "inspect"}
 """Runs for the engine: weights of copies, one that takes them, one on that, a probe of a checkpoint, and one on two runs."""
+PAGELESS = ("supervised", "rotnet-conv")
+"""Finished runs whose pages the engine draws."""
 BY_KERNEL = "questions"
 """The suite whose report a kernel draws: the one with the most pictures."""
 
@@ -42,6 +46,8 @@ class Made:
     plan: CollectionPlan
     returned: Path
     output: str
+    results: dict[str, bytes]
+    """Run -> its `metrics.json`, of those that were finished before."""
 
     def part(self, suite: str) -> Plan:
         return next(part for part in self.plan.parts if part.suite.name == suite)
@@ -86,9 +92,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         for run in plan.runs:
             if run.key not in LEFT:
                 STAGES[run.config.stage].run(run.config).save()
+            if run.key not in (*LEFT, *PAGELESS):
+                stand_in_page(run.directory)
+        results = {run.key: (run.directory.path / METRICS).read_bytes() for run in plan.runs if run.directory.finished}
         with printed_to(folder / "log"):
             returned = reproduce(plan, cores=2, executor=None, run_notebook=draw)
-    return Made(plan, returned, (folder / "log").read_text())
+    return Made(plan, returned, (folder / "log").read_text(), results)
 
 
 def text(page: Any) -> str:
@@ -99,8 +108,20 @@ def text(page: Any) -> str:
 
 
 def test_only_what_is_missing_is_made_whatever_suite_it_is_of(made: Made) -> None:
-    assert f"{len(LEFT)} of {len(made.plan.runs)} runs to make" in made.output
+    assert f"{len(LEFT)} of {len(made.plan.runs)} runs to make, and the pages of 2 that are finished" in made.output
     assert set(re.findall(r"\] (\S+) s0 \| starts", made.output)) == LEFT
+
+
+def test_pages_that_finished_runs_lacked_are_drawn_from_their_results(made: Made) -> None:
+    drawn = set(re.findall(r"\] (\S+) s0 \| is finished, its page is missing: draws it", made.output))
+    assert drawn == set(PAGELESS)
+    for key in PAGELESS:
+        run = made.run(key)
+        assert (run.path / METRICS).read_bytes() == made.results[key]
+        shown = text(BeautifulSoup((run.path / REPORT).read_text(), "html.parser"))
+        for name, metric in run.result().metrics.items():
+            assert f"{name} {metric.last:.2f}" in shown
+    assert not any(run.directory.lacks_page for run in made.plan.runs)
 
 
 def test_every_run_is_finished(made: Made) -> None:
@@ -150,7 +171,7 @@ def test_a_report_stands_alone(suite: str, made: Made) -> None:
 @pytest.mark.parametrize("suite", SUITES)
 def test_links_of_a_report_lead_to_the_pages_of_its_runs(suite: str, made: Made) -> None:
     links = [str(link["href"]) for link in made.page(suite).find_all("a")]
-    own = {run.directory.name for run in made.part(suite).runs if run.key in LEFT}  # the others had no notebook
+    own = {run.directory.name for run in made.part(suite).runs}
     assert {Path(link).parent.name for link in links} == own
     assert all((made.part(suite).directory / link).is_file() for link in links)
 

@@ -1,9 +1,11 @@
 """`rotnet clean`: what could go, what must stay, and that nothing goes unless told."""
 
 import os
+import shutil
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import yaml
@@ -12,9 +14,9 @@ from click.testing import CliRunner, Result
 from rotnet_lib.cli import main
 from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import lock_file
+from rotnet_lib.files import is_locked, lock_file
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, RESUME, RunDirectory, directory_of
+from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, REPORT, RESUME, RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.cleaning import KINDS, Listing, list_removable, remove, size_text
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
@@ -91,7 +93,7 @@ def test_several_kinds_go_without_a_question_by_yes(plan: Plan) -> None:
     result = rotnet("clean", "--remove", "resume", "--remove", "checkpoints", "--yes")
     assert result.exit_code == 0, result.output
     left = {path.name for run in plan.runs for path in run.directory.path.iterdir()}
-    assert left == {MODEL, METRICS, "parameters.yaml", ".lock"}
+    assert left == {MODEL, METRICS, REPORT, "parameters.yaml", ".lock"}
     assert all(run.directory.finished for run in plan.runs)
 
 
@@ -158,6 +160,31 @@ def test_with_a_plan_that_cannot_be_read_no_run_is_listed(content: str, plan: Pl
     assert paths(listing, "runs") == set()
     assert any(f"{plan.directory}/plan.json cannot be read" in note for note in listing.notes)
     assert len(paths(listing, "resume")) == len(plan.runs) + 1  # the other kinds do not depend on it
+
+
+def test_who_waits_for_a_run_that_is_removed_gets_the_lock_that_others_see(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = made(own_run(), finished=False)
+    (run.path / "predictions").mkdir()
+    waiting = threading.Event()
+    locks: list[TextIO] = []
+    waiter = threading.Thread(
+        target=lambda: locks.append(lock_file(run.path / ".lock", on_wait=lambda owner: waiting.set())), daemon=True
+    )
+    remove_folder = shutil.rmtree
+
+    def remove_while_another_waits(path: Path) -> None:
+        if not waiter.ident:
+            waiter.start()
+            waiting.wait(10)
+        remove_folder(path)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_while_another_waits)
+    remove(list_removable("runs").of(["runs"]), "runs")
+    waiter.join(10)
+    with locks[0]:
+        assert is_locked(run.path / ".lock")
+        assert {path.name for path in run.path.iterdir()} == {".lock"}
+    assert not is_locked(run.path / ".lock")
 
 
 # --- What must stay ---

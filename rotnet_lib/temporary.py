@@ -1,0 +1,60 @@
+"""Temporary folders that outlive no process for long: what a killed one leaves, the next one removes."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import explaining, is_locked, lock_file
+
+_PREFIX = "rotnet-"
+_NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
+
+_OWNER = "owner"
+"""A file in the folder that its process holds locked. A process id would say less: it is given to another process one day,
+and means nothing to a process in another container that shares the folder of temporary files."""
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A new folder in `parent`, which is removed when the block ends. First, folders that killed processes left are removed.
+
+    Raises StorageError if the system refuses to make it.
+    """
+    _remove_left_folders(parent)
+    with explaining(parent):
+        folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent)
+    with folder as name:
+        path = Path(name)
+        with lock_file(path / f".{_OWNER}"):
+            # Locked before it has its name: nobody sees an owner's file that is not locked while its process lives.
+            (path / f".{_OWNER}").rename(path / _OWNER)
+            yield path
+
+
+def _remove_left_folders(parent: Path) -> None:
+    try:
+        folders = [Path(entry.path) for entry in os.scandir(parent) if _NAME.fullmatch(entry.name) and _is_own(entry)]
+    except OSError:  # others may not list the folder, say: then nothing there is known to be left
+        return
+    for folder in folders:
+        if _is_left(folder):
+            shutil.rmtree(folder, ignore_errors=True)  # another process that starts now may remove it too
+
+
+def _is_own(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a folder of this process's user."""
+    return entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether the process that made a folder has ended. Not if that cannot be told, as where there is no owner's file."""
+    owner = folder / _OWNER
+    try:
+        return owner.exists() and not is_locked(owner)
+    except (OSError, RotnetError):
+        return False

@@ -1,0 +1,103 @@
+"""Temporary folders: gone at the end, and if their process was killed, at the next start."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rotnet_lib.errors import StorageError
+from rotnet_lib.temporary import temporary_folder
+
+
+def entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+@contextmanager
+def made_by_another_process(parent: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A process that has made a temporary folder with a file in it, and the folder."""
+    code = (
+        "import sys, time; from pathlib import Path; from rotnet_lib.temporary import temporary_folder\n"
+        "with temporary_folder(Path(sys.argv[1])) as path:\n"
+        "    (path / 'kernel.json').touch(); print(path, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(parent)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, Path(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+def test_it_is_there_for_the_block_and_short(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path) as path:
+        assert entries(tmp_path) == [path]
+        (path / "socket").touch()
+        assert len(path.name) <= 15  # a socket's whole path has about 100 characters
+    assert entries(tmp_path) == []
+
+
+def test_it_goes_when_the_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), temporary_folder(tmp_path):
+        raise KeyboardInterrupt
+    assert entries(tmp_path) == []
+
+
+def test_several_live_side_by_side(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path) as one, temporary_folder(tmp_path) as two:
+        assert entries(tmp_path) == sorted([one, two])
+
+
+@pytest.mark.slow
+def test_a_folder_stays_as_long_as_its_process_lives_and_goes_when_that_was_killed(tmp_path: Path) -> None:
+    with made_by_another_process(tmp_path) as (process, left):
+        with temporary_folder(tmp_path) as path:
+            assert entries(tmp_path) == sorted([path, left])
+        assert (left / "kernel.json").exists()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert entries(tmp_path) == [left]
+        with temporary_folder(tmp_path) as path:
+            assert entries(tmp_path) == [path]
+
+
+def test_what_cannot_be_told_to_be_left_stays(tmp_path: Path) -> None:
+    """Of an earlier version, which left no owner's file; with an owner's file that is none; of another program."""
+    earlier = tmp_path / "rotnet-8w6xq9zr"
+    odd = tmp_path / "rotnet-onn32o15"
+    other = tmp_path / "rotnet-results"
+    for folder in (earlier, odd, other):
+        folder.mkdir()
+        (folder / "kernel.json").touch()
+    os.mkfifo(odd / "owner")
+    (other / "owner").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "owner").touch()
+    (tmp_path / "rotnet-abcdefgh").symlink_to(tmp_path / "elsewhere")
+    before = entries(tmp_path)
+    with temporary_folder(tmp_path):
+        pass
+    assert entries(tmp_path) == before
+
+
+def test_a_folder_of_another_user_stays(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a folder away")
+    theirs, own = tmp_path / "rotnet-8w6xq9zr", tmp_path / "rotnet-onn32o15"
+    for folder in (theirs, own):
+        folder.mkdir()
+        (folder / "owner").touch()
+    os.chown(theirs, 65534, -1)
+    with temporary_folder(tmp_path) as path:
+        assert entries(tmp_path) == sorted([path, theirs])
+
+
+def test_a_place_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=f"cannot write {tmp_path}/file"), temporary_folder(tmp_path / "file"):
+        pass
