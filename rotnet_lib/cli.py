@@ -1,6 +1,5 @@
 """The `rotnet` command. The Makefile's targets are one call each."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -158,16 +157,22 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
 @click.argument("parent", type=int)
 def execute(plan: Path, name: str, parent: int) -> None:
     """One run of a plan, as the process PARENT, Snakemake, calls it; it does not outlive that."""
-    from rotnet_lib.suites.run_notebook import execute as execute_notebook
+    from rotnet_lib.errors import unknown
+    from rotnet_lib.runs.plan_file import read_plan
     from rotnet_lib.watchdog import end_with_parent
 
     end_with_parent(parent)
-    document = json.loads(plan.read_text())
-    position, entry = next((n, run) for n, run in enumerate(document["runs"], 1) if run["name"] == name)
-    label = f"[{position}/{len(document['runs'])}] {entry['key']} s{entry['parameters']['seed']}"
-    click.echo(f"{label} | starts")
+    label = name
     try:
-        execute_notebook(entry["notebook"], entry["parameters"], plan.parents[1] / name, label=label)
+        runs = read_plan(plan).runs
+        position, run = next(((n, run) for n, run in enumerate(runs, 1) if run.name == name), (0, None))
+        if run is None:  # the plan is another one by now
+            raise unknown(f"run of {plan}", name, [run.name for run in runs])
+        from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
+
+        label = f"[{position}/{len(runs)}] {run.key} s{run.parameters.get('seed')}"
+        click.echo(f"{label} | starts")
+        execute_notebook(run.notebook, run.parameters, plan.parents[1] / name, label=label)
     except RotnetError as error:  # said here, beside what the other runs say: stderr is Snakemake's log
         click.echo(f"{label} | failed: {error}")
         sys.exit(1)

@@ -1,6 +1,9 @@
 """The `rotnet` command: what it says, and what it does not do when something is wrong."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,7 @@ from tests.results import finish_planned
 
 COMMANDS = ["reproduce", "status", "run", "clean", "data", "import-weights", "doctor", "bench"]
 TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
+ROOT = str(Path(__file__).parents[1])
 
 
 def rotnet(*arguments: str) -> Result:
@@ -330,6 +334,29 @@ def test_a_finished_run_is_not_run_again() -> None:
     result = rotnet("run", "pretrain", "--preset", "quick", "-p", "task", "labels", "-p", "arch", "nin3")
     assert result.exit_code == 0, result.output
     assert f"{run.directory.path} is finished already" in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no plan", "cannot read the plan {plan}: it is damaged"),
+        (b"\xff", "{plan} is damaged: it is no text in UTF-8"),
+        (None, "cannot read the plan {plan}: no such file"),
+        ("another", "unknown run of {plan} 'gone-s0'"),
+    ],
+    ids=["no JSON", "no text", "no file", "another plan"],
+)
+def test_a_job_says_what_is_wrong_with_its_plan(content: bytes | str | None, said: str) -> None:
+    plan = make_plan("table3", Options(preset="quick")).write()
+    if isinstance(content, bytes):
+        plan.write_bytes(content)
+    elif content is None:
+        plan.unlink()
+    command = [sys.executable, "-m", "rotnet_lib.cli", "execute", str(plan), "gone-s0", str(os.getpid())]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": ROOT}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("gone-s0 | failed: " + said.format(plan=plan))
+    assert done.stderr == ""
 
 
 # --- Data, machine ---

@@ -52,6 +52,8 @@ PU = "pu.safetensors"
 NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
 PLAN, TABLE = "plan.json", "table.csv"
 """In a suite's directory: its runs, and its table."""
+LOCK = ".lock"
+"""Locked by the process that writes a run, in the run's directory; by the suite at work, in the folder of runs."""
 
 _NO_RESULTS = frozenset({PARAMETERS, METRICS, NOTEBOOK, REPORT, "outcome.json", "failure.json", "torchrun.log"})
 """Files of a run that no figure is computed from later, or that are checked otherwise."""
@@ -68,8 +70,6 @@ def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
     readable = re.sub(r"[^a-zA-Z0-9.]+", "-", slug).strip("-").lower()
     return short_name(readable, f"-s{config.seed}-{ending}")
 
-
-_LOCK = ".lock"
 
 _LOCKS: dict[Path, TextIO] = {}
 """Locks held by this process. Re-running a notebook cell reuses its lock instead of waiting for itself."""
@@ -96,7 +96,7 @@ class RunDirectory:
         make_folder(self.path)
         if self.path not in _LOCKS:
             try:
-                _LOCKS[self.path] = lock_file(self.path / _LOCK, wait_seconds=wait_seconds)
+                _LOCKS[self.path] = lock_file(self.path / LOCK, wait_seconds=wait_seconds)
             except LockTimeout as held:
                 raise RotnetError(
                     f"run {self.path} is being written by process {held.owner or 'unknown'}. Wait for it to end, or stop it."
@@ -135,7 +135,7 @@ class RunDirectory:
     @property
     def running(self) -> bool:
         """Whether a process holds the lock."""
-        return is_locked(self.path / _LOCK)
+        return is_locked(self.path / LOCK)
 
     @property
     def state(self) -> str:

@@ -13,7 +13,7 @@ from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import LockTimeout, explaining, is_locked, lock_file
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.directory import PARAMETERS, PLAN, RESUME, RunDirectory, all_runs
+from rotnet_lib.runs.directory import LOCK, PARAMETERS, PLAN, RESUME, RunDirectory, all_runs
 from rotnet_lib.runs.plan_file import PlanFile, read_plan
 
 KINDS = {
@@ -27,8 +27,6 @@ KINDS = {
 
 _UPSTREAM = ("backbone", "pu_weights", "others", "compare")
 """Parameters that name other runs."""
-
-_LOCK = ".lock"
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[a-z]+)?")
 """Names that `files.replacing` gives its temporary files."""
@@ -177,7 +175,7 @@ def size_text(size: int) -> str:
 
 def _locked(folder: Path, otherwise: str) -> Any:
     try:
-        return lock_file(folder / _LOCK, wait_seconds=0)
+        return lock_file(folder / LOCK, wait_seconds=0)
     except LockTimeout:
         raise RotnetError(otherwise) from None
 
@@ -236,7 +234,7 @@ def _read_on_the_way(plans: Iterable[PlanFile], parameters: Mapping[str, Mapping
 
 def _leftovers(folder: Path) -> list[Item]:
     """Temporary files in a folder that no process is writing; not those of the last hour, since not all writers hold a lock."""
-    if not folder.is_dir() or is_locked(folder / _LOCK):
+    if not folder.is_dir() or is_locked(folder / LOCK):
         return []
     found = [path for path in folder.iterdir() if path.is_file() and _TEMPORARY.fullmatch(path.name)]
     return [_file("leftovers", path) for path in found if time.time() - path.stat().st_mtime > _IN_USE_SECONDS]

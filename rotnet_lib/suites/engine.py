@@ -12,7 +12,7 @@ from rotnet_lib.files import lock_file, make_folder, sign_lock
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
-from rotnet_lib.runs.directory import PLAN, REPORT
+from rotnet_lib.runs.directory import LOCK, PLAN, REPORT
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 from rotnet_lib.suites.report_stamp import drawing, is_drawn
 from rotnet_lib.suites.suite import SUITES
@@ -144,7 +144,7 @@ def one_at_a_time(root: Path) -> TextIO:
     def tell(owner: str) -> None:
         print(f"{root} is in use by process {owner or '(unknown)'}: waiting for it to end (Ctrl-C gives up).", flush=True)
 
-    return lock_file(root / ".lock", on_wait=tell)
+    return lock_file(root / LOCK, on_wait=tell)
 
 
 _Resources = tuple[bool, int, tuple[str, ...]]
