@@ -82,6 +82,8 @@ def reproduce(
         for run in plan.runs:
             state = run.directory.state
             does = f"is {state}" if state in ("finished", "damaged") else f"would run ({state})"
+            if (culprit := run.damaged) and culprit is not run:
+                does = f"would not run ({state}), since {culprit.key}, which it builds on, is damaged"
             click.echo(f"{run.key}, seed {run.config.seed}: {does}: {run.directory.path}")
         return
     from rotnet_lib.suites.engine import reproduce as make

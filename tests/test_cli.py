@@ -173,6 +173,27 @@ def test_a_dry_run_says_what_would_run_and_creates_nothing(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("no_kernel")
+@pytest.mark.parametrize("name", ["-x", "--seeds", "  a #b"])
+def test_a_folder_of_runs_may_be_called_like_an_option(name: str, tmp_path: Path) -> None:
+    output = rotnet("reproduce", "table3", "--preset", "quick", "--dry-run", "--runs", name).output
+    assert output.count(f"would run (missing): {tmp_path / name}/") == 7
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_a_dry_run_says_that_what_builds_on_a_damaged_run_would_not_run() -> None:
+    plan = make_plan("table3", Options(preset="quick"))
+    damaged = next(run for run in plan.runs if run.key == "rotnet")
+    damaged.directory.path.mkdir(parents=True)
+    (damaged.directory.path / METRICS).write_text("null")
+    lines = rotnet("reproduce", "table3", "--preset", "quick", "--dry-run").output.splitlines()
+    above = [run for run in plan.runs if damaged in run.upstream]
+    for run in above:
+        said = "would not run (missing), since rotnet, which it builds on, is damaged"
+        assert f"{run.key}, seed 0: {said}: {run.directory.path}" in lines
+    assert sum(": would run" in line for line in lines) == 6 - len(above)
+
+
+@pytest.mark.usefixtures("no_kernel")
 def test_a_dry_run_says_what_is_finished() -> None:
     run = make_plan("table3", Options(preset="quick")).runs[0]
     finish_planned(run)

@@ -1,5 +1,6 @@
 """Makes the runs of a plan by Snakemake, which orders them, runs them in parallel or on a cluster; then the reports."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import lock_file, make_folder, sign_lock
+from rotnet_lib.files import lock_file, make_folder, sign_lock, write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
@@ -21,6 +22,9 @@ from rotnet_lib.voc.config import VocConfig
 
 _MARKER = ".made"
 """The empty file that Snakemake takes for a run's output. What counts is the run's `metrics.json`."""
+
+_SETTINGS = "snakemake.json"
+"""In a suite's directory: what the Snakefile is told."""
 
 _DATA = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "grey", "stream", "shrink")
 """What decides the data of a run."""
@@ -62,7 +66,7 @@ def reproduce(
     with one_at_a_time(root) as lock:
         plan.write()
         # A damaged run is not made again by itself: what is wrong with it is for the user to see, below.
-        missing = [run for run in plan.runs if run.directory.state not in ("finished", "damaged")]
+        missing = [run for run in plan.runs if not run.directory.finished and not run.damaged]
         if missing:
             prepare_data(plan)
             needs = _resources([run.config for run in missing], cores, executor, gpu)
@@ -89,8 +93,13 @@ def reproduce(
 
 
 def _where(run: PlannedRun) -> str:
-    """What is wrong with a damaged run, or the page of a run that failed."""
-    return run.directory.damage or str(run.directory.path / REPORT)
+    """What is wrong with a damaged run; why a run was not tried; or the page of a run that failed."""
+    if damage := run.directory.damage:
+        return damage
+    culprit = run.damaged or next((other for other in run.upstream if not other.directory.finished), None)
+    if culprit:
+        return f"not made: it builds on {culprit.key}, seed {culprit.config.seed}, which is {culprit.directory.state}"
+    return str(run.directory.path / REPORT)
 
 
 def _draw_report(plan: Plan, run_notebook: RunNotebook | None) -> None:
@@ -182,17 +191,21 @@ def _snakemake(
     arguments: tuple[str, ...],
 ) -> None:
     gpu, threads, where = needs
+    root = from_project(plan.options.runs)
+    settings = {
+        "plan": str(plan.directory / PLAN),
+        "missing": [run.name for run in missing],
+        "folder": str(Path.cwd()),
+        "marker": _MARKER,
+        "threads": threads,
+        "gpu": gpu,
+        "cluster": cluster,
+    }
+    # In a file, since Snakemake reads what is given on its command line as YAML.
+    write_text(plan.directory / _SETTINGS, json.dumps(settings, indent=1))
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(SUITES / "Snakefile")),
-        *(
-            "--config",
-            f"plan={plan.directory / PLAN}",
-            f"runs={from_project(plan.options.runs)}",
-            f"threads={threads}",
-            f"gpu={int(gpu)}",
-            f"cluster={int(cluster)}",
-            f"marker={_MARKER}",
-        ),
+        *("--directory", str(root), "--configfile", str(plan.directory / _SETTINGS)),
         *where,
         *("--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime", "--nolock"),  # the lock above is wider
         *("--quiet", "rules", "host"),

@@ -19,6 +19,9 @@ from rotnet_lib.report.html import render
 from rotnet_lib.runs.directory import NOTEBOOK, REPORT
 from rotnet_lib.suites.line_printer import LinePrinter
 
+_BRACES = str.maketrans({"{": "{{", "}": "}}"})
+"""papermill takes a path for a format string."""
+
 
 def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label: str = "") -> None:
     """Run a notebook into `directory`: `notebook.ipynb` and, whether it worked or not, `report.html`.
@@ -42,8 +45,7 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
     with _kernel_environment() as config:
         try:
             papermill.execute_notebook(
-                source,
-                target,
+                *(Path(str(path).translate(_BRACES)) for path in (source, target)),
                 parameters,
                 kernel_name="python3",
                 progress_bar=False,
