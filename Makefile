@@ -133,8 +133,9 @@ $(REPRODUCE): reproduce-%:
 	+@$(BIN)/rotnet reproduce $* --dry-run$(WHAT)$(HOW)
 endif
 else
+# Without make nobody waits for the suite: rotnet watches it by this variable.
 $(REPRODUCE): reproduce-%: $(READY)
-	@exec $(BIN)/rotnet reproduce $*$(WHAT)$(HOW)
+	@export ROTNET_MAKE=$$PPID; exec $(BIN)/rotnet reproduce $*$(WHAT)$(HOW)
 endif
 
 # A suite that does not exist. No shell sees the name.

@@ -1,5 +1,6 @@
 """The `rotnet` command. The Makefile's targets are one call each."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import click
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import storage_error
+from rotnet_lib.watchdog import end_with_make, end_with_parent, ended_in_order
 
 # Heavy imports are inside the commands: `rotnet --help` should not load torch.
 
@@ -15,12 +17,14 @@ from rotnet_lib.files import storage_error
 class _Commands(click.Group):
     """Commands whose RotnetErrors are printed for the user, without a traceback.
 
-    So is what the system refuses, such as to write on a full disk, where no guard of the library was around it.
+    So is what the system refuses, such as to write on a full disk, where no guard of the library was around it. A command that
+    gets SIGTERM or SIGHUP ends what it has started.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with ended_in_order():
+                return super().invoke(ctx)
         except RotnetError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
@@ -76,6 +80,9 @@ def reproduce(
     """
     from rotnet_lib.suites.plan import Options, make_plan
 
+    # From the Makefile alone: a command typed by hand outlives its shell, if that is what the user wants.
+    if (make := os.environ.pop("ROTNET_MAKE", "")).isdecimal():
+        end_with_make(int(make))
     plan = make_plan(suite, Options(preset, dataset, seeds, set_, runs))
     click.echo(f"preset {plan.preset}: {plan.preset_reason}.\n  {plan.preset_description}")
     if dry_run:
@@ -86,9 +93,9 @@ def reproduce(
                 does = f"would not run ({state}), since {culprit.key}, which it builds on, is damaged"
             click.echo(f"{run.key}, seed {run.config.seed}: {does}: {run.directory.path}")
         return
-    from rotnet_lib.suites.engine import reproduce as make
+    from rotnet_lib.suites.engine import reproduce as make_suite
 
-    report = make(plan, cores=cores, executor=executor, snakemake_arguments=snakemake_arguments)
+    report = make_suite(plan, cores=cores, executor=executor, snakemake_arguments=snakemake_arguments)
     click.echo(f"report: {report}")
 
 
@@ -161,7 +168,6 @@ def execute(plan: Path, name: str, parent: int) -> None:
     """One run of a plan, as the process PARENT, Snakemake, calls it; it does not outlive that."""
     from rotnet_lib.errors import unknown
     from rotnet_lib.runs.plan_file import read_plan
-    from rotnet_lib.watchdog import end_with_parent
 
     end_with_parent(parent)
     label = name

@@ -1,5 +1,6 @@
 """Makes the runs of a plan by Snakemake, which orders them, runs them in parallel or on a cluster; then the reports."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
+
+import psutil
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file, make_folder, sign_lock, write_text
@@ -19,6 +22,7 @@ from rotnet_lib.suites.report_stamp import drawing, is_drawn
 from rotnet_lib.suites.suite import SUITES
 from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
+from rotnet_lib.watchdog import INTERRUPT
 
 _MARKER = ".made"
 """The empty file that Snakemake takes for a run's output. What counts is the run's `metrics.json`."""
@@ -31,6 +35,9 @@ _DATA = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "grey",
 
 _JOB_THREADS = 4
 """CPU cores that a cluster job asks for, for each process that trains, where its config names no threads."""
+
+_SECONDS_TO_END = 7.0
+"""What Snakemake and its jobs have to end in order."""
 
 RunNotebook = Callable[[str, dict[str, Any], Path], None]
 
@@ -200,6 +207,7 @@ def _snakemake(
         "threads": threads,
         "gpu": gpu,
         "cluster": cluster,
+        "parent": os.getpid(),
     }
     # In a file, since Snakemake reads what is given on its command line as YAML.
     write_text(plan.directory / _SETTINGS, json.dumps(settings, indent=1))
@@ -215,11 +223,50 @@ def _snakemake(
         (run.directory.path / _MARKER).unlink(missing_ok=True)
     log = plan.directory / "snakemake.log"
     print(f"{len(missing)} of {len(plan.runs)} runs to make ({log} has the engine's own words)", flush=True)
-    with (
-        log.open("w") as stream,
+    with log.open("w") as stream:
         # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.
-        subprocess.Popen(command, pass_fds=(lock.fileno(),), stderr=stream) as snakemake,
-    ):
-        sign_lock(lock, snakemake.pid)
+        snakemake = subprocess.Popen(command, pass_fds=(lock.fileno(),), stderr=stream)
+        try:
+            sign_lock(lock, snakemake.pid)
+            snakemake.wait()
+        except BaseException as error:  # Ctrl-C, or a signal that says to end
+            _end(snakemake, cluster=cluster, told=isinstance(error, KeyboardInterrupt))
+            raise
     if snakemake.returncode:
         print(f"Snakemake ended with exit code {snakemake.returncode}: {log}", flush=True)
+
+
+def _end(snakemake: "subprocess.Popen[bytes]", *, cluster: bool, told: bool) -> None:
+    """End Snakemake and what it has started: in order if that takes no longer than `_SECONDS_TO_END`.
+
+    Args:
+        snakemake: the process.
+        cluster: whether its jobs are on a cluster, where it cancels them.
+        told: whether Ctrl-C may have told its jobs: a second signal at once would break off how they end.
+    """
+    if snakemake.poll() is not None:
+        return
+    started = [] if cluster else psutil.Process(snakemake.pid).children(recursive=True)
+    try:
+        snakemake.send_signal(INTERRUPT)
+        if told and _ends(snakemake, _SECONDS_TO_END / 2):
+            return
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _ends(snakemake, _SECONDS_TO_END / 2 if told else _SECONDS_TO_END)
+    finally:
+        snakemake.kill()
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        snakemake.wait()
+
+
+def _ends(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Wait for a process; whether it has ended by then."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

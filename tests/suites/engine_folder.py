@@ -1,6 +1,9 @@
 """A folder in which suites are made by processes of their own, as a user does it."""
 
+import contextlib
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +19,9 @@ import pytest
 from rotnet_lib.runs.directory import REPORT, RunDirectory
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
+from rotnet_lib.suites.suite import SUITES
+
+ROOT = Path(__file__).parents[2]
 
 TINY = "width=0.05 train_size=100 test_size=50 epochs=1 batch_size=32 pretrain.batch_size=16 device=cpu"
 """Overrides under which a run takes a second and learns nothing."""
@@ -39,13 +45,14 @@ class Folder:
     def environment(self) -> dict[str, str]:
         own = {"ROTNET_DATA": str(self.path / "data"), "ROTNET_CACHE": str(self.path / "cache")}
         # A backend such as users without a screen set for all their programs: it must not reach the kernels.
-        return os.environ | own | {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "agg"}
+        return os.environ | own | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "MPLBACKEND": "agg"}
 
     def start(self, text: str, log: str) -> subprocess.Popen[bytes]:
         words = ["reproduce", "table3", "--preset", "quick", "--cores", "2", "--set", text, "--runs", self.runs]
         return self.command([sys.executable, "-m", "rotnet_lib.cli", *words], log)
 
-    def command(self, words: Sequence[str], log: str) -> subprocess.Popen[bytes]:
+    def command(self, words: Sequence[str], log: str, *, group: bool = False) -> subprocess.Popen[bytes]:
+        """Start a command, as a process group of its own if wanted, as a shell does it for a terminal."""
         with (self.path / log).open("w") as stream:
             return subprocess.Popen(
                 words,
@@ -53,7 +60,39 @@ class Folder:
                 env=self.environment(),
                 stdout=stream,
                 stderr=subprocess.STDOUT,
+                start_new_session=group,
             )
+
+    def make(self, target: str, text: str, log: str, *, group: bool = False) -> subprocess.Popen[bytes]:
+        """Start make in a copy of the checkout, in an environment whose `rotnet` is this package's."""
+        checkout = self.path / "checkout"
+        tools = checkout / ".venv" / "bin"
+        if not checkout.exists():
+            tools.mkdir(parents=True)
+            for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+                shutil.copy(ROOT / name, checkout)
+            (checkout / "rotnet_lib" / "suites").mkdir(parents=True)
+            shutil.copy(SUITES / "table3.yaml", checkout / "rotnet_lib" / "suites")
+            (tools / "python").symlink_to(sys.executable)
+            (tools / "rotnet").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m rotnet_lib.cli "$@"\n')
+            (tools / "rotnet").chmod(0o755)
+            (tools.parent / ".ready").write_text(f"{checkout}\n")
+        values = ["PRESET=quick", "CORES=2", f"SET={text}", f"RUNS={self.path / self.runs}"]
+        return self.command(["make", "-C", str(checkout), target, *values], log, group=group)
+
+    def processes(self) -> list[psutil.Process]:
+        """All that run for this folder, whoever started them."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(
+                psutil.NoSuchProcess, psutil.AccessDenied
+            ):  # it has ended meanwhile, or is of another user
+                if (
+                    process.environ().get("ROTNET_CACHE") == str(self.path / "cache")
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
+                    found.append(process)
+        return found
 
     def reproduce(self, text: str, log: str) -> "Made":
         with ended_after(self.start(text, log)) as process:
