@@ -13,10 +13,22 @@ REPRODUCE := $(SUITES:%=reproduce-%)
 
 # One shell word, whatever it holds.
 quote = '$(subst ','\'',$1)'
-option = $(if $($1),--$2 $(call quote,$($1)))
-WHAT = $(strip $(call option,PRESET,preset) $(call option,DATASET,dataset) $(call option,SEEDS,seeds) \
-	$(call option,SET,set) $(call option,RUNS,runs))
-HOW = $(strip $(call option,CORES,cores) $(call option,EXECUTOR,executor) $(if $(SNAKEMAKE_ARGS),-- $(SNAKEMAKE_ARGS)))
+
+# What is typed reaches rotnet as it is: no $ in it is expanded, and it goes through the environment, not through the text of
+# a recipe. make drops white space before a value; on Linux it is looked up in the command line.
+TYPED := PRESET DATASET SEEDS SET RUNS CORES EXECUTOR
+command_line = tr '\0' '\n' 2>/dev/null < /proc/$$PPID/cmdline
+space_before = $(subst .,,$(shell $(command_line) | sed -n 's/^$1:*=\([[:blank:]]*\).*/\1./p' | tail -n 1))
+define as_typed
+override $1 := $$(if $$(filter command,$(origin $1)),$$(call space_before,$1))$$(value $1)
+export $1
+endef
+$(foreach name,$(TYPED),$(if $(filter-out undefined,$(origin $(name))),$(eval $(call as_typed,$(name)))))
+
+option = $(if $(value $1), --$2 $(call given,$1))
+given = "$$$1"
+WHAT = $(call option,PRESET,preset)$(call option,DATASET,dataset)$(call option,SEEDS,seeds)$(call option,SET,set)$(call option,RUNS,runs)
+HOW = $(call option,CORES,cores)$(call option,EXECUTOR,executor)$(if $(SNAKEMAKE_ARGS), -- $(SNAKEMAKE_ARGS))
 
 .PHONY: help setup status lab detectron2 test test-all lint format doctor bench pins clean $(REPRODUCE)
 
@@ -69,12 +81,12 @@ $(READY): requirements.txt pyproject.toml
 	@echo "The environment is ready."
 
 define create_venv
-for python in "$(PYTHON)" python3.13 python3.12 python3.11 ''; do \
+for python in $(call quote,$(PYTHON)) python3.13 python3.12 python3.11 ''; do \
 		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo "error: no Python 3.11, 3.12 or 3.13 here (tried $(PYTHON), python3.13, python3.12, python3.11)." >&2; \
-		echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; \
+		echo "error: no Python 3.11, 3.12 or 3.13 here (tried" $(call quote,$(PYTHON))", python3.13, python3.12, python3.11)." >&2; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.12" $(call quote,$(MAKECMDGOALS)) >&2; exit 1; \
 	fi; \
 	echo "Setting up .venv with $$("$$python" --version): up to 3 GB to download (on Linux; most of it CUDA for torch;"; \
 	echo "kept in a cache for the next time), then about a minute to unpack and compile ..."; \
@@ -113,23 +125,25 @@ detectron2: $(READY) ## compile detectron2 (minutes; DETECTRON2=checkout of it);
 ifneq (,$(findstring n,$(firstword -$(MAKEFLAGS))))
 ifdef NEW
 MAKEFLAGS += --silent# no "nothing to be done" after the answer
+given = $(call quote,$(value $1))
 $(REPRODUCE): reproduce-%:
-	@$(info make reproduce-$* would first set the environment up (.venv), then: rotnet reproduce $* $(WHAT) $(HOW))
+	@$(info make reproduce-$* would first set the environment up (.venv), then: rotnet reproduce $*$(WHAT)$(HOW))
 else
 $(REPRODUCE): reproduce-%:
-	+@$(BIN)/rotnet reproduce $* --dry-run $(WHAT) $(HOW)
+	+@$(BIN)/rotnet reproduce $* --dry-run$(WHAT)$(HOW)
 endif
 else
+# Without make nobody waits for the suite: rotnet watches it by this variable.
 $(REPRODUCE): reproduce-%: $(READY)
-	@exec $(BIN)/rotnet reproduce $* $(WHAT) $(HOW)
+	@export ROTNET_MAKE=$$PPID; exec $(BIN)/rotnet reproduce $*$(WHAT)$(HOW)
 endif
 
-# A suite that does not exist.
+# A suite that does not exist. No shell sees the name.
 reproduce-%:
-	@echo "error: no suite is called '$*'. There are: $(REPRODUCE)" >&2; exit 1
+	$(error no suite is called '$*'. There are: $(REPRODUCE))
 
 status: $(READY) ## what is finished, failed, running or still to do
-	@exec $(BIN)/rotnet status $(WHAT)
+	@exec $(BIN)/rotnet status$(WHAT)
 
 lab: $(READY) ## open JupyterLab on notebooks/ (LAB_ARGS=--no-browser)
 	@exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)

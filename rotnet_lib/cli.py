@@ -1,6 +1,6 @@
 """The `rotnet` command. The Makefile's targets are one call each."""
 
-import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import click
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import storage_error
+from rotnet_lib.watchdog import end_with_make, end_with_parent, ended_in_order
 
 # Heavy imports are inside the commands: `rotnet --help` should not load torch.
 
@@ -16,12 +17,14 @@ from rotnet_lib.files import storage_error
 class _Commands(click.Group):
     """Commands whose RotnetErrors are printed for the user, without a traceback.
 
-    So is what the system refuses, such as to write on a full disk, where no guard of the library was around it.
+    So is what the system refuses, such as to write on a full disk, where no guard of the library was around it. A command that
+    gets SIGTERM or SIGHUP ends what it has started.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with ended_in_order():
+                return super().invoke(ctx)
         except RotnetError as error:
             raise click.ClickException(str(error)) from None
         except OSError as error:
@@ -77,6 +80,9 @@ def reproduce(
     """
     from rotnet_lib.suites.plan import Options, make_plan
 
+    # From the Makefile alone: a command typed by hand outlives its shell, if that is what the user wants.
+    if (make := os.environ.pop("ROTNET_MAKE", "")).isdecimal():
+        end_with_make(int(make))
     plan = make_plan(suite, Options(preset, dataset, seeds, set_, runs))
     click.echo(f"preset {plan.preset}: {plan.preset_reason}.\n  {plan.preset_description}")
     if dry_run:
@@ -85,11 +91,13 @@ def reproduce(
             does = f"is {state}" if state in ("finished", "damaged") else f"would run ({state})"
             if run.directory.lacks_page:
                 does = "is finished, page missing: it would be made"
+            elif (culprit := run.damaged) and culprit is not run:
+                does = f"would not run ({state}), since {culprit.key}, which it builds on, is damaged"
             click.echo(f"{run.key}, seed {run.config.seed}: {does}: {run.directory.path}")
         return
-    from rotnet_lib.suites.engine import reproduce as make
+    from rotnet_lib.suites.engine import reproduce as make_suite
 
-    report = make(plan, cores=cores, executor=executor, snakemake_arguments=snakemake_arguments)
+    report = make_suite(plan, cores=cores, executor=executor, snakemake_arguments=snakemake_arguments)
     click.echo(f"report: {report}")
 
 
@@ -165,18 +173,23 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
 @click.argument("parent", type=int)
 def execute(plan: Path, name: str, parent: int) -> None:
     """One run of a plan, as the process PARENT, Snakemake, calls it; it does not outlive that."""
+    from rotnet_lib.errors import unknown
     from rotnet_lib.runs.directory import RunDirectory
-    from rotnet_lib.suites.run_notebook import execute as execute_notebook
-    from rotnet_lib.watchdog import end_with_parent
+    from rotnet_lib.runs.plan_file import read_plan
 
     end_with_parent(parent)
-    document = json.loads(plan.read_text())
-    position, entry = next((n, run) for n, run in enumerate(document["runs"], 1) if run["name"] == name)
-    label = f"[{position}/{len(document['runs'])}] {entry['key']} s{entry['parameters']['seed']}"
-    made = RunDirectory(plan.parents[1] / name)
-    click.echo(f"{label} | {'is finished, its page is missing: draws it' if made.lacks_page else 'starts'}")
+    label = name
     try:
-        execute_notebook(entry["notebook"], entry["parameters"], made.path, label=label)
+        runs = read_plan(plan).runs
+        position, run = next(((n, run) for n, run in enumerate(runs, 1) if run.name == name), (0, None))
+        if run is None:  # the plan is another one by now
+            raise unknown(f"run of {plan}", name, [run.name for run in runs])
+        from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
+
+        label = f"[{position}/{len(runs)}] {run.key} s{run.parameters.get('seed')}"
+        directory = RunDirectory(plan.parents[1] / name)
+        click.echo(f"{label} | {'is finished, its page is missing: draws it' if directory.lacks_page else 'starts'}")
+        execute_notebook(run.notebook, run.parameters, directory.path, label=label)
     except RotnetError as error:  # said here, beside what the other runs say: stderr is Snakemake's log
         click.echo(f"{label} | failed: {error}")
         sys.exit(1)

@@ -1,6 +1,9 @@
 """The `rotnet` command: what it says, and what it does not do when something is wrong."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,7 @@ from tests.results import finish_planned
 
 COMMANDS = ["reproduce", "status", "run", "clean", "data", "import-weights", "doctor", "bench"]
 TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
+ROOT = str(Path(__file__).parents[1])
 
 
 def rotnet(*arguments: str) -> Result:
@@ -166,6 +170,27 @@ def test_a_dry_run_says_what_would_run_and_creates_nothing(tmp_path: Path) -> No
     expected = [f"{run.key}, seed {run.config.seed}: would run (missing): {run.directory.path}" for run in plan.runs]
     assert lines[-14:] == expected
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("no_kernel")
+@pytest.mark.parametrize("name", ["-x", "--seeds", "  a #b"])
+def test_a_folder_of_runs_may_be_called_like_an_option(name: str, tmp_path: Path) -> None:
+    output = rotnet("reproduce", "table3", "--preset", "quick", "--dry-run", "--runs", name).output
+    assert output.count(f"would run (missing): {tmp_path / name}/") == 7
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_a_dry_run_says_that_what_builds_on_a_damaged_run_would_not_run() -> None:
+    plan = make_plan("table3", Options(preset="quick"))
+    damaged = next(run for run in plan.runs if run.key == "rotnet")
+    damaged.directory.path.mkdir(parents=True)
+    (damaged.directory.path / METRICS).write_text("null")
+    lines = rotnet("reproduce", "table3", "--preset", "quick", "--dry-run").output.splitlines()
+    above = [run for run in plan.runs if damaged in run.upstream]
+    for run in above:
+        said = "would not run (missing), since rotnet, which it builds on, is damaged"
+        assert f"{run.key}, seed 0: {said}: {run.directory.path}" in lines
+    assert sum(": would run" in line for line in lines) == 6 - len(above)
 
 
 @pytest.mark.usefixtures("no_kernel")
@@ -330,6 +355,29 @@ def test_a_finished_run_is_not_run_again() -> None:
     result = rotnet("run", "pretrain", "--preset", "quick", "-p", "task", "labels", "-p", "arch", "nin3")
     assert result.exit_code == 0, result.output
     assert f"{run.directory.path} is finished already" in result.output
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no plan", "cannot read the plan {plan}: it is damaged"),
+        (b"\xff", "{plan} is damaged: it is no text in UTF-8"),
+        (None, "cannot read the plan {plan}: no such file"),
+        ("another", "unknown run of {plan} 'gone-s0'"),
+    ],
+    ids=["no JSON", "no text", "no file", "another plan"],
+)
+def test_a_job_says_what_is_wrong_with_its_plan(content: bytes | str | None, said: str) -> None:
+    plan = make_plan("table3", Options(preset="quick")).write()
+    if isinstance(content, bytes):
+        plan.write_bytes(content)
+    elif content is None:
+        plan.unlink()
+    command = [sys.executable, "-m", "rotnet_lib.cli", "execute", str(plan), "gone-s0", str(os.getpid())]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": ROOT}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("gone-s0 | failed: " + said.format(plan=plan))
+    assert done.stderr == ""
 
 
 # --- Data, machine ---

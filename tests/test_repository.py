@@ -102,10 +102,54 @@ def test_reproduce_is_one_call_of_rotnet(ready: Path) -> None:
 
 
 @needs_make
-@pytest.mark.parametrize("value", ["it's", 'a"b', "a*b", "[0, 180]", "a;b", "`x`"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "it's",
+            'a"b',
+            "a*b",
+            "[0, 180]",
+            "a;b",
+            "`touch X`",
+            "$(touch X)",
+            "$(shell touch X)",
+            "$HOME",
+            "$$",
+            "50%",
+            "-x",
+            "{}",
+        ),
+        *("a  b", "a\tb", "trailing ", "a #b", "a: b", "a\\ b", "a\\", "a=b", "a,b", "h\u00e9 \u00fc"),
+    ],
+)
 def test_words_of_the_user_reach_rotnet_as_they_are(value: str, ready: Path) -> None:
-    words = make(ready, "reproduce-table3", f"SET={value}").stdout.splitlines()
-    assert words == ["rotnet", "reproduce", "table3", "--set", value]
+    for variable, option in (("SET", "--set"), ("RUNS", "--runs"), ("DATASET", "--dataset")):
+        words = make(ready, "reproduce-table3", f"{variable}={value}").stdout.splitlines()
+        assert words == ["rotnet", "reproduce", "table3", option, value]
+    assert not (ready / "X").exists()
+
+
+@needs_make
+def test_a_name_may_hold_a_line_break(ready: Path) -> None:
+    assert make(ready, "status", "RUNS=a\nb").stdout == "rotnet\nstatus\n--runs\na\nb\n"
+
+
+@needs_make
+@pytest.mark.parametrize("value", [" a", "\t a  b", " "])
+def test_white_space_before_a_value_is_kept(value: str, ready: Path) -> None:
+    """make drops it on its command line."""
+    if not Path("/proc/self/cmdline").exists():
+        pytest.skip("the command line of make is not to be seen here")
+    words = make(ready, "status", "RUNS=elsewhere", f"RUNS={value}", "SEEDS=2").stdout.splitlines()
+    assert words == ["rotnet", "status", "--seeds", "2", "--runs", value]
+
+
+@needs_make
+def test_values_from_the_environment_reach_rotnet_as_they_are(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNS", "  a $x ")
+    assert make(ready, "status").stdout.splitlines() == ["rotnet", "status", "--runs", "  a $x "]
+    assert make(ready, "status", "RUNS=").stdout.splitlines() == ["rotnet", "status"]
 
 
 @needs_make
@@ -148,6 +192,33 @@ def test_a_suite_that_does_not_exist_names_those_that_do(ready: Path) -> None:
     assert done.returncode != 0
     assert "no suite is called 'tabel3'" in done.stderr
     assert "reproduce-table3" in done.stderr
+
+
+@needs_make
+@pytest.mark.parametrize("dry", [[], ["-n"]], ids=["make", "make -n"])
+@pytest.mark.parametrize(
+    "name", ["$(touch X)", "`touch X`", "'; touch X; '", '"; touch X; "', "; touch X", "x y", "$(shell touch X)", "a'b\"c", "%"]
+)
+def test_no_shell_sees_the_name_of_a_target(name: str, dry: list[str], ready: Path) -> None:
+    done = make(ready, *dry, f"reproduce-{name}")
+    assert done.returncode != 0
+    assert f"no suite is called '{name}'" in done.stderr
+    assert not (ready / "X").exists()
+
+
+@needs_make
+def test_no_shell_sees_the_name_of_a_target_where_there_is_no_python(checkout: Path) -> None:
+    tools = checkout / "tools"  # make's commands, but no Python
+    tools.mkdir()
+    for name in ("sh", "sed", "cat", "rm", "test", "touch", "tr", "tail"):
+        if path := shutil.which(name):
+            (tools / name).symlink_to(path)
+    command = [str(shutil.which("make")), "setup", "reproduce-$(touch X)", "PYTHON=`touch X`"]
+    done = subprocess.run(command, cwd=checkout, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "Install one, or name it: make PYTHON=/path/to/python3.12 setup reproduce-$(touch X)" in done.stderr
+    assert "(tried `touch X`, python3.13" in done.stderr
+    assert not (checkout / "X").exists()
 
 
 @needs_make

@@ -1,6 +1,7 @@
 """A process ends when the one that it works for has ended."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,81 @@ def test_a_process_ends_with_its_parent() -> None:
         process.kill()
         process.wait()
         assert psutil.wait_procs([orphan], timeout=10)[1] == []
+
+
+@slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_process_that_is_told_to_end_does_so_in_order(number: signal.Signals) -> None:
+    code = f"""
+import rotnet_lib.watchdog as p
+with p.ended_in_order():
+    try:
+        print(flush=True); {LONG}
+    finally:
+        import os, signal; os.kill(os.getpid(), signal.SIGTERM)  # as from make, which tells it again
+        print("ended what it had started")
+"""
+    with start(code) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.stdout.read() == b"ended what it had started\n"
+        assert process.wait(timeout=10) == 128 + number
+
+
+@slow
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    code = f"""
+import signal, rotnet_lib.watchdog as p
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with p.ended_in_order():
+    print(flush=True); {LONG}
+"""
+    with start(code) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+        process.terminate()
+        assert process.wait(timeout=10) == 128 + signal.SIGTERM
+
+
+@slow
+def test_a_forked_process_is_ended_by_a_signal_as_usual() -> None:
+    code = f"""
+import os, signal, time, rotnet_lib.watchdog as p
+with p.ended_in_order():
+    child = os.fork()
+    if not child:
+        {LONG}
+    time.sleep(0.2)
+    os.kill(child, signal.SIGTERM)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    with start(code) as process:
+        assert process.stdout is not None
+        assert process.stdout.read() == b"-15\n"
+
+
+@slow
+def test_a_process_is_asked_before_it_is_killed() -> None:
+    """Twice interrupted, as by Ctrl-C and by the one that watches: the second does not break off what the first began."""
+    code = """
+import os, signal, time, rotnet_lib.watchdog as p
+p.interrupted_once()
+try:
+    p.end_when(lambda: True, ask=p.INTERRUPT, patience=2)
+    time.sleep(60)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), signal.SIGINT)
+    print("interrupted", flush=True)
+    time.sleep(60)
+"""
+    with start(code) as process:
+        assert process.stdout is not None
+        assert process.stdout.read() == b"interrupted\n"
+        assert process.wait(timeout=10) == -9
 
 
 @slow

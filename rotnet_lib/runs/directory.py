@@ -53,6 +53,8 @@ PU = "pu.safetensors"
 NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
 PLAN, TABLE = "plan.json", "table.csv"
 """In a suite's directory: its runs, and its table."""
+LOCK = ".lock"
+"""Locked by the process that writes a run, in the run's directory; by the suite at work, in the folder of runs."""
 
 SHOWN_RESULT = "data-result"
 """The attribute in which a run's page says at its start which result it shows: see `RunDirectory.result_mark`."""
@@ -80,8 +82,6 @@ def run_name(config: RunConfig, slug: str, fingerprint: str) -> str:
     return short_name(readable, f"-s{config.seed}-{ending}")
 
 
-_LOCK = ".lock"
-
 _LOCKS: dict[Path, TextIO] = {}
 """Locks held by this process. Re-running a notebook cell reuses its lock instead of waiting for itself."""
 
@@ -106,11 +106,11 @@ class RunDirectory:
                 orphaned process time to notice that its parent is gone.
         """
         self.check()
-        if self.path in _LOCKS and not is_file_of(_LOCKS[self.path], self.path / _LOCK):
+        if self.path in _LOCKS and not is_file_of(_LOCKS[self.path], self.path / LOCK):
             self.close()  # the directory was removed meanwhile
         if self.path not in _LOCKS:
             try:
-                _LOCKS[self.path] = lock_file(self.path / _LOCK, wait_seconds=wait_seconds)
+                _LOCKS[self.path] = lock_file(self.path / LOCK, wait_seconds=wait_seconds)
             except LockTimeout as held:
                 raise RotnetError(
                     f"run {self.path} is being written by process {held.owner or 'unknown'}. Wait for it to end, or stop it."
@@ -174,7 +174,7 @@ class RunDirectory:
     @property
     def running(self) -> bool:
         """Whether a process holds the lock."""
-        return is_locked(self.path / _LOCK)
+        return is_locked(self.path / LOCK)
 
     @property
     def state(self) -> str:
@@ -230,7 +230,7 @@ class RunDirectory:
         try:
             metrics = read_bytes(self.path / METRICS, remedy)
         except FileNotFoundError:
-            return lock_problem(self.path / _LOCK)
+            return lock_problem(self.path / LOCK)
         except RotnetError as error:
             return str(error)
         try:

@@ -14,7 +14,7 @@ from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import LockTimeout, explaining, is_locked, lock_file
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.directory import PARAMETERS, PLAN, RESUME, RunDirectory, all_runs
+from rotnet_lib.runs.directory import LOCK, PARAMETERS, PLAN, RESUME, RunDirectory, all_runs
 from rotnet_lib.runs.plan_file import PlanFile, read_plan
 
 KINDS = {
@@ -28,8 +28,6 @@ KINDS = {
 
 _UPSTREAM = ("backbone", "pu_weights", "others", "compare")
 """Parameters that name other runs."""
-
-_LOCK = ".lock"
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[a-z]+)?")
 """Names that `files.replacing` gives its temporary files."""
@@ -163,7 +161,7 @@ def _remove_run(folder: Path) -> None:
 
     Who waits for the lock gets it then, and begins anew, perhaps in this folder: it is theirs and stays.
     """
-    last = [folder / PARAMETERS, folder / _LOCK]  # without its parameters it would be listed no more, if this process is killed
+    last = [folder / PARAMETERS, folder / LOCK]  # without its parameters it would be listed no more, if this process is killed
     for path in [*(path for path in folder.iterdir() if path not in last), *last]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -196,7 +194,7 @@ def size_text(size: int) -> str:
 
 def _locked(folder: Path, otherwise: str) -> Any:
     try:
-        return lock_file(folder / _LOCK, wait_seconds=0)
+        return lock_file(folder / LOCK, wait_seconds=0)
     except LockTimeout:
         raise RotnetError(otherwise) from None
 
@@ -255,7 +253,7 @@ def _read_on_the_way(plans: Iterable[PlanFile], parameters: Mapping[str, Mapping
 
 def _leftovers(folder: Path) -> list[Item]:
     """Temporary files in a folder that no process is writing; not those of the last hour, since not all writers hold a lock."""
-    if not folder.is_dir() or is_locked(folder / _LOCK):
+    if not folder.is_dir() or is_locked(folder / LOCK):
         return []
     found = [path for path in folder.iterdir() if path.is_file() and _TEMPORARY.fullmatch(path.name)]
     return [_file("leftovers", path) for path in found if time.time() - path.stat().st_mtime > _IN_USE_SECONDS]

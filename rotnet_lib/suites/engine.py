@@ -1,5 +1,7 @@
 """Makes the runs of a plan by Snakemake, which orders them, runs them in parallel or on a cluster; then the reports."""
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -7,26 +9,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+import psutil
+
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import lock_file, make_folder, sign_lock
+from rotnet_lib.files import lock_file, make_folder, sign_lock, write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
-from rotnet_lib.runs.directory import PLAN, REPORT
+from rotnet_lib.runs.directory import LOCK, PLAN, REPORT
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 from rotnet_lib.suites.report_stamp import drawing, is_drawn
 from rotnet_lib.suites.suite import SUITES
 from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
+from rotnet_lib.watchdog import INTERRUPT
 
 _MARKER = ".made"
 """The empty file that Snakemake takes for a run's output. What counts is the run's `metrics.json`."""
+
+_SETTINGS = "snakemake.json"
+"""In a suite's directory: what the Snakefile is told."""
 
 _DATA = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "grey", "stream", "shrink")
 """What decides the data of a run."""
 
 _JOB_THREADS = 4
 """CPU cores that a cluster job asks for, for each process that trains, where its config names no threads."""
+
+_SECONDS_TO_END = 7.0
+"""What Snakemake and its jobs have to end in order."""
 
 RunNotebook = Callable[[str, dict[str, Any], Path], None]
 
@@ -64,7 +75,7 @@ def reproduce(
     with one_at_a_time(root) as lock:
         plan.write()
         # A damaged run is not made again by itself: what is wrong with it is for the user to see, below.
-        missing = [run for run in plan.runs if run.directory.state not in ("finished", "damaged")]
+        missing = [run for run in plan.runs if not run.directory.finished and not run.damaged]
         pages = [run for run in plan.runs if run.directory.lacks_page]
         if missing:
             prepare_data(plan)
@@ -96,8 +107,13 @@ def reproduce(
 
 
 def _where(run: PlannedRun) -> str:
-    """What is wrong with a damaged run, or the page of a run that failed."""
-    return run.directory.damage or str(run.directory.path / REPORT)
+    """What is wrong with a damaged run; why a run was not tried; or the page of a run that failed."""
+    if damage := run.directory.damage:
+        return damage
+    culprit = run.damaged or next((other for other in run.upstream if not other.directory.finished), None)
+    if culprit:
+        return f"not made: it builds on {culprit.key}, seed {culprit.config.seed}, which is {culprit.directory.state}"
+    return str(run.directory.path / REPORT)
 
 
 def _draw_report(plan: Plan, run_notebook: RunNotebook | None) -> None:
@@ -151,7 +167,7 @@ def one_at_a_time(root: Path) -> TextIO:
     def tell(owner: str) -> None:
         print(f"{root} is in use by process {owner or '(unknown)'}: waiting for it to end (Ctrl-C gives up).", flush=True)
 
-    return lock_file(root / ".lock", on_wait=tell)
+    return lock_file(root / LOCK, on_wait=tell)
 
 
 _Resources = tuple[bool, int, tuple[str, ...]]
@@ -190,17 +206,23 @@ def _snakemake(
     arguments: tuple[str, ...],
 ) -> None:
     gpu, threads, where = needs
+    root = from_project(plan.options.runs)
+    settings = {
+        "plan": str(plan.directory / PLAN),
+        "missing": [run.name for run in missing],
+        "pages": [run.name for run in pages],
+        "folder": str(Path.cwd()),
+        "marker": _MARKER,
+        "threads": threads,
+        "gpu": gpu,
+        "cluster": cluster,
+        "parent": os.getpid(),
+    }
+    # In a file, since Snakemake reads what is given on its command line as YAML.
+    write_text(plan.directory / _SETTINGS, json.dumps(settings, indent=1))
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(SUITES / "Snakefile")),
-        *(
-            "--config",
-            f"plan={plan.directory / PLAN}",
-            f"runs={from_project(plan.options.runs)}",
-            f"threads={threads}",
-            f"gpu={int(gpu)}",
-            f"cluster={int(cluster)}",
-            f"marker={_MARKER}",
-        ),
+        *("--directory", str(root), "--configfile", str(plan.directory / _SETTINGS)),
         *where,
         *("--keep-going", "--rerun-incomplete", "--rerun-triggers", "mtime", "--nolock"),  # the lock above is wider
         *("--quiet", "rules", "host"),
@@ -211,11 +233,50 @@ def _snakemake(
     log = plan.directory / "snakemake.log"
     drawn = f", and the pages of {len(pages)} that are finished" if pages else ""
     print(f"{len(missing)} of {len(plan.runs)} runs to make{drawn} ({log} has the engine's own words)", flush=True)
-    with (
-        log.open("w") as stream,
+    with log.open("w") as stream:
         # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.
-        subprocess.Popen(command, pass_fds=(lock.fileno(),), stderr=stream) as snakemake,
-    ):
-        sign_lock(lock, snakemake.pid)
+        snakemake = subprocess.Popen(command, pass_fds=(lock.fileno(),), stderr=stream)
+        try:
+            sign_lock(lock, snakemake.pid)
+            snakemake.wait()
+        except BaseException as error:  # Ctrl-C, or a signal that says to end
+            _end(snakemake, cluster=cluster, told=isinstance(error, KeyboardInterrupt))
+            raise
     if snakemake.returncode:
         print(f"Snakemake ended with exit code {snakemake.returncode}: {log}", flush=True)
+
+
+def _end(snakemake: "subprocess.Popen[bytes]", *, cluster: bool, told: bool) -> None:
+    """End Snakemake and what it has started: in order if that takes no longer than `_SECONDS_TO_END`.
+
+    Args:
+        snakemake: the process.
+        cluster: whether its jobs are on a cluster, where it cancels them.
+        told: whether Ctrl-C may have told its jobs: a second signal at once would break off how they end.
+    """
+    if snakemake.poll() is not None:
+        return
+    started = [] if cluster else psutil.Process(snakemake.pid).children(recursive=True)
+    try:
+        snakemake.send_signal(INTERRUPT)
+        if told and _ends(snakemake, _SECONDS_TO_END / 2):
+            return
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _ends(snakemake, _SECONDS_TO_END / 2 if told else _SECONDS_TO_END)
+    finally:
+        snakemake.kill()
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        snakemake.wait()
+
+
+def _ends(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Wait for a process; whether it has ended by then."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True

@@ -82,6 +82,13 @@ class PlannedRun:
     def name(self) -> str:
         return self.directory.name
 
+    @property
+    def damaged(self) -> "PlannedRun | None":
+        """The damaged run for whose sake this one cannot be made: itself, or one that it builds on; None if there is none."""
+        if self.directory.damage:
+            return self
+        return next((found for run in self.upstream if (found := run.damaged)), None)
+
 
 @dataclass(frozen=True)
 class Plan:

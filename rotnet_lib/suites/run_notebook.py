@@ -22,6 +22,9 @@ _LOCK = ".notebook.lock"
 _WAIT_SECONDS = 20.0
 """As long as a kernel waits for its run."""
 
+_BRACES = str.maketrans({"{": "{{", "}": "}}"})
+"""papermill takes a path for a format string."""
+
 
 def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label: str = "") -> None:
     """Run a notebook into `directory`: `notebook.ipynb` and, whether it worked or not, `report.html`.
@@ -68,8 +71,7 @@ def _execute(source: Path, parameters: dict[str, Any], run: RunDirectory, label:
     failure: RotnetError | None = None
     try:
         papermill.execute_notebook(
-            source,
-            target,
+            *(Path(str(path).translate(_BRACES)) for path in (source, target)),
             parameters,
             engine_name=papermill_engine.NAME,
             kernel_name="python3",

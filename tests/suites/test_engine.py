@@ -4,17 +4,10 @@ A folder is worked through once (`failed`, then `killed`), and many tests look a
 runs four are made in this process before, since a kernel each takes seconds: one run of each stage is left.
 """
 
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pandas as pd
@@ -25,105 +18,17 @@ from bs4 import BeautifulSoup
 
 from rotnet_lib.report.published import published_table
 from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, NOTEBOOK, REPORT, RESUME, RunDirectory
-from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
-from rotnet_lib.suites.plan import Options, Plan, plan_suite
+from rotnet_lib.suites.plan import Plan
 from rotnet_lib.training.checkpoints import load_tensors
-from tests.results import stand_in_page
+from tests.suites.engine_folder import LONG, TINY, Folder, Made, ended_after, wait_for
 
-TINY = "width=0.05 train_size=100 test_size=50 epochs=1 batch_size=32 pretrain.batch_size=16 device=cpu"
 DIVERGING = f"{TINY} rotnet-conv.lr=1e30"
-LONG = f"{TINY} supervised.epochs=40"
 BY_ENGINE = ("supervised", "rotnet-conv", "finetuned-conv")
 """Runs that the first call makes; the others are finished before."""
 
 pytestmark = pytest.mark.timeout(900)  # the first test of each folder waits for all of its runs
 slow = pytest.mark.slow
-
-
-@dataclass
-class Folder:
-    """A folder in which `rotnet reproduce` is run as a process of its own."""
-
-    path: Path
-
-    def environment(self) -> dict[str, str]:
-        own = {"ROTNET_DATA": str(self.path / "data"), "ROTNET_CACHE": str(self.path / "cache")}
-        # A backend such as users without a screen set for all their programs: it must not reach the kernels.
-        return os.environ | own | {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "agg"}
-
-    def start(self, text: str, log: str) -> subprocess.Popen[bytes]:
-        words = ["reproduce", "table3", "--preset", "quick", "--cores", "2", "--set", text]
-        with (self.path / log).open("w") as stream:
-            return subprocess.Popen(
-                [sys.executable, "-m", "rotnet_lib.cli", *words],
-                cwd=self.path,
-                env=self.environment(),
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
-
-    def reproduce(self, text: str, log: str) -> "Made":
-        with ended_after(self.start(text, log)) as process:
-            code = process.wait(timeout=240)
-        return Made(self.plan(text), code, (self.path / log).read_text())
-
-    def plan(self, text: str) -> Plan:
-        return plan_suite("table3", Options(preset="quick", set=text, runs=str(self.path / "runs")))
-
-    def make_here(self, text: str, keys: Iterable[str]) -> None:
-        """Make these runs in this process, without their notebooks."""
-        with self.here():
-            for run in self.plan(text).runs:
-                if run.key in keys:
-                    STAGES[run.config.stage].run(run.config).save()
-                    stand_in_page(run.directory)
-
-    @contextmanager
-    def here(self) -> Iterator[None]:
-        """This process has the folder's data and cache."""
-        with pytest.MonkeyPatch.context() as patch:
-            for name in ("ROTNET_DATA", "ROTNET_CACHE"):
-                patch.setenv(name, self.environment()[name])
-            yield
-
-
-@dataclass
-class Made:
-    """What one call of `rotnet reproduce` left."""
-
-    plan: Plan
-    code: int
-    output: str
-
-    def run(self, key: str) -> RunDirectory:
-        return next(run.directory for run in self.plan.runs if run.key == key)
-
-    @property
-    def report(self) -> Path:
-        return self.plan.directory / REPORT
-
-
-@contextmanager
-def ended_after(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Whatever happens in the block, neither the process nor anything it started is there after it."""
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.wait()
-
-
-def wait_for(condition: Callable[[], Any], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
-    """Until a condition holds; the process must not end before."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the process ended first"
-        assert time.monotonic() < deadline, f"nothing of the kind in {seconds} s"
-        time.sleep(0.02)
 
 
 def stamps(plan: Plan) -> dict[str, int]:

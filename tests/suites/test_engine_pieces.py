@@ -3,10 +3,7 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,6 @@ from rotnet_lib.suites.engine import one_at_a_time, prepare_data, reproduce
 from rotnet_lib.suites.plan import Options, make_plan
 
 TINY = "width=0.05 train_size=100 test_size=50 epochs=1 batch_size=32 pretrain.batch_size=16 device=cpu"
-
 
 # --- The pieces ---
 
@@ -48,11 +44,10 @@ def resources(started: Callable[[], list[str]]) -> Resources:
         with pytest.raises(RotnetError, match="7 of 7 runs did not finish"):
             reproduce(plan, cores=cores, executor=executor, run_notebook=no_notebook, gpu=lambda: gpu)
         words = started()
-        begin, end = words.index("--config") + 1, words.index("--keep-going")
-        where = next(place for place in range(begin, end) if words[place].startswith("--"))
-        config = dict(word.split("=", 1) for word in words[begin:where])
-        assert config["cluster"] == str(int(executor is not None))
-        return bool(int(config["gpu"])), int(config["threads"]), tuple(words[where:end])
+        begin, end = words.index("--configfile") + 1, words.index("--keep-going")
+        config = json.loads(Path(words[begin]).read_text())
+        assert config["cluster"] == (executor is not None)
+        return config["gpu"], config["threads"], tuple(words[begin + 1 : end])
 
     return told
 
@@ -75,15 +70,14 @@ def test_a_cluster_job_asks_for_cores_for_each_process(resources: Resources) -> 
     assert resources("threads=3", executor="slurm") == (False, 3, where)
 
 
-def test_a_cluster_job_asks_for_a_gpu_for_each_process() -> None:
+def test_a_cluster_job_asks_for_a_gpu_for_each_process(capfd: pytest.CaptureFixture[str]) -> None:
     text = f"{TINY} device=auto supervised.gpus=2 random-conv.device=cpu"
     plan = make_plan("table3", Options(preset="quick", set=text))
-    path = plan.write()
-    words = ["--snakefile", str(files("rotnet_lib.suites") / "Snakefile"), "--dry-run", "--cores", "2"]
-    settings = [f"plan={path}", f"runs={path.parents[1]}", "threads=1", "gpu=1", "cluster=1", "marker=.made"]
-    command = [sys.executable, "-m", "snakemake", *words, "--config", *settings]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    jobs = re.findall(r"wildcards: name=(\S+)(?:\n +.+)*?\n +resources: .*\bgpu=(\d+)", done.stdout)
+    with pytest.raises(RotnetError, match="7 of 7 runs did not finish"):
+        reproduce(
+            plan, cores=2, executor="slurm", snakemake_arguments=("--dry-run", "--quiet", "host"), run_notebook=no_notebook
+        )
+    jobs = re.findall(r"wildcards: name=(\S+)(?:\n +.+)*?\n +resources: .*\bgpu=(\d+)", capfd.readouterr().out)
     assert {run.key: dict(jobs)[run.name] for run in plan.runs} == {
         **dict.fromkeys((run.key for run in plan.runs), "1"),
         "supervised": "2",
@@ -104,6 +98,35 @@ def test_a_damaged_run_is_named_and_left_as_it_is_while_the_others_are_made(star
     assert f"damaged, {damaged.directory.path / METRICS}" in line
     assert "Delete" in line
     assert [path.name for path in damaged.directory.path.iterdir()] == [METRICS]
+
+
+def test_what_builds_on_a_damaged_run_is_named_with_it_and_not_made(started: Callable[[], list[str]]) -> None:
+    plan = make_plan("table3", Options(preset="quick", set=TINY))
+    plan.write()
+    damaged = next(run for run in plan.runs if run.key == "rotnet")
+    above = [run for run in plan.runs if damaged in run.upstream]
+    assert above
+    damaged.directory.path.mkdir(parents=True)
+    (damaged.directory.path / METRICS).write_text("null")
+    with pytest.raises(RotnetError) as error:
+        reproduce(plan, cores=1, executor=None, run_notebook=no_notebook)
+    words = started()
+    settings = json.loads(Path(words[words.index("--configfile") + 1]).read_text())
+    assert settings["missing"] == [run.name for run in plan.runs if run not in (damaged, *above)]
+    lines = str(error.value).splitlines()
+    for run in above:
+        assert f"  {run.key}, seed 0: missing, not made: it builds on rotnet, seed 0, which is damaged" in lines
+
+
+def test_nothing_is_started_where_all_that_is_missing_builds_on_damaged_runs(started: Callable[[], list[str]]) -> None:
+    plan = make_plan("table3", Options(preset="quick", set=TINY))
+    for run in plan.runs:
+        run.directory.path.mkdir(parents=True)
+        if not run.upstream:
+            (run.directory.path / METRICS).write_text("null")
+    with pytest.raises(RotnetError, match="7 of 7 runs did not finish"):
+        reproduce(plan, cores=1, executor=None, run_notebook=no_notebook)
+    assert started() == []
 
 
 @pytest.fixture

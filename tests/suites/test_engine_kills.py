@@ -1,0 +1,196 @@
+"""Whoever is killed, and however: nothing of a suite stays at work, and the same line then finishes it.
+
+Of the suite's seven runs all but one are made before, in this process. The one that is left is killed again and again.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rotnet_lib.files import is_locked
+from rotnet_lib.runs.directory import LOCK, RESUME, RunDirectory
+from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
+from rotnet_lib.training.checkpoints import load_tensors
+from tests.suites.engine_folder import TINY, Folder, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+LONG = f"{TINY} supervised.epochs=200"
+"""Overrides under which one run goes on for long enough to be killed."""
+
+SECONDS = 15
+"""After a kill all processes have ended."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    made = Folder(tmp_path_factory.mktemp("suite"))
+    made.make_here(LONG, {run.key for run in made.plan(LONG).runs} - {"supervised"})
+    return made
+
+
+def unmade(folder: Folder, text: str = LONG) -> RunDirectory:
+    """The run that is left, which nothing has begun."""
+    run = next(run.directory for run in folder.plan(text).runs if run.key == "supervised")
+    shutil.rmtree(run.path, ignore_errors=True)
+    return run
+
+
+def trains(run: RunDirectory) -> bool:
+    """Whether a kernel has come to its third epoch."""
+    path = run.path / RESUME
+    return path.exists() and len(load_tensors(path)[1]["history"]) >= 2
+
+
+def kernels(folder: Folder) -> list[psutil.Process]:
+    return [process for process in folder.processes() if "ipykernel_launcher" in " ".join(process.cmdline())]
+
+
+@contextmanager
+def none_left(folder: Folder, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """The block kills something. All processes of the folder then end in time, and their locks with them."""
+    try:
+        yield
+        deadline = time.monotonic() + SECONDS
+        locks = [folder.path / folder.runs / LOCK, *(folder.path / folder.runs).glob(f"*/{LOCK}")]
+        while (left := folder.processes()) or any(is_locked(lock) for lock in locks):
+            assert time.monotonic() < deadline, [other.cmdline() for other in left]
+            time.sleep(0.1)
+        process.wait(timeout=1)
+    finally:
+        for left_process in folder.processes():
+            left_process.kill()
+        process.wait()
+
+
+# --- While a run trains ---
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 128 + 15), (signal.SIGHUP, 128 + 1), (signal.SIGKILL, -9), (signal.SIGINT, 1)],
+    ids=["SIGTERM", "SIGHUP", "SIGKILL", "SIGINT"],
+)
+def test_nothing_is_left_of_a_suite_whose_rotnet_is_killed(number: signal.Signals, code: int, folder: Folder) -> None:
+    run = unmade(folder)
+    process = folder.start(LONG, "log")
+    with none_left(folder, process):
+        wait_for(lambda: trains(run), process)
+        process.send_signal(number)
+    assert process.returncode == code, (folder.path / "log").read_text()
+    assert run.state == "interrupted"
+
+
+@needs_make
+def test_nothing_is_left_after_ctrl_c(folder: Folder) -> None:
+    """It reaches all processes of the terminal's foreground, which are a group."""
+    run = unmade(folder)
+    process = folder.make("reproduce-table3", LONG, "log", group=True)
+    with none_left(folder, process):
+        wait_for(lambda: trains(run), process)
+        os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode in (-signal.SIGINT, 2)
+    assert run.state == "interrupted"
+
+
+@needs_make
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_nothing_is_left_of_a_suite_whose_make_is_killed(number: signal.Signals, folder: Folder) -> None:
+    run = unmade(folder)
+    process = folder.make("reproduce-table3", LONG, "log")
+    with none_left(folder, process):
+        wait_for(lambda: trains(run), process)
+        process.send_signal(number)
+    assert process.returncode in (-number, 2)
+    assert run.state == "interrupted"
+
+
+@needs_make
+def test_a_suite_under_nohup_outlives_its_terminal(folder: Folder) -> None:
+    """A terminal that is closed sends SIGHUP to all processes of its foreground, which `nohup` lets them ignore."""
+    run = unmade(folder)
+    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = folder.make("reproduce-table3", LONG, "log", group=True)
+    finally:
+        signal.signal(signal.SIGHUP, handler)
+    with none_left(folder, process):
+        wait_for(lambda: trains(run), process)
+        everyone = folder.processes()
+        os.killpg(process.pid, signal.SIGHUP)
+        time.sleep(3)
+        assert {each.pid for each in everyone} <= {each.pid for each in folder.processes()}
+        process.kill()
+
+
+def test_rotnet_outlives_the_shell_that_it_was_started_from(folder: Folder) -> None:
+    run = unmade(folder)
+    words = ["reproduce", "table3", "--preset", "quick", "--set", LONG, "--runs", str(folder.path / "runs")]
+    shell = folder.command(["sh", "-c", '"$@" & sleep 60', "sh", sys.executable, "-m", "rotnet_lib.cli", *words], "log")
+    with none_left(folder, shell):
+        wait_for(lambda: trains(run), shell)
+        rotnet, sleep = sorted(psutil.Process(shell.pid).children(), key=lambda child: child.name() == "sleep")
+        shell.kill()
+        sleep.kill()
+        time.sleep(3)
+        assert rotnet.is_running()
+        assert kernels(folder)
+        rotnet.send_signal(signal.SIGTERM)
+
+
+# --- While other processes are at work ---
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_kernel_that_draws_a_report_ends_with_rotnet(number: signal.Signals, tmp_path: Path) -> None:
+    drawn = Folder(tmp_path)
+    drawn.make_here(TINY, {run.key for run in drawn.plan(TINY).runs})
+    process = drawn.start(TINY, "log")
+    with none_left(drawn, process):
+        wait_for(lambda: kernels(drawn), process)
+        process.send_signal(number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_the_kernel_of_a_single_run_ends_with_rotnet(number: signal.Signals, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    values = {"train_size": 100, "test_size": 50, "width": 0.05, "epochs": 400, "device": "cpu"}
+    words = [word for name, value in values.items() for word in ("-p", name, str(value))]
+    process = folder.command([sys.executable, "-m", "rotnet_lib.cli", "run", "pretrain", "--preset", "quick", *words], "log")
+    with none_left(folder, process):
+        wait_for(lambda: list((tmp_path / "runs").glob(f"*/{RESUME}")), process)
+        process.send_signal(number)
+    assert process.returncode == (128 + number if number != signal.SIGKILL else -9)
+
+
+# --- Then ---
+
+
+def test_the_same_line_then_finishes_the_suite_with_the_figures_of_one_that_was_not_killed(
+    folder: Folder, tmp_path: Path
+) -> None:
+    text = LONG.replace("200", "60")  # the other runs are the same
+    [config] = [run.config for run in folder.plan(text).runs if run.key == "supervised"]
+    run = unmade(folder, text)
+    process = folder.start(text, "log")
+    with none_left(folder, process):
+        wait_for(lambda: trains(run), process)
+        process.send_signal(signal.SIGTERM)
+    made = folder.reproduce(text, "log")
+    assert made.code == 0, made.output
+    assert "1 of 7 runs to make" in made.output
+    with folder.here():
+        whole = pretrain(PretrainConfig.build(config.model_dump() | {"runs": str(tmp_path / "whole")}))
+        whole.save()
+    assert run.result().metrics == whole.directory.result().metrics
