@@ -20,6 +20,9 @@ _POLL_SECONDS = 0.2
 """Between two tries to take a lock that is waited for with a time limit."""
 
 
+_LONGEST_OWNER = 2**12
+"""Bytes that are read of a lock file."""
+
 _FULL = "Free some space there"
 _LONG = "Shorten it"
 _DENIED = "Allow writing there"
@@ -224,11 +227,11 @@ def make_once(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 class LockTimeout(Exception):
-    """Another process still holds a lock after the time limit. `owner` is what it wrote into the file, its process id."""
+    """Another process still holds a lock after the time limit. `owner` is its process id, or "" if the file does not say."""
 
-    def __init__(self, owner: str) -> None:
-        super().__init__(f"held by process {owner or 'unknown'}")
-        self.owner = owner
+    def __init__(self, content: str) -> None:
+        self.owner = content if content.isascii() and content.isdecimal() else ""
+        super().__init__(f"held by process {self.owner or 'unknown'}")
 
 
 def lock_file(path: Path, *, wait_seconds: float | None = None, on_wait: Callable[[str], None] = lambda owner: None) -> TextIO:
@@ -241,7 +244,7 @@ def lock_file(path: Path, *, wait_seconds: float | None = None, on_wait: Callabl
     Args:
         path: the lock file.
         wait_seconds: give up after so many seconds; None: wait without limit.
-        on_wait: called once, before waiting, with the process id in a file that another process has locked, or "".
+        on_wait: called once, before waiting, with what is in a file that another process has locked: see `sign_lock`.
 
     Returns:
         The open file. Use it in a `with` statement, or close it to release the lock.
@@ -264,7 +267,7 @@ def lock_file(path: Path, *, wait_seconds: float | None = None, on_wait: Callabl
                         told = True
                     _wait_for_lock(lock, deadline)
                 if is_file_of(lock, path):
-                    sign_lock(lock, os.getpid())
+                    sign_lock(lock, str(os.getpid()))
                     return lock
             except BaseException:
                 lock.close()
@@ -298,10 +301,10 @@ def waiting_for(what: str) -> Callable[[str], None]:
     return lambda owner: print(f"another process makes {what}: waiting for it.", flush=True)
 
 
-def sign_lock(lock: TextIO, pid: int) -> None:
-    """Write the id of the process that holds a lock, for those that wait for it."""
+def sign_lock(lock: TextIO, owner: str) -> None:
+    """Write who holds a lock, for those that wait for it: by default its process id."""
     lock.truncate(0)
-    lock.write(str(pid))
+    lock.write(owner)
     lock.flush()
 
 
@@ -343,8 +346,7 @@ def _wait_for_lock(lock: TextIO, deadline: float | None) -> None:
 
 
 def _owner(lock: TextIO) -> str:
-    lock.seek(0)
-    return lock.read().strip()
+    return os.pread(lock.fileno(), _LONGEST_OWNER, 0).decode(errors="replace").strip()
 
 
 def _umask() -> int:

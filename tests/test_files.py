@@ -113,7 +113,7 @@ def test_a_lock_names_its_owner_until_it_is_released(tmp_path: Path) -> None:
         with lock_file(path) as lock:
             assert is_locked(path)
             assert path.read_text() == str(os.getpid())
-            sign_lock(lock, 4711)
+            sign_lock(lock, "4711")
             assert path.read_text() == "4711"
         assert not is_locked(path)
 

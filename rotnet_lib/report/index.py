@@ -4,14 +4,22 @@ from pathlib import Path
 from typing import Any
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import write_text
+from rotnet_lib.files import lock_file, write_text
 from rotnet_lib.report.fragments import fragment, style
 from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory, all_runs, now
 from rotnet_lib.runs.plan_file import read_plan
 
 
 def write_index(root: Path) -> Path:
-    """Write `index.html` below `root` from the plans and runs there; returns its path."""
+    """Write `index.html` below `root` from the plans and runs there; returns its path.
+
+    Of two processes that write it, the one that looked last writes last.
+    """
+    with lock_file(root / ".index.lock"):
+        return _write_index(root)
+
+
+def _write_index(root: Path) -> Path:
     plans = sorted(root.glob(f"*/{PLAN}"), key=lambda path: -path.stat().st_mtime)
     page = fragment(
         "index.html.j2",

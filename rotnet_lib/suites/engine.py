@@ -12,11 +12,12 @@ from typing import Any, TextIO
 import psutil
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import lock_file, make_folder, sign_lock, write_text
+from rotnet_lib.files import lock_file, make_folder, waiting_for, write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import LOCK, PLAN, REPORT
+from rotnet_lib.suites.at_work import if_nobody_is, one_at_a_time
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 from rotnet_lib.suites.report_stamp import drawing, is_drawn
 from rotnet_lib.suites.suite import SUITES
@@ -72,11 +73,11 @@ def reproduce(
     """
     root = from_project(plan.options.runs)
     make_folder(root)
-    with one_at_a_time(root) as lock:
+    # Where nothing is to be made, the reports are drawn whether or not a suite is at work.
+    something = _missing(plan) or _without_page(plan)
+    with one_at_a_time(root, plan) if something else (if_nobody_is(root, plan) or contextlib.nullcontext()) as lock:
         plan.write()
-        # A damaged run is not made again by itself: what is wrong with it is for the user to see, below.
-        missing = [run for run in plan.runs if not run.directory.finished and not run.damaged]
-        pages = [run for run in plan.runs if run.directory.lacks_page]
+        missing, pages = (_missing(plan), _without_page(plan)) if lock else ([], [])
         if missing:
             prepare_data(plan)
         if missing or pages:
@@ -98,12 +99,22 @@ def reproduce(
     if failed:
         lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {_where(run)}" for run in failed]
         broken = [f"{len(failed)} of {len(plan.runs)} runs did not finish:", *lines, *broken]
-    if undrawn := [run for run in plan.runs if run.directory.lacks_page]:
+    if undrawn := _without_page(plan):
         lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.path / REPORT}" for run in undrawn]
         broken = [*broken, f"{len(undrawn)} of {len(plan.runs)} runs finished, but their pages could not be drawn:", *lines]
     if broken:
         raise RotnetError("\n".join([*broken, f"report: {report}"]))
     return report
+
+
+def _missing(plan: Plan | CollectionPlan) -> list[PlannedRun]:
+    """The runs that are to be made. A damaged run is not made again by itself: what is wrong with it is for the user to see."""
+    return [run for run in plan.runs if not run.directory.finished and not run.damaged]
+
+
+def _without_page(plan: Plan | CollectionPlan) -> list[PlannedRun]:
+    """The finished runs whose pages are to be made."""
+    return [run for run in plan.runs if run.directory.lacks_page]
 
 
 def _where(run: PlannedRun) -> str:
@@ -118,24 +129,31 @@ def _where(run: PlannedRun) -> str:
 
 def _draw_report(plan: Plan, run_notebook: RunNotebook | None) -> None:
     """Draw the report of a suite, unless its page shows the runs as they are. Raises RotnetError if the notebook fails."""
-    path = plan.write()
-    if is_drawn(plan):
-        return
-    from rotnet_lib.suites.run_notebook import execute  # takes seconds to import
+    with _drawn_once(plan, f"the report of {plan.suite.name}"):
+        path = plan.write()
+        if is_drawn(plan):
+            return
+        from rotnet_lib.suites.run_notebook import execute  # takes seconds to import
 
-    parameters = {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}
-    with drawing(plan):
-        (run_notebook or execute)("report", parameters, plan.directory)
+        parameters = {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}
+        with drawing(plan):
+            (run_notebook or execute)("report", parameters, plan.directory)
 
 
 def _draw_overview(plan: CollectionPlan) -> None:
     """Write the page of a collection, unless it shows the runs as they are."""
-    if is_drawn(plan):
-        return
-    from rotnet_lib.report.overview import write_overview  # takes seconds to import
+    with _drawn_once(plan, f"the page of {plan.collection.name}"):
+        if is_drawn(plan):
+            return
+        from rotnet_lib.report.overview import write_overview  # takes seconds to import
 
-    with drawing(plan):
-        write_overview(plan.directory, plan.collection.title, [part.directory for part in plan.parts])
+        with drawing(plan):
+            write_overview(plan.directory, plan.collection.title, [part.directory for part in plan.parts])
+
+
+def _drawn_once(plan: Plan | CollectionPlan, what: str) -> TextIO:
+    """The lock under which a page is drawn: of two processes that want it, the second finds it there."""
+    return lock_file(plan.directory / LOCK, on_wait=waiting_for(what))
 
 
 def prepare_data(plan: Plan | CollectionPlan) -> None:
@@ -159,15 +177,6 @@ def prepare_data(plan: Plan | CollectionPlan) -> None:
         data = load_data(configs[key])
         if most := max((number for number in labels if number), default=0):
             data.train.first_per_class(most, data.classes)
-
-
-def one_at_a_time(root: Path) -> TextIO:
-    """Lock a runs folder, until the returned file is closed. If another process holds the lock: say which, and wait for it."""
-
-    def tell(owner: str) -> None:
-        print(f"{root} is in use by process {owner or '(unknown)'}: waiting for it to end (Ctrl-C gives up).", flush=True)
-
-    return lock_file(root / LOCK, on_wait=tell)
 
 
 _Resources = tuple[bool, int, tuple[str, ...]]
@@ -237,7 +246,6 @@ def _snakemake(
         # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.
         snakemake = subprocess.Popen(command, pass_fds=(lock.fileno(),), stderr=stream)
         try:
-            sign_lock(lock, snakemake.pid)
             snakemake.wait()
         except BaseException as error:  # Ctrl-C, or a signal that says to end
             _end(snakemake, cluster=cluster, told=isinstance(error, KeyboardInterrupt))

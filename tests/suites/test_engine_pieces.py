@@ -1,7 +1,6 @@
-"""The engine, a piece at a time, without any run: the lock, the data, the plans on disk, the reports."""
+"""The engine, a piece at a time, without any run: the data, the plans on disk, the reports."""
 
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,18 +11,12 @@ import safetensors.numpy
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.directory import METRICS, REPORT, TABLE
-from rotnet_lib.suites.engine import one_at_a_time, prepare_data, reproduce
+from rotnet_lib.suites.engine import prepare_data, reproduce
 from rotnet_lib.suites.plan import Options, make_plan
 
 TINY = "width=0.05 train_size=100 test_size=50 epochs=1 batch_size=32 pretrain.batch_size=16 device=cpu"
 
 # --- The pieces ---
-
-
-def test_the_lock_of_a_folder_is_given_back_and_names_its_owner(tmp_path: Path) -> None:
-    for _ in range(2):
-        with one_at_a_time(tmp_path):
-            assert (tmp_path / ".lock").read_text() == str(os.getpid())
 
 
 def no_notebook(notebook: str, parameters: dict[str, Any], directory: Path) -> None:
