@@ -77,12 +77,13 @@ def reproduce(
     something = _missing(plan) or _without_page(plan)
     with one_at_a_time(root, plan) if something else (if_nobody_is(root, plan) or contextlib.nullcontext()) as lock:
         plan.write()
-        missing, pages = (_missing(plan), _without_page(plan)) if lock else ([], [])
-        if missing:
-            prepare_data(plan)
-        if missing or pages:
-            needs = _resources([run.config for run in (*missing, *pages)], cores, executor, gpu)
-            _snakemake(plan, missing, pages, lock, executor is not None, needs, snakemake_arguments)
+        if lock:  # else another suite is at work, and there is nothing to make
+            missing, pages = _missing(plan), _without_page(plan)
+            if missing:
+                prepare_data(plan)
+            if missing or pages:
+                needs = _resources([run.config for run in (*missing, *pages)], cores, executor, gpu)
+                _snakemake(plan, missing, pages, lock, executor is not None, needs, snakemake_arguments)
         broken = []
         try:
             for part in plan.parts:

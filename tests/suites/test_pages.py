@@ -27,7 +27,6 @@ from rotnet_lib.suites.engine import reproduce
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.suites.run_notebook import execute
 from rotnet_lib.suites.single_run import configure
-from rotnet_lib.suites.suite import SUITES
 from tests.results import finish, finish_planned
 
 QUICK = ("run", "pretrain", "--preset", "quick")
@@ -272,18 +271,17 @@ def test_where_all_pages_are_there_nothing_is_started(plan: Plan, started: Calla
     assert started() == []
 
 
-def test_a_run_does_not_wait_for_the_page_of_one_that_it_builds_on(plan: Plan) -> None:
+def test_a_run_does_not_wait_for_the_page_of_one_that_it_builds_on(plan: Plan, capfd: pytest.CaptureFixture[str]) -> None:
     """A page that cannot be drawn would keep it from being made."""
     upstream = next(run for run in plan.runs if run.key == "rotnet")
     above = next(run for run in plan.runs if upstream in run.upstream)
     assert upstream.directory.lacks_page
     (above.directory.path / METRICS).unlink()
-    path = plan.write()
-    words = ["--snakefile", str(SUITES / "Snakefile"), "--dry-run", "--cores", "2"]
-    settings = [f"plan={path}", f"runs={path.parents[1]}", "threads=1", "gpu=0", "cluster=0", "marker=.made"]
-    command = [sys.executable, "-m", "snakemake", *words, "--config", *settings]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    jobs = re.findall(r"rule run:\n((?: +.+\n)+)", done.stdout)
+    with pytest.raises(RotnetError, match="1 of 7 runs did not finish"):
+        reproduce(
+            plan, cores=2, executor=None, snakemake_arguments=("--dry-run", "--quiet", "host"), run_notebook=lambda *_: None
+        )
+    jobs = re.findall(r"rule run:\n((?: +.+\n)+)", capfd.readouterr().out)
     made = {name: job for job in jobs for name in re.findall(r"wildcards: name=(\S+)", job)}
     assert set(made) == {upstream.name, above.name}
     assert upstream.name not in made[above.name]
