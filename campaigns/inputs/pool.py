@@ -30,7 +30,7 @@ class Bounds:
         memory: bytes beyond what its process has at the start. What exceeds it gets a MemoryError.
     """
 
-    seconds: float = 30.0
+    seconds: float = 20.0
     memory: int = 2 * 2**30
 
 
@@ -57,95 +57,119 @@ class Campaign:
         return self.work / f"{kind}-{number}"
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Some trials of a kind, for one process.
+
+    Attributes:
+        again: whether it is the second try of a trial that was cut off.
+    """
+
+    kind: str
+    numbers: tuple[int, ...]
+    again: bool = False
+
+
 def prepare(campaign: Campaign, names: Iterable[str], workers: int) -> Iterator[Outcome]:
     """Make the good input of each kind. Yields nothing but outcomes of those that failed."""
-    yield from _run(campaign, [(name, [_PREPARATION]) for name in names], workers)
+    yield from _run(campaign, [_Batch(name, (_PREPARATION,)) for name in names], workers)
 
 
 def run_all(campaign: Campaign, trials: Iterable[tuple[str, int]], workers: int) -> Iterator[Outcome]:
     """The outcomes of trials, each a kind's name and a number, as they come.
 
-    A trial that ends its process, or takes longer than it may, is neither right nor named. What its process has started
-    is killed with it.
+    A trial that ends its process, or takes longer than it may, is tried once more by itself: the machine may have stood still,
+    or have run out of memory for other reasons. If it is cut off again, it is neither right nor named. What its process has
+    started is killed with it.
     """
-    batches: dict[str, list[list[int]]] = {}
+    of_kind: dict[str, list[int]] = {}
     for name, number in trials:
-        of_kind = batches.setdefault(name, [[]])
-        if len(of_kind[-1]) == BATCH:
-            of_kind.append([])
-        of_kind[-1].append(number)
-    yield from _run(campaign, [(name, numbers) for name, found in batches.items() for numbers in found], workers)
+        of_kind.setdefault(name, []).append(number)
+    batches = [
+        _Batch(name, tuple(numbers[start : start + BATCH]))
+        for name, numbers in of_kind.items()
+        for start in range(0, len(numbers), BATCH)
+    ]
+    yield from _run(campaign, batches, workers)
 
 
-def _run(campaign: Campaign, batches: Iterable[tuple[str, list[int]]], workers: int) -> Iterator[Outcome]:
+def _run(campaign: Campaign, batches: Iterable[_Batch], workers: int) -> Iterator[Outcome]:
     waiting = deque(batches)
     running: list[_Process] = []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                running.append(_Process(campaign, *waiting.popleft()))
-            wait(
-                [process.connection for process in running],
-                max(0, min(process.deadline for process in running) - time.monotonic()),
-            )
+                running.append(_Process(campaign, waiting.popleft()))
+            first = min(process.deadline for process in running)
+            wait([process.connection for process in running], max(0, first - time.monotonic()))
             for process in list(running):
                 yield from process.outcomes()
                 if process.ended:
                     running.remove(process)
-                    if process.left:  # the trial that ended it has its outcome; the others go on in a process of their own
-                        waiting.appendleft((process.kind, process.left))
+                    waiting.extendleft(process.remaining())
     finally:
         for process in running:
             process.kill()
 
 
 class _Process:
-    """A process that works through some trials of a kind."""
+    """A process that works through a batch."""
 
-    def __init__(self, campaign: Campaign, kind: str, numbers: list[int]) -> None:
-        self.kind, self.left = kind, list(numbers)
-        self._campaign, self._bounds = campaign, campaign.bounds
+    def __init__(self, campaign: Campaign, batch: _Batch) -> None:
+        self._campaign, self._batch, self._left = campaign, batch, list(batch.numbers)
+        self._cut_off: int | None = None
         context = multiprocessing.get_context("fork")  # importing torch anew would take seconds
         self.connection, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=_work, args=(campaign, kind, numbers, theirs))
+        self._process = context.Process(target=_work, args=(campaign, batch.kind, batch.numbers, theirs))
         self._process.start()
         theirs.close()
         self.ended = False
         self._begin_next()
 
     def _begin_next(self) -> None:
-        self.deadline = time.monotonic() + self._bounds.seconds
+        self.deadline = time.monotonic() + self._campaign.bounds.seconds
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Those that have come since, and that of a trial that has ended the process or its time."""
+        """Those that have come since, and that of a trial that was cut off a second time."""
         while not self.ended and self.connection.poll():
             try:
                 outcome = self.connection.recv()
             except EOFError:
-                self._process.join(5)
-                code = self._process.exitcode
+                wait([self._process.sentinel], 5)
                 self.kill()
-                if self.left:
-                    how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
-                    yield self._cut_off(f"its process ended by {how}")
+                yield from self._after_end(f"its process ended by {self._how()}")
                 return
-            self.left.pop(0)
+            self._left.pop(0)
             self._begin_next()
             if outcome is not None:
                 yield outcome
         if not self.ended and time.monotonic() > self.deadline:
             self.kill()
-            yield self._cut_off(f"no end in {self._bounds.seconds:g} s")
+            yield from self._after_end(f"no end in {self._campaign.bounds.seconds:g} s")
 
-    def _cut_off(self, reason: str) -> Outcome:
-        """The outcome of the trial in which the process has ended, or was ended."""
-        number = self.left.pop(0)
-        return Outcome(self.kind, number, "neither", noted(self._campaign.folder(self.kind, number)), reason)
+    def _how(self) -> str:
+        code = self._process.exitcode or 0
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def _after_end(self, reason: str) -> Iterator[Outcome]:
+        """What is to be said of the trial at which the process has ended."""
+        if not self._left:
+            return
+        number, kind = self._left.pop(0), self._batch.kind
+        if self._batch.again or number == _PREPARATION:
+            yield Outcome(kind, number, "neither", noted(self._campaign.folder(kind, number)), reason)
+        else:
+            self._cut_off = number
+
+    def remaining(self) -> list[_Batch]:
+        """What others have to do in place of this process, which has ended."""
+        batches = [_Batch(self._batch.kind, tuple(self._left))] if self._left else []
+        return batches if self._cut_off is None else [_Batch(self._batch.kind, (self._cut_off,), again=True), *batches]
 
     def kill(self) -> None:
         """End the process and what it has started."""
-        assert self._process.pid
-        with suppress(ProcessLookupError):  # it has ended, or is no group's leader yet
+        assert self._process.pid  # which is nobody else's before `join`
+        with suppress(ProcessLookupError):  # it is no group's leader yet
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join()
@@ -153,13 +177,13 @@ class _Process:
         self.ended = True
 
 
-def _work(campaign: Campaign, name: str, numbers: list[int], connection: Connection) -> None:
+def _work(campaign: Campaign, name: str, numbers: tuple[int, ...], connection: Connection) -> None:
     os.setsid()  # so that what a trial starts can be killed with it
     silent = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(silent, descriptor)
     kind, good = campaign.kinds[name], campaign.good / name
-    if numbers == [_PREPARATION]:
+    if numbers == (_PREPARATION,):
         connection.send(_prepared(kind, good))
         return
     _limit_memory(campaign.bounds.memory)

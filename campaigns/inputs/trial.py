@@ -104,9 +104,11 @@ def run_trial(kind: Kind, number: int, seed: int, good: Path, folder: Path) -> O
         number: of the input; 0 is the good one.
         seed: of the campaign.
         good: folder of the good input, made by `Kind.prepare`.
-        folder: of the trial, not made yet. It stays if the outcome is neither.
+        folder: of the trial. It stays if the outcome is neither.
     """
     begin = time.perf_counter()
+    if folder.exists():  # of a first try, which was cut off
+        shutil.rmtree(folder)
     shutil.copytree(good, folder, symlinks=True)
     rng = random.Random(derive(seed, "inputs", kind.name, number))
     given = Input(folder, good)
@@ -170,8 +172,8 @@ def _named(error: RotnetError, culprits: tuple[str, ...]) -> tuple[End, str]:
     message = str(error)
     if not message.strip():
         return "neither", "a RotnetError without a message"
-    if not any(culprit in message for culprit in culprits):
-        return "neither", f"names none of {', '.join(culprits) or 'nothing that was changed'}: {message}"
+    if not any(culprit.encode("utf-8", "backslashreplace").decode() in message for culprit in culprits):
+        return "neither", f"names none of {', '.join(culprits)}: {message}"
     if _lacked_memory(error):
         return "neither", f"ran out of memory, and says: {message}"
     return "named", message

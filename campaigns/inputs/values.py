@@ -108,9 +108,7 @@ def near_value(value: Any, rng: random.Random) -> Any:
     if isinstance(value, str) and value:
         place = rng.randrange(len(value))
         cut = value[:place] + value[place + 1 :]
-        return rng.choice(
-            (cut, value.upper(), value + " ", " " + value, value + value[-1], value + ":1", [value], value.encode("utf-8"))
-        )
+        return rng.choice((cut, value.upper(), value + " ", " " + value, value + value[-1], value + ":1", [value]))
     if isinstance(value, list) and value:
         place = rng.randrange(len(value))
         changed = [*value[:place], near_value(value[place], rng), *value[place + 1 :]]
@@ -136,8 +134,6 @@ def change_tree(document: Any, rng: random.Random) -> tuple[Any, str]:
         container[key] = odd_value(rng)
     elif way == "near":
         container[key] = near_value(container[key], rng)
-        if isinstance(container[key], bytes):
-            container[key] = None
     elif way == "moved":
         other, its_key, _ = rng.choice(places)
         container[key] = copy.deepcopy(other[its_key])
@@ -184,10 +180,13 @@ def shown(value: Any) -> str:
 
 def quoted(value: Any) -> tuple[str, ...]:
     """The ways in which a message may show a value, where it is long the beginning of it."""
+    plain = list(value) if isinstance(value, set | frozenset | range) else value.tolist() if hasattr(value, "tolist") else value
     try:
-        found = {repr(value), f"{value!r} is no "}
+        found = {repr(value), f"{plain!r} is no "}
     except (ValueError, RecursionError):
         return (type(value).__name__,)
     if isinstance(value, str):
         found |= {f"'{value}'", value.strip(), value.partition(":")[2]}
+    elif isinstance(value, dict):
+        found |= {f"'{key}'" for key in value}
     return tuple(sorted(text[:100] for text in found if len(text) > 1))

@@ -163,7 +163,7 @@ def _outside_class(path: Path, data: Path, rng: random.Random) -> str:
 
 def _split_changed(path: Path, data: Path, rng: random.Random) -> str:
     split = path.parent.parent
-    if split.name not in _SPLITS or not split.is_dir():
+    if split.name not in _SPLITS or not split.is_dir() or (data / ".away").exists():
         return "nothing was changed"
     way = rng.choice(("is missing", "is called val", "is a file", "is a link to the other", "is empty"))
     other = data / ("test" if split.name == "train" else "train")

@@ -19,6 +19,7 @@ from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import directory_of
 from rotnet_lib.stages import STAGES
+from rotnet_lib.stages.backbone_config import NEWEST
 from rotnet_lib.suites.single_run import configure
 from rotnet_lib.voc.stages import classify, detect, segment  # noqa: F401  # enters their stages
 from rotnet_lib.yaml_reader import parse_yaml
@@ -99,7 +100,7 @@ class _StageParameters(Kind):
         name = rng.choice(sorted(fields))
         value = _GOOD[stage].get(name, fields[name].default)
         if rng.random() < 0.08:
-            return rng.choice((name + "s", name[:-1], name.upper(), "x", "epoch", "In", *self.odd_names())), odd_value(rng)
+            return rng.choice((name + "s", name[:-1], name.upper(), "x", "epoch", *self.odd_names())), odd_value(rng)
         if name in _NAME_RUNS and rng.random() < 0.7:
             return name, rng.choice((rng.choice(_PARTNERS), [rng.choice(_PARTNERS)]))
         return name, rng.choice((near_value(value, rng), odd_value(rng), odd_value(rng, objects=True)))
@@ -121,6 +122,8 @@ def config_problem(schema: type[RunConfig], given: Mapping[str, Any], config: Ru
     """What is wrong with the config made of parameters; see `right` above."""
     values = config.model_dump(mode="json")
     for parameter, value in given.items():
+        if parameter == "backbone" and isinstance(value, str) and value == NEWEST:
+            continue  # the run that is newest is named
         if not comes_back(value, values[parameter]):
             return f"{parameter} is {values[parameter]!r}, given was {shown(value)}"
     written = yaml.safe_load(yaml.safe_dump(values))
@@ -227,13 +230,14 @@ class CommandLineParameters(_StageParameters):
         )
         texts[name] = text.replace("\0", "")  # which no command line can hold
         preset = rng.choice((None, None, "quick", "short"))
+        texts = _filled(texts, folder)
         culprits = {str(name), *_mentioned((name, text)), *_mentioned((name, _read(texts[name])))} - {""}
         return Input(
             folder,
             good,
             f"{stage} --preset {preset} -p {name!a} {shown(text)}",
             tuple(sorted(culprits)),
-            (stage, _filled(texts, folder), preset),
+            (stage, texts, preset),
         )
 
     def read(self, given: Input) -> Any:

@@ -17,9 +17,9 @@ def comes_back(given: Any, found: Any) -> bool:
     """Whether `found`, a plain value of a config, is what a user means by `given`.
 
     None leaves a parameter to the protocol or the backbone's run, so that any value is right. Else it is the same value: a
-    number may be given as a text or of another numeric type, a list as a tuple, an array or words with commas between, a single
-    entry without its list, a path as a path or as the name of the folder that it ends in. Of a dictionary the keys that were
-    given count; others are filled in.
+    number may be given as a text or of another numeric type, a name as a number, a list as a tuple, an array or words with
+    commas between, a single entry without its list, a path as a path or as the name of the folder that it ends in. Of a
+    dictionary the keys that were given count; others are filled in.
     """
     if given is None:
         return True
@@ -29,7 +29,7 @@ def comes_back(given: Any, found: Any) -> bool:
     if isinstance(found, int | float):
         return _is_number(given, found)
     if isinstance(found, str):
-        return isinstance(given, str) and (given == found or Path(given).name == found)
+        return str(given) == found or (isinstance(given, str) and Path(given).name == found)
     if isinstance(found, list):
         if isinstance(given, str):
             given = [word.strip() for word in given.split(",")]

@@ -200,7 +200,7 @@ class SetText(Kind):
             text = change_text(text, rng)[0].decode("utf-8", "surrogateescape")
         # An error quotes the word, or names the parameter or the run in it.
         parts = {part for word in words for part in word.partition("=")[0].split(".")}
-        return Input(folder, good, ascii(text)[:300], ("SET", "set:", *sorted(parts)), text)
+        return Input(folder, good, ascii(text)[:300], ("SET", "set:", "task option", *sorted(parts)), text)
 
     def read(self, given: Input) -> Any:
         return _plan(_GOOD | {"set": given.value, "seeds": 1})

@@ -76,6 +76,14 @@ class OddKind(Kind):
         while True:
             time.sleep(600)
 
+    def _hang_once(self, given: Input) -> int:
+        """As when the machine stands still for a while."""
+        tried = given.good / "tried"
+        if not tried.exists():
+            tried.touch()
+            time.sleep(600)
+        return 7
+
     def _death(self, given: Input) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 

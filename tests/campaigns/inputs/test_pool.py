@@ -38,6 +38,11 @@ def test_a_hang_is_neither_and_what_it_started_is_gone(tmp_path: Path) -> None:
     assert not [p for p in sleeping if p.pid not in before and p.cmdline() == ["sleep", "600"]]
 
 
+def test_a_trial_that_is_cut_off_is_tried_once_more(tmp_path: Path) -> None:
+    found = outcomes(["right", "hang once", "right"], tmp_path, bounds=Bounds(seconds=1))
+    assert [outcome.end for outcome in found] == ["right", "right", "right"]
+
+
 def test_a_process_that_dies_is_neither(tmp_path: Path) -> None:
     found = outcomes(["right", "death", "named"], tmp_path)
     assert [outcome.end for outcome in found] == ["right", "neither", "named"]

@@ -47,6 +47,7 @@ def test_what_is_alike() -> None:
 RETURNS = [
     (None, 5),
     (5, 5),
+    (5, "5"),
     (5.0, 5),
     ("5", 5),
     (1, True),
@@ -61,7 +62,6 @@ RETURNS = [
 ]
 OTHERS = [
     (5, 6),
-    (5, "5"),
     ("5x", 5),
     ("on", False),
     (math.nan, 0.0),
