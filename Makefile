@@ -19,7 +19,7 @@ WHAT = $(strip $(call option,PRESET,preset) $(call option,DATASET,dataset) $(cal
 HOW = $(strip $(call option,CORES,cores) $(call option,EXECUTOR,executor) $(if $(SNAKEMAKE_ARGS),-- $(SNAKEMAKE_ARGS)))
 
 .PHONY: help setup status lab detectron2 test test-all lint format doctor bench pins clean $(REPRODUCE)
-.PHONY: campaign-inputs
+.PHONY: campaign-kills campaign-inputs
 
 help: ## list the targets
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -153,7 +153,10 @@ test: $(READY) ## run the tests but for the slow ones (WORKERS=2 processes; PYTE
 test-all: $(READY) ## run all tests, also those that start a kernel or torchrun, or kill a process (the same variables)
 	@exec $(PYTEST) $(PYTEST_ARGS)
 
-# Hours of odd treatment, for a release: no part of the tests. campaigns/README.md says what is counted.
+# Odd treatment by the hour, for a release: no part of the tests. campaigns/README.md says what is counted.
+campaign-kills: $(READY) ## kill processes of a suite that is made, by the hundred (KILLS=100 SEED=0 ONLY=round)
+	@exec $(BIN)/python -m campaigns.kills $(strip $(call option,KILLS,kills) $(call option,SEED,seed) $(call option,ONLY,only))
+
 campaign-inputs: $(READY) ## read damaged files and odd values by the thousand (INPUTS=10000 SEED=0 ONLY=kind:number)
 	@exec $(BIN)/python -m campaigns.inputs --workers $(WORKERS) $(strip $(call option,INPUTS,inputs) $(call option,SEED,seed) \
 		$(call option,ONLY,only))

@@ -24,7 +24,7 @@ from rotnet_lib.suites.suite import collection_names, load_collection, load_pres
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 TARGETS = {"help", "setup", "detectron2", "status", "lab", "doctor", "bench", "pins", "clean"}
-TARGETS |= {"test", "test-all", "lint", "format"}
+TARGETS |= {"test", "test-all", "lint", "format", "campaign-kills", "campaign-inputs"}
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 needs_git = pytest.mark.skipif(
