@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,21 @@ SECONDS_TO_END = 15.0
 _LONGEST = 600.0
 """Seconds after which a making is taken for hung."""
 
-_ONES_OWN_RUN: tuple[Role, ...] = ("job", "kernel")
-"""Their end ends a run; the others go on."""
+_GO_ON: Mapping[Role, Sequence[Role]] = {
+    "make": (),
+    "rotnet": (),
+    "Snakemake": ("make", "rotnet"),
+    "job": ROLES,
+    "kernel": ROLES,
+}
+"""Killed process -> those that do not end with it: rotnet draws the report after Snakemake's end, and the end of a job or a
+kernel is that of its run alone."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP)
 
-_CTRL_C = signal.SIGINT
-"""Which a terminal sends to make and all that is in its process group: as often as one of the others to make."""
+_OF_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+"""Ctrl-C, and the end of the terminal: it sends them to make and all that is in its process group. Make relies on that: it only
+waits for its child when it gets one of them alone."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +154,14 @@ class _Making:
             while time.monotonic() - begin < after and process.poll() is None:
                 self._note_temporary(mark)
                 time.sleep(min(0.2, max(0.0, after - (time.monotonic() - begin))))
-            there: dict[Role, list[psutil.Process]] = {}
-            for one in marked(mark):
-                if role := role_of(one):
-                    there.setdefault(role, []).append(one)
-            chosen = next((role for role in order if role in there), None)
+            there = {one: role_of(one) for one in marked(mark)}
+            chosen = next((role for role in order if role in there.values()), None)
             if process.poll() is not None or chosen is None:
                 self._await_end(mark, process)
                 return process.returncode == 0
-            with_signal = rng.choice((*_SIGNALS, _CTRL_C) if chosen == "make" else _SIGNALS)
-            self._kill(mark, process, rng.choice(there[chosen]), chosen, with_signal, time.monotonic() - begin)
+            victim = rng.choice([one for one, role in there.items() if role == chosen])
+            with_signal = rng.choice((*_SIGNALS, signal.SIGINT) if chosen == "make" else _SIGNALS)
+            self._kill(mark, process, list(there), victim, chosen, with_signal, time.monotonic() - begin)
         finally:
             end(mark)
             process.wait()
@@ -165,6 +171,7 @@ class _Making:
         self,
         mark: str,
         process: subprocess.Popen[bytes],
+        there: Sequence[psutil.Process],
         victim: psutil.Process,
         role: Role,
         with_signal: signal.Signals,
@@ -173,27 +180,35 @@ class _Making:
         self._note_temporary(mark)
         said = self._log.stat().st_size
         try:
-            if with_signal == _CTRL_C:
-                os.killpg(process.pid, _CTRL_C)
+            if role == "make" and with_signal in _OF_TERMINAL:
+                os.killpg(process.pid, with_signal)
             else:
                 victim.send_signal(with_signal)
         except (ProcessLookupError, psutil.NoSuchProcess):
             return  # it has ended since: no kill
-        number = len(self._found.kills) + 1
-        if role in _ONES_OWN_RUN:
-            self._await_end(mark, process)
-            self._found.kills.append(Kill(self._found.number, number, role, with_signal.name, after))
-            self._check_said(said, process.returncode)
+        seconds: float | None = None
+        left: tuple[str, ...] = ()
+        if len(_GO_ON[role]) < len(ROLES):
+            seconds = wait_for(lambda: not self._ending(mark, process, there, role), self._patience)
+            left = tuple(map(described, self._ending(mark, process, there, role))) if seconds is None else ()
+        self._found.kills.append(
+            Kill(self._found.number, len(self._found.kills) + 1, role, with_signal.name, after, seconds, left)
+        )
+        if left:
             return
-        seconds = wait_for(lambda: not self._running(mark, process), self._patience)
-        left = tuple(map(described, marked(mark))) if seconds is None else ()
-        self._found.kills.append(Kill(self._found.number, number, role, with_signal.name, after, seconds, left))
-        if seconds is not None and self._suite.locked:
+        if _GO_ON[role]:
+            self._await_end(mark, process)
+            self._check_said(said, process.returncode)
+        if self._suite.locked:
             self._found.other.append("the folder of runs is locked, and nothing of the making runs")
 
-    def _running(self, mark: str, process: subprocess.Popen[bytes]) -> bool:
+    def _ending(
+        self, mark: str, process: subprocess.Popen[bytes], there: Sequence[psutil.Process], role: Role
+    ) -> list[psutil.Process]:
+        """The processes that should end after a kill, and still run: if others go on, those that were there before."""
         process.poll()  # reaps it
-        return bool(marked(mark))
+        going_on = _GO_ON[role]
+        return [one for one in marked(mark) if not going_on or (one in there and role_of(one) not in going_on)]
 
     def _await_end(self, mark: str, process: subprocess.Popen[bytes]) -> None:
         """Until a making ends by itself, and all of it."""

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import safetensors.numpy
 
 from campaigns.kills.processes import MARK
 from rotnet_lib.errors import RotnetError
@@ -60,6 +62,7 @@ class Suite:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=heed_signals,
             )
 
     def plan(self) -> Plan:
@@ -95,13 +98,27 @@ class Suite:
         return is_locked(self.runs / ".lock")
 
 
+def heed_signals() -> None:
+    """Have this process heed signals that it inherited as ignored, as below nohup: from a terminal it would heed them."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _figures(run: RunDirectory) -> dict[str, Any]:
     result = run.result()
     history = run.path / HISTORY
     table = pd.read_csv(history).drop(columns=list(_TIMES), errors="ignore") if history.exists() else pd.DataFrame()
-    weights = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(run.path.glob("model*.safetensors"))}
+    weights = {path.name: _tensors(path) for path in sorted(run.path.glob("model*.safetensors"))}
     metrics = {name: metric.model_dump() for name, metric in result.metrics.items()}
     return {"metrics": metrics, "by_target": result.by_target, "history": table.to_csv(), "weights": weights}
+
+
+def _tensors(path: Path) -> str:
+    """A hash of the tensors in a file: the order of what its head says of them is another in each process."""
+    digest = hashlib.sha256()
+    for name, array in sorted(safetensors.numpy.load_file(path).items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def _is_page(path: Path) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from campaigns.kills.processes import MARK
 from campaigns.kills.round import Round, play
-from campaigns.kills.suite import Suite
+from campaigns.kills.suite import Suite, heed_signals
 from rotnet_lib.runs.directory import METRICS, REPORT, TABLE
 from rotnet_lib.runs.schema import Metric
 from tests.results import finish, finish_planned
@@ -32,8 +32,14 @@ class Stub(Suite):
         makefile = self.own / "Makefile"
         makefile.write_text(f"all:\n\t@{self.recipe}\n")
         with log.open("ab") as stream:
-            words = ["make", "--file", str(makefile)]
-            return subprocess.Popen(words, env=os.environ | {MARK: mark}, stdout=stream, stderr=stream, start_new_session=True)
+            return subprocess.Popen(
+                ["make", "--file", str(makefile)],
+                env=os.environ | {MARK: mark},
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+                preexec_fn=heed_signals,
+            )
 
 
 @pytest.fixture
