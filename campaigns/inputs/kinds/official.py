@@ -13,6 +13,7 @@ from torchvision.datasets import CIFAR10
 
 from campaigns.inputs.kinds.files import FileKind
 from campaigns.inputs.trial import Input
+from rotnet_lib.data import fashion_mnist
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
@@ -48,6 +49,7 @@ class IdxFile(FileKind):
         return Input(folder, good, f"{path.name}: {what}", (path.name, _RAW))
 
     def read(self, given: Input) -> Any:
+        _take_for_official(given.good / _RAW)
         data = load_dataset("fashion-mnist")
         return [in_memory(part) for part in (data.train, data.test)]
 
@@ -61,6 +63,19 @@ class IdxFile(FileKind):
             if not np.array_equal(labels, kinds) or not np.array_equal(images, np.repeat(pixels[..., None], 3, 3)):
                 return "other images or labels than the file's"
         return None
+
+
+def _take_for_official(folder: Path) -> None:
+    """Replace the shapes and checksums of the real files, where the library has them, by those of the small ones."""
+    table: dict[Any, Any] = getattr(fashion_mnist, "FILES", {})
+    for split, files in table.items():
+        arrays = [_idx(folder / file.name) for file in files]
+        sums = [hashlib.sha256((folder / file.name).read_bytes()).hexdigest() for file in files]
+        table[split] = tuple(
+            file._replace(shape=array.shape, checksum=checksum)
+            for file, array, checksum in zip(files, arrays, sums, strict=True)
+            if array is not None
+        )
 
 
 def in_memory(split: Split | StreamedSplit) -> tuple[np.ndarray, np.ndarray]:
