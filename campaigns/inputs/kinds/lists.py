@@ -1,5 +1,6 @@
 """Text files that say what images show: Places205's split files, the words of Tiny ImageNet's classes."""
 
+import codecs
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -71,7 +72,8 @@ class Places(FileKind):
 
 def _lines(path: Path) -> list[bytes]:
     """Those of a file that hold something, ended by a line feed, with or without a carriage return before it."""
-    return [line.strip() for line in path.read_bytes().split(b"\n") if line.strip()]
+    content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    return [line.strip() for line in content.split(b"\n") if line.strip()]
 
 
 _TINY = "data/tiny-imagenet-200"
