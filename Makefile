@@ -31,6 +31,7 @@ WHAT = $(call option,PRESET,preset)$(call option,DATASET,dataset)$(call option,S
 HOW = $(call option,CORES,cores)$(call option,EXECUTOR,executor)$(if $(SNAKEMAKE_ARGS), -- $(SNAKEMAKE_ARGS))
 
 .PHONY: help setup status lab detectron2 test test-all lint format doctor bench pins clean $(REPRODUCE)
+.PHONY: campaign-kills campaign-inputs
 
 help: ## list the targets
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -166,6 +167,14 @@ test: $(READY) ## run the tests but for the slow ones (WORKERS=2 processes; PYTE
 test-all: $(READY) ## run all tests, also those that start a kernel or torchrun, or kill a process (the same variables)
 	@exec $(PYTEST) $(PYTEST_ARGS)
 
+# Odd treatment by the hour, for a release: no part of the tests. campaigns/README.md says what is counted.
+campaign-kills: $(READY) ## kill processes of a suite that is made, by the hundred (KILLS=100 SEED=0 ONLY=round)
+	@exec $(BIN)/python -m campaigns.kills $(strip $(call option,KILLS,kills) $(call option,SEED,seed) $(call option,ONLY,only))
+
+campaign-inputs: $(READY) ## read damaged files and odd values by the thousand (INPUTS=10000 SEED=0 ONLY=kind:number)
+	@exec $(BIN)/python -m campaigns.inputs --workers $(WORKERS) $(strip $(call option,INPUTS,inputs) $(call option,SEED,seed) \
+		$(call option,ONLY,only))
+
 lint: $(READY) ## check style, format, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -188,4 +197,4 @@ pins: $(READY) ## make requirements.txt anew from requirements.in (PINS_ARGS=--u
 
 clean: ## remove caches and build leftovers; never runs/, data/ or .venv
 	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist
-	find $(wildcard rotnet_lib notebooks benchmarks tests) \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+	find $(wildcard rotnet_lib notebooks benchmarks campaigns tests) \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

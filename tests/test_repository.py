@@ -24,7 +24,7 @@ from rotnet_lib.suites.suite import collection_names, load_collection, load_pres
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 TARGETS = {"help", "setup", "detectron2", "status", "lab", "doctor", "bench", "pins", "clean"}
-TARGETS |= {"test", "test-all", "lint", "format"}
+TARGETS |= {"test", "test-all", "lint", "format", "campaign-kills", "campaign-inputs"}
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 needs_git = pytest.mark.skipif(
@@ -453,8 +453,8 @@ def test_ci_runs_lint_and_tests() -> None:
 
 
 def test_every_module_has_its_place_in_the_tests() -> None:
-    """tests/ mirrors rotnet_lib/: a folder a package, and beside these only the folders of notebooks and benchmarks."""
+    """tests/ mirrors rotnet_lib/: a folder a package, and beside these only those of other folders of code."""
     packages = {path.parent.name for path in (ROOT / "rotnet_lib").glob("*/__init__.py")}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert packages <= folders
-    assert folders - packages <= {"notebooks", "benchmarks"}
+    assert folders - packages <= {"notebooks", "benchmarks", "campaigns"}
