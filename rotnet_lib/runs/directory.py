@@ -337,7 +337,9 @@ def run_of(file: Path) -> RunDirectory | None:
 
 
 def own_name(run: str, runs: str) -> str:
-    """The name of a run that is given by name or by the path of its directory in `runs`; another path is returned as it is."""
+    """The name of a run that is given by name or by the path of its directory in `runs`; other text is returned as it is."""
+    if not run:
+        return run
     path = from_project(run)
     return path.name if path.parent == from_project(runs) else run
 
