@@ -168,7 +168,7 @@ class Killed:
     first: Made
     second: Made
     named: bool
-    """Whether the second call named a process of the first as the one it waits for."""
+    """Whether the second call named the suite and the process of the first as those it waits for."""
     whole: RunDirectory
     """The run that was killed, made in one go in another folder."""
 
@@ -210,10 +210,11 @@ def killed(failed: Made, tmp_path_factory: pytest.TempPathFactory) -> Killed:
     with ended_after(folder.start(LONG, logs[0].name)) as one:
         wait_for(lambda: "runs to make" in logs[0].read_text(), one)
         with ended_after(folder.start(LONG, logs[1].name)) as two:
-            waiting = re.compile(r"runs is in use by process (\d+): waiting for it to end")
+            waiting = re.compile(
+                r"runs is in use by table3 \(preset quick\), .*, 5 of its 7 runs finished; process (\d+)\. Waiting"
+            )
             wait_for(lambda: waiting.search(logs[1].read_text()), two)
-            owner = psutil.Process(int(waiting.findall(logs[1].read_text())[0]))
-            named = one.pid in [process.pid for process in (owner, *owner.parents())]
+            named = waiting.findall(logs[1].read_text()) == [str(one.pid)]
             codes = one.wait(timeout=240), two.wait(timeout=240)
     first, second = (Made(plan, code, log.read_text()) for code, log in zip(codes, logs, strict=True))
     return Killed(survivors, history, state, before, "finetuned-conv", marked, first, second, named, whole.directory)
