@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from rotnet_lib.errors import RotnetError, shown
+from rotnet_lib.files import check_is_file
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,9 +45,10 @@ def read_yaml(path: Path, where: str) -> dict[str, Any]:
         path: of the file.
         where: how messages call it.
 
-    Raises RotnetError if it cannot be read, is no UTF-8 or YAML, holds no dictionary, or a key that is no text.
+    Raises RotnetError if it is no file, cannot be read, is no UTF-8 or YAML, holds no dictionary, or a key that is no text.
     """
     try:
+        check_is_file(path, "Put the YAML there.")  # a named pipe would be waited for, a device has no end
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RotnetError(f"{where} cannot be read: {error.strerror} ({path}).") from None

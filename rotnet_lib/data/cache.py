@@ -16,8 +16,9 @@ from rotnet_lib.data.source import Source, cache_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import check_is_file, replacing
 
-_DAMAGED, _CHECKSUM = "damaged", "crc32"
-"""Keys, in the file's metadata, of the names of the files that were left out, and of a checksum over images and labels."""
+_DAMAGED, _CHECKSUM, _NAME = "damaged", "crc32", "name"
+"""Keys, in the file's metadata: the names of the files that were left out, a checksum over images and labels, and the name of
+the file itself, which says what it was decoded from."""
 
 _REFUSING = 2
 """Part of the name of a cache of files: raise it when other files come to be refused. Version 1 held images that Pillow clips,
@@ -63,7 +64,7 @@ def decoded(
         with replacing(path) as temporary:
             # safetensors writes the bytes of an array that is not contiguous in their order in memory: a scrambled image.
             images, labels = np.ascontiguousarray(images), np.ascontiguousarray(labels)
-            metadata = {_DAMAGED: json.dumps(damaged), _CHECKSUM: _checksum(images, labels)}
+            metadata = {_DAMAGED: json.dumps(damaged), _CHECKSUM: _checksum(images, labels), _NAME: path.name}
             safetensors.numpy.save_file({"images": images, "labels": labels}, temporary, metadata)
     except OSError as error:
         raise RotnetError(f"cannot keep the decoded images in {path.parent}: {error}. Set ROTNET_CACHE.") from None
@@ -84,6 +85,8 @@ def _read(path: Path) -> Decoded:
     if not whole or not isinstance(damaged, list) or not all(isinstance(name, str) for name in damaged):
         found = f"images {images.dtype} {images.shape}, labels {labels.dtype} {labels.shape}"
         raise RotnetError(f"the decoded images in {path} are damaged ({found}). {again}")
+    if metadata.get(_NAME, path.name) != path.name:  # files of before have no name
+        raise RotnetError(f"the decoded images in {path} are those of {metadata[_NAME]}. {again}")
     if metadata.get(_CHECKSUM, "") not in ("", _checksum(images, labels)):  # drawn images of before have none
         raise RotnetError(f"the decoded images in {path} are damaged (their checksum is another). {again}")
     return images, labels, damaged

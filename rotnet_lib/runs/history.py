@@ -37,11 +37,15 @@ def read_history(path: Path, training: TrainingRecord | None) -> pd.DataFrame:
 
     again = f"Delete {path.parent} and run again."
     try:
-        table = pd.read_csv(io.StringIO(read_text(path, again)))
+        text = read_text(path, again)
+        table = pd.read_csv(io.StringIO(text))
     except FileNotFoundError:
         raise RotnetError(f"{path} is missing, and its run is finished. {again}") from None
     except ValueError as error:
         raise RotnetError(f"{path} is damaged: it is no table ({str(error).strip()}). {again}") from None
+    names = text.partition("\n")[0].split(",")
+    if repeated := [name for name in names if names.count(name) > 1]:  # pandas would give the second another name
+        raise RotnetError(f"{path} is damaged: its column {repeated[0]} stands twice. {again}")
     number = "epoch" if training is None or training.epochs is not None else "iteration"
     if number not in table:
         raise RotnetError(f"{path} is damaged: it has no column {number}. {again}")

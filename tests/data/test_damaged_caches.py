@@ -61,6 +61,15 @@ def test_damaged_decoded_images_are_named(damage: Callable[[Path], Any]) -> None
         load_dataset("shapes", train_size=20, test_size=10)
 
 
+def test_the_decoded_images_of_another_set_are_not_taken_for_this_ones() -> None:
+    load_dataset("shapes", train_size=20, test_size=20)
+    [own] = cache_root().glob("shapes-*-train-*.safetensors")
+    [other] = cache_root().glob("shapes-*-test-*.safetensors")
+    own.write_bytes(other.read_bytes())
+    with pytest.raises(RotnetError, match=f"{own} are those of {other.name}. Delete that file and run again"):
+        load_dataset("shapes", train_size=20, test_size=20)
+
+
 ARRAYS: dict[str, np.ndarray] = {
     "boxes": np.zeros((3, 4), np.float32),
     "starts": np.array([0, 3]),

@@ -278,6 +278,13 @@ def test_a_value_that_is_no_yaml_is_named(text: str, reason: str) -> None:
     assert message(lambda: make_plan("table3", Options(preset="quick", set=f"epochs={text}")))
 
 
+@pytest.mark.timeout(60)  # a pipe that is opened waits for ever
+def test_what_is_no_file_is_not_read_as_yaml(tmp_path: Path) -> None:
+    pipe = tmp_path / "suite.yaml"
+    os.mkfifo(pipe)
+    assert f"{pipe} is no file but a named pipe" in message(lambda: read_yaml(pipe, "suite.yaml"))
+
+
 def test_yaml_means_what_it_meant() -> None:
     for file in SUITES.glob("*.yaml"):
         assert read_yaml(file, file.name) == yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -1,9 +1,11 @@
 """Where objects may be: selective search, once for a split."""
 
 import ctypes
+import functools
 import hashlib
 import importlib
 import zipfile
+import zlib
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -146,8 +148,9 @@ def _search(split: VocSplit, path: Path, workers: int) -> None:
             found += among
             bar.update()
     starts = np.cumsum([0] + [len(box) for box in boxes])
+    tables = (np.concatenate(boxes), starts, np.array([found, objects]))
     with replacing(path) as temporary:
-        np.savez(temporary, boxes=np.concatenate(boxes), starts=starts, counted=np.array([found, objects]))
+        np.savez(temporary, boxes=tables[0], starts=tables[1], counted=tables[2], crc32=_checksum(*tables))
 
 
 def _read(path: Path, images: int) -> Proposals:
@@ -161,12 +164,20 @@ def _read(path: Path, images: int) -> Proposals:
                 raise ValueError("a compressed table")
         with np.load(path, allow_pickle=False) as file:
             boxes, starts, counted = (file[name] for name in ("boxes", "starts", "counted"))
+            checksum = file.get("crc32")  # files of before have none
     except Exception as error:  # numpy and zipfile raise whatever damaged bytes make them stumble over
         raise RotnetError(f"the proposals in {shown(path)} are damaged ({error}). {again}") from None
+    if checksum is not None and not np.array_equal(checksum, _checksum(boxes, starts, counted)):
+        raise RotnetError(f"the proposals in {shown(path)} are damaged (their checksum is another). {again}")
     if reason := _wrong(boxes, starts, counted, images):
         raise RotnetError(f"the proposals in {shown(path)} are damaged ({reason}). {again}")
     found, objects = counted.tolist()
     return Proposals(boxes, starts, found / objects if objects else float("nan"))
+
+
+def _checksum(*tables: np.ndarray) -> np.ndarray:
+    """Of the tables' bytes, (1,) int64."""
+    return np.array([functools.reduce(lambda sum_, table: zlib.crc32(table.tobytes(), sum_), tables, 0)])
 
 
 def _wrong(boxes: np.ndarray, starts: np.ndarray, counted: np.ndarray, images: int) -> str | None:

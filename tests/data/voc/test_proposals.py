@@ -141,6 +141,17 @@ def test_a_damaged_cache_is_named(split, tmp_path):
         find_proposals(split, "f", workers=0)
 
 
+def test_other_boxes_in_the_cache_are_named(split, tmp_path):
+    find_proposals(split, "f", workers=0)
+    path = next((tmp_path / "cache").glob("*.npz"))
+    with np.load(path) as file:
+        tables = dict(file)
+    tables["boxes"][0, 2] += 1
+    np.savez(path, **tables)
+    with pytest.raises(RotnetError, match=r"proposals in .*\.npz are damaged \(their checksum is another\)"):
+        find_proposals(split, "f", workers=0)
+
+
 def test_proposals_of_other_images_or_that_are_none_are_named(split, tmp_path):
     found = find_proposals(split, "f", workers=0)
     path = next((tmp_path / "cache").glob("*.npz"))
