@@ -1,6 +1,7 @@
 """A folder in which suites are made by processes of their own, as a user does it."""
 
 import contextlib
+import json
 import os
 import shlex
 import shutil
@@ -15,8 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
+import safetensors
 
-from rotnet_lib.runs.directory import REPORT, RunDirectory
+from rotnet_lib.runs.directory import REPORT, RESUME, RunDirectory
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.suites.suite import SUITES
@@ -147,6 +149,16 @@ def ended_after(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[b
                 child.kill()
             process.kill()
             process.wait()
+
+
+def epochs_done(run: RunDirectory) -> int:
+    """How many epochs the resume state of a run has, while another process may replace it; 0 if there is none."""
+    try:
+        # The header alone: for tensors the file is opened once more, and may be another one by then.
+        with safetensors.safe_open(run.path / RESUME, framework="pt") as file:
+            return len(json.loads(file.metadata()["header"])["history"])
+    except FileNotFoundError:
+        return 0
 
 
 def wait_for(condition: Callable[[], Any], process: subprocess.Popen[bytes], seconds: float = 120) -> None:

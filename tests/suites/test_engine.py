@@ -21,7 +21,7 @@ from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, NOTEBOOK, REPORT,
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.suites.plan import Plan
 from rotnet_lib.training.checkpoints import load_tensors
-from tests.suites.engine_folder import LONG, TINY, Folder, Made, ended_after, wait_for
+from tests.suites.engine_folder import LONG, TINY, Folder, Made, ended_after, epochs_done, wait_for
 
 DIVERGING = f"{TINY} rotnet-conv.lr=1e30"
 BY_ENGINE = ("supervised", "rotnet-conv", "finetuned-conv")
@@ -187,7 +187,7 @@ def killed(failed: Made, tmp_path_factory: pytest.TempPathFactory) -> Killed:
 
     resume = run.path / RESUME
     with ended_after(folder.start(LONG, "killed.log")) as process:
-        wait_for(lambda: resume.exists() and len(load_tensors(resume)[1]["history"]) >= 2, process)
+        wait_for(lambda: epochs_done(run) >= 2, process)
         children = psutil.Process(process.pid).children(recursive=True)
         engines = [child for child in children if "snakemake" in " ".join(child.cmdline()) and "execute" not in child.cmdline()]
         orphans = [child for child in children if child not in engines]

@@ -19,8 +19,7 @@ import pytest
 from rotnet_lib.files import is_locked
 from rotnet_lib.runs.directory import LOCK, RESUME, RunDirectory
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
-from rotnet_lib.training.checkpoints import load_tensors
-from tests.suites.engine_folder import TINY, Folder, wait_for
+from tests.suites.engine_folder import TINY, Folder, epochs_done, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -45,12 +44,6 @@ def unmade(folder: Folder, text: str = LONG) -> RunDirectory:
     run = next(run.directory for run in folder.plan(text).runs if run.key == "supervised")
     shutil.rmtree(run.path, ignore_errors=True)
     return run
-
-
-def trains(run: RunDirectory) -> bool:
-    """Whether a kernel has come to its third epoch."""
-    path = run.path / RESUME
-    return path.exists() and len(load_tensors(path)[1]["history"]) >= 2
 
 
 def kernels(folder: Folder) -> list[psutil.Process]:
@@ -86,7 +79,7 @@ def test_nothing_is_left_of_a_suite_whose_rotnet_is_killed(number: signal.Signal
     run = unmade(folder)
     process = folder.start(LONG, "log")
     with none_left(folder, process):
-        wait_for(lambda: trains(run), process)
+        wait_for(lambda: epochs_done(run) >= 2, process)
         process.send_signal(number)
     assert process.returncode == code, (folder.path / "log").read_text()
     assert run.state == "interrupted"
@@ -98,7 +91,7 @@ def test_nothing_is_left_after_ctrl_c(folder: Folder) -> None:
     run = unmade(folder)
     process = folder.make("reproduce-table3", LONG, "log", group=True)
     with none_left(folder, process):
-        wait_for(lambda: trains(run), process)
+        wait_for(lambda: epochs_done(run) >= 2, process)
         os.killpg(process.pid, signal.SIGINT)
     assert process.returncode in (-signal.SIGINT, 2)
     assert run.state == "interrupted"
@@ -110,7 +103,7 @@ def test_nothing_is_left_of_a_suite_whose_make_is_killed(number: signal.Signals,
     run = unmade(folder)
     process = folder.make("reproduce-table3", LONG, "log")
     with none_left(folder, process):
-        wait_for(lambda: trains(run), process)
+        wait_for(lambda: epochs_done(run) >= 2, process)
         process.send_signal(number)
     assert process.returncode in (-number, 2)
     assert run.state == "interrupted"
@@ -126,7 +119,7 @@ def test_a_suite_under_nohup_outlives_its_terminal(folder: Folder) -> None:
     finally:
         signal.signal(signal.SIGHUP, handler)
     with none_left(folder, process):
-        wait_for(lambda: trains(run), process)
+        wait_for(lambda: epochs_done(run) >= 2, process)
         everyone = folder.processes()
         os.killpg(process.pid, signal.SIGHUP)
         time.sleep(3)
@@ -137,9 +130,9 @@ def test_a_suite_under_nohup_outlives_its_terminal(folder: Folder) -> None:
 def test_rotnet_outlives_the_shell_that_it_was_started_from(folder: Folder) -> None:
     run = unmade(folder)
     words = ["reproduce", "table3", "--preset", "quick", "--set", LONG, "--runs", str(folder.path / "runs")]
-    shell = folder.command(["sh", "-c", '"$@" & sleep 60', "sh", sys.executable, "-m", "rotnet_lib.cli", *words], "log")
+    shell = folder.command(["sh", "-c", '"$@" & sleep 600', "sh", sys.executable, "-m", "rotnet_lib.cli", *words], "log")
     with none_left(folder, shell):
-        wait_for(lambda: trains(run), shell)
+        wait_for(lambda: epochs_done(run) >= 2, shell)
         rotnet, sleep = sorted(psutil.Process(shell.pid).children(), key=lambda child: child.name() == "sleep")
         shell.kill()
         sleep.kill()
@@ -185,7 +178,7 @@ def test_the_same_line_then_finishes_the_suite_with_the_figures_of_one_that_was_
     run = unmade(folder, text)
     process = folder.start(text, "log")
     with none_left(folder, process):
-        wait_for(lambda: trains(run), process)
+        wait_for(lambda: epochs_done(run) >= 2, process)
         process.send_signal(signal.SIGTERM)
     made = folder.reproduce(text, "log")
     assert made.code == 0, made.output
