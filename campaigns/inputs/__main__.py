@@ -50,8 +50,9 @@ def main(inputs: int, seed: int, only: str, workers: int, out: Path) -> None:
     path = record.write(out)
     click.echo(f"\n{record.sections[_COUNTS]}")
     failures = [printable(line) for line in record.failures]
-    click.echo("\n" + "\n".join([*failures[:_SHOWN], *([f"... and {len(failures) - _SHOWN} more"] * (len(failures) > _SHOWN))]))
-    click.echo(f"{duration(record.seconds)}; the record: {path}")
+    rest = [f"... and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else []
+    click.echo("\n" + "".join(f"{line}\n" for line in [*failures[:_SHOWN], *rest]), nl=False)
+    click.echo(f"{len(failures)} failures; {duration(record.seconds)}; the record: {path}")
     sys.exit(bool(failures))
 
 

@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -174,7 +175,8 @@ class ClassList(VocFile):
 
     def problem(self, given: Input, found: Any) -> str | None:
         path = self.file(given.folder)
-        expected = [line.strip() for line in path.read_bytes().decode("utf-8-sig").split("\n") if line.strip()]
+        lines = re.split(r"\r\n|\n|\r", path.read_bytes().decode("utf-8-sig"))
+        expected = [line.strip() for line in lines if line.strip()]
         if list(found) != expected:
             return f"the names {found}"[:300]
         return None if len(set(found)) == len(found) else "a name twice"
