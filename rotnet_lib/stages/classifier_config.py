@@ -29,7 +29,8 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
 
     @classmethod
     def _build(cls, parameters: Mapping[str, Any]) -> Self:
-        classifier = parameters.get("classifier") or cls.model_fields["classifier"].default
+        given = parameters.get("classifier")
+        classifier = cls.model_fields["classifier"].default if given is None else given
         CLASSIFIERS[str(classifier)]  # first: a typo here must not be reported as a run that is missing
         return super()._build({**parameters, "classifier": classifier})
 

@@ -319,6 +319,8 @@ def test_layers(layer: Any, named: tuple[str, ...], layers: tuple[str, ...]) -> 
         ({"layer": "conv1,conv1"}, ["layer", "twice"]),
         ({"layer": ""}, ["layer of nin4 ''"]),
         ({"classifier": "nonlinaer"}, ["classifier 'nonlinaer'", "did you mean 'nonlinear'?", "linear, nonlinear, conv, rest"]),
+        ({"classifier": 0}, ["classifier '0'", "linear, nonlinear, conv, rest"]),
+        ({"classifier": ""}, ["classifier ''", "linear, nonlinear, conv, rest"]),
         ({"arch": "nim4"}, ["arch 'nim4'", "did you mean 'nin4'?", "nin3, nin4, nin5"]),
         ({"laier": "conv4"}, ["'laier'", "did you mean 'layer'?"]),
         ({"views": "turned"}, ["views", "'one', 'rotated' or 'flipped'", "not 'turned'"]),
