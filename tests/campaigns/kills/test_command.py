@@ -1,17 +1,9 @@
-"""`make campaign-kills`: the tables, the failures; and two kills of a suite that is made."""
+"""`make campaign-kills`: the tables and the failures. A kill in a real suite takes minutes: the command itself is for that."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 from campaigns.kills.__main__ import make_record
 from campaigns.kills.round import Kill, Round
-from campaigns.kills.suite import check_ready
-from rotnet_lib.errors import RotnetError
 
 ROOT = Path(__file__).parents[3]
 
@@ -44,18 +36,3 @@ def test_the_record_counts_kills_by_process_and_signal_and_lists_failures() -> N
         "round 2: without a page: a",
         "round 2: without a page: b",
     ]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_two_kills_lose_and_change_nothing(tmp_path: Path) -> None:
-    try:
-        check_ready()
-    except RotnetError:
-        pytest.skip("the environment of this checkout is not set up")
-    command = [sys.executable, "-m", "campaigns.kills", "--kills", "2", "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
-    record = json.loads((tmp_path / "out" / "record.json").read_text())
-    assert record["counts"]["kills"] == 2, done.stderr
-    assert (record["counts"]["lost"], record["counts"]["changed"]) == (0, 0), record["failures"]
-    assert done.returncode == bool(record["failures"])

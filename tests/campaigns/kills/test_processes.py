@@ -34,7 +34,8 @@ def test_a_process_left_running_is_found_and_ended_though_its_parent_is_gone(sta
     mark = f"test-{os.getpid()}-orphan"
     parent = start(mark, "sh", "-c", "setsid sleep 60 & exit 0")
     assert parent.wait() == 0
-    [left] = [process for process in marked(mark) if process.name() == "sleep"]
+    assert wait_for(lambda: [process.name() for process in marked(mark)] == ["sleep"], 10) is not None
+    [left] = marked(mark)
     assert "sleep 60" in described(left)
     end(mark)
     assert marked(mark) == []
