@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,18 +102,28 @@ def ended_in_order() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def interrupted_once() -> None:
-    """From now on SIGINT, SIGHUP and `INTERRUPT` raise KeyboardInterrupt, the first of them alone.
+def interrupted_once(*, with_children: bool) -> None:
+    """From now on SIGINT, SIGTERM, SIGHUP and `INTERRUPT` raise KeyboardInterrupt, the first of them alone.
 
     A second one, which somebody else may send, would break off what the first has begun. What is ignored stays ignored, but for
-    `INTERRUPT`.
+    `INTERRUPT`. A process that has not ended `_SECONDS_TO_END` after SIGTERM or SIGHUP is killed.
+
+    Args:
+        with_children: whether at SIGTERM and SIGHUP the processes that this one has started are told to end too. Ctrl-C reaches
+            them from the terminal; whoever sends `INTERRUPT` tells them.
     """
-    numbers = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    told = (signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in (signal.SIGINT, *told) if signal.getsignal(number) != signal.SIG_IGN]
     numbers.append(INTERRUPT)
 
     def interrupt(number: int, frame: Any) -> None:
         for each in numbers:
             signal.signal(each, signal.SIG_IGN)
+        if number in told:
+            signal.alarm(_SECONDS_TO_END)
+            for child in psutil.Process().children() if with_children else ():
+                with suppress(psutil.NoSuchProcess):
+                    child.terminate()
         raise KeyboardInterrupt
 
     for number in numbers:

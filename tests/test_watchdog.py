@@ -105,7 +105,7 @@ def test_a_process_is_asked_before_it_is_killed() -> None:
     """Twice interrupted, as by Ctrl-C and by the one that watches: the second does not break off what the first began."""
     code = """
 import os, signal, time, rotnet_lib.watchdog as p
-p.interrupted_once()
+p.interrupted_once(with_children=False)
 try:
     p.end_when(lambda: True, ask=p.INTERRUPT, patience=2)
     time.sleep(60)
@@ -137,3 +137,23 @@ def test_another_process_of_the_same_number_is_not_taken_for_it() -> None:
     own = process_token(os.getpid())
     assert is_alive(own)
     assert not is_alive(f"{own}1")
+
+
+@slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_a_process_has_started_is_told_to_end_with_it(number: signal.Signals) -> None:
+    code = f"""
+import subprocess, sys, rotnet_lib.watchdog as p
+child = subprocess.Popen([sys.executable, "-c", {LONG!r}])
+try:
+    p.interrupted_once(with_children=True)
+    print(flush=True); {LONG}
+except KeyboardInterrupt:
+    print(child.wait())
+"""
+    with start(code) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.stdout.read() == b"-15\n"
+        assert process.wait(timeout=10) == 0
