@@ -32,6 +32,14 @@ SECONDS = 15
 """After a kill all processes have ended."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def ctrl_c_is_heeded() -> Iterator[None]:
+    """What a script puts into the background ignores SIGINT, and so does all that it starts: the tests may be run like that."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     made = Folder(tmp_path_factory.mktemp("suite"))
