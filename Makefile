@@ -164,6 +164,8 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-r
 test: $(READY) ## run the tests but for the slow ones (WORKERS=2 processes; PYTEST_ARGS="-k rotation")
 	@exec $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
+# More than the cores of a small machine: slow tests wait for processes most of the time.
+test-all: WORKERS = 3
 test-all: $(READY) ## run all tests, also those that start a kernel or torchrun, or kill a process (the same variables)
 	@exec $(PYTEST) $(PYTEST_ARGS)
 

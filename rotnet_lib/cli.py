@@ -148,8 +148,10 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     directory.check()
     state = directory.state
     lacks_page = directory.lacks_page
-    if state in ("finished", "running") and not lacks_page:
-        click.echo(f"{directory.path} is {state} already; delete it to make the run again.")
+    if state == "running":
+        click.echo(f"{directory.path} is being made by another process. Wait for it to end, or stop it.")
+    elif state == "finished" and not lacks_page:
+        click.echo(f"{directory.path} is finished already; delete it to make the run again.")
     else:
         from rotnet_lib.bench import run_length
         from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
@@ -190,8 +192,11 @@ def execute(plan: Path, name: str, parent: int) -> None:
         directory = RunDirectory(plan.parents[1] / name)
         click.echo(f"{label} | {'is finished, its page is missing: draws it' if directory.lacks_page else 'starts'}")
         execute_notebook(run.notebook, run.parameters, directory.path, label=label)
-    except RotnetError as error:  # said here, beside what the other runs say: stderr is Snakemake's log
-        click.echo(f"{label} | failed: {error}")
+    except (RotnetError, OSError) as error:  # said here, beside what the other runs say: stderr is Snakemake's log
+        refusal = error if isinstance(error, RotnetError) else storage_error(error)
+        if refusal is None:
+            raise
+        click.echo(f"{label} | failed: {refusal}")
         sys.exit(1)
     click.echo(f"{label} | finished")
 

@@ -18,14 +18,15 @@ from rotnet_lib.errors import RotnetError, StorageError
 
 _POLL_SECONDS = 0.2
 """Between two tries to take a lock that is waited for with a time limit."""
-
+_PROBE_SECONDS = 0.05
+"""By then a process that only asked whether a lock is held has let it go."""
 
 _LONGEST_OWNER = 2**12
 """Bytes that are read of a lock file."""
 
 _FULL = "Free some space there"
 _LONG = "Shorten it"
-_DENIED = "Allow writing there"
+_DENIED = "Allow reading and writing there"
 _IN_THE_WAY = "Remove or rename the file that stands where a folder is needed"
 _REMEDIES = {
     errno.ENOSPC: _FULL,
@@ -40,7 +41,9 @@ _REMEDIES = {
     errno.ENAMETOOLONG: _LONG,
     errno.EIO: "Look at the disk or the network drive, which reports a fault",
     errno.ESTALE: "Look at the network drive, which has gone away",
+    errno.ELOOP: "Remove the symbolic link that leads to itself",
     errno.EMFILE: "Raise the limit on open files (ulimit -n)",
+    **dict.fromkeys((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP), "Have its file system mounted with file locks (flock)"),
 }
 """What the system may refuse for reasons outside the program -> what the user does about it.
 
@@ -61,6 +64,8 @@ def explaining(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except StorageError:
+        raise  # it has been explained
     except Exception as error:
         if (refusal := storage_error(error, path)) is None:
             raise
@@ -130,7 +135,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 _LEFT = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]+)?")
-"""The name of a temporary file: of `replacing`, or of a NamedTemporaryFile whose prefix is of that form."""
+
+
+def temporary_of(name: str) -> str | None:
+    """The name of the file that a file of this name is a temporary one of; None if it is none.
+
+    Temporary files are those of `replacing`, and of a NamedTemporaryFile whose prefix is of that form.
+    """
+    found = _LEFT.fullmatch(name)
+    return found["name"] if found else None
 
 
 def remove_left_files(folder: Path, of: Callable[[str], bool]) -> None:
@@ -141,8 +154,8 @@ def remove_left_files(folder: Path, of: Callable[[str], bool]) -> None:
         of: told the name of a file, whether its temporary files may go. No other process may write these files meanwhile.
     """
     for path in sorted(folder.rglob(".*")):
-        found = _LEFT.fullmatch(path.name)
-        if found and of(found["name"]) and path.is_file() and not path.is_symlink():
+        name = temporary_of(path.name)
+        if name and of(name) and path.is_file() and not path.is_symlink():
             path.unlink(missing_ok=True)
 
 
@@ -261,7 +274,7 @@ def lock_file(path: Path, *, wait_seconds: float | None = None, on_wait: Callabl
         with explaining(path):
             lock = _open_lock(path, "a+")
             try:
-                if not _try_lock(lock):
+                if not (_try_lock(lock) or _try_again(lock)):
                     if not told:
                         on_wait(_owner(lock))
                         told = True
@@ -285,7 +298,7 @@ def is_file_of(lock: TextIO, path: Path) -> bool:
 
 def lock_problem(path: Path) -> str | None:
     """Why no lock file can be under that path, and the remedy; None if one can, or is."""
-    remedy = "Remove it: a file is needed there, by which processes see each other."
+    remedy = "Remove it: the lock file goes there, which tells other processes that somebody is at work."
     try:
         check_is_file(path, remedy)
     except RotnetError as error:
@@ -315,7 +328,8 @@ def is_locked(path: Path) -> bool:
     """
     try:
         with _open_lock(path, "r") as lock:
-            return not _try_lock(lock)
+            # Shared, so that two processes that ask at once do not take each other for the one that holds it.
+            return not _try_lock(lock, fcntl.LOCK_SH)
     except (FileNotFoundError, NotADirectoryError):
         return False
 
@@ -327,12 +341,18 @@ def _open_lock(path: Path, mode: Literal["a+", "r"]) -> TextIO:
     return path.open(mode)
 
 
-def _try_lock(lock: TextIO) -> bool:
+def _try_lock(lock: TextIO, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
+
+
+def _try_again(lock: TextIO) -> bool:
+    """A second try, a moment later: `is_locked` holds a lock for as long as it takes to ask."""
+    time.sleep(_PROBE_SECONDS)
+    return _try_lock(lock)
 
 
 def _wait_for_lock(lock: TextIO, deadline: float | None) -> None:

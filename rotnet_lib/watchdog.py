@@ -16,7 +16,7 @@ _INTERVAL = 0.5
 """Seconds between two checks."""
 
 _SECONDS_TO_END = 13
-"""What a process has at most that was told to end."""
+"""Within this time a process that was told to end has ended, or it is killed."""
 
 INTERRUPT = signal.SIGUSR1
 """Asks a process under `interrupted_once` for what Ctrl-C asks for. SIGINT will not do: a script starts what it puts into the
@@ -40,8 +40,8 @@ def end_with_parent(parent: int, *, ask: int | None = None, patience: float = 0.
 def end_with_make(make: int) -> None:
     """End this process as SIGTERM does, soon after `make`, its parent, has ended or was told to.
 
-    make hands SIGTERM on to its commands. At SIGHUP it takes its handler off and waits for them, though nobody else tells them
-    where the signal comes from `kill`. On Linux that is seen.
+    make passes SIGTERM on to its commands, but not a SIGHUP that comes from `kill`: it resets its handler and waits for them.
+    On Linux, /proc shows that it has no handler any more, and this process then ends too.
 
     Args:
         make: its process id.

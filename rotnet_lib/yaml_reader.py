@@ -12,17 +12,16 @@ from rotnet_lib.files import check_is_file
 class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice in a mapping: PyYAML keeps the last and says nothing."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        if isinstance(node, yaml.MappingNode):
-            seen: set[tuple[str, str]] = set()
-            for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                    if (key.tag, key.value) in seen:
-                        raise yaml.constructor.ConstructorError(
-                            None, None, f"the key '{key.value}' stands twice", key.start_mark
-                        )
-                    seen.add((key.tag, key.value))
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Here, since each mapping is composed once, and what `<<` stands for is put into it later.
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if (key.tag, key.value) in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"the key '{key.value}' stands twice", key.start_mark)
+                seen.add((key.tag, key.value))
+        return node
 
 
 def parse_yaml(text: str, where: str) -> Any:

@@ -1,5 +1,7 @@
 """Files and folders that are complete or absent, and locks between processes."""
 
+import errno
+import fcntl
 import io
 import multiprocessing
 import os
@@ -12,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import LockTimeout, is_locked, lock_file, make_once, replacing, sign_lock, write_text
+from rotnet_lib.errors import RotnetError, StorageError
+from rotnet_lib.files import LockTimeout, explaining, is_locked, lock_file, make_once, replacing, sign_lock, write_text
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
@@ -248,3 +250,24 @@ def test_a_link_to_a_lock_is_that_lock(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / ".lock")
     with lock_file(tmp_path / ".lock"):
         assert is_locked(tmp_path / "link")
+
+
+def test_who_asks_whether_a_lock_is_held_is_not_taken_for_its_holder(tmp_path: Path) -> None:
+    lock_file(tmp_path / ".lock").close()
+    with (tmp_path / ".lock").open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)  # as `is_locked` does for a moment
+        assert not is_locked(tmp_path / ".lock")
+        threading.Timer(0.01, lambda: fcntl.flock(asking, fcntl.LOCK_UN)).start()
+        told: list[str] = []
+        lock_file(tmp_path / ".lock", wait_seconds=0, on_wait=told.append).close()
+        assert not told
+
+
+def test_what_has_been_explained_is_not_explained_again(tmp_path: Path) -> None:
+    def fail() -> None:
+        with explaining(tmp_path / "a"), explaining(tmp_path / "b"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match="/b: No space left") as raised:
+        fail()
+    assert isinstance(raised.value.__cause__, OSError)

@@ -102,7 +102,7 @@ def test_what_safetensors_could_not_write_is_named(tmp_path: Path, file_size_lim
 
 
 def test_a_read_only_disk_is_named(read_only: Path) -> None:
-    reason = told(read_only, errno.EROFS, "Allow writing there", ELSEWHERE)
+    reason = told(read_only, errno.EROFS, "Allow reading and writing there", ELSEWHERE)
     with pytest.raises(RotnetError, match=reason):
         write_text(read_only / "note.txt", "x")
     with pytest.raises(RotnetError, match=reason):

@@ -12,6 +12,7 @@ import safetensors.numpy
 from rotnet_lib.data.damage import Damage
 from rotnet_lib.data.decode import decode_all
 from rotnet_lib.data.listing import Listing, SplitName
+from rotnet_lib.data.opening import is_there
 from rotnet_lib.data.source import Source, cache_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import check_is_file, replacing
@@ -20,9 +21,8 @@ _DAMAGED, _CHECKSUM, _NAME = "damaged", "crc32", "name"
 """Keys, in the file's metadata: the names of the files that were left out, a checksum over images and labels, and the name of
 the file itself, which says what it was decoded from."""
 
-_REFUSING = 2
-"""Part of the name of a cache of files: raise it when other files come to be refused. Version 1 held images that Pillow clips,
-white or black almost everywhere."""
+_FORMAT = 2
+"""Part of a cache's name: raise it when these files come to hold something else. The first had no checksum and no name."""
 
 Decoded = tuple[np.ndarray, np.ndarray, list[str]]
 
@@ -50,10 +50,10 @@ def decoded(
     if not source.cached:
         return *source.decode(split, count), []
     extent = count if source.generated else None  # each number of images is a set of its own
-    what = (name, source.fingerprint, split, extent, *([shrink] if shrink else []), *(["files", _REFUSING] if files else []))
+    what = (name, source.fingerprint, split, extent, *([shrink] if shrink else []), _FORMAT)
     key = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
     path = cache_root() / f"{name.partition(':')[0]}-{source.side}-{split}-{key}.safetensors"
-    if path.exists():
+    if is_there(path):
         images, labels, damaged = _read(path)
         if damage:
             damage.check(damaged)
@@ -73,8 +73,8 @@ def decoded(
 
 def _read(path: Path) -> Decoded:
     again = "Delete that file and run again."
-    check_is_file(path, again)
     try:
+        check_is_file(path, again)
         with safetensors.safe_open(path, "numpy") as file:
             images, labels = (file.get_tensor(key) for key in ("images", "labels"))
             metadata = file.metadata() or {}
@@ -85,9 +85,9 @@ def _read(path: Path) -> Decoded:
     if not whole or not isinstance(damaged, list) or not all(isinstance(name, str) for name in damaged):
         found = f"images {images.dtype} {images.shape}, labels {labels.dtype} {labels.shape}"
         raise RotnetError(f"the decoded images in {path} are damaged ({found}). {again}")
-    if metadata.get(_NAME, path.name) != path.name:  # files of before have no name
-        raise RotnetError(f"the decoded images in {path} are those of {metadata[_NAME]}. {again}")
-    if metadata.get(_CHECKSUM, "") not in ("", _checksum(images, labels)):  # drawn images of before have none
+    if metadata.get(_NAME) != path.name:
+        raise RotnetError(f"the decoded images in {path} are those of {metadata.get(_NAME, 'another file')}. {again}")
+    if metadata.get(_CHECKSUM) != _checksum(images, labels):
         raise RotnetError(f"the decoded images in {path} are damaged (their checksum is another). {again}")
     return images, labels, damaged
 

@@ -78,13 +78,12 @@ class FashionMnist(Source):
         self.fingerprint = "fashion-mnist-" + "-".join(md5[:8] for _, md5 in FashionMNIST.resources)
 
     def location(self) -> str:
-        folder = data_root() / "FashionMNIST"
-        found = next((path for path in (folder, DEBIAN) if is_folder(path)), None)
-        return shown(found) if found else "not here yet: `rotnet data fashion-mnist` downloads it"
+        folder = DEBIAN if _takes_debians() else _raw()
+        return shown(folder) if is_folder(folder) else "not here yet: `rotnet data fashion-mnist` downloads it"
 
     def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
-        folder = data_root() / "FashionMNIST" / "raw"
-        if is_folder(DEBIAN) and not (is_folder(folder) and names_in(folder)):
+        folder = _raw()
+        if _takes_debians():
             images, labels = (
                 _read(DEBIAN / f"{file.name}.gz", file, "Reinstall dataset-fashion-mnist.") for file in FILES[split]
             )
@@ -92,6 +91,15 @@ class FashionMnist(Source):
             _download(folder)
             images, labels = (_read(_found(folder, file), file, _AGAIN) for file in FILES[split])
         return np.repeat(images[..., None], 3, axis=3), labels.astype(np.int64)
+
+
+def _raw() -> Path:
+    return data_root() / "FashionMNIST" / "raw"
+
+
+def _takes_debians() -> bool:
+    """Whether the images are those of Debian's package: there are no others, nor a part of them."""
+    return is_folder(DEBIAN) and not (is_folder(_raw()) and names_in(_raw()))
 
 
 _AGAIN = "Delete that file and run `rotnet data fashion-mnist` where there is a network, or put the official one there."

@@ -32,8 +32,8 @@ def read_idx(path: Path, shape: tuple[int, ...], remedy: str) -> bytes:
         content = _unpacked(path, content, size, remedy)
     if content[: len(header)] != header:
         raise RotnetError(
-            f"damaged file {shown(path)}: it begins with {content[: len(header)].hex(' ', 4) or 'nothing'}, and an idx file of "
-            f"{' x '.join(map(str, shape))} bytes with {header.hex(' ', 4)}. {remedy}"
+            f"damaged file {shown(path)}: it begins with {content[: len(header)].hex(' ', 4) or 'nothing'}, but one of "
+            f"{' x '.join(map(str, shape))} bytes begins with {header.hex(' ', 4)}. {remedy}"
         )
     if len(content) != size:
         long = "it goes on after its end" if len(content) > size else f"it is cut short: {len(content)} bytes of {size}"

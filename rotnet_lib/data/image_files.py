@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from rotnet_lib.files import kind_of
+
+VERSION = 2
+"""Part of the fingerprint of image files: raise it when a file comes to be refused, read or turned otherwise.
+Version 1 read grey images of more than 8 bits as white or black."""
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the formats that are read. Their readers decode in this process, from this file alone; that of EPS starts
@@ -22,9 +26,23 @@ LEAST_SIDE = 8
 LARGEST_RATIO = 50
 """Of the longer side to the shorter. Resizing the shorter side to R pixels makes R x R x ratio of them, 10 MB at 256 and 50."""
 
-# Pillow warns of an image above its limit, and refuses one above twice that. `check_size` refuses both and says why: the
-# warning would only be printed beside the reason. Ignored once, here: warnings.catch_warnings is not safe in several threads.
+LARGEST_FILE = 2**30
+"""Bytes of an image file."""
+
+# Pillow warns of images of more than MAX_IMAGE_PIXELS, which are read, and refuses those of twice as many. Ignored once, here:
+# warnings.catch_warnings is not safe in several threads.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+TURNS: Mapping[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what makes the image upright. 1: it is."""
 
 ImageFile = str | os.PathLike[str] | io.BytesIO
 """A path, or a file's bytes."""
@@ -41,7 +59,7 @@ def read_rgb(file: ImageFile, *, upright: bool) -> Image.Image:
 
     Args:
         file: a path, or the bytes.
-        upright: turn it as its EXIF tag says: a phone's photograph may be stored on its side.
+        upright: turn it as its orientation says (see `read_orientation`): a phone's photograph may be stored on its side.
 
     Raises:
         DamagedImage: whatever is wrong with it, and more than 8 bits a channel where Pillow would clip them.
@@ -64,14 +82,26 @@ def read_size(file: ImageFile) -> tuple[int, int]:
     return _read(file, lambda image: image.size)
 
 
+def read_orientation(file: ImageFile) -> int:
+    """An image's orientation, 1 to 8, by its EXIF or XMP data as Pillow reads them; 1 where they do not say.
+
+    Raises DamagedImage as `read_size` does; data that cannot be read are no damage.
+    """
+    return _read(file, _orientation)
+
+
 def check_path(path: str | os.PathLike[str]) -> None:
-    """Raises DamagedImage for a path that leads to no file: to nothing, or to a named pipe, which a reader would wait for."""
+    """Raises DamagedImage for a path that leads to no file that is read: to nothing, to a named pipe, which a reader would wait
+    for, or to a file far larger than an image.
+    """
     try:
-        kind = kind_of(os.stat(path).st_mode)
+        found = os.stat(path)
     except OSError as error:
         raise DamagedImage(str(error)) from None
-    if kind:
+    if kind := kind_of(found.st_mode):
         raise DamagedImage(f"it is a {kind}, not a file")
+    if found.st_size > LARGEST_FILE:
+        raise DamagedImage(f"it has {found.st_size} bytes, and an image file may have {LARGEST_FILE}")
 
 
 def check_size(width: int, height: int) -> None:
@@ -81,20 +111,25 @@ def check_size(width: int, height: int) -> None:
         raise DamagedImage(f"{size}, and the shorter side must be at least {LEAST_SIDE}")
     if max(width, height) > LARGEST_RATIO * min(width, height):
         raise DamagedImage(f"{size}, and the longer side may be at most {LARGEST_RATIO} times the shorter")
-    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-        raise DamagedImage(f"{size}, and its {width * height} pixels exceed Pillow's limit of {Image.MAX_IMAGE_PIXELS}")
+    if (most := _most_pixels()) is not None and width * height > most:
+        raise DamagedImage(f"{size}, more than the {most} that are read: make it smaller")
 
 
-def jpeg_size(data: bytes | memoryview[int]) -> tuple[int, int] | None:
+def _most_pixels() -> int | None:
+    """Above this number Pillow refuses an image; None: it never does."""
+    return None if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
     """Width and height in pixels as stored, from a JPEG's frame header; None if it has none before its pixels.
 
     It takes a tenth of the time that Pillow takes to open the file, which counts where torchvision decodes.
     """
     at, end = 2, len(data)
     while at < end:
-        if data[at] != 0xFF:  # decoders skip what stands between two segments
-            at += 1
-            continue
+        at = data.find(b"\xff", at)  # decoders skip what stands between two segments
+        if at < 0:
+            return None
         while at < end and data[at] == 0xFF:
             at += 1
         if at + 8 > end or data[at] in (0xD9, 0xDA):  # the image's end, or its pixels
@@ -118,6 +153,8 @@ def _read(file: ImageFile, work: Callable[[Image.Image], T]) -> T:
             return work(image)
     except (DamagedImage, MemoryError):
         raise
+    except Image.DecompressionBombError:
+        raise DamagedImage(f"it has more than the {_most_pixels()} pixels that are read: make it smaller") from None
     except UnidentifiedImageError:
         raise DamagedImage(f"it is damaged, or none of the formats that are read: {', '.join(FORMATS)}") from None
     except Exception as error:  # Pillow's readers raise whatever damaged bytes make them stumble over
@@ -130,4 +167,15 @@ def _rgb(image: Image.Image, upright: bool) -> Image.Image:
             f"its channels have more than 8 bits (mode {image.mode}), and Pillow would clip them: "
             "convert it to 8 bits a channel, in the range that you mean"
         )
-    return (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
+    image.load()
+    turn = TURNS.get(_orientation(image)) if upright else None
+    return (image if turn is None else image.transpose(turn)).convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    # Not ImageOps.exif_transpose: it writes all tags anew, and fails on photographs that have an odd one.
+    try:
+        found: Any = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # Pillow's reader raises whatever damaged bytes make it stumble over
+        return 1
+    return int(found) if found in TURNS else 1

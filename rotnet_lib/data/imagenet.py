@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rotnet_lib.data.listing import EXTENSIONS, Listing, fingerprint, list_images, same_classes
 from rotnet_lib.data.opening import is_folder, names_in, shown
+from rotnet_lib.data.skipped import is_bystander
 from rotnet_lib.data.source import DATASETS, IMAGENET_STATISTICS, QUICK, Counts, Source, data_root, resized_side
 from rotnet_lib.errors import RotnetError
 
@@ -56,7 +57,7 @@ class ImageNet(Source):
 def _validation(folder: Path) -> Listing:
     """The validation images; as the archive unpacks, they are not sorted into classes, which is worth a word."""
     if is_folder(folder):
-        loose = [name for name in names_in(folder) if name.lower().endswith(EXTENSIONS)]
+        loose = [name for name in names_in(folder) if name.lower().endswith(EXTENSIONS) and not is_bystander(name)]
         if loose:
             raise RotnetError(
                 f"{folder} has {len(loose)} images that are in no class's folder, such as {shown(loose[0])}. Expected "

@@ -9,6 +9,7 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
+from rotnet_lib.data import image_files
 from rotnet_lib.data.opening import control_character, is_folder, names_in, scan, shown
 from rotnet_lib.data.skipped import described, is_bystander, label_of, may_be_a_class
 from rotnet_lib.errors import RotnetError
@@ -16,9 +17,6 @@ from rotnet_lib.files import kind_of
 
 SplitName = Literal["train", "test"]
 SPLITS: tuple[SplitName, SplitName] = ("train", "test")
-
-_DECODING = 1
-"""Part of the fingerprint: raise it when `decode_square` comes to give other pixels."""
 
 _READ_WHOLE = 2**30
 """Bytes of files up to which a fingerprint is of their contents."""
@@ -86,6 +84,8 @@ def list_images(folder: Path) -> Listing:
         elif others:
             _refuse_class(os.path.join(folder, kind), others)
         skipped += others
+    if found and (empty := [kind for kind in kinds if kind not in found]):
+        _refuse_class(os.path.join(folder, empty[0]), [])
     if not found:
         there = ", ".join(map(shown, names_in(folder)[:5])) or "nothing"
         raise RotnetError(f"no images in {here}. Expected {here}/<class>/*.jpg, found: {there}.")
@@ -117,7 +117,7 @@ def fingerprint(listings: Mapping[SplitName, Listing], side: int) -> str:
     Of more than 1 GiB of files the sizes count in place of the contents, which take too long to read at every start: there
     an image that was changed without a change of its size goes unnoticed. Where nobody looked at the sizes, only names count.
     """
-    digest = hashlib.sha256(f"{_DECODING} {side}".encode())
+    digest = hashlib.sha256(f"{image_files.VERSION} {side}".encode())
     known = [listing.sizes for listing in listings.values() if listing.sizes is not None]
     whole = len(known) == len(listings) and sum(int(sizes.sum()) for sizes in known) <= _READ_WHOLE
     for split, listing in listings.items():
@@ -188,10 +188,13 @@ def _files_of(folder: Path, kind: str) -> tuple[list[tuple[str, int]], _Skipped]
 
 
 def _refuse_class(folder: str, others: _Skipped) -> NoReturn:
-    found = "; ".join(described((label, os.path.basename(name)) for label, name in others))
+    found = "; ".join(described((label, os.path.basename(name)) for label, name in others)) or "nothing"
+    if any(label == "folders" for label, _ in others):
+        remedy = "Images lie directly in the folder of their class: move those in the folders below up"
+    else:
+        remedy = f"Read are {', '.join(EXTENSIONS)}: convert the files, or take the folder away"
     raise RotnetError(
-        f"no file in {shown(folder)} is read as an image, so that its class would be missing. Found {found}. "
-        f"Read are {', '.join(EXTENSIONS)}: convert the files, or take the folder away."
+        f"no file in {shown(folder)} is read as an image, so that its class would be missing. Found {found}. {remedy}."
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rotnet_lib.data import image_files
 from rotnet_lib.data.listing import SPLITS, Listing, SplitName
 from rotnet_lib.data.opening import is_folder, is_there, read_file, shown
 from rotnet_lib.data.source import DATASETS, IMAGENET_STATISTICS, QUICK, Counts, Source, data_root, resized_side
@@ -73,7 +74,7 @@ class Places205(Source):
         counts = Counts(len(self.files["train"]), len(self.files["test"]), len(self.classes))
         part = f"Places205 (part: {counts.train} training images of {counts.classes} classes)"
         self.title = self.published_title if counts == self.published else part
-        digest = hashlib.sha256(f"places205 1 {self.side}".encode())
+        digest = hashlib.sha256(f"places205 {image_files.VERSION} {self.side}".encode())
         for *_, checksum in listed.values():
             digest.update(checksum)
         self.fingerprint = digest.hexdigest()

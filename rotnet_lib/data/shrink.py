@@ -25,9 +25,6 @@ from rotnet_lib.paths import LONGEST_NAME
 QUALITY = 95
 """Of the copies' JPEG compression."""
 
-_REFUSING = 2
-"""Part of the folder's name: raise it when other files come to be refused. Version 1 had copies of images that Pillow clips."""
-
 _DONE = "complete.json"
 _FILES_A_TASK = 32
 
@@ -52,7 +49,7 @@ def shrunk(
     Raises:
         RotnetError: too many are damaged; the cache folder cannot be written to.
     """
-    digest = hashlib.sha256(f"{QUALITY} {_REFUSING} {fingerprint(files, side)}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{QUALITY} {fingerprint(files, side)}".encode()).hexdigest()[:16]
     root = cache_root() / f"shrunk-{side}-{digest}"
     try:
         return {

@@ -18,8 +18,10 @@ class TinyImageNet(Source):
     """Photographs of 200 of ImageNet's classes (or of 100 of those), 64 x 64, some of them grey.
 
     In `ROTNET_DATA` as `tiny-imagenet-200` or `tiny-imagenet-100`, each `{train,val}/<wnid>/*.JPEG` and `words.txt` with lines
-    of a WordNet id, a tab and the class's names. Where both are there, the larger is taken. A network sees 64 x 64 unless
-    said otherwise: cut out of images that were enlarged for it if `crop_pct` is below 1.
+    of a WordNet id, a tab and the class's names. The original archive has the images of a class in `images/` below its
+    folder, and those of `val/` in one folder, by `val_annotations.txt`: they are to be moved. Where both are there, the larger
+    is taken. A network sees 64 x 64 unless said otherwise: cut out of images that were enlarged for it if `crop_pct` is below
+    1.
     """
 
     usual_size = 64
@@ -54,7 +56,7 @@ def _class_names(path: Path, wnids: tuple[str, ...]) -> tuple[str, ...]:
     for number, line in read_lines(path, _EXPECTED, _MOST):
         wnid, _, names = (part.strip() for part in line.partition("\t"))
         if not wnid or not names.split(",")[0].strip():
-            raise RotnetError(f"{shown(path)}, line {number}: '{line[:80]}' is no wnid, a tab and names. {_EXPECTED}")
+            raise RotnetError(f"{shown(path)}, line {number}: '{line[:80]}' is not a WordNet id, a tab and names. {_EXPECTED}")
         if wnid in words:
             raise RotnetError(f"{shown(path)}, line {number}: {wnid[:80]} stands on line {lines[wnid]} already. Take one out.")
         words[wnid], lines[wnid] = names, number

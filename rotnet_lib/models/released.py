@@ -128,6 +128,8 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         document = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise RotnetError(_refusal(path, str(error))) from None
+    except MemoryError:
+        raise  # the file may be good
     except Exception as error:  # whatever a damaged file makes the loader stumble over: struct.error, AssertionError, ...
         raise RotnetError(_unreadable(path, f"{type(error).__name__}: {error}")) from None
     network = document.get("network") if isinstance(document, dict) else None
@@ -145,7 +147,9 @@ def _tensor(value: Any, name: str, path: Path) -> torch.Tensor:
         raise RotnetError(f"{path}: {name} is of type {type(value).__name__}, expected a tensor.")
     kind = torch.int64 if name.endswith(_COUNTER) else torch.float32
     if value.layout != torch.strided or value.dtype != kind or value.device.type != "cpu":
-        raise RotnetError(f"{path}: {name} is a tensor of {value.dtype}, {value.layout}, on {value.device}, expected {kind}.")
+        raise RotnetError(
+            f"{path}: {name} is of {value.dtype}, {value.layout}, on {value.device}; expected: dense {kind}, on cpu."
+        )
     return value
 
 

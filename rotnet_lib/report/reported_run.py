@@ -14,7 +14,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.published import published_table
 from rotnet_lib.runs.directory import METRICS, RunDirectory
 from rotnet_lib.runs.history import history_of
-from rotnet_lib.runs.plan_file import PlanFile, PlannedEntry
+from rotnet_lib.runs.plan_file import PlanFile, PlannedEntry, remake
 from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.runs.unverified import noted, noting
 
@@ -178,4 +178,4 @@ def _check_runs(suite: _Suite, plan: PlanFile) -> None:
 
 
 def _unreadable(path: Path, why: str) -> RotnetError:
-    return RotnetError(f"cannot read the plan {path}: it is damaged ({why}). Make it again: make reproduce-SUITE.")
+    return RotnetError(f"cannot read the plan {path}: it is damaged ({why}). {remake(path)}")

@@ -21,7 +21,7 @@ tensors each their own (`training.checkpoints`).
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -55,6 +55,9 @@ PLAN, TABLE = "plan.json", "table.csv"
 """In a suite's directory: its runs, and its table."""
 LOCK = ".lock"
 """Locked by the process that writes a run, in the run's directory; by the suite at work, in the folder of runs."""
+
+NOTEBOOK_LOCK = ".notebook.lock"
+"""In a run's directory: locked by the process that writes notebook and page there. `LOCK` is the kernel's."""
 
 SHOWN_RESULT = "data-result"
 """The attribute in which a run's page says at its start which result it shows: see `RunDirectory.result_mark`."""
@@ -104,6 +107,7 @@ class RunDirectory:
         Raises:
             RotnetError: the run is damaged; or another process still holds the lock after `wait_seconds`. The default leaves an
                 orphaned process time to notice that its parent is gone.
+            StorageError: the system refuses to write.
         """
         self.check()
         if self.path in _LOCKS and not is_file_of(_LOCKS[self.path], self.path / LOCK):
@@ -124,6 +128,14 @@ class RunDirectory:
         """Release the lock, if this process holds it."""
         if self.path in _LOCKS:
             _LOCKS.pop(self.path).close()
+
+    def check_lock(self) -> None:
+        """Raises RotnetError if the directory was removed or replaced since this process locked it.
+
+        Another process may be writing a run of that name by now.
+        """
+        if self.path in _LOCKS and not is_file_of(_LOCKS[self.path], self.path / LOCK):
+            raise RotnetError(f"{self.path} was removed or replaced while the run worked, and its files with it. Run it again.")
 
     @property
     def lock(self) -> int:
@@ -173,8 +185,11 @@ class RunDirectory:
 
     @property
     def running(self) -> bool:
-        """Whether a process holds the lock."""
-        return is_locked(self.path / LOCK)
+        """Whether a process holds one of the run's locks.
+
+        Raises RotnetError if something else than a file lies where a lock file goes.
+        """
+        return is_locked(self.path / LOCK) or is_locked(self.path / NOTEBOOK_LOCK)
 
     @property
     def state(self) -> str:
@@ -243,13 +258,22 @@ class RunDirectory:
         if isinstance(found, str):
             return f"{self.path / METRICS} {found}. {remedy}"
         problem = contradiction(metrics, self.name, parameters) if parameters is not None else ""
-        return f"{self.path / PARAMETERS} {problem}. {remedy}" if problem else found
+        if problem:
+            return f"{self.path / PARAMETERS} {problem}. {remedy}"
+        if HISTORY in (found.files or {}):  # a table's curves and a report's best epochs are read from it
+            try:
+                self._check_file(HISTORY, found.files)
+            except RotnetError as error:
+                return str(error)
+        return found
 
     def save(self, result: RunResult) -> None:
         """Write `metrics.json`, which marks the run finished, and drop the resume state, which nothing needs now.
 
-        The checksums, of the run's files and of the result itself, are entered in `result` first.
+        The checksums, of the run's files and of the result itself, are entered in `result` first. Raises RotnetError as
+        `check_lock`, and StorageError if the system refuses to write.
         """
+        self.check_lock()
         result.files = {name: file_checksum(self.path / name) for name in self.result_files()}
         result.checksum = result_checksum(json.loads(result.model_dump_json()))
         write_text(self.path / METRICS, result.model_dump_json(indent=1))
@@ -275,17 +299,20 @@ class RunDirectory:
         Raises:
             RotnetError: a file is missing, or is not what the run wrote; or as `result`.
         """
-        recorded, remedy = self.result().files, f"Delete {self.path} and run again."
+        recorded = self.result().files
         for name in names if names is not None else self.result_files() if recorded is None else recorded:
-            path = self.path / name
-            try:
-                check_is_file(path, remedy)
-                if recorded is None:
-                    note(called(path))
-                elif recorded.get(name) != file_checksum(path):
-                    raise RotnetError(f"{path} is damaged: it is not what the run wrote (by its checksum). {remedy}")
-            except OSError as error:
-                raise RotnetError(f"cannot read {path}, a file of a finished run: {error.strerror}. {remedy}") from None
+            self._check_file(name, recorded)
+
+    def _check_file(self, name: str, recorded: Mapping[str, str] | None) -> None:
+        path, remedy = self.path / name, f"Delete {self.path} and run again."
+        try:
+            check_is_file(path, remedy)
+            if recorded is None:
+                note(called(path))
+            elif recorded.get(name) != file_checksum(path):
+                raise RotnetError(f"{path} is damaged: it is not what the run wrote (by its checksum). {remedy}")
+        except OSError as error:
+            raise RotnetError(f"cannot read {path}, a file of a finished run: {error.strerror}. {remedy}") from None
 
 
 def directory_of(config: RunConfig, fingerprint: str) -> RunDirectory:
@@ -333,7 +360,8 @@ def finished_runs(root: Path) -> list[RunDirectory]:
 
 def run_of(file: Path) -> RunDirectory | None:
     """The run whose directory a file lies in; None for a file elsewhere."""
-    return RunDirectory(file.parent) if (file.parent / PARAMETERS).exists() else None
+    known = any((file.parent / name).exists() for name in (PARAMETERS, METRICS))
+    return RunDirectory(file.parent) if known else None
 
 
 def own_name(run: str, runs: str) -> str:

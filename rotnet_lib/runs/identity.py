@@ -68,7 +68,7 @@ def result_in(content: bytes, name: str) -> RunResult | str:
     if result.checksum is not None and result.checksum != result_checksum(document):
         return "is damaged: its content is not what the run wrote (by its checksum)"
     if result.run != name:
-        return f"is of another run, {result.run}, or the folder was renamed"
+        return f"is of another run, {result.run} (was the folder renamed? Then give it that name back)"
     if not _is_named(name, result):
         return "is of another run: the hash in the folder's name is not of these parameters and data"
     return result

@@ -27,7 +27,8 @@ _LONGEST_TEXT = 4096
 def plain_values(where: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as plain values: None, bool, int, float, text, and lists and dictionaries of these.
 
-    Numbers and arrays of numpy and torch become Python's, paths become text, ranges and sets lists.
+    Numbers and arrays of numpy and torch become Python's, paths become text, ranges lists. Sets have no order, and
+    are refused.
 
     Args:
         where: whose parameters they are, for the message.
@@ -63,7 +64,7 @@ class _Reader:
                 if not isinstance(key, str):
                     raise RotnetError(f"{self._where}: the key {shown(key)} is no text. Put it into quotes.")
             return {self._text(key): self.plain(entry, depth + 1) for key, entry in value.items()}
-        if isinstance(value, list | tuple | range | set | frozenset):
+        if isinstance(value, list | tuple | range):
             entries = [self.plain(entry, depth + 1) for entry in value]
             return tuple(entries) if isinstance(value, tuple) else entries
         if isinstance(value, os.PathLike) and isinstance(path := os.fspath(value), str):

@@ -45,9 +45,14 @@ class PlanFile(BaseModel):
         return (self.collection or self.suite or {}).get("title")
 
 
+def remake(path: Path) -> str:
+    """The sentence that says how a damaged plan is made again: its folder is named by suite, preset and a hash."""
+    return f"Make it again: make reproduce-{path.parent.name.rsplit('-', 2)[0]}."
+
+
 def read_plan(path: Path) -> PlanFile:
     """The plan in a file. Raises RotnetError if it is missing or holds anything else."""
-    again = f"Make it again: make reproduce-{path.parent.name.split('-')[0]}."
+    again = remake(path)
     try:
         return PlanFile.model_validate_json(read_text(path, again))
     except FileNotFoundError:

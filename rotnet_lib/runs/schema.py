@@ -13,6 +13,8 @@ class Metric(BaseModel):
     the test split was evaluated once, at the end.
     """
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     last: float
     best: float | None = None
     best_epoch: int | None = None
@@ -81,7 +83,7 @@ class Environment(BaseModel):
 class RunResult(BaseModel):
     """The schema of `metrics.json`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     schema_version: int = 3
     """2: from before results carried `version`, `execution`, `files` and `checksum`; it is read, and unverified."""

@@ -157,6 +157,11 @@ class BackboneConfig(RunConfig):
         if self.checkpoint is None:
             return path
         made = RunDirectory(path.parent).parameters()
+        if "epochs" not in made:
+            raise RotnetError(
+                f"checkpoint: {path.parent.name} was not trained by epochs, so no weights were kept on the way. Leave "
+                "checkpoint out, or name a pretrain run."
+            )
         epoch = epochs_after(self.checkpoint, made["epochs"])
         kept = path.parent / checkpoint_name(epoch)
         if epoch < made["epochs"] and not kept.exists():
@@ -262,11 +267,7 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
     finished = finished_runs(from_project(runs))
     fitting: list[RunDirectory] = []
     for run in finished:
-        try:
-            parameters = run.parameters()
-        except RotnetError as error:
-            print(f"passed over: {error}")
-            continue
+        parameters = run.parameters()
         if not cls.fits(parameters):
             continue
         if any(parameters[name] != value for name, value in asked.items()):

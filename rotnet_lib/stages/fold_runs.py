@@ -23,11 +23,7 @@ def other_folds(run: RunDirectory) -> tuple[Path, ...] | None:
         return None
     by_fold: dict[str | None, Path] = {}
     for other in finished_runs(run.path.parent):
-        try:
-            others = other.parameters()
-        except RotnetError as error:
-            print(f"passed over: {error}")
-            continue
+        others = other.parameters()
         if _training(others) == _training(parameters):
             by_fold.setdefault(others["fold"], other.path)  # the newest comes first
     fold = Fold.parse(parameters["fold"])

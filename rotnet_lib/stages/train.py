@@ -106,6 +106,8 @@ def train_stage(
     )
 
     def keep(epoch: int) -> None:
+        if not collectives.in_process_group():  # there the process that started this one holds the lock
+            directory.check_lock()
         if epoch in checkpoint_epochs:
             save_backbone(directory.path / checkpoint_name(epoch), task.module, backbone, run=directory.name)
 

@@ -76,7 +76,7 @@ def said_of_owner(root: Path, content: str) -> str:
         runs = read_plan(root / owner.directory / PLAN).runs
         far = f"{sum(RunDirectory(root / run.name).finished for run in runs)} of its {len(runs)} runs finished"
     except RotnetError:
-        far = "how far it is, its plan does not say"
+        far = "its progress is unknown (its plan cannot be read)"
     return f"{owner.name} (preset {owner.preset}), at work since {_moment(owner.since)}, {far}; process {owner.process}"
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import LockTimeout, explaining, is_locked, lock_file
+from rotnet_lib.files import LockTimeout, explaining, is_locked, lock_file, temporary_of
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.directory import LOCK, PARAMETERS, PLAN, RESUME, RunDirectory, all_runs
+from rotnet_lib.runs.directory import LOCK, NOTEBOOK_LOCK, PARAMETERS, PLAN, RESUME, RunDirectory, all_runs
 from rotnet_lib.runs.plan_file import PlanFile, read_plan
 
 KINDS = {
@@ -28,9 +28,6 @@ KINDS = {
 
 _UPSTREAM = ("backbone", "pu_weights", "others", "compare")
 """Parameters that name other runs."""
-
-_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.[a-z]+)?")
-"""Names that `files.replacing` gives its temporary files."""
 
 _IN_USE_SECONDS = 3600
 """Age up to which a temporary file may belong to a process that is at work."""
@@ -86,7 +83,7 @@ def list_removable(runs: str) -> Listing:
     parameters = {run.name: _parameters(run) for run in found}
     notes: list[str] = []
     plans, damaged = _plans(root)
-    busy = {run.name for run in found if run.running}
+    busy = _busy(found, notes)
     if damaged:
         names = ", ".join(str(path) for path in damaged)
         notes.append(
@@ -99,7 +96,6 @@ def list_removable(runs: str) -> Listing:
     read = _read_on_the_way(plans, parameters, {run.name for run in found if run.finished})
     for run in found:
         if run.name in busy:
-            notes.append(f"{run.path} is being written: left alone.")
             continue
         if run.name in unnamed:
             items.append(Item("runs", run.path, _size(run.path)))
@@ -120,8 +116,22 @@ def list_removable(runs: str) -> Listing:
     return Listing(tuple(sorted(items, key=lambda item: (order.index(item.kind), str(item.path)))), tuple(notes))
 
 
+def _busy(runs: Iterable[RunDirectory], notes: list[str]) -> set[str]:
+    """The names of the runs that are left alone, since a process is writing them or nobody can tell; `notes` get why."""
+    busy = set()
+    for run in runs:
+        try:
+            why = "it is being written" if run.running else ""
+        except RotnetError as error:
+            why = str(error)
+        if why:
+            notes.append(f"{run.path} is left alone: {why.rstrip('.')}.")
+            busy.add(run.name)
+    return busy
+
+
 def remove(items: Iterable[Item], runs: str, say: Callable[[str], None] = print) -> int:
-    """Remove items; those of a run that a process has come to write since they were listed are left, and named.
+    """Remove items; those that could not be listed any more, or that a process has come to write since, are left and named.
 
     Args:
         items: see `Listing.of`.
@@ -135,18 +145,23 @@ def remove(items: Iterable[Item], runs: str, say: Callable[[str], None] = print)
     """
     root = from_project(runs)
     freed = 0
+    # Again: while the user was asked, a plan may have come to name a run, or a process to begin one anew.
+    still = {(item.kind, item.path) for item in list_removable(runs).items}
     with ExitStack() as stack:
         if root.is_dir():
-            stack.enter_context(_locked(root, f"{root} is in use by a suite: wait for it to end, or stop it."))
+            stack.enter_context(_locked(root / LOCK, f"{root} is in use by a suite: wait for it to end, or stop it."))
         for item in items:
             directory = item.path if item.kind == "runs" else item.path.parent
             with ExitStack() as run:
-                if directory != root and (directory / PARAMETERS).exists():
-                    try:
-                        run.enter_context(_locked(directory, f"{directory} is being written: left alone."))
-                    except RotnetError as error:
-                        say(str(error))
-                        continue
+                try:
+                    if (item.kind, item.path) not in still:
+                        raise RotnetError(f"{item.path} is in use by now: left alone.")
+                    if directory != root and (directory / PARAMETERS).exists():
+                        for name in (NOTEBOOK_LOCK, LOCK) if (directory / NOTEBOOK_LOCK).exists() else (LOCK,):
+                            run.enter_context(_locked(directory / name, f"{directory} is being written: left alone."))
+                except RotnetError as error:
+                    say(str(error))
+                    continue
                 with explaining(item.path):
                     if item.kind == "runs":
                         _remove_run(item.path)
@@ -157,11 +172,12 @@ def remove(items: Iterable[Item], runs: str, say: Callable[[str], None] = print)
 
 
 def _remove_run(folder: Path) -> None:
-    """Remove the folder of a run whose lock this process holds: the lock last.
+    """Remove the folder of a run whose locks this process holds: the locks last.
 
-    Who waits for the lock gets it then, and begins anew, perhaps in this folder: it is theirs and stays.
+    Who waits for them gets them then, and begins anew, perhaps in this folder: it is theirs and stays.
     """
-    last = [folder / PARAMETERS, folder / LOCK]  # without its parameters it would be listed no more, if this process is killed
+    # Without its parameters it would be listed no more, if this process is killed.
+    last = [folder / PARAMETERS, folder / NOTEBOOK_LOCK, folder / LOCK]
     for path in [*(path for path in folder.iterdir() if path not in last), *last]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -192,9 +208,9 @@ def size_text(size: int) -> str:
     return f"{size} B"
 
 
-def _locked(folder: Path, otherwise: str) -> Any:
+def _locked(path: Path, otherwise: str) -> TextIO:
     try:
-        return lock_file(folder / LOCK, wait_seconds=0)
+        return lock_file(path, wait_seconds=0)
     except LockTimeout:
         raise RotnetError(otherwise) from None
 
@@ -203,7 +219,7 @@ def _parameters(run: RunDirectory) -> dict[str, Any]:
     """A run's parameters; none of one whose file is damaged: it names no others."""
     try:
         return run.parameters()
-    except (RotnetError, ValueError):
+    except RotnetError:
         return {}
 
 
@@ -255,7 +271,7 @@ def _leftovers(folder: Path) -> list[Item]:
     """Temporary files in a folder that no process is writing; not those of the last hour, since not all writers hold a lock."""
     if not folder.is_dir() or is_locked(folder / LOCK):
         return []
-    found = [path for path in folder.iterdir() if path.is_file() and _TEMPORARY.fullmatch(path.name)]
+    found = [path for path in folder.iterdir() if path.is_file() and temporary_of(path.name)]
     return [_file("leftovers", path) for path in found if time.time() - path.stat().st_mtime > _IN_USE_SECONDS]
 
 

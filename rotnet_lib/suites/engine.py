@@ -28,8 +28,8 @@ from rotnet_lib.watchdog import INTERRUPT
 _MARKER = ".made"
 """The empty file that Snakemake takes for a run's output. What counts is the run's `metrics.json`."""
 
-_SETTINGS = "snakemake.json"
-"""In a suite's directory: what the Snakefile is told."""
+_SETTINGS, _LOG = "snakemake.json", "snakemake.log"
+"""In a suite's directory: what the Snakefile is told, and what Snakemake prints."""
 
 _DATA = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "grey", "stream", "shrink")
 """What decides the data of a run."""
@@ -98,7 +98,10 @@ def reproduce(
     report = plan.directory / REPORT
     failed = [run for run in plan.runs if not run.directory.finished]
     if failed:
-        lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {_where(run)}" for run in failed]
+        lines = [
+            f"  {run.key}, seed {run.config.seed}: {run.directory.state}, {_where(run, plan.directory / _LOG)}"
+            for run in failed
+        ]
         broken = [f"{len(failed)} of {len(plan.runs)} runs did not finish:", *lines, *broken]
     if undrawn := _without_page(plan):
         lines = [f"  {run.key}, seed {run.config.seed}: {run.directory.path / REPORT}" for run in undrawn]
@@ -118,14 +121,15 @@ def _without_page(plan: Plan | CollectionPlan) -> list[PlannedRun]:
     return [run for run in plan.runs if run.directory.lacks_page]
 
 
-def _where(run: PlannedRun) -> str:
+def _where(run: PlannedRun, log: Path) -> str:
     """What is wrong with a damaged run; why a run was not tried; or the page of a run that failed."""
     if damage := run.directory.damage:
         return damage
     culprit = run.damaged or next((other for other in run.upstream if not other.directory.finished), None)
     if culprit:
         return f"not made: it builds on {culprit.key}, seed {culprit.config.seed}, which is {culprit.directory.state}"
-    return str(run.directory.path / REPORT)
+    page = run.directory.path / REPORT
+    return str(page) if page.exists() else f"no page; {log} has the engine's own words"
 
 
 def _draw_report(plan: Plan, run_notebook: RunNotebook | None) -> None:
@@ -240,7 +244,7 @@ def _snakemake(
     ]
     for run in (*missing, *pages):  # a result or a page may have been deleted without its marker
         (run.directory.path / _MARKER).unlink(missing_ok=True)
-    log = plan.directory / "snakemake.log"
+    log = plan.directory / _LOG
     drawn = f", and the pages of {len(pages)} that are finished" if pages else ""
     print(f"{len(missing)} of {len(plan.runs)} runs to make{drawn} ({log} has the engine's own words)", flush=True)
     with log.open("w") as stream:

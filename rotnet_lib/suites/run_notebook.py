@@ -12,12 +12,9 @@ from rotnet_lib.errors import RotnetError, StorageError
 from rotnet_lib.files import LockTimeout, lock_file, read_bytes, remove_left_files
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.html import render
-from rotnet_lib.runs.directory import METRICS, NOTEBOOK, REPORT, RunDirectory
+from rotnet_lib.runs.directory import METRICS, NOTEBOOK, NOTEBOOK_LOCK, REPORT, RunDirectory
 from rotnet_lib.suites import papermill_engine
 from rotnet_lib.suites.line_printer import LinePrinter
-
-_LOCK = ".notebook.lock"
-"""In a run's directory: held by the process that writes notebook and page there. The run's own lock is the kernel's."""
 
 _WAIT_SECONDS = 20.0
 """As long as a kernel waits for its run."""
@@ -58,7 +55,7 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
 
 def _locked(directory: Path) -> TextIO:
     try:
-        return lock_file(directory / _LOCK, wait_seconds=_WAIT_SECONDS)
+        return lock_file(directory / NOTEBOOK_LOCK, wait_seconds=_WAIT_SECONDS)
     except LockTimeout as held:
         raise RotnetError(
             f"the notebook of {directory} is being run by process {held.owner or 'unknown'}. Wait for it to end, or stop it."

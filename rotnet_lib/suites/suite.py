@@ -271,7 +271,7 @@ def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None, folder:
     document = _read(name, folder)
     for key in ("name", "changed_sweeps"):
         if key in document:
-            raise RotnetError(f"{where}: {key} is not to be written: the file's name and the preset decide it.")
+            raise RotnetError(f"{where}: remove the key '{key}': the file's name or the preset decides it.")
     _parse(Sheet, document, where)
     try:
         expanded = expand(document, sweeps or {})

@@ -58,7 +58,7 @@ def expand(document: dict[str, Any], replaced: Mapping[str, list[Any]]) -> dict[
     runs: dict[str, Any] = {}
     for key, run in document["runs"].items():
         for name, value in _values(key, sweeps):
-            runs[_filled(key, name, value)] = _filled(run, name, value)
+            runs[_named(key, name, value)] = _filled(run, name, value)
     changed = {name: [own[name], sweeps[name]] for name in own if own[name] != sweeps[name]}
     rows = [_row(row, sweeps) for row in document.get("rows", [])]
     return document | {"runs": runs, "rows": rows, "changed_sweeps": changed}
@@ -92,15 +92,20 @@ def _values(text: str, sweeps: Mapping[str, list[Any]]) -> list[tuple[str | None
     return [(None, None)]
 
 
+def _named(key: str, name: str | None, value: Any) -> str:
+    """A key with the value in the sweep's place, as text."""
+    return key if name is None else key.replace(f"{{{name}}}", _text(value))
+
+
 def _filled(template: Any, name: str | None, value: Any) -> Any:
     """A template with the value in the sweep's place: as it is where it stands alone, else as text."""
     if name is None:
         return template
     if isinstance(template, dict):
-        return {_filled(key, name, value): _filled(entry, name, value) for key, entry in template.items()}
+        return {_named(key, name, value): _filled(entry, name, value) for key, entry in template.items()}
     if not isinstance(template, str):
         return template
-    return value if template == f"{{{name}}}" else template.replace(f"{{{name}}}", _text(value))
+    return value if template == f"{{{name}}}" else _named(template, name, value)
 
 
 def _text(value: Any) -> str:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageOps
 
 from rotnet_lib.data.decode_fast import decode_bytes, read_bytes, resize
-from rotnet_lib.data.image_files import DamagedImage
+from rotnet_lib.data.image_files import DamagedImage, read_rgb
 
 
 def photograph(height: int = 40, width: int = 56) -> Image.Image:
@@ -81,3 +81,63 @@ def test_resizing_is_pillows(height: int, width: int) -> None:
     result = resize(torch.from_numpy(np.array(photograph())).permute(2, 0, 1), height, width)
     expected = np.asarray(photograph().resize((width, height), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(result.permute(1, 2, 0).numpy() - expected).max() <= 1
+
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="8"/></rdf:RDF></x:xmpmeta>'
+)
+XMP_ELSE = b"\xff\xe1\0\x24http://ns.adobe.com/xap/1.0/\0<xml/>"
+"""A segment that says nothing of an orientation."""
+
+
+def assert_as_in_memory(data: np.ndarray) -> None:
+    """The streamed image and the one in memory show the same, whatever the file says of its orientation."""
+    streamed, in_memory = decode_bytes(data), np.asarray(read_rgb(io.BytesIO(data.tobytes()), upright=True))
+    assert streamed.shape[1:] == in_memory.shape[:2]
+    assert np.abs(streamed.permute(1, 2, 0).numpy().astype(int) - in_memory).max() <= 2
+
+
+def turned(**options: Any) -> np.ndarray:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    return encoded(photograph(), exif=tags, **options)
+
+
+@pytest.mark.parametrize(
+    ("data", "shape"),
+    [
+        (turned(), (3, 56, 40)),
+        (turned(xmp=XMP), (3, 56, 40)),
+        (encoded(photograph(), xmp=XMP), (3, 56, 40)),
+        (encoded(photograph(), exif=b"Exif\0\0II*\0\x08\0\0\0"), (3, 40, 56)),
+        (np.insert(turned(), 2, np.frombuffer(XMP_ELSE, np.uint8)), (3, 56, 40)),
+    ],
+    ids=["exif", "exif and xmp", "xmp", "cut short", "xmp without it first"],
+)
+def test_a_streamed_photograph_is_turned_as_the_one_in_memory(data: np.ndarray, shape: tuple[int, ...]) -> None:
+    assert decode_bytes(data).shape == shape
+    assert_as_in_memory(data)
+
+
+@pytest.mark.parametrize("options", [{}, {"dpi": (72, 72)}, {"xmp": XMP}], ids=["plain", "dpi", "xmp"])
+def test_damaged_orientations_turn_both_or_neither(options: dict[str, Any]) -> None:
+    data, rng = turned(**options), np.random.default_rng(0)
+    start = data.tobytes().index(b"Exif")
+    for _ in range(300):
+        changed = data.copy()
+        for place in start + rng.integers(0, 32, rng.integers(1, 4)):
+            changed[place] = rng.integers(0, 256)
+        assert_as_in_memory(changed)
+
+
+def test_a_photograph_with_an_odd_tag_is_read_upright() -> None:
+    data = turned(dpi=(72, 72))
+    tags = Image.Exif()
+    tags[0x0112], tags[0x010F] = 6, "maker"
+    whole = encoded(photograph(), exif=tags).tobytes()
+    content = whole.replace(b"\x01\x0f\0\x02", b"\x01\x0f\0\x0c")  # text of a type that it cannot be
+    assert content != whole
+    for found in (data, np.frombuffer(content, np.uint8).copy()):
+        assert decode_bytes(found).shape == (3, 56, 40)
+        assert_as_in_memory(found)

@@ -125,7 +125,7 @@ def test_a_damaged_file_of_the_package_is_named(name: str, damage: str, debian: 
         (lambda good: good + b"x", "it goes on after its end"),
         (
             lambda good: b"\0\0\x08\x03" + good[4:],
-            "it begins with 00000803 00000006, and an idx file of 6 bytes with 00000801 0",
+            "it begins with 00000803 00000006, but one of 6 bytes begins with 00000801 0",
         ),
         (lambda good: b"\0\0\x0d\x01" + good[4:], "it begins with 00000d01 00000006"),
         (lambda good: good[:4] + b"\xff\xff\xff\xff" + good[8:], "it begins with 00000801 ffffffff"),

@@ -130,10 +130,10 @@ def test_a_class_without_a_name_is_named(tiny: Path, message_of: MessageOf) -> N
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("n02 cat", "'n02 cat' is no wnid, a tab and names"),
-        ("n02\t", "'n02' is no wnid, a tab and names"),
-        ("n02\t , cat", "is no wnid, a tab and names"),
-        ("\tcat", "'cat' is no wnid, a tab and names"),
+        ("n02 cat", "'n02 cat' is not a WordNet id, a tab and names"),
+        ("n02\t", "'n02' is not a WordNet id, a tab and names"),
+        ("n02\t , cat", "is not a WordNet id, a tab and names"),
+        ("\tcat", "'cat' is not a WordNet id, a tab and names"),
         ("n01440764\tcat", "n01440764 stands on line 1 already"),
         ("n02\tcat\x1b[2J", r"holds the control character '\x1b'"),
         ("n02\tcat\u2028", r"holds the control character '\u2028'"),

@@ -69,9 +69,16 @@ def test_a_class_of_what_once_was_skipped_is_there(suffix: str, root: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [("0.heic", ".heic files: 1, such as 0.heic"), ("images/", "folders: 1, such as images")]
+    ("name", "found", "remedy"),
+    [
+        ("0.heic", ".heic files: 1, such as 0.heic", ", ".join(EXTENSIONS)),
+        ("images/", "folders: 1, such as images", "move those in the folders below up"),
+        (".hidden", "Found nothing", ", ".join(EXTENSIONS)),
+    ],
 )
-def test_a_class_of_which_nothing_is_read_is_an_error(name: str, found: str, root: Path, message_of: MessageOf) -> None:
+def test_a_class_of_which_nothing_is_read_is_an_error(
+    name: str, found: str, remedy: str, root: Path, message_of: MessageOf
+) -> None:
     """Without it all other classes would have other labels."""
     for split in ("train", "test"):
         path = root / split / "bee" / name
@@ -80,7 +87,7 @@ def test_a_class_of_which_nothing_is_read_is_an_error(name: str, found: str, roo
     message = message_of(lambda: open_source(f"imagefolder:{root}"))
     assert str(root / "train" / "bee") in message
     assert found in message
-    assert ", ".join(EXTENSIONS) in message
+    assert remedy in message
 
 
 @pytest.mark.timeout(30)

@@ -168,6 +168,11 @@ def test_numbers_arrays_and_paths_become_plain() -> None:
     assert config == PretrainConfig.build(same | {"seed": 2**64 - 1, "lr_decay": [0.1, 0.2]})
 
 
+def test_a_set_has_no_order_and_is_refused() -> None:
+    with pytest.raises(RotnetError, match="layer: a value of type set"):
+        plain_values("probe", {"layer": {"conv1", "conv2"}})
+
+
 def test_plain_values_stay_as_they_are() -> None:
     values: dict[str, Any] = {"a": None, "b": True, "c": 0, "d": 0.5, "e": "ü", "f": [1, (2, "x")], "g": {"h": [{}]}}
     assert plain_values("x", values) == values

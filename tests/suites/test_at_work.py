@@ -95,7 +95,7 @@ def test_how_long_a_suite_has_been_at_work(ago: float, said: str, tmp_path: Path
 )
 def test_a_lock_file_that_anybody_has_written_is_read_with_care(damage: dict[str, Any], tmp_path: Path) -> None:
     owner = {"name": "table3", "preset": "quick", "directory": "table3-quick-0", "since": 1.7e9, "process": 7}
-    assert "its plan does not say; process 7" in said_of_owner(tmp_path, json.dumps(owner))
+    assert "its progress is unknown (its plan cannot be read); process 7" in said_of_owner(tmp_path, json.dumps(owner))
     assert said_of_owner(tmp_path, json.dumps(owner | damage)) == "(unknown)"
 
 

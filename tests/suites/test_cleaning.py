@@ -1,5 +1,6 @@
 """`rotnet clean`: what could go, what must stay, and that nothing goes unless told."""
 
+import json
 import os
 import shutil
 import threading
@@ -16,7 +17,7 @@ from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import is_locked, lock_file
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, REPORT, RESUME, RunDirectory, directory_of
+from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, PLAN, REPORT, RESUME, RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.cleaning import KINDS, Listing, list_removable, remove, size_text
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
@@ -199,7 +200,7 @@ def test_a_run_in_progress_is_left_alone_and_so_is_what_it_builds_on(plan: Plan)
         listing = list_removable("runs")
         assert paths(listing, "runs") == set()
         assert not any(item.path.is_relative_to(running.path) for item in listing.items)
-        assert f"{running.path} is being written: left alone." in listing.notes
+        assert f"{running.path} is left alone: it is being written." in listing.notes
     assert paths(list_removable("runs"), "runs") == {upstream.name, running.name}
 
 
@@ -209,8 +210,40 @@ def test_a_run_that_began_after_it_was_listed_is_left_alone(plan: Plan) -> None:
     said: list[str] = []
     with lock_file(run.path / ".lock"):
         assert remove(chosen, "runs", said.append) == 0
-    assert said == [f"{run.path} is being written: left alone."]
+    assert said == [f"{run.path} is in use by now: left alone."]
     assert run.path.exists()
+
+
+def test_a_run_whose_page_is_being_written_is_left_alone(plan: Plan) -> None:
+    run = made(own_run())
+    chosen = list_removable("runs").of(["runs", "resume"])
+    said: list[str] = []
+    with lock_file(run.path / ".notebook.lock"):
+        assert not any(item.path.is_relative_to(run.path) for item in list_removable("runs").items)
+        remove([item for item in chosen if item.path.is_relative_to(run.path)], "runs", said.append)
+    assert f"{run.path} is in use by now: left alone." in said
+    assert run.finished
+
+
+def test_a_run_that_a_plan_names_by_now_is_left_alone(plan: Plan) -> None:
+    run = made(own_run())
+    chosen = list_removable("runs").of(["runs"])
+    document = json.loads((plan.directory / PLAN).read_text())
+    document["runs"][0]["name"] = run.name
+    (plan.directory / PLAN).write_text(json.dumps(document))
+    said: list[str] = []
+    assert remove([item for item in chosen if item.path == run.path], "runs", said.append) == 0
+    assert said == [f"{run.path} is in use by now: left alone."]
+
+
+def test_a_run_that_cannot_be_locked_stops_nothing(plan: Plan) -> None:
+    run = made(own_run())
+    (run.path / ".lock").unlink(missing_ok=True)
+    (run.path / ".lock").mkdir()
+    listing = list_removable("runs")
+    assert not any(item.path.is_relative_to(run.path) for item in listing.items)
+    assert any(note.startswith(f"{run.path} is left alone: ") and "is no file but a folder" in note for note in listing.notes)
+    assert listing.items
 
 
 def test_nothing_goes_while_a_suite_is_at_work(plan: Plan) -> None:

@@ -136,7 +136,7 @@ def test_what_is_no_file_is_no_suite_or_says_why(folder: Path) -> None:
         (("rows", 0, "columns"), {"a": "top1"}, ["row 'L' needs a run, and a metric or columns"]),
         (("rows", 0, "at"), float("nan"), ["rows.0.cells.top1.at", "finite"]),
         (("title",), None, ["title Input should be a valid string"]),
-        (("name",), "x", ["name is not to be written"]),
+        (("name",), "x", ["remove the key 'name'"]),
         (("published",), "tabel3", ["unknown published table 'tabel3'; did you mean 'table3'?"]),
         (("source",), "rotnot", ["unknown source of published figures 'rotnot'; did you mean 'rotnet'?"]),
     ],
@@ -283,6 +283,15 @@ def test_what_is_no_file_is_not_read_as_yaml(tmp_path: Path) -> None:
     pipe = tmp_path / "suite.yaml"
     os.mkfifo(pipe)
     assert f"{pipe} is no file but a named pipe" in message(lambda: read_yaml(pipe, "suite.yaml"))
+
+
+def test_a_value_that_is_merged_again_stands_once() -> None:
+    text = "base: &base {x: 1}\none: {deep: {a: &a {<<: *base, x: 2}}}\ntwo: {<<: *a, y: 1}\n"
+    assert (
+        parse_yaml(text, "x")
+        == yaml.safe_load(text)
+        == {"base": {"x": 1}, "one": {"deep": {"a": {"x": 2}}}, "two": {"x": 2, "y": 1}}
+    )
 
 
 def test_yaml_means_what_it_meant() -> None:

@@ -142,3 +142,8 @@ def test_the_suites_own_sweeps_come_out_typed(sweeps: dict[str, list[Any]]) -> N
 def test_a_row_that_lacks_something_is_named(row: dict[str, Any]) -> None:
     with pytest.raises(RotnetError, match="row 'mine' needs a run, and a metric or columns"):
         expand({"runs": {"one": {}}, "rows": [{"label": "mine"} | row]}, {})
+
+
+def test_a_key_with_a_value_that_is_no_text_is_text() -> None:
+    document = {"sweeps": {"layers": [["conv1"], 3]}, "runs": {"{layers}": {"set": {"layer": "{layers}"}}}}
+    assert expand(document, {})["runs"] == {"['conv1']": {"set": {"layer": ["conv1"]}}, "3": {"set": {"layer": 3}}}

@@ -103,7 +103,7 @@ class CifarBatch(FileKind):
     """A batch file; torchvision's checksums, which are those of the real ones, are replaced by those of small ones."""
 
     name = "cifar10"
-    right = "the images and labels of the good files: torchvision compares checksums"
+    right = "the images and labels of the good files: the library compares checksums"
 
     def prepare(self, folder: Path) -> None:
         rng = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 SIDE = 32
 """Pixels of the images and of what a network would see of them."""
@@ -23,12 +23,21 @@ def _rotated_by_tag() -> Image.Exif:
     return exif
 
 
+_XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="8"/></rdf:RDF></x:xmpmeta>'
+)
+_XMP_ELSE = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+"""Content of a JPEG file's segment that says nothing of an orientation."""
+
+
 def write_formats(folder: Path) -> None:
     """An image in each format that is read, in several modes."""
     rgb, grey = Image.fromarray(noise(0)), Image.fromarray(noise(1)[..., 0])
     alpha = Image.fromarray(noise(2, 4), "RGBA")
     deep = Image.fromarray(noise(3)[..., 0].astype(np.uint16) * 257)
     large = Image.fromarray(noise(4, side=80))
+    wide = rgb.crop((0, 0, 32, 24))
     written: dict[str, tuple[Image.Image, dict[str, object]]] = {
         "rgb.png": (rgb, {}),
         "grey.png": (grey, {}),
@@ -41,7 +50,10 @@ def write_formats(folder: Path) -> None:
         "grey.jpg": (grey, {"quality": 90}),
         "cmyk.jpg": (rgb.convert("CMYK"), {}),
         "progressive.jpg": (large, {"progressive": True}),
-        "turned.jpg": (rgb.crop((0, 0, 32, 24)), {"exif": _rotated_by_tag()}),
+        "turned.jpg": (wide, {"exif": _rotated_by_tag()}),
+        "dpi.jpg": (wide, {"exif": _rotated_by_tag(), "dpi": (72, 72)}),
+        "xmp.jpg": (wide, {"xmp": _XMP}),
+        "both.jpg": (wide, {"exif": _rotated_by_tag(), "xmp": _XMP}),
         "raw.tif": (rgb, {}),
         "lzw.tiff": (rgb, {"compression": "tiff_lzw"}),
         "deflate.tif": (grey, {"compression": "tiff_adobe_deflate"}),
@@ -57,6 +69,28 @@ def write_formats(folder: Path) -> None:
     }
     for name, (image, options) in written.items():
         image.save(folder / name, **options)  # type: ignore[arg-type]
+    turned = (folder / "turned.jpg").read_bytes()
+    segment = b"\xff\xe1" + (2 + len(_XMP_ELSE)).to_bytes(2, "big") + _XMP_ELSE
+    (folder / "xmp-first.jpg").write_bytes(turned[:2] + segment + turned[2:])
+
+
+def _upright(image: Image.Image) -> np.ndarray:
+    """(H, W, 3) uint8, turned as the orientation says that Pillow finds; as it is where it finds none."""
+    try:
+        orientation = image.getexif().get(274)
+    except Exception:  # Pillow stumbles over damaged data: no orientation
+        orientation = None
+    pixels = np.asarray(image.convert("RGB"))
+    turned = {
+        2: pixels[:, ::-1],
+        3: np.rot90(pixels, 2),
+        4: pixels[::-1],
+        5: pixels.swapaxes(0, 1),
+        6: np.rot90(pixels, -1),
+        7: np.rot90(pixels, 2).swapaxes(0, 1),
+        8: np.rot90(pixels),
+    }
+    return np.ascontiguousarray(turned.get(orientation, pixels) if isinstance(orientation, int) else pixels)
 
 
 def as_pillow_reads(path: Path, side: int = SIDE, *, upright: bool = True) -> np.ndarray | None:
@@ -71,7 +105,7 @@ def as_pillow_reads(path: Path, side: int = SIDE, *, upright: bool = True) -> np
             image.load()
             if image.mode[:1] in "IF":
                 return None
-            found = (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
+            found = Image.fromarray(_upright(image)) if upright else image.convert("RGB")
     except Exception:  # whatever Pillow makes of it: it is no image
         return None
     if found.size != (side, side):

@@ -79,8 +79,8 @@ def _check_size(path: Path, root: Element, size: tuple[int, int]) -> None:
         side = _child(path, element, tag)
         if _number(path, side) != pixels:
             raise RotnetError(
-                f"{path}, line {side.line}: {tag} {side.text}, but the image is {size[0]} x {size[1]} pixels. Its boxes are "
-                "those of another version of the image: bring the two that belong together."
+                f"{path}, line {side.line}: {tag} {side.text}, but the image is {size[0]} x {size[1]} pixels. Its boxes may "
+                "have been drawn on another version of the image: put that there, or correct or remove <size>."
             )
 
 

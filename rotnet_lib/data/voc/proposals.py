@@ -165,10 +165,14 @@ def _read(path: Path, images: int) -> Proposals:
         with np.load(path, allow_pickle=False) as file:
             boxes, starts, counted = (file[name] for name in ("boxes", "starts", "counted"))
             checksum = file.get("crc32")  # files of before have none
+    except MemoryError:
+        raise  # the file may be good
     except Exception as error:  # numpy and zipfile raise whatever damaged bytes make them stumble over
         raise RotnetError(f"the proposals in {shown(path)} are damaged ({error}). {again}") from None
     if checksum is not None and not np.array_equal(checksum, _checksum(boxes, starts, counted)):
         raise RotnetError(f"the proposals in {shown(path)} are damaged (their checksum is another). {again}")
+    if checksum is None:
+        print(f"{shown(path)} is from before proposals had a checksum: used unverified.")
     if reason := _wrong(boxes, starts, counted, images):
         raise RotnetError(f"the proposals in {shown(path)} are damaged ({reason}). {again}")
     found, objects = counted.tolist()
