@@ -5,7 +5,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rotnet_lib.errors import RotnetError
@@ -27,13 +27,14 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
     """
     _remove_left_folders(parent)
     with explaining(parent):
-        folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=parent)
-    with folder as name:
-        path = Path(name)
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    try:
         with lock_file(path / f".{_OWNER}"):
             # Locked before it has its name: nobody sees an owner's file that is not locked while its process lives.
             (path / f".{_OWNER}").rename(path / _OWNER)
             yield path
+    finally:
+        _remove(path)
 
 
 def _remove_left_folders(parent: Path) -> None:
@@ -43,7 +44,18 @@ def _remove_left_folders(parent: Path) -> None:
         return
     for folder in folders:
         if _is_left(folder):
-            shutil.rmtree(folder, ignore_errors=True)  # another process that starts now may remove it too
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, the owner's file last: if this process is killed meanwhile, the next one finds it and goes on."""
+    with suppress(OSError):  # another process that starts now may remove it too
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _OWNER:
+                path.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_own(entry: "os.DirEntry[str]") -> bool:

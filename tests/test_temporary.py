@@ -101,3 +101,28 @@ def test_a_place_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=f"cannot write {tmp_path}/file"), temporary_folder(tmp_path / "file"):
         pass
+
+
+@pytest.mark.parametrize("removed", [1, 10, 20, 21])
+def test_a_folder_whose_process_was_killed_while_it_removed_it_goes(removed: int, tmp_path: Path) -> None:
+    """Killed as it is about to remove the n-th of 21 files, of which the owner's is one."""
+    code = f"""
+import os, signal, sys
+from pathlib import Path
+from rotnet_lib.temporary import temporary_folder
+seen = []
+def hook(event, arguments):
+    if event == "os.remove":
+        seen.append(arguments)
+        if len(seen) == {removed}:
+            os.kill(os.getpid(), signal.SIGKILL)
+with temporary_folder(Path(sys.argv[1])) as path:
+    for number in range(20):
+        (path / f"{{number}}").touch()
+    sys.addaudithook(hook)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert len(entries(tmp_path)) == 1
+    with temporary_folder(tmp_path) as path:
+        assert entries(tmp_path) == [path]
