@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import explaining, is_locked, lock_file
 
 _PREFIX = "rotnet-"
 _NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
+
+_SECONDS_TO_END = 5.0
+"""What a killed process may take to end."""
 
 _OWNER = "owner"
 """A file in the folder that its process holds locked. A process id would say less: it is given to another process one day,
@@ -22,6 +27,9 @@ and means nothing to a process in another container that shares the folder of te
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """A new folder in `parent`, which is removed when the block ends. First, folders that killed processes left are removed.
+
+    What this process has started with the folder in its command line is killed at the end: a kernel that is still starting
+    would make the folder again.
 
     Raises StorageError if the system refuses to make it.
     """
@@ -34,6 +42,11 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
             (path / f".{_OWNER}").rename(path / _OWNER)
             yield path
     finally:
+        users = [process for process in psutil.Process().children(recursive=True) if _names(process, path)]
+        for process in users:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(users, timeout=_SECONDS_TO_END)
         _remove(path)
 
 
@@ -63,10 +76,21 @@ def _is_own(entry: "os.DirEntry[str]") -> bool:
     return entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
 
 
+def _names(process: psutil.Process, folder: Path) -> bool:
+    """Whether a process has a folder in its command line, as a kernel has that of its connection file."""
+    try:
+        return any(word.startswith(f"{folder}/") for word in process.cmdline())
+    except psutil.Error:  # it has ended since, or is another user's
+        return False
+
+
 def _is_left(folder: Path) -> bool:
-    """Whether the process that made a folder has ended. Not if that cannot be told, as where there is no owner's file."""
+    """Whether the process that made a folder has ended, and those that it has started for it.
+
+    Not if that cannot be told, as where there is no owner's file.
+    """
     owner = folder / _OWNER
     try:
-        return owner.exists() and not is_locked(owner)
+        return owner.exists() and not is_locked(owner) and not any(_names(process, folder) for process in psutil.process_iter())
     except (OSError, RotnetError):
         return False

@@ -126,3 +126,30 @@ with temporary_folder(Path(sys.argv[1])) as path:
     assert len(entries(tmp_path)) == 1
     with temporary_folder(tmp_path) as path:
         assert entries(tmp_path) == [path]
+
+
+SLEEPER = "import sys, time; time.sleep(60)"
+
+
+def test_what_was_started_for_the_folder_ends_with_it(tmp_path: Path) -> None:
+    """A kernel that is still starting would make the folder again."""
+    with subprocess.Popen([sys.executable, "-c", SLEEPER, "elsewhere/kernel.json"]) as other:
+        with temporary_folder(tmp_path) as path:
+            process = subprocess.Popen([sys.executable, "-c", SLEEPER, f"{path}/kernel.json"])
+        alive = [each.poll() is None for each in (process, other)]
+        other.kill()
+    assert alive == [False, True]
+    assert entries(tmp_path) == []
+
+
+def test_a_folder_stays_until_what_was_started_for_it_has_ended(tmp_path: Path) -> None:
+    with made_by_another_process(tmp_path) as (process, left):
+        process.kill()
+        process.wait()
+    with subprocess.Popen([sys.executable, "-c", SLEEPER, f"{left}/kernel.json"]) as kernel:
+        with temporary_folder(tmp_path):
+            assert left.exists()
+        kernel.kill()
+        kernel.wait()
+    with temporary_folder(tmp_path) as path:
+        assert entries(tmp_path) == [path]
