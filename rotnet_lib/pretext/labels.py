@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class Labels(PretextTask):
     """Predict the class label. Metric `top1`: percent of test images right (table 3, "Supervised NIN")."""
 
+    metric_names = ("top1",)
+
     class Options(BaseModel):
         model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -29,6 +29,7 @@ class Rotation(PretextTask):
         weighs: whether the weights of `weigh_copies`, where there are some, count in this epoch.
     """
 
+    metric_names = ("rotation_top1",)
     weighs: bool = True
 
     class Options(BaseModel):

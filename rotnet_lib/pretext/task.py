@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class PretextTask(Task):
     """A `Task` made from a backbone, whose `module` is a `Network` on it.
 
-    `Options` is the typed form of the notebook's `task_options`.
+    `Options` is the typed form of the notebook's `task_options`; `metric_names` are those of its steps (`Step.correct`).
     """
 
     Options: ClassVar[type[BaseModel]]
+    metric_names: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def __init__(self, backbone: Backbone, data: Dataset, options: Any) -> None:

@@ -190,6 +190,11 @@ class RunConfig(StageConfig):
         raise NotImplementedError
 
     @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The names of the metrics that a run of this config can have: a suite is checked against them when it is planned."""
+        raise NotImplementedError
+
+    @property
     def slug(self) -> str:
         """Readable start of the run's name."""
         raise NotImplementedError

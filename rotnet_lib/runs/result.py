@@ -67,6 +67,8 @@ def build_result(
         processes: how many trained together.
         packages: whose versions to record, beside the usual ones.
     """
+    unknown = metrics.keys() - set(config.metric_names)
+    assert not unknown, f"{type(config).__name__}.metric_names lacks {', '.join(sorted(unknown))}"
     return RunResult(
         run=directory.name,
         stage=config.stage,

@@ -49,6 +49,10 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
         """The layers named, `all` spelled out."""
         return all_spelled_out(self.layer, self.arch)
 
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        return tuple(f"{layer}_top1" for layer in self.layers)
+
     def describe(self, origin: str) -> str:
         """Readable start of the run's name: `probe-nin4-conv2-conv-20-labels`."""
         extras = [

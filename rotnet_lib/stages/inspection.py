@@ -101,6 +101,10 @@ class InspectConfig(ImageBackboneConfig):
         return all_spelled_out(self.layer, self.arch)
 
     @property
+    def metric_names(self) -> tuple[str, ...]:
+        return ("rotation_top1", *(("compare_top1",) if self.compare else ()))
+
+    @property
     def slug(self) -> str:
         return f"inspect-{self.arch}" + (f"-at-{self.checkpoint:g}" if self.checkpoint else "")
 

@@ -110,6 +110,10 @@ class PretrainConfig(TrainingConfig):
         return self
 
     @property
+    def metric_names(self) -> tuple[str, ...]:
+        return TASKS[self.task].metric_names
+
+    @property
     def slug(self) -> str:
         """`rotation-nin4`, followed by what is not the task's default: `-angles-0-180`, `-grey`."""
         usual = task_options(self.task, {}).model_dump(mode="json")

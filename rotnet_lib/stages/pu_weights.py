@@ -86,6 +86,10 @@ class PuWeightsConfig(ImageBackboneConfig):
         return values | {"others": others}
 
     @property
+    def metric_names(self) -> tuple[str, ...]:
+        return ("rotation_top1", "upright", "plausible")
+
+    @property
     def slug(self) -> str:
         folds = f"-{len(self.others) + 1}-folds" if self.others else ""
         return f"pu-{self.arch}{folds}" + (f"-at-{self.checkpoint:g}" if self.checkpoint else "")

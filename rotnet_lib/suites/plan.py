@@ -290,11 +290,12 @@ def _planned(
             run, arch = suite.runs[key], _arch(suite, key)
             settings = (key, run, preset.parameters(run, arch, options.dataset), of_seed, seed, options.runs)
             config = _configure(*settings, overrides)
-            departures = _departures(_configure(*settings, []), config) if overrides else {}
+            asked = _configure(*settings, []) if overrides else config
+            suite.check_metrics(key, asked.metric_names)  # the user may ask for a task with others, so not those of `config`
             upstream = tuple(of_seed[name] for name in run.upstream)
             directory = directory_of(config, fingerprint(config))
             dataset = run.set.get("dataset", protocol_values(run.notebook, arch)["dataset"])
-            of_seed[key] = PlannedRun(key, config, directory, upstream, dataset, departures)
+            of_seed[key] = PlannedRun(key, config, directory, upstream, dataset, _departures(asked, config))
         planned += of_seed.values()
     return tuple(planned)
 

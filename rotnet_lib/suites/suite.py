@@ -146,6 +146,19 @@ class Suite(BaseModel):
             _check_question(question, rows)
         return self
 
+    def check_metrics(self, key: str, names: tuple[str, ...]) -> None:
+        """Raises RotnetError if a row asks for another metric of a run than it will have.
+
+        Args:
+            key: the run's.
+            names: of its metrics; see `RunConfig.metric_names`.
+        """
+        for row in self.rows:
+            for cell in row.cells.values():
+                if cell.run == key and cell.metric not in names:
+                    where = f"metric of row '{row.label}', run '{key}',"
+                    raise RotnetError(f"suites/{self.name}.yaml: {unknown(where, cell.metric, names)}")
+
 
 def _check_set(key: str, run: SuiteRun) -> None:
     fields = STAGES[run.notebook].config.model_fields

@@ -50,5 +50,9 @@ class ClassificationConfig(VocConfig):
         return self.image_size
 
     @property
+    def metric_names(self) -> tuple[str, ...]:
+        return ("map", "map_1crop")
+
+    @property
     def slug(self) -> str:
         return self.describe(self.trained)

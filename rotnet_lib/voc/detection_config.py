@@ -59,6 +59,10 @@ class DetectionConfig(VocConfig):
         return 224
 
     @property
+    def metric_names(self) -> tuple[str, ...]:
+        return ("map", "map_area")
+
+    @property
     def slug(self) -> str:
         return self.describe(*(["rpn"] if self.proposals == "rpn" else []), self.engine)
 

@@ -50,5 +50,9 @@ class SegmentationConfig(VocConfig):
         return min(self.image_size, _PREPARED_SIDE)
 
     @property
+    def metric_names(self) -> tuple[str, ...]:
+        return ("miou", "pixel_accuracy")
+
+    @property
     def slug(self) -> str:
         return self.describe()

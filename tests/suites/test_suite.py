@@ -246,24 +246,6 @@ def test_every_row_of_the_questions_is_asked_about() -> None:
     assert asked == {row.label for row in suite.rows}
 
 
-@pytest.mark.parametrize("name", suite_names())
-@pytest.mark.parametrize("preset", load_presets())
-def test_every_metric_of_a_row_is_one_its_run_has(name: str, preset: str) -> None:
-    plan = planned(name, Options(preset=preset))
-    runs = {run.key: run.config for run in plan.runs}
-    for row in plan.suite.rows:
-        for cell in row.cells.values():
-            config: Any = runs[cell.run]
-            metrics = {f"{layer}_top1" for layer in config.layers} if config.stage in ("probe", "finetune") else set()
-            if config.stage == "pretrain":
-                metrics = {"top1" if config.task == "labels" else "rotation_top1"}
-            if config.stage == "inspect":
-                metrics = {"rotation_top1"}
-            if config.stage.startswith("voc_"):
-                metrics = {"miou"} if config.stage == "voc_segmentation" else {"map"}
-            assert cell.metric in metrics, row.label
-
-
 @pytest.mark.parametrize("name", collection_names())
 def test_a_collection_is_of_suites_there_are(name: str) -> None:
     assert set(load_collection(name).suites) <= set(suite_names())

@@ -43,6 +43,15 @@ def test_a_suite_may_be_as_small_as_this() -> None:
     assert Suite(**suite_values()).runs["supervised"].notebook == "pretrain"
 
 
+def test_a_metric_that_a_run_will_not_have_is_named() -> None:
+    suite = Suite(**suite_values(rows=[WIDE]))
+    suite.check_metrics("supervised", ("conv1_top1", "conv2_top1", "conv3_top1"))
+    with pytest.raises(
+        RotnetError, match=r"suites/mine.yaml: unknown metric of row 'RotNet \+ conv', run 'supervised', 'conv2_top1'"
+    ):
+        suite.check_metrics("supervised", ("conv1_top1", "conv3_top1"))
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
