@@ -245,8 +245,9 @@ def data(dataset: str) -> None:
             click.echo(f"{voc.title}, {task}: {len(voc.train)} training and {len(voc.test)} test images, {voc.fingerprint}")
         return
     from rotnet_lib.data.dataset import load_dataset
+    from rotnet_lib.data.spec import DataSpec
 
-    found = load_dataset(dataset)
+    found = load_dataset(DataSpec(dataset))
     click.echo(f"{found.title}: {len(found.train)} training and {len(found.test)} test images, {found.fingerprint}")
 
 

@@ -16,6 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the ker
 import torch
 
 from rotnet_lib.data.dataset import Dataset, load_dataset
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 
@@ -124,4 +125,4 @@ def shapes_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The dataset of `tiny` in memory: 40 + 20 images of 32 x 32. Not to be changed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROTNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return load_dataset("shapes", train_size=40, test_size=20)
+        return load_dataset(DataSpec("shapes", train_size=40, test_size=20))

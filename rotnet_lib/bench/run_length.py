@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from rotnet_lib.data.shapes_source import COUNTS
-from rotnet_lib.data.source import DATASETS, open_source
+from rotnet_lib.data.source import DATASETS
 from rotnet_lib.runs.config import RunConfig, TrainingConfig
 from rotnet_lib.stages import STAGES
 from rotnet_lib.voc.config import VocConfig
@@ -46,7 +46,7 @@ def image_counts(config: TrainingConfig) -> tuple[int, int]:
     elif kind.generated:
         train, test = COUNTS["train"], COUNTS["test"]
     else:
-        files = open_source(*config.source()).files
+        files = config.data.open().files
         train, test = len(files["train"]), len(files["test"])
     return config.train_size or train, config.test_size or test
 

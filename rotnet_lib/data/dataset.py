@@ -13,7 +13,8 @@ from rotnet_lib.data.cache import decoded
 from rotnet_lib.data.damage import MAX_DAMAGED, Damage
 from rotnet_lib.data.listing import SPLITS, Listing, SplitName
 from rotnet_lib.data.shrink import shrunk
-from rotnet_lib.data.source import Source, Statistics, open_source
+from rotnet_lib.data.source import Source, Statistics
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.split import Request, Split, balanced
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.errors import RotnetError
@@ -44,31 +45,13 @@ class Dataset:
     skipped: tuple[str, ...] = ()
 
 
-def load_dataset(
-    name: str,
-    *,
-    image_size: int | None = None,
-    crop_pct: float = 1.0,
-    train_size: int | None = None,
-    test_size: int | None = None,
-    grey: bool = False,
-    stream: bool | None = None,
-    shrink: int | None = None,
-    max_damaged: float = MAX_DAMAGED,
-    workers: int | None = None,
-) -> Dataset:
+def load_dataset(spec: DataSpec, *, max_damaged: float = MAX_DAMAGED, workers: int | None = None) -> Dataset:
     """A dataset in memory, from the cache where it has been decoded before, or streamed from its files.
 
     What lies among its images and is not read is printed.
 
     Args:
-        name: `cifar10`, `fashion-mnist`, `imagenet`, `places205`, `tiny-imagenet`, `shapes`, `shapes:1`, `imagefolder:/path`.
-        image_size: S, side of what a network sees, in pixels; None: the dataset's own.
-        crop_pct: S over R, the side that images are resized to before S pixels are cut out.
-        train_size, test_size: this many images, the first of each class in equal parts; None: all.
-        grey: put each pixel's luminance (ITU-R 601) in all three channels.
-        stream: read the files batch by batch; None: if the dataset does not fit in memory.
-        shrink: read a copy of the files whose shorter side is this many pixels, made once (see `shrunk`).
+        spec: which images, and what of them.
         max_damaged: share of a split's files, above which it is an error that they cannot be read.
         workers: processes that read a streamed split; None: one a core.
 
@@ -76,29 +59,30 @@ def load_dataset(
         RotnetError: no such data, too many damaged images (named), more images asked for than there are, more than fit in
             memory, no files to stream or to shrink.
     """
-    source = open_source(name, image_size, crop_pct)
-    streamed = source.streamed if stream is None else stream
+    name, shrink = spec.dataset, spec.shrink
+    source = spec.open()
+    streamed = source.streamed if spec.stream is None else spec.stream
     if not source.files and (streamed or shrink):
         field = "stream" if streamed else "shrink"
         raise RotnetError(f"{field}: {name} is not made of image files here. Leave it out.")
     if not streamed:
-        _check_memory(name, source, {"train": train_size, "test": test_size})
+        _check_memory(name, source, {"train": spec.train_size, "test": spec.test_size})
     skipped = tuple(what for files in source.files.values() for what in files.skipped)
     if skipped and "LOCAL_WORLD_SIZE" not in os.environ:  # torchrun's processes: the one that started them has said it
         print(f"{name}: not read are {'; '.join(skipped)}.", flush=True)
     damages = {split: Damage(f"the {split} split of {name}", len(files), max_damaged) for split, files in source.files.items()}
     files = shrunk(source.files, shrink, damages, workers) if shrink else source.files
     splits: dict[SplitName, Split | StreamedSplit] = {}
-    for split, size in zip(SPLITS, (train_size, test_size), strict=True):
+    for split, size in zip(SPLITS, (spec.train_size, spec.test_size), strict=True):
         if streamed:
-            splits[split] = _streamed(name, source, split, size, files[split], damages[split], grey, workers)
+            splits[split] = _streamed(name, source, split, size, files[split], damages[split], spec.grey, workers)
         else:
-            splits[split] = _in_memory(name, source, split, size, files, damages, grey, shrink)
-    published = None if grey else source.statistics
+            splits[split] = _in_memory(name, source, split, size, files, damages, spec.grey, shrink)
+    published = None if spec.grey else source.statistics
     mean, std = published or _statistics(splits["train"])
     return Dataset(
         name,
-        source.title + GREY if grey else source.title,
+        source.title + GREY if spec.grey else source.title,
         source.classes,
         source.image_size,
         source.fingerprint,

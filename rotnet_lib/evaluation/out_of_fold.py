@@ -62,7 +62,7 @@ def out_of_fold_scorers(weights: Sequence[Path], config: ImagesConfig, data: Dat
             f"{', '.join(needed)}. Leave others out to have the right ones found."
         )
     results = [run.result() for run in runs]
-    _check_images(results[0], choice_of(config, data))
+    _check_images(results[0], choice_of(config.data, data))
     scorers = []
     for path, run, result, text in zip(weights, runs, results, folds, strict=True):
         fold, seen = Fold.parse(text), result.data

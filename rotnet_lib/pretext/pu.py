@@ -5,7 +5,7 @@ photograph taken from above, they look as upright as the original, and asking fo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,22 +14,26 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.angles import upright_label
-from rotnet_lib.runs.config import ImagesConfig
 from rotnet_lib.training.checkpoints import load_tensors, save_tensors
 
 _ANGLES, _IMAGES = TypeAdapter(list[float]), TypeAdapter(dict[str, Any])
 _AGAIN = "Delete it and make its run again."
 
-CHOICE = ("dataset", "train_size", "image_size", "crop_pct", "grey", "stream", "shrink")
+CHOICE = tuple(field.name for field in fields(DataSpec) if field.name != "test_size")
 """The parameters that say which training images there are, in which order, and what of them is seen."""
 
 
-def choice_of(config: ImagesConfig, data: Dataset) -> dict[str, Any]:
-    """What says which images the training split of a dataset holds, in which order: equal for equal images."""
-    values = config.model_dump(mode="json")
-    return {name: values[name] for name in CHOICE} | {"image_size": data.image_size, "fingerprint": data.fingerprint}
+def choice_of(spec: DataSpec, data: Dataset) -> dict[str, Any]:
+    """What says which images the training split of a dataset holds, in which order: equal for equal images.
+
+    Args:
+        spec: what `data` was loaded by.
+        data: the dataset.
+    """
+    return {name: getattr(spec, name) for name in CHOICE} | {"image_size": data.image_size, "fingerprint": data.fingerprint}
 
 
 def differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str]:

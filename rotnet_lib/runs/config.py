@@ -6,13 +6,15 @@ lists where it differs from them.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
 from rotnet_lib.data.augment import Augment
-from rotnet_lib.data.source import DATASETS, open_source
+from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.runs.plain import check_no_bool, plain_values
 from rotnet_lib.runs.protocols import kind_of, protocol_values
@@ -237,11 +239,16 @@ class ImagesConfig(RunConfig):
     def takes(cls, dataset: str) -> bool:
         return dataset.partition(":")[0] in DATASETS
 
+    @property
+    def data(self) -> DataSpec:
+        """The images that a run sees."""
+        return DataSpec(**{field.name: getattr(self, field.name) for field in fields(DataSpec)})
+
     def source(self) -> tuple[Any, ...]:
         return (self.dataset, self.image_size, self.crop_pct)
 
     def fingerprint(self) -> str:
-        return open_source(*self.source()).fingerprint
+        return self.data.open().fingerprint
 
 
 def _streamed(dataset: Any) -> bool:

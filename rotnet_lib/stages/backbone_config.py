@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS
@@ -175,7 +177,7 @@ class BackboneConfig(RunConfig):
 class ImageBackboneConfig(BackboneConfig, ImagesConfig):
     """A backbone, and images like those it was trained on unless others are asked for."""
 
-    followed: ClassVar[tuple[str, ...]] = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "stream", "shrink")
+    followed: ClassVar[tuple[str, ...]] = tuple(field.name for field in fields(DataSpec) if field.name != "grey")
 
     dataset: str = Field(None, description="None: that of the backbone's run")  # type: ignore[assignment]
     grey: bool = Field(  # type: ignore[assignment]

@@ -162,7 +162,7 @@ def _plausibility(run: str, config: PretrainConfig, data: Dataset, task: Rotatio
         made = [other.name for other in all_runs(from_project(config.runs)) if (other.path / PU).exists()]
         raise RotnetError(f"{unknown('pu_weights run', run, made)} One is made from a RotNet: `rotnet run pu_weights`.")
     found = Plausibility.load(path)
-    found.check(run, choice_of(config, data), len(data.train), task.angles)
+    found.check(run, choice_of(config.data, data), len(data.train), task.angles)
     return found
 
 

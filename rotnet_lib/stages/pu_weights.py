@@ -164,7 +164,7 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
     else:
         device = select_device(config)
         answers, damaged = answers_of_scorers(scorers, data, rotation, device)
-        plausibility = plausibility_of(answers, upright, choice_of(config, data), len(data.train))
+        plausibility = plausibility_of(answers, upright, choice_of(config.data, data), len(data.train))
         plausibility.save(directory.path / PU, run=directory.name)
         by_class = mean_by_class(plausibility, data.train.labels, data.classes)
         figures = {"rotation_top1": answers.accuracy} | upright_percent(plausibility)

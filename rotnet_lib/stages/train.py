@@ -41,18 +41,7 @@ class Outcome(StageResult):
 
 def load_data(config: ImagesConfig) -> Dataset:
     """The data a config asks for; see `load_dataset`."""
-    return load_dataset(
-        config.dataset,
-        image_size=config.image_size,
-        crop_pct=config.crop_pct,
-        train_size=config.train_size,
-        test_size=config.test_size,
-        grey=config.grey,
-        stream=config.stream,
-        shrink=config.shrink,
-        max_damaged=config.max_damaged,
-        workers=config.workers,
-    )
+    return load_dataset(config.data, max_damaged=config.max_damaged, workers=config.workers)
 
 
 def train_stage(

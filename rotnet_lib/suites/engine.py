@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import psutil
 
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file, make_folder, waiting_for, write_text
 from rotnet_lib.paths import from_project
@@ -30,9 +31,6 @@ _MARKER = ".made"
 
 _SETTINGS, _LOG = "snakemake.json", "snakemake.log"
 """In a suite's directory: what the Snakefile is told, and what Snakemake prints."""
-
-_DATA = ("dataset", "image_size", "crop_pct", "train_size", "test_size", "grey", "stream", "shrink")
-"""What decides the data of a run."""
 
 _JOB_THREADS = 4
 """CPU cores that a cluster job asks for, for each process that trains, where its config names no threads."""
@@ -168,18 +166,17 @@ def prepare_data(plan: Plan | CollectionPlan) -> None:
     """
     from rotnet_lib.stages.train import load_data  # takes seconds to import
 
-    wanted: dict[tuple[Any, ...], set[int | None]] = {}
-    configs: dict[tuple[Any, ...], ImagesConfig] = {}
+    wanted: dict[DataSpec, set[int | None]] = {}
+    configs: dict[DataSpec, ImagesConfig] = {}
     for config in (run.config for run in plan.runs):
         if isinstance(config, VocConfig):
             config.prepare_data(config.open_data())
             continue
         assert isinstance(config, ImagesConfig)
-        key = tuple(getattr(config, name) for name in _DATA)
-        configs[key] = config
-        wanted.setdefault(key, set()).add(config.labels_per_class if isinstance(config, TrainingConfig) else None)
-    for key, labels in wanted.items():
-        data = load_data(configs[key])
+        configs[config.data] = config
+        wanted.setdefault(config.data, set()).add(config.labels_per_class if isinstance(config, TrainingConfig) else None)
+    for spec, labels in wanted.items():
+        data = load_data(configs[spec])
         if most := max((number for number in labels if number), default=0):
             data.train.first_per_class(most, data.classes)
 

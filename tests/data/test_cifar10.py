@@ -14,6 +14,7 @@ from torchvision.datasets import CIFAR10
 
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.source import open_source
+from rotnet_lib.data.spec import DataSpec
 
 Folder = Callable[..., Path]
 MessageOf = Callable[[Callable[[], object]], str]
@@ -59,7 +60,7 @@ def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
 
 
 def test_a_copy_of_images_is_read(copy: Path) -> None:
-    data = load_dataset("cifar10")
+    data = load_dataset(DataSpec("cifar10"))
     assert data.classes == CLASSES
     assert data.train.labels.tolist() == [label for label in range(10) for _ in range(2)]
     assert data.test.images.shape == (10, 32, 32, 3)
@@ -102,7 +103,7 @@ def test_a_copy_without_its_test_split(copy: Path, message_of: MessageOf) -> Non
 
 
 def test_the_official_files_are_read(official: np.ndarray) -> None:
-    data = load_dataset("cifar10")
+    data = load_dataset(DataSpec("cifar10"))
     assert data.title == "CIFAR-10"
     np.testing.assert_array_equal(data.train.images.numpy(), official)
     assert data.train.labels.tolist() == [6, 9, 0, 4]
@@ -112,17 +113,17 @@ def test_the_official_files_are_read(official: np.ndarray) -> None:
 
 def test_official_files_win_over_a_copy(official: np.ndarray, copy: Path) -> None:
     assert open_source("cifar10").title == "CIFAR-10"
-    assert len(load_dataset("cifar10").train) == 4
+    assert len(load_dataset(DataSpec("cifar10")).train) == 4
 
 
 def test_a_damaged_official_file_is_not_taken(official: np.ndarray, tmp_path: Path, message_of: MessageOf) -> None:
     path = tmp_path / "data" / "cifar-10-batches-py" / "data_batch_2"
     path.write_bytes(path.read_bytes()[:-100])
-    assert str(path.parent.parent) in message_of(lambda: load_dataset("cifar10"))
+    assert str(path.parent.parent) in message_of(lambda: load_dataset(DataSpec("cifar10")))
 
 
 def test_without_data_and_network_it_says_what_helps(message_of: MessageOf, tmp_path: Path) -> None:
-    message = message_of(lambda: load_dataset("cifar10"))
+    message = message_of(lambda: load_dataset(DataSpec("cifar10")))
     for part in (
         f"no cifar10 in {tmp_path / 'data'}",
         "no network here",

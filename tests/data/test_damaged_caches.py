@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.source import cache_root
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.voc.proposals import find_proposals
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
@@ -54,20 +55,20 @@ def rewritten(change: Callable[[dict[str, Any]], Any], metadata: dict[str, str] 
 )
 @pytest.mark.timeout(60)  # a pipe that is opened waits for ever
 def test_damaged_decoded_images_are_named(damage: Callable[[Path], Any]) -> None:
-    load_dataset("shapes", train_size=20, test_size=10)
+    load_dataset(DataSpec("shapes", train_size=20, test_size=10))
     [path] = cache_root().glob("shapes-*-train-*.safetensors")
     damage(path)
     with pytest.raises(RotnetError, match=f"{path}.*Delete that file and run again"):
-        load_dataset("shapes", train_size=20, test_size=10)
+        load_dataset(DataSpec("shapes", train_size=20, test_size=10))
 
 
 def test_the_decoded_images_of_another_set_are_not_taken_for_this_ones() -> None:
-    load_dataset("shapes", train_size=20, test_size=20)
+    load_dataset(DataSpec("shapes", train_size=20, test_size=20))
     [own] = cache_root().glob("shapes-*-train-*.safetensors")
     [other] = cache_root().glob("shapes-*-test-*.safetensors")
     own.write_bytes(other.read_bytes())
     with pytest.raises(RotnetError, match=f"{own} are those of {other.name}. Delete that file and run again"):
-        load_dataset("shapes", train_size=20, test_size=20)
+        load_dataset(DataSpec("shapes", train_size=20, test_size=20))
 
 
 ARRAYS: dict[str, np.ndarray] = {

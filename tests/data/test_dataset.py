@@ -12,6 +12,7 @@ from rotnet_lib.data import cache
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.listing import SplitName
 from rotnet_lib.data.source import DATASETS, Source, cache_root, data_root, open_source
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.split import Split
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import NOTEBOOKS
@@ -87,7 +88,7 @@ def test_data_and_cache_lie_where_the_environment_says(monkeypatch: pytest.Monke
 
 
 def test_all_images_unless_fewer_are_asked_for(toy: type[Toy]) -> None:
-    data = load_dataset("toy")
+    data = load_dataset(DataSpec("toy"))
     assert data.train.labels.tolist() == list(Toy.labels)
     assert data.train.images[:, 0, 0, 0].tolist() == list(range(12))
     assert (data.name, data.title, data.classes, data.image_size) == ("toy", "toy", ("ant", "bee", "cow"), 4)
@@ -98,7 +99,7 @@ def test_all_images_unless_fewer_are_asked_for(toy: type[Toy]) -> None:
     ("size", "per_class"), [(3, [1, 1, 1]), (7, [3, 2, 2]), (9, [3, 3, 3]), (10, [4, 3, 3]), (12, [6, 3, 3])]
 )
 def test_a_part_is_balanced_as_far_as_the_classes_go(toy: type[Toy], size: int, per_class: list[int]) -> None:
-    data = load_dataset("toy", train_size=size, test_size=5)
+    data = load_dataset(DataSpec("toy", train_size=size, test_size=5))
     assert np.bincount(data.train.labels).tolist() == per_class
     assert np.bincount(data.test.labels).tolist() == [2, 2, 1]
     # The first of each class, and every image with its own label.
@@ -109,13 +110,13 @@ def test_a_part_is_balanced_as_far_as_the_classes_go(toy: type[Toy], size: int, 
 
 
 def test_shapes_of_another_size_begin_alike() -> None:
-    few, many = (load_dataset("shapes", train_size=size, test_size=10) for size in (20, 40))
+    few, many = (load_dataset(DataSpec("shapes", train_size=size, test_size=10)) for size in (20, 40))
     assert torch.equal(few.train.images, many.train.images[:20])
     assert few.fingerprint == many.fingerprint
 
 
 def test_too_many_images_are_refused(toy: type[Toy], message_of: MessageOf) -> None:
-    message = message_of(lambda: load_dataset("toy", test_size=13))
+    message = message_of(lambda: load_dataset(DataSpec("toy", test_size=13)))
     assert "test_size: 13" in message
     assert "the test split of toy has 12" in message
 
@@ -143,25 +144,25 @@ def test_a_class_with_too_few_labels_is_named(labels: list[int], culprit: str, m
 
 def test_statistics_are_those_of_the_training_images(toy: type[Toy]) -> None:
     toy.labels = [0, 1, 2] * 800  # more than one chunk, the last one shorter
-    data = load_dataset("toy")
+    data = load_dataset(DataSpec("toy"))
     pixels = data.train.images.numpy().reshape(-1, 3).astype(np.float64)
     np.testing.assert_allclose(data.mean, pixels.mean(0), atol=0.006)
     np.testing.assert_allclose(data.std, pixels.std(0), atol=0.006)
 
 
 def test_statistics_of_the_part_trained_on(toy: type[Toy]) -> None:
-    data = load_dataset("toy", train_size=3)
+    data = load_dataset(DataSpec("toy", train_size=3))
     assert data.mean[0] == pytest.approx((0 + 4 + 6) / 3, abs=0.006)
 
 
 def test_an_even_colour_is_not_divided_by_zero(toy: type[Toy]) -> None:
     toy.labels = [0]
-    assert load_dataset("toy").std == (1.0, 1.0, 1.0)
+    assert load_dataset(DataSpec("toy")).std == (1.0, 1.0, 1.0)
 
 
 def test_the_protocols_statistics_are_used_where_it_states_them(toy: type[Toy]) -> None:
     toy.statistics = ((1, 2, 3), (4, 5, 6))
-    data = load_dataset("toy")
+    data = load_dataset(DataSpec("toy"))
     assert (data.mean, data.std) == ((1, 2, 3), (4, 5, 6))
 
 
@@ -174,7 +175,7 @@ def luminance(image: np.ndarray) -> np.ndarray:
 
 
 def test_grey_images_have_their_luminance_in_every_channel() -> None:
-    colour, grey = (load_dataset("shapes", train_size=10, test_size=10, grey=grey) for grey in (False, True))
+    colour, grey = (load_dataset(DataSpec("shapes", train_size=10, test_size=10, grey=grey)) for grey in (False, True))
     for split in ("train", "test"):
         before, after = getattr(colour, split), getattr(grey, split)
         assert after.images.dtype == torch.uint8
@@ -187,8 +188,8 @@ def test_grey_images_have_their_luminance_in_every_channel() -> None:
 
 def test_more_images_than_a_chunk_turn_grey(toy: type[Toy]) -> None:
     toy.labels = [0] * 1500
-    images = load_dataset("toy", grey=True).train.images.numpy()
-    for image, original in zip(images, load_dataset("toy").train.images.numpy(), strict=True):
+    images = load_dataset(DataSpec("toy", grey=True)).train.images.numpy()
+    for image, original in zip(images, load_dataset(DataSpec("toy")).train.images.numpy(), strict=True):
         np.testing.assert_allclose(image[0, 0], luminance(original)[0, 0], atol=0.501)
 
 
@@ -196,7 +197,7 @@ def test_more_images_than_a_chunk_turn_grey(toy: type[Toy]) -> None:
 def test_statistics_of_grey_images_are_their_own(toy: type[Toy], published: Any) -> None:
     """Those that the protocol states are of the colours."""
     toy.statistics = published
-    data = load_dataset("toy", grey=True)
+    data = load_dataset(DataSpec("toy", grey=True))
     pixels = data.train.images.numpy().astype(np.float64)
     assert data.mean == (round(pixels.mean(), 2),) * 3
     assert data.std == (round(pixels.std(), 2),) * 3
@@ -204,8 +205,8 @@ def test_statistics_of_grey_images_are_their_own(toy: type[Toy], published: Any)
 
 def test_grey_is_said_in_the_title_and_not_kept_in_the_cache(toy: type[Toy]) -> None:
     toy.cached = True
-    assert load_dataset("toy", grey=True).title == "toy, grey"
-    again = load_dataset("toy")
+    assert load_dataset(DataSpec("toy", grey=True)).title == "toy, grey"
+    again = load_dataset(DataSpec("toy"))
     assert again.title == "toy"
     assert again.train.images[1, 0, 0].tolist() == [1, 2, 254]
 
@@ -214,13 +215,13 @@ def test_grey_is_said_in_the_title_and_not_kept_in_the_cache(toy: type[Toy]) -> 
 
 
 def test_a_cached_dataset_equals_a_fresh_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = load_dataset("shapes", train_size=20, test_size=10)
+    fresh = load_dataset(DataSpec("shapes", train_size=20, test_size=10))
 
     def drawn_again(*_: object) -> None:
         raise AssertionError("drawn again")
 
     monkeypatch.setattr(DATASETS["shapes"], "decode", drawn_again)
-    cached = load_dataset("shapes", train_size=20, test_size=10)
+    cached = load_dataset(DataSpec("shapes", train_size=20, test_size=10))
     for split in ("train", "test"):
         first, second = getattr(fresh, split), getattr(cached, split)
         assert torch.equal(first.images, second.images)
@@ -229,16 +230,16 @@ def test_a_cached_dataset_equals_a_fresh_one(monkeypatch: pytest.MonkeyPatch) ->
         assert second.labels.dtype == torch.int64
     assert (fresh.mean, fresh.std) == (cached.mean, cached.std)
     with pytest.raises(AssertionError, match="drawn again"):
-        load_dataset("shapes", train_size=30, test_size=10)  # another size is not taken from this one
+        load_dataset(DataSpec("shapes", train_size=30, test_size=10))  # another size is not taken from this one
 
 
 def test_a_changed_dataset_is_decoded_anew(toy: type[Toy]) -> None:
     toy.cached = True
-    assert len(load_dataset("toy").train) == 12
+    assert len(load_dataset(DataSpec("toy")).train) == 12
     toy.labels = [0, 1]
-    assert len(load_dataset("toy").train) == 12  # the fingerprint still says it is the same
+    assert len(load_dataset(DataSpec("toy")).train) == 12  # the fingerprint still says it is the same
     toy.fingerprint = "toy-2"
-    assert len(load_dataset("toy").train) == 2
+    assert len(load_dataset(DataSpec("toy")).train) == 2
 
 
 def test_images_are_cached_as_they_are_however_they_lie_in_memory(toy: type[Toy], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,27 +247,27 @@ def test_images_are_cached_as_they_are_however_they_lie_in_memory(toy: type[Toy]
     toy.cached = True
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 12), dtype=np.uint8).transpose(3, 1, 2, 0)
     monkeypatch.setattr(toy, "decode", lambda self, split, count: (images, np.array(Toy.labels, np.int64)))
-    load_dataset("toy")
+    load_dataset(DataSpec("toy"))
     monkeypatch.setattr(toy, "decode", None)
-    cached = load_dataset("toy").train
+    cached = load_dataset(DataSpec("toy")).train
     np.testing.assert_array_equal(cached.images.numpy(), images)
     assert cached.labels.tolist() == list(Toy.labels)
 
 
 def test_the_whole_is_kept_when_a_part_is_asked_for(toy: type[Toy], monkeypatch: pytest.MonkeyPatch) -> None:
     toy.cached = True
-    load_dataset("toy", train_size=3, test_size=3)
+    load_dataset(DataSpec("toy", train_size=3, test_size=3))
     monkeypatch.setattr(toy, "decode", None)
-    assert len(load_dataset("toy").train) == 12
+    assert len(load_dataset(DataSpec("toy")).train) == 12
 
 
 @pytest.mark.parametrize("damage", ["cut short", "empty", "text"])
 def test_a_damaged_cache_file_is_named(damage: str, message_of: MessageOf) -> None:
-    load_dataset("shapes", train_size=20, test_size=10)
+    load_dataset(DataSpec("shapes", train_size=20, test_size=10))
     path = next(cache_root().glob("*-test-*"))
     whole = path.read_bytes()
     path.write_bytes({"cut short": whole[: len(whole) // 2], "empty": b"", "text": b"no tensors here"}[damage])
-    message = message_of(lambda: load_dataset("shapes", train_size=20, test_size=10))
+    message = message_of(lambda: load_dataset(DataSpec("shapes", train_size=20, test_size=10)))
     assert str(path) in message
     assert "Delete that file" in message
 
@@ -276,18 +277,18 @@ def test_a_cache_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("ROTNET_CACHE", str(tmp_path / "file"))
-    message = message_of(lambda: load_dataset("shapes", train_size=10, test_size=10))
+    message = message_of(lambda: load_dataset(DataSpec("shapes", train_size=10, test_size=10)))
     assert str(tmp_path / "file") in message
     assert "Set ROTNET_CACHE" in message
 
 
 def test_what_needs_no_cache_leaves_none(toy: type[Toy]) -> None:
-    load_dataset("toy")
+    load_dataset(DataSpec("toy"))
     assert not cache_root().exists()
 
 
 def test_shapes_say_that_they_are_drawn() -> None:
-    data = load_dataset("shapes", image_size=16, train_size=10, test_size=10)
+    data = load_dataset(DataSpec("shapes", image_size=16, train_size=10, test_size=10))
     assert "drawn" in data.title
     assert data.image_size == 16
     assert data.train.images.shape == (10, 16, 16, 3)
@@ -296,7 +297,7 @@ def test_shapes_say_that_they_are_drawn() -> None:
 
 def test_too_small_shapes_are_refused() -> None:
     with pytest.raises(RotnetError, match="image_size"):
-        load_dataset("shapes", image_size=15, train_size=10, test_size=10)
+        load_dataset(DataSpec("shapes", image_size=15, train_size=10, test_size=10))
 
 
 def test_decoding_stops_at_an_interrupt_without_a_half_written_cache(toy: type[Toy], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,6 +309,6 @@ def test_decoding_stops_at_an_interrupt_without_a_half_written_cache(toy: type[T
     with monkeypatch.context() as patch:
         patch.setattr(cache.safetensors.numpy, "save_file", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            load_dataset("toy")
+            load_dataset(DataSpec("toy"))
     assert list(cache_root().iterdir()) == []
-    assert len(load_dataset("toy").train) == 12
+    assert len(load_dataset(DataSpec("toy")).train) == 12

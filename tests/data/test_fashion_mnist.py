@@ -13,6 +13,7 @@ from torchvision.datasets import FashionMNIST
 
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.source import open_source
+from rotnet_lib.data.spec import DataSpec
 
 MessageOf = Callable[[Callable[[], object]], str]
 Contents = dict[str, bytes]
@@ -54,7 +55,7 @@ def write(folder: Path, contents: Contents, *, packed: bool = False) -> Path:
 @pytest.mark.parametrize("source", ["debian", "unpacked", "packed"])
 def test_grey_images_become_rgb(source: str, small_fashion_mnist: Contents, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue(source)
-    data = load_dataset("fashion-mnist")
+    data = load_dataset(DataSpec("fashion-mnist"))
     for split, count, part in (("train", 6, data.train), ("t10k", 4, data.test)):
         grey = np.frombuffer(small_fashion_mnist[f"{split}-images-idx3-ubyte"], np.uint8, offset=16).reshape(-1, 28, 28)
         assert part.images.shape == (count, 28, 28, 3)
@@ -78,7 +79,7 @@ def test_what_is_missing_is_downloaded_and_nothing_else(
         Path(root, filename).write_bytes(gzip.compress(small_fashion_mnist[name]))
 
     monkeypatch.setattr(torchvision.datasets.utils, "download_url", download)
-    assert load_dataset("fashion-mnist").test.labels.tolist() == [0, 1, 2, 3]
+    assert load_dataset(DataSpec("fashion-mnist")).test.labels.tolist() == [0, 1, 2, 3]
     name = "t10k-labels-idx1-ubyte.gz"
     assert asked == [(FashionMNIST.mirrors[0] + name, dict(FashionMNIST.resources)[name])]
     assert sorted(path.name for path in unpacked.glob("t10k-labels*")) == [name]
@@ -95,7 +96,7 @@ def test_a_download_that_breaks_off_leaves_no_part_of_a_file(
         raise URLError("the line went dead")
 
     monkeypatch.setattr(torchvision.datasets.utils, "download_url", break_off)
-    assert "the line went dead" in message_of(lambda: load_dataset("fashion-mnist"))
+    assert "the line went dead" in message_of(lambda: load_dataset(DataSpec("fashion-mnist")))
     assert sorted(unpacked.iterdir()) == before
 
 
@@ -112,7 +113,7 @@ def test_a_damaged_file_of_the_package_is_named(name: str, damage: str, debian: 
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-10])
-    message = message_of(lambda: load_dataset("fashion-mnist"))
+    message = message_of(lambda: load_dataset(DataSpec("fashion-mnist")))
     assert str(path) in message
     assert "dataset-fashion-mnist" in message
 
@@ -142,7 +143,7 @@ def test_what_is_wrong_in_an_unpacked_file_is_said(
 ) -> None:
     path = unpacked / "train-labels-idx1-ubyte"
     path.write_bytes(damage(path.read_bytes()))
-    message = message_of(lambda: load_dataset("fashion-mnist"))
+    message = message_of(lambda: load_dataset(DataSpec("fashion-mnist")))
     assert message.startswith(f"damaged file {path}: {says}")
     assert "rotnet data fashion-mnist" in message
 
@@ -153,21 +154,21 @@ def test_a_gzip_bomb_is_unpacked_no_further_than_the_file_should_go(packed: Path
     header = np.array([0x801, 6], ">u4").tobytes()
     path.write_bytes(packer.compress(header) + b"".join(packer.compress(bytes(2**20)) for _ in range(40)) + packer.flush())
     assert path.stat().st_size < 2**16
-    message = message_of(lambda: load_dataset("fashion-mnist"))
+    message = message_of(lambda: load_dataset(DataSpec("fashion-mnist")))
     assert message.startswith(f"damaged file {path}: it goes on after its end.")
 
 
 def test_without_data_and_network_it_says_what_helps(message_of: MessageOf, tmp_path: Path) -> None:
-    message = message_of(lambda: load_dataset("fashion-mnist"))
+    message = message_of(lambda: load_dataset(DataSpec("fashion-mnist")))
     for part in (str(tmp_path / "data"), "no network here", "rotnet data fashion-mnist", "apt install dataset-fashion-mnist"):
         assert part in message
 
 
 def test_the_package_helps_after_a_download_that_failed(message_of: MessageOf, request: pytest.FixtureRequest) -> None:
     """The advice of the failed attempt must hold: what it left behind is not in the way."""
-    message_of(lambda: load_dataset("fashion-mnist"))
+    message_of(lambda: load_dataset(DataSpec("fashion-mnist")))
     request.getfixturevalue("debian")
-    assert len(load_dataset("fashion-mnist").train) == 6
+    assert len(load_dataset(DataSpec("fashion-mnist")).train) == 6
 
 
 def test_another_image_size_is_refused(message_of: MessageOf) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.imagenet import ImageNet
 from rotnet_lib.data.source import Counts, open_source
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.stream import StreamedSplit
 
 Folder = Callable[..., Path]
@@ -35,7 +36,7 @@ def tiny(tmp_path: Path, folder: Folder) -> Path:
 
 
 def test_imagenet_is_streamed_at_its_size(imagenet: Path) -> None:
-    data = load_dataset("imagenet", crop_pct=0.875, workers=0)
+    data = load_dataset(DataSpec("imagenet", crop_pct=0.875), workers=0)
     assert isinstance(data.train, StreamedSplit)
     assert data.classes == ("n01440764", "n01443537")
     assert data.train.labels.tolist() == [0, 0, 0, 1, 1]
@@ -95,7 +96,7 @@ def test_a_class_in_one_split_only_is_named(imagenet: Path, message_of: MessageO
 
 
 def test_tiny_imagenet_is_in_memory_with_names_for_its_classes(tiny: Path) -> None:
-    data = load_dataset("tiny-imagenet")
+    data = load_dataset(DataSpec("tiny-imagenet"))
     assert data.title == "Tiny ImageNet-2"
     assert data.classes == ("tench", "goldfish")
     assert data.train.images.shape == (5, 64, 64, 3)
@@ -104,7 +105,7 @@ def test_tiny_imagenet_is_in_memory_with_names_for_its_classes(tiny: Path) -> No
 
 
 def test_tiny_imagenet_may_be_enlarged_for_its_crops(tiny: Path) -> None:
-    data = load_dataset("tiny-imagenet", crop_pct=0.875)
+    data = load_dataset(DataSpec("tiny-imagenet", crop_pct=0.875))
     assert data.train.images.shape == (5, 73, 73, 3)
     assert data.train.size == data.image_size == 64
 

@@ -11,6 +11,7 @@ from PIL import Image
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.places205 import Places205
 from rotnet_lib.data.source import Counts, open_source
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.stream import StreamedSplit
 
 MessageOf = Callable[[Callable[[], object]], str]
@@ -44,7 +45,7 @@ def write_split(root: Path, split: str, lines: list[str]) -> Path:
 
 
 def test_images_and_labels_are_those_listed(places: Path) -> None:
-    data = load_dataset("places205", crop_pct=0.875, workers=0)
+    data = load_dataset(DataSpec("places205", crop_pct=0.875), workers=0)
     assert isinstance(data.train, StreamedSplit)
     assert data.classes == ("abbey", "basement", "church/outdoor")
     assert data.train.labels.tolist() == [0, 2, 0, 1]
@@ -59,7 +60,7 @@ def test_images_may_lie_as_the_archive_unpacks(places: Path) -> None:
     deep = places / "data" / "vision" / "torralba" / "deeplearning"
     deep.mkdir(parents=True)
     (places / "images256").rename(deep / "images256")
-    assert load_dataset("places205", workers=0).train.read([1]).shape == (1, 3, 224, 224)
+    assert load_dataset(DataSpec("places205"), workers=0).train.read([1]).shape == (1, 3, 224, 224)
 
 
 def test_only_all_of_places_is_called_by_the_published_name(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +155,7 @@ def test_an_image_s_name_need_not_be_utf_8(places: Path) -> None:
     path.write_bytes(path.read_bytes() + b"a/abbey/caf\xe9.jpg 0\n")
     Image.new("RGB", (32, 32), (9, 9, 9)).save(places / "images256" / "new.jpg")
     os.rename(places / "images256" / "new.jpg", os.fsencode(places) + b"/images256/a/abbey/caf\xe9.jpg")
-    assert load_dataset("places205", image_size=32, workers=0).train.read([4])[0, 0, 0, 0] == 9
+    assert load_dataset(DataSpec("places205", image_size=32), workers=0).train.read([4])[0, 0, 0, 0] == 9
 
 
 def test_an_empty_split_file_is_named(places: Path, message_of: MessageOf) -> None:

@@ -13,6 +13,7 @@ from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.listing import Listing, SplitName, list_images
 from rotnet_lib.data.shrink import shrunk
 from rotnet_lib.data.source import cache_root
+from rotnet_lib.data.spec import DataSpec
 
 MessageOf = Callable[[Callable[[], object]], str]
 
@@ -87,9 +88,8 @@ def test_copies_look_like_their_originals(root: Path) -> None:
 
 
 def test_data_made_of_copies_is_that_of_the_originals(root: Path) -> None:
-    options = {"image_size": 28, "crop_pct": 0.875, "workers": 0}
     plain, memory, streamed = (
-        load_dataset(f"imagefolder:{root}", **options, shrink=side, stream=stream)  # type: ignore[arg-type]
+        load_dataset(DataSpec(f"imagefolder:{root}", 28, 0.875, shrink=side, stream=stream), workers=0)
         for side, stream in ((None, False), (32, False), (32, True))
     )
     assert plain.fingerprint == memory.fingerprint  # the run's parameters say that it was shrunk
@@ -150,11 +150,11 @@ def test_damaged_originals_have_no_copy_and_are_named(
     path = root / "train" / "a" / "1.jpeg"
     path.write_bytes(path.read_bytes()[:200])
     for _ in range(2):  # made; from before
-        data = load_dataset(f"imagefolder:{root}", shrink=32, stream=stream, workers=0, max_damaged=0.2)
+        data = load_dataset(DataSpec(f"imagefolder:{root}", shrink=32, stream=stream), workers=0, max_damaged=0.2)
         assert data.train.damaged == ["train/a/1.jpeg"]
         assert data.train.labels.tolist() == [0, 0, 1, 1]
         assert str(path) in capsys.readouterr().out
-    message = message_of(lambda: load_dataset(f"imagefolder:{root}", shrink=32, stream=stream, workers=0))
+    message = message_of(lambda: load_dataset(DataSpec(f"imagefolder:{root}", shrink=32, stream=stream), workers=0))
     assert f"damaged image {path}" in message
     assert "max_damaged 0.001 allows 0" in message
 

@@ -15,6 +15,7 @@ from PIL import Image
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.listing import EXTENSIONS, list_images
 from rotnet_lib.data.source import cache_root, open_source
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 
 Folder = Callable[..., Path]
@@ -30,7 +31,7 @@ def test_a_folder_of_images_alone_skips_nothing(root: Path, capsys: pytest.Captu
     for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._0.png", "__MACOSX"):
         (root / "train" / "cat" / name).write_bytes(b"")
     assert list_images(root / "train").skipped == ()
-    assert load_dataset(f"imagefolder:{root}").skipped == ()
+    assert load_dataset(DataSpec(f"imagefolder:{root}")).skipped == ()
     assert "not read" not in capsys.readouterr().out
 
 
@@ -39,7 +40,7 @@ def test_files_that_are_not_read_are_counted_with_an_example(root: Path, capsys:
         (root / "train" / name).write_bytes(b"")
     (root / "train" / "dog" / "puppies.png").mkdir()
     (root / "test" / "cat" / "a.heic").write_bytes(b"")
-    data = load_dataset(f"imagefolder:{root}")
+    data = load_dataset(DataSpec(f"imagefolder:{root}"))
     assert data.skipped == (
         ".heic files: 2, such as train/cat/a.HEIC",
         ".svg files: 1, such as train/dog/b.svg",
@@ -63,7 +64,7 @@ def test_a_class_of_what_once_was_skipped_is_there(suffix: str, root: Path) -> N
     for split in ("train", "test"):
         (root / split / "bee").mkdir()
         Image.new("RGB", (32, 32)).save(root / split / "bee" / f"0{suffix}")
-    data = load_dataset(f"imagefolder:{root}")
+    data = load_dataset(DataSpec(f"imagefolder:{root}"))
     assert data.classes == ("bee", "cat", "dog")
     assert len(data.train) == 7
 
@@ -95,14 +96,14 @@ def test_a_named_pipe_among_images_is_named_and_not_waited_for(root: Path) -> No
     os.mkfifo(root / "train" / "cat" / "pipe.png")
     (root / "train" / "dog" / "link.png").symlink_to(root / "train" / "cat" / "pipe.png")
     (root / "train" / "dog" / "zero.png").symlink_to("/dev/zero")
-    data = load_dataset(f"imagefolder:{root}", stream=True, workers=0)
+    data = load_dataset(DataSpec(f"imagefolder:{root}", stream=True), workers=0)
     assert data.skipped == ("devices: 1, such as train/dog/zero.png", "named pipes: 2, such as train/cat/pipe.png")
     assert len(data.train) == 6
 
 
 def test_a_link_that_leads_nowhere_is_a_damaged_image(root: Path, message_of: MessageOf) -> None:
     (root / "train" / "cat" / "link.png").symlink_to(root / "nowhere.png")
-    assert "train/cat/link.png: [Errno 2] No such file" in message_of(lambda: load_dataset(f"imagefolder:{root}"))
+    assert "train/cat/link.png: [Errno 2] No such file" in message_of(lambda: load_dataset(DataSpec(f"imagefolder:{root}")))
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -122,16 +123,17 @@ def test_a_run_records_what_was_not_read(stream: bool, root: Path, tiny: dict[st
 # --- Refused images go the way of damaged ones ---
 
 
-@pytest.mark.parametrize("options", [{}, {"stream": True, "workers": 0}, {"shrink": 16, "workers": 0}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"stream": True}, {"shrink": 16}], ids=str)
 def test_a_refused_image_is_left_out_and_counted(options: dict[str, Any], root: Path, message_of: MessageOf) -> None:
     Image.new("I;16", (32, 32), 40_000).save(root / "train" / "cat" / "deep.png")
     Image.new("RGB", (1, 1)).save(root / "train" / "dog" / "tracker.gif")
 
-    data = load_dataset(f"imagefolder:{root}", max_damaged=0.5, **options)  # the statistics read every image of a stream
+    # The statistics read every image of a stream.
+    data = load_dataset(DataSpec(f"imagefolder:{root}", **options), max_damaged=0.5, workers=0)
     assert data.train.damaged == ["train/cat/deep.png", "train/dog/tracker.gif"]
     if "stream" not in options:
         assert len(data.train) == 6
-    message = message_of(lambda: load_dataset(f"imagefolder:{root}", image_size=24, **options))
+    message = message_of(lambda: load_dataset(DataSpec(f"imagefolder:{root}", image_size=24, **options), workers=0))
     assert "deep.png: its channels have more than 8 bits" in message
     assert "convert it to 8 bits a channel" in message
 
@@ -151,7 +153,7 @@ def test_what_was_decoded_before_images_were_refused_is_decoded_again(root: Path
         (copies / split).mkdir(parents=True)
         (copies / split / "complete.json").write_text("[]")
     for shrink in (None, 16):
-        data = load_dataset(name, shrink=shrink, workers=0)
+        data = load_dataset(DataSpec(name, shrink=shrink), workers=0)
         assert len(data.train) == 6
         assert (data.train.images != 255).any()
 
@@ -171,7 +173,7 @@ def test_a_class_whose_name_begins_with_a_dot_is_not_left_out_in_silence(root: P
     (root / "train" / ".ipynb_checkpoints").mkdir()
     (root / "train" / ".ipynb_checkpoints" / "0.png").touch()
     (root / "train" / ".git").mkdir()
-    data = load_dataset(f"imagefolder:{root}")
+    data = load_dataset(DataSpec(f"imagefolder:{root}"))
     assert data.classes == ("dog",)
     assert data.skipped == (
         "hidden folders with images: 1, such as train/.net",
@@ -222,7 +224,7 @@ def test_names_of_classes_may_be_long_or_differ_only_in_case(root: Path, tiny: d
 def test_a_file_s_name_with_a_newline_is_shown_on_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "train" / "cat" / "a\nb.heic").touch()
     (root / "train" / "cat" / "a\nb.png").touch()
-    data = load_dataset(f"imagefolder:{root}", max_damaged=0.5)
+    data = load_dataset(DataSpec(f"imagefolder:{root}"), max_damaged=0.5)
     assert data.skipped == (r".heic files: 1, such as train/cat/a\nb.heic",)
     assert data.train.damaged == [r"train/cat/a\nb.png"]
     assert "\nb" not in capsys.readouterr().out

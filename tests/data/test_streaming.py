@@ -12,6 +12,7 @@ from PIL import Image
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.loader import Loader, ordered_batches
 from rotnet_lib.data.source import DATASETS, open_source
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 
@@ -38,8 +39,7 @@ def cut_short(name: str, *files: str) -> list[str]:
 
 @pytest.mark.parametrize("grey", [False, True])
 def test_streamed_data_is_that_in_memory(name: str, grey: bool) -> None:
-    options = {"image_size": 28, "crop_pct": 0.875, "grey": grey}
-    memory, streamed = (load_dataset(name, **options, stream=stream, workers=0) for stream in (None, True))  # type: ignore[arg-type]
+    memory, streamed = (load_dataset(DataSpec(name, 28, 0.875, grey=grey, stream=stream), workers=0) for stream in (None, True))
     assert isinstance(memory.train, Split)
     assert isinstance(streamed.train, StreamedSplit)
     for what in ("title", "classes", "image_size", "fingerprint"):
@@ -54,7 +54,8 @@ def test_streamed_data_is_that_in_memory(name: str, grey: bool) -> None:
 
 def test_sizes_choose_the_same_images(name: str) -> None:
     memory, streamed = (
-        load_dataset(name, image_size=40, train_size=7, test_size=3, stream=stream, workers=0) for stream in (False, True)
+        load_dataset(DataSpec(name, image_size=40, train_size=7, test_size=3, stream=stream), workers=0)
+        for stream in (False, True)
     )
     for split in ("train", "test"):
         first, second = getattr(memory, split), getattr(streamed, split)
@@ -76,7 +77,7 @@ def test_statistics_of_a_stream_are_of_images_spread_over_it(tmp_path: Path) -> 
     sampled = set(torch.linspace(0, 1399, 1024).round().long().tolist())
     left_out = min(set(range(700)) - sampled)
     (tmp_path / "train" / "cat" / f"{left_out:03}.jpg").write_bytes(b"")
-    data = load_dataset(f"imagefolder:{tmp_path}", image_size=8, stream=True, workers=0, max_damaged=0.01)
+    data = load_dataset(DataSpec(f"imagefolder:{tmp_path}", image_size=8, stream=True), workers=0, max_damaged=0.01)
     assert data.train.damaged == []
     assert data.mean == pytest.approx((100,) * 3, abs=1)
     assert data.std == pytest.approx((50,) * 3, abs=1)
@@ -86,7 +87,7 @@ def test_statistics_of_a_stream_are_of_images_spread_over_it(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["shapes", "fashion-mnist"])
 def test_what_has_no_files_cannot_be_streamed_or_shrunk(name: str, field: str, message_of: MessageOf) -> None:
     assert f"{field}: {name} is not made of image files" in message_of(
-        lambda: load_dataset(name, stream=field == "stream", shrink=16 if field == "shrink" else None)
+        lambda: load_dataset(DataSpec(name, stream=field == "stream", shrink=16 if field == "shrink" else None))
     )
 
 
@@ -94,12 +95,12 @@ def test_a_set_too_large_for_memory_says_so(name: str, monkeypatch: pytest.Monke
     needed = (24 + 8) * 32 * 32 * 3
     memory = type("Memory", (), {"available": 2 * needed - 2})
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-    message = message_of(lambda: load_dataset(name))
+    message = message_of(lambda: load_dataset(DataSpec(name)))
     for part in ("GiB in memory (32 images of 32 x 32 pixels)", "-p stream true"):
         assert part in message
-    assert len(load_dataset(name, stream=True, workers=0).train) == 24
+    assert len(load_dataset(DataSpec(name, stream=True), workers=0).train) == 24
     memory.available += 2  # type: ignore[attr-defined]
-    assert len(load_dataset(name).train) == 24
+    assert len(load_dataset(DataSpec(name)).train) == 24
 
 
 # --- Damage ---
@@ -109,7 +110,7 @@ def test_a_set_too_large_for_memory_says_so(name: str, monkeypatch: pytest.Monke
 def test_a_few_damaged_files_are_left_out_and_named(stream: bool, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     [path] = cut_short(name, "train/cat/3.jpg")
     for time in range(2):  # decoded; from the cache
-        data = load_dataset(name, stream=stream, workers=0, max_damaged=0.05)
+        data = load_dataset(DataSpec(name, stream=stream), workers=0, max_damaged=0.05)
         shown = sum(len(batch) for batch in Loader(data.train, 24 if stream else 23, seed=0, augment="none").epoch(0))
         assert shown == 23
         assert data.train.damaged == ["train/cat/3.jpg"]
@@ -122,15 +123,16 @@ def test_a_few_damaged_files_are_left_out_and_named(stream: bool, name: str, cap
 @pytest.mark.parametrize("stream", [False, True])
 def test_more_damaged_files_stop(stream: bool, name: str, message_of: MessageOf) -> None:
     paths = cut_short(name, "train/cat/3.jpg", "train/dog/3.jpg")
-    message = message_of(lambda: list(ordered_batches(load_dataset(name, stream=stream, workers=0, max_damaged=0.05).train)))
+    spec = DataSpec(name, stream=stream)
+    message = message_of(lambda: list(ordered_batches(load_dataset(spec, workers=0, max_damaged=0.05).train)))
     for part in (*paths, "2 of the 24 files of the train split", "max_damaged 0.05 allows 1"):
         assert part in message
 
 
 def test_the_cache_does_not_hide_damage(name: str, message_of: MessageOf) -> None:
     cut_short(name, "train/cat/3.jpg", "train/dog/3.jpg")
-    assert len(load_dataset(name, max_damaged=0.1).train) == 22
-    message = message_of(lambda: load_dataset(name, max_damaged=0.05))
+    assert len(load_dataset(DataSpec(name), max_damaged=0.1).train) == 22
+    message = message_of(lambda: load_dataset(DataSpec(name), max_damaged=0.05))
     assert "damaged image train/cat/3.jpg; damaged image train/dog/3.jpg" in message
 
 
@@ -150,15 +152,17 @@ def test_a_fixed_size_is_cut_rather_than_enlarged(side: int, name: str, folder: 
 
 
 def test_shapes_are_drawn_at_the_side_that_is_cut_from() -> None:
-    data = load_dataset("shapes", image_size=28, crop_pct=0.875, train_size=10, test_size=10)
+    data = load_dataset(DataSpec("shapes", image_size=28, crop_pct=0.875, train_size=10, test_size=10))
     assert data.train.images.shape == (10, 32, 32, 3)
     assert data.train.read([0]).shape == (1, 3, 28, 28)
-    whole = load_dataset("shapes", train_size=10, test_size=10)
+    whole = load_dataset(DataSpec("shapes", train_size=10, test_size=10))
     assert torch.equal(data.train.images, whole.train.images)
 
 
 def test_shapes_have_other_drawings_by_number(message_of: MessageOf) -> None:
-    plain, zero, one = (load_dataset(name, train_size=10, test_size=10) for name in ("shapes", "shapes:0", "shapes:1"))
+    plain, zero, one = (
+        load_dataset(DataSpec(name, train_size=10, test_size=10)) for name in ("shapes", "shapes:0", "shapes:1")
+    )
     assert torch.equal(plain.train.images, zero.train.images)
     assert (plain.title, plain.fingerprint) == (zero.title, zero.fingerprint)
     assert not torch.equal(one.train.images, zero.train.images)

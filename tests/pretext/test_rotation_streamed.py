@@ -11,6 +11,7 @@ from PIL import Image
 
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import Rotation
 
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_rotated_copies_of_an_image_cost_one_decode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted where all JPEGs are decoded, in torchvision."""
-    data = load_dataset(f"imagefolder:{folder}", stream=True, workers=0)
+    data = load_dataset(DataSpec(f"imagefolder:{folder}", stream=True), workers=0)
     rotation = Rotation(make_backbone("nin3", width=0.05, mean=data.mean, std=data.std), data, Rotation.Options())
     decoded = []
     original = torchvision.io.decode_jpeg

@@ -16,6 +16,7 @@ import yaml
 
 from rotnet_lib.data.dataset import Dataset, load_dataset
 from rotnet_lib.data.loader import Batch, Loader
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
@@ -123,7 +124,7 @@ def test_the_stored_weights_give_the_stored_figure(build: Callable[..., Pretrain
     network = Network(load_backbone(path), 4, 32)
     network.load_state_dict(safetensors.torch.load_file(path))
     network.eval()
-    images = load_dataset("shapes", train_size=40, test_size=20).test.images.numpy()
+    images = load_dataset(DataSpec("shapes", train_size=40, test_size=20)).test.images.numpy()
     right = 0
     with torch.no_grad():
         for image in images:

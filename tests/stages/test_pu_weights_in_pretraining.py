@@ -34,7 +34,7 @@ def weights_run(build: Build, shapes_data: Dataset) -> Callable[..., Path]:
         with seeded(0):
             table = torch.rand(40, len(angles)) if p is None else torch.full((40, len(angles)), p)
         path = Path("runs") / name / PU
-        Plausibility(table, angles, choice_of(build(), shapes_data) | images).save(path)
+        Plausibility(table, angles, choice_of(build().data, shapes_data) | images).save(path)
         return path
 
     return leave
@@ -173,7 +173,7 @@ def test_an_image_that_could_not_be_read_leaves_no_row_of_another(build: Build, 
             Image.fromarray(pixels).save(tmp_path / "photos" / split / "a" / f"{number}.jpg")
     config = build(dataset=f"imagefolder:{tmp_path / 'photos'}", train_size=None, test_size=None, batch_size=2)
     data = load_data(config)
-    Plausibility(torch.zeros(5, 4), RIGHT_ANGLES, choice_of(config, data)).save(tmp_path / "runs" / "pu" / PU)
+    Plausibility(torch.zeros(5, 4), RIGHT_ANGLES, choice_of(config.data, data)).save(tmp_path / "runs" / "pu" / PU)
     with pytest.raises(RotnetError, match=r"run pu is of 5 images, and here 6 could be read"):
         pretrain(PretrainConfig.build(config.model_dump() | {"pu_weights": "pu"}))
 
@@ -212,8 +212,8 @@ def test_few_labels_have_no_folds(build: Build) -> None:
 
 
 def test_what_a_table_is_of_is_what_chose_the_images(build: Build, shapes_data: Dataset) -> None:
-    first = choice_of(build(), shapes_data)
-    assert first == choice_of(build(seed=1, epochs=3, arch="nin4", test_size=10, image_size=32), shapes_data)
+    first = choice_of(build().data, shapes_data)
+    assert first == choice_of(build(seed=1, epochs=3, arch="nin4", test_size=10, image_size=32).data, shapes_data)
     for other in (build(train_size=30), build(grey=True), build(stream=True), build(shrink=64)):
-        assert choice_of(other, shapes_data) != first
-    assert choice_of(build(), dataclasses.replace(shapes_data, fingerprint="0123")) != first
+        assert choice_of(other.data, shapes_data) != first
+    assert choice_of(build().data, dataclasses.replace(shapes_data, fingerprint="0123")) != first

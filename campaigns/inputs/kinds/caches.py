@@ -12,6 +12,7 @@ from campaigns.inputs.kinds.files import FileKind
 from campaigns.inputs.kinds.tensors import rewrite
 from campaigns.inputs.trial import Input
 from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.voc.proposals import find_proposals
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.data.voc.writing import write_scenes
@@ -29,7 +30,7 @@ class DecodedImages(FileKind):
         self._load()
 
     def _load(self) -> Any:
-        return load_dataset("shapes", image_size=16, train_size=20, test_size=10)
+        return load_dataset(DataSpec("shapes", image_size=16, train_size=20, test_size=10))
 
     def file(self, folder: Path) -> Path:
         return self._of_split(folder, "test")

@@ -14,6 +14,7 @@ from campaigns.inputs.kinds.pictures import as_pillow_reads
 from campaigns.inputs.mutations import change_path
 from campaigns.inputs.trial import Input, Kind
 from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.spec import DataSpec
 
 _DATA, _SIDE = "data", 16
 _CLASSES = ("cat", "dog", "owl")
@@ -67,7 +68,7 @@ class ImageFolder(Kind):
         return Input(folder, good, "; ".join(map(ascii, said)), tuple(sorted(culprits)))
 
     def read(self, given: Input) -> Any:
-        data = load_dataset(f"imagefolder:{_DATA}", image_size=_SIDE, workers=0)
+        data = load_dataset(DataSpec(f"imagefolder:{_DATA}", image_size=_SIDE), workers=0)
         found = []
         for split, part in zip(("train", "test"), (data.train, data.test), strict=True):
             images = part.read(range(len(part))).permute(0, 2, 3, 1).numpy()

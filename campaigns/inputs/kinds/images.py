@@ -13,6 +13,7 @@ from campaigns.inputs.kinds.files import FileKind
 from campaigns.inputs.kinds.pictures import SIDE, as_pillow_reads, noise, write_formats
 from campaigns.inputs.trial import Input
 from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.spec import DataSpec
 
 _FORMATS, _DATA = "formats", "data"
 
@@ -50,7 +51,7 @@ class ImageFile(FileKind):
         return Input(folder, good, given.what, (*given.culprits, "test/a", ": a in only one of them"))
 
     def read(self, given: Input) -> Any:
-        data = load_dataset(f"imagefolder:{_DATA}", image_size=SIDE, stream=self.streamed, workers=0)
+        data = load_dataset(DataSpec(f"imagefolder:{_DATA}", image_size=SIDE, stream=self.streamed), workers=0)
         images = data.test.read(range(len(data.test))).permute(0, 2, 3, 1).numpy()
         return images, data.test.labels.tolist(), data.classes
 

@@ -12,6 +12,7 @@ from campaigns.inputs.kinds.files import FileKind
 from campaigns.inputs.kinds.pictures import as_pillow_reads, noise
 from campaigns.inputs.trial import Input
 from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.spec import DataSpec
 
 _SIDE = 16
 _PLACES = "data/places205"
@@ -52,7 +53,7 @@ class Places(FileKind):
         return Input(folder, good, given.what, (*given.culprits, "images256"))
 
     def read(self, given: Input) -> Any:
-        data = load_dataset("places205", image_size=_SIDE, workers=0)
+        data = load_dataset(DataSpec("places205", image_size=_SIDE), workers=0)
         images = data.test.read(range(len(data.test))).permute(0, 2, 3, 1).numpy()
         return data.classes, data.test.labels.tolist(), [image.tobytes() for image in images]
 
@@ -105,7 +106,7 @@ class Words(FileKind):
         return (folder / "other.txt",)
 
     def read(self, given: Input) -> Any:
-        return load_dataset("tiny-imagenet", image_size=_SIDE, workers=0).classes
+        return load_dataset(DataSpec("tiny-imagenet", image_size=_SIDE), workers=0).classes
 
     def problem(self, given: Input, found: Any) -> str | None:
         lines = [line.removesuffix("\r") for line in self.file(given.folder).read_bytes().decode("utf-8-sig").split("\n")]

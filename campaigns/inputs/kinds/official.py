@@ -15,6 +15,7 @@ from campaigns.inputs.kinds.files import FileKind
 from campaigns.inputs.trial import Input
 from rotnet_lib.data import fashion_mnist
 from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 
@@ -50,7 +51,7 @@ class IdxFile(FileKind):
 
     def read(self, given: Input) -> Any:
         _take_for_official(given.good / _RAW)
-        data = load_dataset("fashion-mnist")
+        data = load_dataset(DataSpec("fashion-mnist"))
         return [in_memory(part) for part in (data.train, data.test)]
 
     def problem(self, given: Input, found: Any) -> str | None:
@@ -130,7 +131,7 @@ class CifarBatch(FileKind):
         CIFAR10.train_list = [[name, known[name]] for name in _BATCHES[:5]]
         CIFAR10.test_list = [["test_batch", known["test_batch"]]]
         CIFAR10.meta = {"filename": "batches.meta", "key": "label_names", "md5": known["batches.meta"]}
-        data = load_dataset("cifar10")
+        data = load_dataset(DataSpec("cifar10"))
         return [in_memory(part) for part in (data.train, data.test)]
 
     def problem(self, given: Input, found: Any) -> str | None:

@@ -1,0 +1,33 @@
+"""Which data a run sees."""
+
+from dataclasses import dataclass
+
+from rotnet_lib.data.source import Source, open_source
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which images a run sees, and what of them: runs with equal specs see the same.
+
+    Attributes:
+        dataset: `cifar10`, `imagenet`, `places205`, `tiny-imagenet`, `shapes`, `shapes:1`, `imagefolder:/path` ...
+        image_size: S, side of what a network sees, in pixels; None: the dataset's own.
+        crop_pct: S over R, the side that images are resized to before S pixels are cut out.
+        train_size, test_size: this many images, the first of each class in equal parts; None: all.
+        grey: put each pixel's luminance (ITU-R 601) in all three channels.
+        stream: read the files batch by batch; None: if the dataset does not fit in memory.
+        shrink: read a copy of the files whose shorter side is this many pixels, made once; None: the files themselves.
+    """
+
+    dataset: str
+    image_size: int | None = None
+    crop_pct: float = 1.0
+    train_size: int | None = None
+    test_size: int | None = None
+    grey: bool = False
+    stream: bool | None = None
+    shrink: int | None = None
+
+    def open(self) -> Source:
+        """The dataset. Raises RotnetError if there is none of that name, or its files are missing."""
+        return open_source(self.dataset, self.image_size, self.crop_pct)
