@@ -187,6 +187,7 @@ format: $(READY) ## put the code in the project's format
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 	$(BIN)/nbstripout --keep-id notebooks/*.ipynb
+	$(BIN)/rotnet write-parameter-cells
 
 pins: $(READY) ## make requirements.txt anew from requirements.in (PINS_ARGS=--upgrade: with newer versions)
 	@cp requirements.txt .venv/pins.txt

@@ -84,21 +84,38 @@ def reproduce(
     if (make := os.environ.pop("ROTNET_MAKE", "")).isdecimal():
         end_with_make(int(make))
     plan = make_plan(suite, Options(preset, dataset, seeds, set_, runs))
-    click.echo(f"preset {plan.preset}: {plan.preset_reason}.\n  {plan.preset_description}")
     if dry_run:
-        for run in plan.runs:
-            state = run.directory.state
-            does = f"is {state}" if state in ("finished", "damaged") else f"would run ({state})"
-            if run.directory.lacks_page:
-                does = "is finished, page missing: it would be made"
-            elif (culprit := run.damaged) and culprit is not run:
-                does = f"would not run ({state}), since {culprit.key}, which it builds on, is damaged"
-            click.echo(f"{run.key}, seed {run.config.seed}: {does}: {run.directory.path}")
+        from rotnet_lib.suites.plan_text import plan_lines
+
+        for line in plan_lines(plan):
+            click.echo(line)
         return
+    click.echo(f"preset {plan.preset}: {plan.preset_reason}.\n  {plan.preset_description}")
     from rotnet_lib.suites.engine import reproduce as make_suite
 
     report = make_suite(plan, cores=cores, executor=executor, snakemake_arguments=snakemake_arguments)
     click.echo(f"report: {report}")
+
+
+@main.command()
+@click.argument("suite")
+@_suite_options
+@click.option("--explain", is_flag=True, help="Every value with its origin, not only what differs from the protocol.")
+@click.option("--diff", "other", metavar="PRESET", help="Instead: what is otherwise by another preset.")
+def plan(
+    suite: str, preset: str | None, dataset: str | None, seeds: int, set_: str, runs: str, explain: bool, other: str | None
+) -> None:
+    """What making SUITE would run, in order, and where each number comes from. Runs nothing."""
+    from rotnet_lib.suites.plan import Options, make_plan
+    from rotnet_lib.suites.plan_text import difference_lines, plan_lines
+
+    found = make_plan(suite, Options(preset, dataset, seeds, set_, runs))
+    if other:
+        lines = difference_lines(found, make_plan(suite, Options(other, dataset, seeds, set_, runs)))
+    else:
+        lines = plan_lines(found, explain=explain)
+    for line in lines:
+        click.echo(line)
 
 
 @main.command()
@@ -134,18 +151,21 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
 @main.command()
 @click.argument("notebook")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, read as YAML.")
-@click.option("--preset", help="Start from a preset's parameters instead of the protocol's.")
+@click.option("--preset", help="paper, released, quick or short; by default paper where there is a GPU, else quick.")
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
     """One run of NOTEBOOK (pretrain, probe, inspect, pu_weights ...) into its directory below `runs`, with its report."""
     from rotnet_lib.report.index import write_index
     from rotnet_lib.runs.directory import PARAMETERS, REPORT, directory_of
-    from rotnet_lib.suites.single_run import configure, next_command, shorter_command
+    from rotnet_lib.suites.resolve import choose_preset, configure
+    from rotnet_lib.suites.single_run import next_command, shorter_command
     from rotnet_lib.yaml_reader import parse_yaml
 
     values = {name: parse_yaml(value, f"the value of {name} behind -p") for name, value in parameters}
+    preset, reason = choose_preset(preset)
     config = configure(notebook, values, preset)
     directory = directory_of(config, config.fingerprint())
     directory.check()
+    click.echo(f"preset {preset}: {reason}.")
     state = directory.state
     lacks_page = directory.lacks_page
     if state == "running":
@@ -161,7 +181,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
         elif length := run_length.say(config):
             shorter = shorter_command(notebook, values, preset)
             click.echo(length + (f" Shorter: {shorter}" if shorter else ""))
-        execute_notebook(notebook, config.model_dump(mode="json"), directory.path)
+        execute_notebook(notebook, config.model_dump(mode="json") | {"preset": preset}, directory.path)
         write_index(directory.path.parent)
         click.echo(f"report: {directory.path / REPORT}")
     made = directory.finished and (directory.path / PARAMETERS).exists()
@@ -182,7 +202,8 @@ def execute(plan: Path, name: str, parent: int) -> None:
     end_with_parent(parent)
     label = name
     try:
-        runs = read_plan(plan).runs
+        read = read_plan(plan)
+        runs = read.runs
         position, run = next(((n, run) for n, run in enumerate(runs, 1) if run.name == name), (0, None))
         if run is None:  # the plan is another one by now
             raise unknown(f"run of {plan}", name, [run.name for run in runs])
@@ -191,7 +212,7 @@ def execute(plan: Path, name: str, parent: int) -> None:
         label = f"[{position}/{len(runs)}] {run.key} s{run.parameters.get('seed')}"
         directory = RunDirectory(plan.parents[1] / name)
         click.echo(f"{label} | {'is finished, its page is missing: draws it' if directory.lacks_page else 'starts'}")
-        execute_notebook(run.notebook, run.parameters, directory.path, label=label)
+        execute_notebook(run.notebook, run.parameters | {"preset": read.preset}, directory.path, label=label)
     except (RotnetError, OSError) as error:  # said here, beside what the other runs say: stderr is Snakemake's log
         refusal = error if isinstance(error, RotnetError) else storage_error(error)
         if refusal is None:
@@ -199,6 +220,14 @@ def execute(plan: Path, name: str, parent: int) -> None:
         click.echo(f"{label} | failed: {refusal}")
         sys.exit(1)
     click.echo(f"{label} | finished")
+
+
+@main.command("write-parameter-cells", hidden=True)
+def write_cells() -> None:
+    """Write the notebooks' parameters cells from the configs, as `make format` does."""
+    from rotnet_lib.suites.parameter_cell import write_parameter_cells
+
+    write_parameter_cells()
 
 
 @main.command()

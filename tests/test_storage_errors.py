@@ -20,7 +20,7 @@ from rotnet_lib.files import is_locked, lock_file, make_folder, make_once, repla
 from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.plan import Options, make_plan
-from rotnet_lib.suites.single_run import configure
+from rotnet_lib.suites.resolve import configure
 from rotnet_lib.yaml_reader import parse_yaml
 
 

@@ -142,6 +142,19 @@ def protocol_values(stage: str, arch: str, kind: str = "") -> dict[str, Any]:
     return values
 
 
+def protocol_key(stage: str, arch: str, kind: str) -> str:
+    """The most special key that has values for a kind of run: `probe.linear`, or the stage alone."""
+    _, stages = _PROTOCOLS[benchmark_of(arch)]
+    known = [key for key in general_first(kind) if key in stages.get(stage, {})]
+    return ".".join((stage, *known[-1:]))
+
+
+def usual_dataset(stage: str, arch: str) -> str:
+    """The protocol's dataset for a stage on an arch."""
+    dataset: str = protocol_values(stage, arch)["dataset"]
+    return dataset
+
+
 def recipes(stage: str) -> dict[tuple[str, str], list[str]]:
     """(benchmark, classifier) -> the recipes other than `rotnet` that have a schedule of their own there."""
     found: dict[tuple[str, str], list[str]] = {}

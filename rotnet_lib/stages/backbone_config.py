@@ -15,7 +15,7 @@ from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.config import EXPERIMENT, Fraction, ImagesConfig, RunConfig
+from rotnet_lib.runs.config import EXPERIMENT, Fraction, ImagesConfig, RunConfig, taking
 from rotnet_lib.runs.directory import (
     METRICS,
     PARAMETERS,
@@ -26,6 +26,7 @@ from rotnet_lib.runs.directory import (
     finished_runs,
     own_name,
 )
+from rotnet_lib.runs.resolution import BACKBONE, END, PROTOCOL, Upstream
 from rotnet_lib.seeds import generator, seeded
 from rotnet_lib.training.schedules import epochs_after
 
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 RANDOM, RESCALED, NEWEST = "random", "random-rescaled", "newest"
 UNTRAINED = (RANDOM, RESCALED)
+
+_OF_DATA = frozenset(field.name for field in fields(DataSpec))
+_OF_IMAGES = _OF_DATA - {"dataset", "grey"}
+"""Parameters that mean something for one dataset alone."""
 
 _SHOWN = 5
 """How many of the runs that `newest` did not choose are named."""
@@ -74,38 +79,46 @@ Layers = Annotated[tuple[str, ...], BeforeValidator(layer_names), AfterValidator
 
 
 class BackboneConfig(RunConfig):
-    """A backbone. Parameters left at None follow the backbone's run: `build` fills them in, so the config has none left."""
+    """A backbone: that of a run, which some parameters follow, or an untrained one."""
 
     takes_random: ClassVar[bool] = True
     """Whether an untrained backbone makes sense."""
-    followed: ClassVar[tuple[str, ...]] = ()
-    """Parameters of the data that follow the backbone's run, unless another dataset is asked for."""
 
-    # None is accepted as input only. `build` replaces it, so the attributes are never None.
     backbone: str = Field(
         NEWEST,
-        description="run or path; newest: the newest pretext run that fits; random: untrained; random-rescaled: by data",
+        description="run or path; newest: the newest pretext run that fits; random, random-rescaled (by data)",
         json_schema_extra=EXPERIMENT,
     )
     checkpoint: Fraction | None = Field(
-        None,
-        description="the backbone as it was after this fraction of its epochs, such as 0.2; None: at their end",
-        json_schema_extra=EXPERIMENT,
+        description="the backbone after this fraction of its epochs, such as 0.2",
+        json_schema_extra=EXPERIMENT | taking(END),
     )
-    arch: str = Field(  # type: ignore[assignment]
-        None, description="None: that of the backbone's run; needed if random", json_schema_extra=EXPERIMENT
-    )
-    width: float = Field(  # type: ignore[assignment]
-        None, gt=0, le=4, description="factor on the backbone's channels; None: that of the backbone's run, 1 if random"
+    arch: str = Field(description="of the backbone; to be given if random", json_schema_extra=EXPERIMENT | taking(BACKBONE))
+    width: float = Field(
+        gt=0, le=4, description="factor on the backbone's channels", json_schema_extra=taking(BACKBONE, PROTOCOL)
     )
 
     @classmethod
-    def _build(cls, parameters: Mapping[str, Any]) -> Self:
-        values = {name: value for name, value in parameters.items() if value is not None}
-        return super()._build(_follow_backbone(values, cls))
+    def find_upstream(cls, given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]]) -> Upstream | None:
+        return _find_upstream(given, planned, cls)
 
-    def protocol(self) -> dict[str, Any]:
-        return super().protocol() | {"width": 1.0}
+    @classmethod
+    def follows(cls, name: str, values: Mapping[str, Any], upstream: Upstream) -> bool:
+        if name not in upstream.parameters:
+            return False
+        # What is seen of the images belongs to the dataset: that of the upstream run means nothing for another one.
+        own = name in _OF_IMAGES and values.get("dataset") != upstream.parameters.get("dataset")
+        return not own
+
+    @classmethod
+    def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {"width": 1.0} | super().protocol_for(values)
+
+    @classmethod
+    def undecided(cls, name: str, values: Mapping[str, Any]) -> str:
+        return (
+            f"{cls.stage}: backbone '{values['backbone']}' follows no run, so {name} must be given. Archs: {', '.join(ARCHS)}."
+        )
 
     @classmethod
     def fits(cls, parameters: Mapping[str, Any]) -> bool:
@@ -177,12 +190,14 @@ class BackboneConfig(RunConfig):
 class ImageBackboneConfig(BackboneConfig, ImagesConfig):
     """A backbone, and images like those it was trained on unless others are asked for."""
 
-    followed: ClassVar[tuple[str, ...]] = tuple(field.name for field in fields(DataSpec) if field.name != "grey")
+    @classmethod
+    def words(cls, field: str) -> tuple[str, ...]:
+        usual = super().words(field)
+        return (BACKBONE, *(usual or (PROTOCOL,))) if field in _OF_DATA else usual
 
-    dataset: str = Field(None, description="None: that of the backbone's run")  # type: ignore[assignment]
-    grey: bool = Field(  # type: ignore[assignment]
-        None, description="take the colour out of the images; None: as the backbone's run", json_schema_extra=EXPERIMENT
-    )
+    @classmethod
+    def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {"grey": False} | super().protocol_for(values)
 
     def make_backbone(self, data: Dataset) -> Backbone:
         """The backbone for a dataset; see `open_backbone`."""
@@ -193,76 +208,46 @@ class ImageBackboneConfig(BackboneConfig, ImagesConfig):
         return self.open_backbone((data.mean, data.std), some)
 
 
-def _follow_backbone(values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
-    """Fill in the parameters that follow the backbone's run. A random backbone has no run, so they must be given."""
-    if "arch" in values:
-        ARCHS[values["arch"]]  # first: a typo here must not be reported as a run that is missing
-    runs = values.get("runs", "runs")
-    if isinstance(values.get("backbone"), list | tuple | dict):
-        raise RotnetError(f"{cls.stage}: backbone: the name or path of one run is needed, not {shown(values['backbone'])}.")
-    backbone = own_name(str(values.get("backbone", NEWEST)), runs)
-    values = values | {"backbone": backbone}
+def _find_upstream(
+    given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]], cls: type[BackboneConfig]
+) -> Upstream | None:
+    """See `StageConfig.find_upstream`. Raises RotnetError if there is no such run."""
+    if "arch" in given and given["arch"] != BACKBONE:
+        ARCHS[given["arch"]]  # first: a typo here must not be reported as a run that is missing
+    runs = given.get("runs", RunConfig.model_fields["runs"].default)
+    if isinstance(given.get("backbone"), list | tuple | dict):
+        raise RotnetError(f"{cls.stage}: backbone: the name or path of one run is needed, not {shown(given['backbone'])}.")
+    backbone = own_name(str(given.get("backbone", NEWEST)), str(runs))
+    given["backbone"] = backbone
     if backbone in UNTRAINED:
-        missing = [name for name in ("arch", *_own_data(cls)) if name not in values]
-        if missing:
-            raise RotnetError(
-                f"{cls.stage}: backbone '{backbone}' follows no run, so {' and '.join(missing)} must be given. "
-                f"Archs: {', '.join(ARCHS)}."
-            )
-        return {"width": 1.0, **_colour(cls)} | values
+        return None
+    if backbone in planned:
+        return Upstream(backbone, planned[backbone])
     if backbone == NEWEST:
-        values = values | {"backbone": _newest(values, runs, cls).name}
-    checkpoint = checkpoint_of(values["backbone"], runs)
-    told = all(name in values for name in ("arch", "width", *_own_data(cls)))
-    if told and (not _colour(cls) or "grey" in values or not (checkpoint.parent / PARAMETERS).exists()):
-        return _colour(cls) | values  # nothing to look up: a suite names runs that do not exist yet
-    if checkpoint.is_file() and not (checkpoint.parent / PARAMETERS).exists():
-        return _follow_file(checkpoint, values, cls)
-    if not checkpoint.parent.is_dir() or checkpoint.parent == from_project("."):
-        raise unknown("backbone", backbone, (NEWEST, *UNTRAINED, *(run.name for run in all_runs(from_project(runs)))))
-    upstream = RunDirectory(checkpoint.parent).parameters()
-    followed = {"arch": upstream["arch"], "width": upstream["width"]}
-    if _colour(cls):
-        followed["grey"] = upstream.get("grey", False)
-    if "dataset" not in values:
-        # The sizes belong to the dataset: those of the upstream run mean nothing for another one.
-        for name in cls.followed:
-            if name not in values and upstream.get(name) is not None:
-                followed[name] = upstream[name]
-    return followed | values
+        backbone = given["backbone"] = _newest(given, runs, cls).name
+    checkpoint = checkpoint_of(backbone, runs)
+    run = RunDirectory(checkpoint.parent)
+    if (run.path / PARAMETERS).exists():
+        return Upstream(backbone, run.parameters())
+    if checkpoint.is_file():
+        from rotnet_lib.training.checkpoints import backbone_header
 
-
-def _own_data(cls: type[BackboneConfig]) -> tuple[str, ...]:
-    """`("dataset",)` if the stage's dataset follows the backbone's run, else empty."""
-    return ("dataset",) if "dataset" in cls.followed else ()
-
-
-def _colour(cls: type[BackboneConfig]) -> dict[str, Any]:
-    """The value of `grey` where no run says so, if the stage has that parameter."""
-    return {"grey": False} if "grey" in cls.model_fields else {}
-
-
-def _follow_file(path: Path, values: dict[str, Any], cls: type[BackboneConfig]) -> dict[str, Any]:
-    """Fill in parameters from the header of a weights file that has no run beside it, such as an imported one."""
-    from rotnet_lib.training.checkpoints import backbone_header
-
-    header = backbone_header(path)
-    if "dataset" not in values and _own_data(cls):
-        raise RotnetError(
-            f"{cls.stage}: {path} has no {PARAMETERS} beside it that says what it was trained on, so dataset must be given: "
-            "-p dataset cifar10."
-        )
-    return {"arch": header["arch"], "width": header["width"], **_colour(cls)} | values
+        header = backbone_header(checkpoint)
+        return Upstream(backbone, {name: header[name] for name in ("arch", "width")})
+    if {"arch", "width"} <= given.keys():
+        return None  # nothing to look up: the run may come to exist
+    raise unknown("backbone", backbone, (NEWEST, *UNTRAINED, *(run.name for run in all_runs(from_project(runs)))))
 
 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:
-    """The newest finished pretext run that has the layers and the parameters asked for."""
+    """The newest finished pretext run that has the layers and the parameters asked for. Raises RotnetError if there is none."""
     layers = cls.needs(values)
     taps = {tap: None for arch in ARCHS for tap in ARCHS[arch].taps}  # in order, each once
     for layer in layers:
         if layer != "all" and layer not in taps:
             raise unknown("layer", layer, (*taps, "all"))
-    asked = {name: values[name] for name in ("arch", "width", *_own_data(cls)) if name in values}
+    data = ("dataset",) if cls.words("dataset")[:1] == (BACKBONE,) else ()
+    asked = {name: values[name] for name in ("arch", "width", *data) if values.get(name, BACKBONE) not in (BACKBONE, PROTOCOL)}
     said = ", ".join(f"{name}={value}" for name, value in asked.items())
     named = ", ".join(layer for layer in layers if layer != "all")  # which every run has
     wanted = " and ".join(filter(None, [f"layer {named}" if named else "", said]))
@@ -280,8 +265,8 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         print(_choice(fitting, wanted))
         return fitting[0]
     arch = values.get("arch") or next((arch for arch in ("nin4", *ARCHS) if _has(arch, layers)), "nin4")
-    data = " -p dataset shapes" if _own_data(cls) else ""
-    untrained = f", or take an untrained one: -p backbone random -p arch {arch}{data}" if cls.takes_random else ""
+    shapes = " -p dataset shapes" if data else ""
+    untrained = f", or take an untrained one: -p backbone random -p arch {arch}{shapes}" if cls.takes_random else ""
     raise RotnetError(
         f"{cls.stage}: no finished pretext run in '{runs}' has {wanted or 'what it takes'} ({len(finished)} finished runs "
         f"looked at). Make one: `rotnet run pretrain --preset quick -p arch {arch}` (minutes on a CPU), or name one: "

@@ -1,18 +1,19 @@
 """Parameters of the probe and finetune stages: classifiers on a backbone's layers."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.runs.config import EXPERIMENT, TrainingConfig
+from rotnet_lib.runs.resolution import Upstream
 from rotnet_lib.stages.backbone_config import ImageBackboneConfig, Layers, all_spelled_out, layer_names
 
 
 class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
-    """Classifiers on a backbone's layers. Parameters left at None follow the backbone's run, or the protocol."""
+    """Classifiers on a backbone's layers."""
 
     layer: Layers = Field(
         ("conv2",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
@@ -28,11 +29,9 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
     )
 
     @classmethod
-    def _build(cls, parameters: Mapping[str, Any]) -> Self:
-        given = parameters.get("classifier")
-        classifier = cls.model_fields["classifier"].default if given is None else given
-        CLASSIFIERS[str(classifier)]  # first: a typo here must not be reported as a run that is missing
-        return super()._build({**parameters, "classifier": classifier})
+    def find_upstream(cls, given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]]) -> Upstream | None:
+        CLASSIFIERS[given.get("classifier", cls.model_fields["classifier"].default)]  # first: a typo is no run that is missing
+        return super().find_upstream(given, planned)
 
     @classmethod
     def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,15 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.lazy import torch
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.config import EXPERIMENT
+from rotnet_lib.runs.config import EXPERIMENT, taking
 from rotnet_lib.runs.directory import MODEL, RunDirectory, all_runs, checkpoint_name, checkpoint_of, open_run, own_name
+from rotnet_lib.runs.resolution import NONE, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.runs.schema import Metric
 from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig, Layers, all_spelled_out, layer_names
@@ -42,9 +43,8 @@ class InspectConfig(ImageBackboneConfig):
         ("all",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
     )
     compare: str | None = Field(
-        None,
-        description="name or path of another run to show beside it, such as a supervised one; None: none",
-        json_schema_extra=EXPERIMENT,
+        description="name or path of another run to show beside it, such as a supervised one",
+        json_schema_extra=EXPERIMENT | taking(NONE),
     )
     images: tuple[int, ...] = Field(
         tuple(range(8)),
@@ -63,12 +63,11 @@ class InspectConfig(ImageBackboneConfig):
     )
 
     @classmethod
-    def _build(cls, parameters: Mapping[str, Any]) -> Self:
-        refuse_untrained(parameters.get("backbone"))
-        if parameters.get("compare"):
-            compare = own_name(parameters["compare"], parameters.get("runs", "runs"))
-            parameters = {**parameters, "compare": compare}
-        return super()._build(parameters)
+    def find_upstream(cls, given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]]) -> Upstream | None:
+        refuse_untrained(given.get("backbone"))
+        if isinstance(given.get("compare"), str):
+            given["compare"] = own_name(given["compare"], given.get("runs", "runs"))
+        return super().find_upstream(given, planned)
 
     @classmethod
     def fits(cls, parameters: Mapping[str, Any]) -> bool:

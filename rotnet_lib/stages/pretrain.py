@@ -12,8 +12,9 @@ from rotnet_lib.models import ARCHS
 from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS, Rotation, make_task
 from rotnet_lib.pretext.task import task_options
-from rotnet_lib.runs.config import EXPERIMENT, Fraction, TrainingConfig
+from rotnet_lib.runs.config import EXPERIMENT, Fraction, TrainingConfig, taking
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
+from rotnet_lib.runs.resolution import NONE
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.register import stage
 from rotnet_lib.training.schedules import epochs_after
@@ -49,15 +50,13 @@ class PretrainConfig(TrainingConfig):
     arch: str = Field("nin4", description="backbone", json_schema_extra=EXPERIMENT)
     width: float = Field(1.0, gt=0, le=4, description="factor on the backbone's channels")
     fold: str | None = Field(
-        None,
-        description="leave this part of the training images out, chosen at random: 1/2, the first of two; None: none",
-        json_schema_extra=EXPERIMENT,
+        description="leave this part of the training images out, chosen at random: 1/2, the first of two",
+        json_schema_extra=EXPERIMENT | taking(NONE),
     )
     pu_weights: str | None = Field(
-        None,
         min_length=1,
-        description="a pu_weights run, by which copies that pass for upright weigh less; None: all weigh the same",
-        json_schema_extra=EXPERIMENT,
+        description="a pu_weights run, by which copies that pass for upright weigh less",
+        json_schema_extra=EXPERIMENT | taking(NONE),
     )
     checkpoints: tuple[Fraction, ...] = Field(
         (0.2, 0.4, 0.6, 0.8), description="keep the weights after these fractions of the epochs too (figure 5a)"

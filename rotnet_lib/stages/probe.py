@@ -38,7 +38,7 @@ class ProbeConfig(ClassifierConfig):
 
     recipe: Recipe = Field(
         "rotnet",
-        description="whose published schedule None means: rotnet's or decoupling's",
+        description="whose published schedule it is: rotnet's or decoupling's",
         json_schema_extra=EXPERIMENT,
     )
 

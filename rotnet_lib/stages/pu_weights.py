@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.angles import upright_label
 from rotnet_lib.pretext.rotation import Rotation
-from rotnet_lib.runs.config import EXPERIMENT
+from rotnet_lib.runs.config import EXPERIMENT, taking
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, checkpoint_of, open_run, own_name
+from rotnet_lib.runs.resolution import FOUND, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.runs.schema import Metric
 from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig
@@ -45,26 +46,27 @@ class PuWeightsConfig(ImageBackboneConfig):
         json_schema_extra=EXPERIMENT,
     )
     others: tuple[str, ...] | None = Field(
-        None,
         min_length=1,
-        description="the runs that left out the other folds; None: those found by their parameters, none without a fold",
-        json_schema_extra=EXPERIMENT,
+        description="the runs that left out the other folds; found: by their parameters, none without a fold",
+        json_schema_extra=EXPERIMENT | taking(FOUND),
     )
     shown: int = Field(
         18, ge=1, le=60, description="how many of the most plausible rotated copies to show", json_schema_extra=EXPERIMENT
     )
 
     @classmethod
-    def _build(cls, parameters: Mapping[str, Any]) -> Self:
-        refuse_untrained(parameters.get("backbone"))
-        config = super()._build(parameters)
-        run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
-        if config.others is not None or not (run.path / PARAMETERS).exists():
-            return config  # a suite names runs that do not exist yet
+    def find_upstream(cls, given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]]) -> Upstream | None:
+        refuse_untrained(given.get("backbone"))
+        return super().find_upstream(given, planned)
+
+    @classmethod
+    def completed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The runs of the other folds, where none are named and the backbone's run exists."""
+        run = RunDirectory(checkpoint_of(values["backbone"], values["runs"]).parent)
+        if values["others"] is not None or not (run.path / PARAMETERS).exists():
+            return values  # a suite names runs that do not exist yet
         _rotations_of(run)  # first: no use in asking for the other folds of a run that is refused
-        others = other_folds(run)
-        names = None if others is None else tuple(sorted(own_name(str(path), config.runs) for path in others))
-        return config.model_copy(update={"others": names})
+        return values | {"others": None if (others := other_folds(run)) is None else [str(path) for path in others]}
 
     @classmethod
     def fits(cls, parameters: Mapping[str, Any]) -> bool:

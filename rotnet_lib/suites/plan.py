@@ -15,13 +15,13 @@ from rotnet_lib.paths import from_project, short_name
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PLAN, RunDirectory, directory_of
 from rotnet_lib.runs.plain import plain_values
-from rotnet_lib.runs.protocols import protocol_values
+from rotnet_lib.runs.protocols import usual_dataset
+from rotnet_lib.runs.resolution import Resolved, Said
 from rotnet_lib.stages import STAGES
-from rotnet_lib.stages.pu_weights import PuWeightsConfig
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
+from rotnet_lib.suites.resolve import choose_preset, resolve
 from rotnet_lib.suites.suite import (
     Collection,
-    Preset,
     Suite,
     SuiteRun,
     check_suite,
@@ -69,6 +69,7 @@ class PlannedRun:
         dataset: the dataset the suite names; the preset or the user may have replaced it.
         departures: parameter, or option of one (`task_options.bank`) -> [the suite's value, the user's], where an override made
             it another experiment.
+        origins: parameter -> where its value comes from.
     """
 
     key: str
@@ -77,6 +78,7 @@ class PlannedRun:
     upstream: "tuple[PlannedRun, ...]"
     dataset: str
     departures: dict[str, list[Any]]
+    origins: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -201,8 +203,8 @@ def make_plan(
 ) -> Plan | CollectionPlan:
     """Resolve a suite or a collection of suites.
 
-    A run's parameters come, each over the one before, from: the protocol, the preset, the suite (but for its dataset, which
-    the preset or the dataset asked for may stand in for), the run it builds on (arch and width), the overrides.
+    A run's parameters come, each over the one before, from: the protocol, the preset, the backbone's run, the suite (but for
+    its dataset, which the preset or the dataset asked for may stand in for), the overrides. See `StageConfig.resolve`.
 
     Args:
         name: of the suite or the collection.
@@ -239,7 +241,7 @@ def _plans(
 ) -> tuple[Plan, ...]:
     for suite_name in suite_names:
         check_suite(suite_name)  # first: whether there is a GPU may take seconds to find out
-    preset_name, reason = _choose_preset(options.preset, gpu)
+    preset_name, reason = choose_preset(options.preset, gpu)
     preset = preset_named(preset_name)
     suites = [load_suite(suite, preset.sweeps) for suite in suite_names]
     notebooks = {run.notebook for suite in suites for run in suite.runs.values()}
@@ -259,7 +261,7 @@ def _plans(
         return taken[data]
 
     return tuple(
-        Plan(suite, preset_name, reason, preset.description, options, _planned(suite, preset, options, overrides, once))
+        Plan(suite, preset_name, reason, preset.description, options, _planned(suite, preset_name, options, overrides, once))
         for suite in suites
     )
 
@@ -278,7 +280,7 @@ def runs_by_key(suites: list[Suite]) -> dict[str, SuiteRun]:
 
 def _planned(
     suite: Suite,
-    preset: Preset,
+    preset: str,
     options: Options,
     overrides: list[Override],
     fingerprint: Callable[[RunConfig], str],
@@ -287,65 +289,74 @@ def _planned(
     for seed in range(options.seeds):
         of_seed: dict[str, PlannedRun] = {}
         for key in upstream_first(suite):
-            run, arch = suite.runs[key], _arch(suite, key)
-            settings = (key, run, preset.parameters(run, arch, options.dataset), of_seed, seed, options.runs)
-            config = _configure(*settings, overrides)
-            asked = _configure(*settings, []) if overrides else config
+            run = suite.runs[key]
+            settings = (suite, key, of_seed, seed, preset, options)
+            resolved = _resolve(*settings, overrides)
+            config = resolved.config
+            asked = _resolve(*settings, []).config if overrides else config
             suite.check_metrics(key, asked.metric_names)  # the user may ask for a task with others, so not those of `config`
             upstream = tuple(of_seed[name] for name in run.upstream)
             directory = directory_of(config, fingerprint(config))
-            dataset = run.set.get("dataset", protocol_values(run.notebook, arch)["dataset"])
-            of_seed[key] = PlannedRun(key, config, directory, upstream, dataset, _departures(asked, config))
+            of_seed[key] = PlannedRun(
+                key, config, directory, upstream, _own_dataset(suite, key), _departures(asked, config), resolved.origins
+            )
         planned += of_seed.values()
     return tuple(planned)
 
 
-def _choose_preset(asked: str | None, gpu: Callable[[], str | None]) -> tuple[str, str]:
-    if asked:
-        return asked, "as asked"
-    if name := gpu():
-        return "paper", f"there is a GPU ({name}); PRESET=quick takes minutes instead"
-    return "quick", "there is no GPU here; PRESET=paper asks for the published schedule all the same"
-
-
-def _configure(
+def _resolve(
+    suite: Suite,
     key: str,
-    run: SuiteRun,
-    said: Mapping[str, Any],
     made: Mapping[str, PlannedRun],
     seed: int,
-    runs: str,
+    preset: str,
+    options: Options,
     overrides: list[Override],
-) -> RunConfig:
-    """A run's config, from what the preset said and the runs made before it."""
+) -> Resolved[RunConfig]:
+    """A run's config, from what is said and the runs made before it."""
+    run = suite.runs[key]
     schema = STAGES[run.notebook].config
     backbone = made.get(run.backbone or "")
-    followed = {}
-    if backbone:
-        parameters = backbone.config.model_dump()
-        followed = {name: parameters[name] for name in ("arch", "width")}
-    asked = run.parameters({key: other.name for key, other in made.items()})
-    asked.pop("dataset", None)  # the preset has the word on what stands in
-    values = dict(said) | asked | {"seed": seed, "runs": runs} | followed
+    rows = run.parameters({other: planned.name for other, planned in made.items()})
+    rows |= {"seed": seed, "runs": options.runs}
+    # A dataset that the suite itself names is not the protocol's: the user's does not replace it, but the preset may.
+    replaced = options.dataset if _own_dataset(suite, key) == usual_dataset(run.notebook, _arch(suite, key)) else None
+    if "dataset" in rows:
+        fits = replaced and schema.takes(replaced)
+        rows["dataset"] = replaced if fits else preset_named(preset).datasets.get(rows["dataset"], rows["dataset"])
     if run.backbone:
-        values["backbone"] = backbone.name if backbone else run.backbone
-    if backbone and issubclass(schema, PuWeightsConfig):  # weights are about the images that their RotNets saw
-        values |= {name: parameters[name] for name in schema.followed}
+        rows["backbone"] = backbone.name if backbone else run.backbone
+    followed = backbone.config.model_dump() if backbone else {}
+    if backbone:
+        rows |= {name: followed[name] for name in ("arch", "width")}
+    users: dict[str, Any] = {}
     for override in overrides:
-        override.apply(key, run, values)
-    if run.backbone and "grey" in schema.model_fields:
-        values.setdefault("grey", parameters["grey"] if backbone else False)
-    elif backbone and parameters.get("grey"):
-        raise RotnetError(f"SET: {key} shows colour, and {backbone.key}, which it builds on, would be trained on grey images.")
-    if backbone and any(values[name] != value for name, value in followed.items()):
+        override.apply(key, run, users, rows)
+    if followed.get("grey") and "grey" not in schema.model_fields:
+        raise RotnetError(f"SET: {key} shows colour, and {run.backbone}, which it builds on, would be trained on grey images.")
+    if backbone and any(users.get(name, rows[name]) != rows[name] for name in ("arch", "width")):
         raise RotnetError(
-            f"SET: {key} builds on {backbone.key}, so its arch and width are those: {followed['arch']}, {followed['width']:g}. "
+            f"SET: {key} builds on {backbone.key}, so its arch and width are those: {rows['arch']}, {rows['width']:g}. "
             f"To change them, set {backbone.key}.arch or {backbone.key}.width."
         )
     try:
-        return schema.build(values)
+        return resolve(
+            run.notebook,
+            [Said("SET", users), Said(f"suite {suite.name}", rows)],
+            preset=preset,
+            dataset=replaced,
+            arch=_arch(suite, key),
+            planned={other.name: other.config.model_dump() for other in made.values()},
+        )
     except RotnetError as error:
         raise RotnetError(f"run '{key}' of the suite: {error}") from None
+
+
+def _own_dataset(suite: Suite, key: str) -> str:
+    """What the suite measures a run on: a dataset of its own, or the protocol's."""
+    run = suite.runs[key]
+    own: str = run.set.get("dataset") or usual_dataset(run.notebook, _arch(suite, key))
+    return own
 
 
 def _arch(suite: Suite, key: str) -> str:

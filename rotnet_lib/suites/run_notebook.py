@@ -99,7 +99,7 @@ def _shows_result(run: RunDirectory, parameters: dict[str, Any]) -> bool:
         document = json.loads(read_bytes(path, ""))
         cells = [cell for cell in document["cells"] if cell["cell_type"] == "code"]
         complete = (
-            document["metadata"]["papermill"]["parameters"] == parameters
+            _without_preset(document["metadata"]["papermill"]["parameters"]) == _without_preset(parameters)
             and all(cell["metadata"]["papermill"]["status"] == "completed" for cell in cells)
             and not any(output["output_type"] == "error" for cell in cells for output in cell["outputs"])
         )
@@ -107,3 +107,8 @@ def _shows_result(run: RunDirectory, parameters: dict[str, Any]) -> bool:
         return False  # there is none, or it was cut off
     before = [file for file in (run.path / METRICS, page) if file.exists()]
     return complete and max(file.stat().st_mtime_ns for file in before) <= path.stat().st_mtime_ns
+
+
+def _without_preset(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters but for the preset that they were asked for by: another may say the same."""
+    return {name: value for name, value in parameters.items() if name != "preset"}

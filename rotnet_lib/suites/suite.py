@@ -12,7 +12,7 @@ from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.runs.plain import plain_values
-from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, kind_of, protocol_values, recipes
+from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, protocol_values, recipes
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.suites.sweeps import Sheet, expand
@@ -214,28 +214,28 @@ class Preset(BaseModel):
                 _check_setting(benchmark, key, values)
         return self
 
-    def parameters(self, run: SuiteRun, arch: str, dataset: str | None = None) -> dict[str, Any]:
-        """What this preset says to a run.
+    def parameters(self, stage: str, arch: str, kind: str, dataset: str | None = None) -> dict[str, Any]:
+        """What this preset says to a run, by parameter.
 
         Args:
-            run: of a suite.
+            stage: its name.
             arch: its backbone's.
-            dataset: in place of the protocol's dataset, if it is one for that notebook; then the preset's image size, which
-                is for its own data, is left out. A dataset that the suite itself names is not the protocol's, and stays or
-                is stood in for.
+            kind: see `kind_of`.
+            dataset: what is asked for in place of the protocol's dataset, for the stages that read such. Then the preset's
+                image size, which is for its own data, is left out.
         """
-        kind = kind_of(run.set)
         settings = self.set.get(benchmark_of(arch), {})
         merged: dict[str, Any] = {}
-        for key in ("all", *general_first(f"{run.notebook}.{kind}")):
+        for key in ("all", *general_first(".".join(filter(None, (stage, kind))))):
             merged |= settings.get(key, {})
-        usual = protocol_values(run.notebook, arch)["dataset"]
-        asked = run.set.get("dataset", usual)
-        own = self.datasets.get(asked, asked)
-        merged["dataset"] = dataset if dataset and asked == usual and STAGES[run.notebook].config.takes(dataset) else own
-        if merged["dataset"] != own:
+        usual = protocol_values(stage, arch)["dataset"]
+        own = self.datasets.get(usual, usual)
+        chosen = dataset if dataset and STAGES[stage].config.takes(dataset) else own
+        if chosen != own:
             merged.pop("image_size", None)
-        known = STAGES[run.notebook].config.model_fields
+        if chosen != usual:
+            merged["dataset"] = chosen
+        known = STAGES[stage].config.model_fields
         return {name: value for name, value in merged.items() if name in known}
 
 

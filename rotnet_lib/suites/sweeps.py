@@ -1,12 +1,12 @@
 """Sweeps: one line of a suite's YAML for several runs that differ in one value.
 
-    sweeps: {labels: [20, 100, null]}
+    sweeps: {labels: [20, 100, all]}
     runs:
       supervised-{labels}: {notebook: pretrain, set: {task: labels, labels_per_class: "{labels}"}}
     rows:
       - {label: "Supervised NIN", run: "supervised-{labels}", metric: top1}
 
-stands for three runs and a row of three columns. A null is written `all` in keys and columns.
+stands for three runs and a row of three columns. A null is `all` in keys and columns.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Parameters of the three VOC stages: a prepared backbone, trained by iterations."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -9,7 +9,8 @@ from rotnet_lib.data.voc.sets import VocSet, open_voc, voc_fingerprint
 from rotnet_lib.data.voc.source import VOC_SETS, VocTaskName
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import ARCHS
-from rotnet_lib.runs.config import EXECUTION, EXPERIMENT, ScheduleConfig
+from rotnet_lib.runs.config import EXECUTION, EXPERIMENT, ScheduleConfig, taking
+from rotnet_lib.runs.resolution import ALL, BACKBONE, CORES, NONE, PROTOCOL
 from rotnet_lib.stages.backbone_config import RANDOM, UNTRAINED, BackboneConfig
 
 _TOP = "fc7"
@@ -26,36 +27,31 @@ class VocConfig(BackboneConfig, ScheduleConfig):
 
     task: ClassVar[VocTaskName]
 
-    arch: str = Field(  # type: ignore[assignment]
-        None, description="None: that of the backbone's run, alexnet if random", json_schema_extra=EXPERIMENT
+    arch: str = Field(
+        description="of the backbone; alexnet if random", json_schema_extra=EXPERIMENT | taking(BACKBONE, PROTOCOL)
     )
-    dataset: str = Field(  # type: ignore[assignment]
-        None, description="voc2007, voc2012, voc:/path/to/VOCdevkit/VOC2007 or scenes:128; None: the protocol's"
+    dataset: str = Field(
+        description="voc2007, voc2012, voc:/path/to/VOCdevkit/VOC2007 or scenes:128", json_schema_extra=taking(PROTOCOL)
     )
-    train_size: int | None = Field(None, ge=1, description="the first so many training images; None: all")
-    test_size: int | None = Field(None, ge=1, description="the first so many test images; None: all")
-    rescale: bool = Field(  # type: ignore[assignment]
-        None, description="rescale the weights by data (Kraehenbuehl et al., 2015); None: unless the backbone is random"
+    train_size: int | None = Field(ge=1, description="the first so many training images", json_schema_extra=taking(ALL))
+    test_size: int | None = Field(ge=1, description="the first so many test images", json_schema_extra=taking(ALL))
+    rescale: bool = Field(
+        description="rescale the weights by data; protocol: unless the backbone is random",
+        json_schema_extra=taking(PROTOCOL),
     )
-    iterations: int = Field(None, ge=1, description="batches to train on; None: the protocol's")  # type: ignore[assignment]
-    batch_size: int = Field(None, ge=1, description="images an iteration; None: the protocol's")  # type: ignore[assignment]
+    iterations: int = Field(ge=1, description="batches to train on", json_schema_extra=taking(PROTOCOL))
+    batch_size: int = Field(ge=1, description="images an iteration", json_schema_extra=taking(PROTOCOL))
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD, not Nesterov's")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the trained weights")
     dropout: float = Field(0.5, ge=0, lt=1, description="behind fc6 and fc7")
-    clip_gradient: float | None = Field(None, gt=0, description="largest norm of a step's gradient; None: any")
-    workers: int | None = Field(
-        None, ge=0, description="processes that read images; None: one a core", json_schema_extra=EXECUTION
-    )
+    clip_gradient: float | None = Field(gt=0, description="largest norm of a step's gradient", json_schema_extra=taking(NONE))
+    workers: int | None = Field(ge=0, description="processes that read images", json_schema_extra=EXECUTION | taking(CORES))
 
     @classmethod
-    def _build(cls, parameters: Mapping[str, Any]) -> Self:
-        if parameters.get("backbone") in UNTRAINED and parameters.get("arch") is None:
-            parameters = {**parameters, "arch": "alexnet"}
-        return super()._build(parameters)
-
-    @classmethod
-    def _protocol_values(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        return super()._protocol_values(values) | {"rescale": values.get("backbone") != RANDOM}
+    def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The only arch with fc7 is AlexNet."""
+        asked = {"arch": "alexnet", "rescale": values.get("backbone") != RANDOM}
+        return asked | (super().protocol_for(values) if "arch" in values else {})
 
     @classmethod
     def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:

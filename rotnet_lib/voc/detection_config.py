@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -10,7 +11,8 @@ from pydantic import Field
 from rotnet_lib.data.voc.sets import VocSet
 from rotnet_lib.data.voc.source import VocTaskName
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.config import EXPERIMENT
+from rotnet_lib.runs.config import EXPERIMENT, taking
+from rotnet_lib.runs.resolution import PROTOCOL
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.voc.detector_settings import EngineName, ProposalsName, default_engine
 
@@ -34,13 +36,12 @@ class DetectionConfig(VocConfig):
     task: ClassVar[VocTaskName] = "detection"
 
     engine: EngineName = Field(
-        None,  # type: ignore[arg-type]
-        description="detectron2 or torchvision; None: detectron2 where it is installed",
-        json_schema_extra=EXPERIMENT,
+        description="detectron2 or torchvision; by the protocol detectron2 where it is installed",
+        json_schema_extra=EXPERIMENT | taking(PROTOCOL),
     )
     proposals: ProposalsName = Field(
         "selective-search",
-        description="selective-search, or rpn: a region proposal network trained along (not published)",
+        description="selective-search, or rpn: a network trained along (not published)",
     )
     train_scales: tuple[Scale, ...] = Field(
         (480, 576, 688, 864, 1200), min_length=1, description="pixels of a training image's shorter side, one drawn each time"
@@ -51,8 +52,8 @@ class DetectionConfig(VocConfig):
     rois: int = Field(64, ge=4, description="regions of an image that one step trains on")
 
     @classmethod
-    def _protocol_values(cls, values: Any) -> dict[str, Any]:
-        return super()._protocol_values(values) | {"engine": default_engine()}
+    def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return super().protocol_for(values) | {"engine": default_engine()}
 
     @property
     def side(self) -> int:

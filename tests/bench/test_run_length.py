@@ -8,12 +8,12 @@ from rotnet_lib.bench.run_length import image_counts, is_large, say, sentence
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.stages.probe import ProbeConfig
-from rotnet_lib.suites.single_run import configure
+from rotnet_lib.suites.resolve import configure
 
 RANDOM = {"backbone": "random", "arch": "nin4", "dataset": "shapes"}
 
 
-def planned(notebook: str, parameters: dict[str, Any], preset: str | None = None) -> TrainingConfig:
+def planned(notebook: str, parameters: dict[str, Any], preset: str = "none") -> TrainingConfig:
     config = configure(notebook, parameters, preset)
     assert isinstance(config, TrainingConfig)
     return config
@@ -26,20 +26,18 @@ def planned(notebook: str, parameters: dict[str, Any], preset: str | None = None
         ("pretrain", {"arch": "alexnet"}, "quick", False),
         ("pretrain", {"task": "decoupling"}, "quick", False),
         ("pretrain", {}, "paper", True),
-        ("pretrain", {}, None, True),
-        ("pretrain", {"dataset": "shapes"}, None, True),
-        ("pretrain", {"dataset": "shapes", "epochs": 1}, None, False),
-        ("probe", RANDOM | {"width": 0.125, "image_size": 24, "train_size": 4000}, None, False),
-        ("probe", RANDOM | {"width": 0.125, "image_size": 64, "train_size": 4000, "arch": "alexnet"}, None, True),
-        ("voc_classification", {"backbone": "random"}, None, True),
+        ("pretrain", {}, "none", True),
+        ("pretrain", {"dataset": "shapes"}, "none", True),
+        ("pretrain", {"dataset": "shapes", "epochs": 1}, "none", False),
+        ("probe", RANDOM | {"width": 0.125, "image_size": 24, "train_size": 4000}, "none", False),
+        ("probe", RANDOM | {"width": 0.125, "image_size": 64, "train_size": 4000, "arch": "alexnet"}, "none", True),
+        ("voc_classification", {"backbone": "random"}, "none", True),
         ("voc_classification", {"backbone": "random"}, "quick", False),
         ("voc_detection", {"backbone": "random"}, "quick", False),
         ("voc_segmentation", {"backbone": "random"}, "quick", False),
     ],
 )
-def test_what_could_take_more_than_ten_minutes(
-    notebook: str, parameters: dict[str, Any], preset: str | None, large: bool
-) -> None:
+def test_what_could_take_more_than_ten_minutes(notebook: str, parameters: dict[str, Any], preset: str, large: bool) -> None:
     assert is_large(configure(notebook, parameters, preset)) == large
 
 
@@ -62,7 +60,7 @@ def test_the_sentence_counts_from_beginning_to_end() -> None:
 
 
 def test_what_is_not_measured_is_said_so() -> None:
-    assert "not measured here" in str(say(configure("voc_detection", {"backbone": "random"}, None)))
+    assert "not measured here" in str(say(configure("voc_detection", {"backbone": "random"}, "none")))
     assert "on 4 processes (not measured here)" in str(say(PretrainConfig.build({"gpus": 4})))
     assert say(ProbeConfig.build(RANDOM | {"epochs": 1, "train_size": 40})) is None
 

@@ -92,9 +92,9 @@ def test_where_and_how_a_run_is_carried_out_is_not(stage: str, field: str) -> No
     ("one", "other"),
     [
         ({"layer": "conv1,conv2"}, {"layer": ["conv1", "conv2"]}),
-        ({"epochs": None}, {"epochs": 50}),
+        ({"epochs": "protocol"}, {"epochs": 50}),
         ({"lr": 1}, {"lr": 1.0}),
-        ({"lr_milestones": None}, {"lr_milestones": [0.4, 0.8, 0.9]}),
+        ({"lr_milestones": "protocol"}, {"lr_milestones": [0.4, 0.8, 0.9]}),
     ],
 )
 def test_two_spellings_of_a_run_have_one_name(one: dict[str, Any], other: dict[str, Any]) -> None:

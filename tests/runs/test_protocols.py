@@ -83,11 +83,10 @@ def test_what_is_said_wins_over_the_protocol(arch: str) -> None:
     assert set(config.protocol_differences()) == set(given)
 
 
-def test_none_means_the_protocols() -> None:
-    """As a notebook's parameters cell says it."""
-    left = dict.fromkeys(
-        ("epochs", "lr", "batch_size", "augment", "crop_pct", "dataset", "lr_milestones", "lr_decay", "stream")
-    )
+@pytest.mark.parametrize("word", ["protocol", "auto"])
+def test_a_word_means_the_protocols(word: str) -> None:
+    names = ("epochs", "lr", "batch_size", "augment", "crop_pct", "dataset", "lr_milestones", "lr_decay", "stream")
+    left = dict.fromkeys(names, word)
     for arch in ("nin4", "alexnet"):
         assert PretrainConfig.build({"arch": arch} | left) == PretrainConfig.build({"arch": arch})
 

@@ -21,7 +21,7 @@ from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, PLAN, REPORT, 
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.cleaning import KINDS, Listing, list_removable, remove, size_text
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
-from rotnet_lib.suites.single_run import configure
+from rotnet_lib.suites.resolve import configure
 from tests.results import finish
 
 

@@ -188,7 +188,7 @@ def test_weights_are_of_the_images_that_their_rotnets_were_trained_on() -> None:
     found = runs(planned("decoupling-table1", Options(preset="quick", set="pretrain.train_size=100 pretrain.image_size=16")))
     assert {found[key]["train_size"] for key in ("rotnet-fold1", "pu", "decoupling")} == {100}
     assert {found[key]["image_size"] for key in ("rotnet-fold1", "pu", "decoupling")} == {16}
-    assert (found["probe4"]["train_size"], found["probe4"]["image_size"]) == (4000, 24)
+    assert (found["probe4"]["train_size"], found["probe4"]["image_size"]) == (100, 16)
 
 
 @pytest.mark.parametrize("word", ["fold=1/3", "pu.others=[x]", "decoupling.pu_weights=x", "pu_weights=x"])

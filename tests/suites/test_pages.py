@@ -25,8 +25,8 @@ from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import METRICS, MODEL, NOTEBOOK, REPORT, RunDirectory, all_runs, directory_of
 from rotnet_lib.suites.engine import reproduce
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
+from rotnet_lib.suites.resolve import configure
 from rotnet_lib.suites.run_notebook import execute
-from rotnet_lib.suites.single_run import configure
 from tests.results import finish, finish_planned
 
 QUICK = ("run", "pretrain", "--preset", "quick")
@@ -223,13 +223,13 @@ def test_only_one_process_writes_notebook_and_page(run: RunDirectory, config: Ru
 def test_rotnet_run_says_that_the_page_is_made(run: RunDirectory, executed: list[Path]) -> None:
     result = rotnet(*QUICK)
     assert result.exit_code == 0, result.output
-    lines = result.output.splitlines()
+    lines = result.output.splitlines()[1:]
     assert lines[0] == f"{run.path} is finished already, but its page is missing: it is made now."
     assert lines[1] == f"report: {run.path / REPORT}"
     assert lines[2].startswith("next: ")
     assert executed == []
     assert f"{run.name}/{REPORT}" in (run.path.parent / "index.html").read_text()
-    assert rotnet(*QUICK).output.startswith(f"{run.path} is finished already; delete it to make the run again.")
+    assert rotnet(*QUICK).output.splitlines()[1].startswith(f"{run.path} is finished already; delete it to make the run again.")
 
 
 @pytest.fixture

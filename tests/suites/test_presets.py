@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from rotnet_lib.runs.config import TrainingConfig
+from rotnet_lib.runs.protocols import kind_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.plan import Options, plan_suite
-from rotnet_lib.suites.suite import Preset, SuiteRun, load_presets, preset_named, suite_names
+from rotnet_lib.suites.suite import Preset, load_presets, preset_named, suite_names
 from rotnet_lib.voc.config import VocConfig
 
 BENCHMARK_ARCHS = {"cifar10": "nin4", "imagenet": "alexnet"}
@@ -42,8 +43,8 @@ def test_the_more_special_key_of_a_preset_wins() -> None:
     preset = Preset(description="", set={"cifar10": settings})
 
     def said(notebook: str, **kind: str) -> tuple[Any, ...]:
-        values = preset.parameters(SuiteRun(notebook=notebook, set=kind), "nin4")
-        assert values.keys() == {"lr", "epochs", "width", "dataset"}
+        values = preset.parameters(notebook, "nin4", kind_of(kind))
+        assert values.keys() == {"lr", "epochs", "width"}
         return values["lr"], values["epochs"], values["width"]
 
     assert said("probe", classifier="conv") == (3.0, 2, 0.5)
@@ -57,7 +58,7 @@ def test_a_recipe_is_more_special_than_its_classifier() -> None:
     preset = Preset(description="", set={"imagenet": settings | {"probe": {"lr": 1.0, "epochs": 1}}})
 
     def said(**kind: str) -> tuple[Any, Any]:
-        values = preset.parameters(SuiteRun(notebook="probe", set=kind), "alexnet")
+        values = preset.parameters("probe", "alexnet", kind_of(kind))
         return values["epochs"], values["lr"]
 
     assert said(classifier="linear", recipe="decoupling") == (9, 2.0)
@@ -67,8 +68,7 @@ def test_a_recipe_is_more_special_than_its_classifier() -> None:
 
 def test_the_released_preset_leaves_decoupling_its_own_schedule() -> None:
     """Which is the released one; on NIN, where none is published, it has RotNet's."""
-    run = SuiteRun(notebook="pretrain", set={"task": "decoupling"})
-    found = {arch: preset_named("released").parameters(run, arch) for arch in BENCHMARK_ARCHS.values()}
+    found = {arch: preset_named("released").parameters("pretrain", arch, "decoupling") for arch in BENCHMARK_ARCHS.values()}
     config = PretrainConfig.build(found["alexnet"] | {"task": "decoupling", "arch": "alexnet"})
     assert (config.epochs, len(config.lr_factors), config.protocol_differences()) == (245, 5, {})
     assert PretrainConfig.build(found["nin4"] | {"task": "decoupling"}).epochs == 200
@@ -76,62 +76,63 @@ def test_the_released_preset_leaves_decoupling_its_own_schedule() -> None:
 
 @pytest.mark.parametrize("name", ["quick", "short"])
 def test_a_short_preset_keeps_the_ratio_of_the_two_recipes(name: str) -> None:
-    run = SuiteRun(notebook="probe", set={"classifier": "linear"})
-    longer = run.model_copy(update={"set": run.set | {"recipe": "decoupling"}})
-    epochs = [preset_named(name).parameters(probe, "alexnet")["epochs"] for probe in (run, longer)]
+    kinds = ("linear", "linear.decoupling")
+    epochs = [preset_named(name).parameters("probe", "alexnet", kind)["epochs"] for kind in kinds]
     assert epochs[1] == round(epochs[0] * 65 / 35)
 
 
 def test_a_preset_says_nothing_to_a_notebook_about_parameters_it_has_not() -> None:
     settings: dict[str, dict[str, Any]] = {"all": {"lr": 1.0, "epochs": 1, "seed": 3}, "inspect": {"power": 4}}
     preset = Preset(description="", set={"cifar10": settings})
-    found = preset.parameters(SuiteRun(notebook="inspect"), "nin4")
-    assert found == {"dataset": "cifar10", "seed": 3, "power": 4}
+    assert preset.parameters("inspect", "nin4", "") == {"seed": 3, "power": 4}
 
 
 def test_a_preset_says_to_an_arch_what_is_for_its_benchmark() -> None:
     settings: dict[str, Any] = {"cifar10": {"all": {"lr": 1.0}}, "imagenet": {"pretrain": {"lr": 2.0}}}
     preset = Preset(description="", set=settings)
-    run = SuiteRun(notebook="pretrain")
-    found = {arch: preset.parameters(run, arch) for arch in ("nin3", "alexnet")}
-    assert found == {"nin3": {"dataset": "cifar10", "lr": 1.0}, "alexnet": {"dataset": "imagenet", "lr": 2.0}}
+    found = {arch: preset.parameters("pretrain", arch, "") for arch in ("nin3", "alexnet")}
+    assert found == {"nin3": {"lr": 1.0}, "alexnet": {"lr": 2.0}}
 
 
 @pytest.mark.parametrize(
-    ("own", "asked", "expected"),
+    ("asked", "expected"),
     [
-        (None, None, ("drawn", 64)),
-        (None, "imagefolder:/photos", ("imagefolder:/photos", None)),  # the size was chosen for the drawings
-        (None, "drawn", ("drawn", 64)),
-        ("places205", None, ("drawn:1", 64)),
-        ("places205", "imagefolder:/photos", ("drawn:1", 64)),  # DATASET is for what the protocol measures on
-        ("shapes", "imagefolder:/photos", ("shapes", 64)),
-        ("imagenet", "imagefolder:/photos", ("imagefolder:/photos", None)),
+        (None, {"dataset": "drawn", "image_size": 64}),
+        ("imagefolder:/photos", {"dataset": "imagefolder:/photos"}),  # the size was chosen for the drawings
+        ("drawn", {"image_size": 64}),
+        ("scenes:128", {"dataset": "drawn", "image_size": 64}),  # which the stage does not read
     ],
 )
-def test_what_stands_in_for_the_data(own: str | None, asked: str | None, expected: tuple[str, int | None]) -> None:
-    preset = Preset(
-        description="",
-        datasets={"imagenet": "drawn", "places205": "drawn:1"},
-        set={"imagenet": {"all": {"image_size": 64}}},
-    )
-    run = SuiteRun(notebook="pretrain", set={} if own is None else {"dataset": own})
-    found = preset.parameters(run, "alexnet", asked)
-    assert (found["dataset"], found.get("image_size")) == expected
+def test_what_stands_in_for_the_data(asked: str | None, expected: dict[str, Any]) -> None:
+    preset = Preset(description="", datasets={"imagenet": "shapes:7"}, set={"imagenet": {"all": {"image_size": 64}}})
+    expected = {
+        name: str(value).replace("drawn", "shapes:7") if name == "dataset" else value for name, value in expected.items()
+    }
+    found = preset.parameters("pretrain", "alexnet", "rotation", asked and asked.replace("drawn", "shapes:7"))
+    assert found == {"dataset": "shapes:7"} | expected
+
+
+@pytest.mark.parametrize(
+    ("dataset", "expected"), [(None, {"shapes", "shapes:1"}), ("fashion-mnist", {"fashion-mnist", "shapes:1"})]
+)
+def test_a_dataset_asked_for_is_for_what_the_protocol_measures_on(dataset: str | None, expected: set[str]) -> None:
+    """Places205, which the suite itself names, stays or is stood in for."""
+    plan = plan_suite("table6", Options(preset="quick", dataset=dataset), fingerprint=lambda config: "f")
+    assert {run.config.dataset for run in plan.runs} == expected
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARK_ARCHS)
 @pytest.mark.parametrize("task", ["rotation", "rotation-instance"])
 def test_the_settings_for_pretraining_hold_for_every_pretext_task(task: str, benchmark: str) -> None:
     quick = preset_named("quick")
-    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": task}), BENCHMARK_ARCHS[benchmark])
+    values = quick.parameters("pretrain", BENCHMARK_ARCHS[benchmark], task)
     assert quick.set[benchmark]["pretrain"].items() <= values.items()
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARK_ARCHS)
 def test_supervised_runs_have_settings_of_their_own(benchmark: str) -> None:
     quick = preset_named("quick")
-    values = quick.parameters(SuiteRun(notebook="pretrain", set={"task": "labels"}), BENCHMARK_ARCHS[benchmark])
+    values = quick.parameters("pretrain", BENCHMARK_ARCHS[benchmark], "labels")
     assert quick.set[benchmark]["pretrain.labels"].items() <= values.items()
     assert quick.set[benchmark]["pretrain.labels"] != quick.set[benchmark]["pretrain"]
 
@@ -140,7 +141,7 @@ def test_supervised_runs_have_settings_of_their_own(benchmark: str) -> None:
 def test_every_sweep_of_a_preset_ends_with_all_labels(preset: str) -> None:
     """The last column is runs that table 3 has made."""
     for values in preset_named(preset).sweeps.values():
-        assert values[-1] is None
+        assert values[-1] == "all"
 
 
 @pytest.mark.parametrize("preset", load_presets())

@@ -13,7 +13,8 @@ from rotnet_lib.cli import main
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.backbone_config import ImageBackboneConfig
-from rotnet_lib.suites.single_run import command_line, configure, next_command, shorter_command
+from rotnet_lib.suites.resolve import configure
+from rotnet_lib.suites.single_run import command_line, next_command, shorter_command
 from rotnet_lib.yaml_reader import parse_yaml
 from tests.results import finish
 
@@ -29,7 +30,7 @@ def configured(line: str) -> RunConfig:
     """The config that a command line stands for, as `rotnet run` reads it."""
     words = shlex.split(line)
     assert words[:2] == ["rotnet", "run"]
-    preset = words[words.index("--preset") + 1] if "--preset" in words else None
+    preset = words[words.index("--preset") + 1]
     places = [place for place, word in enumerate(words) if word == "-p"]
     values = {words[place + 1]: parse_yaml(words[place + 2], words[place + 1]) for place in places}
     return configure(words[2], values, preset)
@@ -38,7 +39,7 @@ def configured(line: str) -> RunConfig:
 # --- The next command ---
 
 
-@pytest.mark.parametrize("preset", [None, "quick"])
+@pytest.mark.parametrize("preset", ["none", "paper", "quick"])
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -53,9 +54,7 @@ def configured(line: str) -> RunConfig:
     ],
     ids=str,
 )
-def test_a_pretrain_run_is_followed_by_the_probe_of_its_layers_on_its_data(
-    parameters: dict[str, Any], preset: str | None
-) -> None:
+def test_a_pretrain_run_is_followed_by_the_probe_of_its_layers_on_its_data(parameters: dict[str, Any], preset: str) -> None:
     config = configure("pretrain", {"dataset": "shapes"} | parameters, preset)
     directory = made(config)
     line = next_command(config, directory.name, preset)
@@ -64,7 +63,7 @@ def test_a_pretrain_run_is_followed_by_the_probe_of_its_layers_on_its_data(
     probe = configured(line)
     assert isinstance(probe, ImageBackboneConfig)
     assert probe.runs == config.runs
-    for name in ("arch", "width", "grey", *ImageBackboneConfig.followed):
+    for name in ("arch", "width", "data"):
         assert getattr(probe, name) == getattr(config, name), name
 
 
@@ -108,8 +107,7 @@ def test_a_run_that_is_named_keeps_its_width_under_a_preset() -> None:
 
 def test_the_shorter_line_leaves_the_length_to_the_preset() -> None:
     given = {"arch": "nin3", "epochs": 100, "train_size": 50_000, "width": 1.0, "runs": "a b"}
-    assert shorter_command("pretrain", given, None) == "rotnet run pretrain --preset quick -p arch nin3 -p runs 'a b'"
-    assert shorter_command("pretrain", given, "paper") == shorter_command("pretrain", given, None)
+    assert shorter_command("pretrain", given, "paper") == "rotnet run pretrain --preset quick -p arch nin3 -p runs 'a b'"
     assert shorter_command("pretrain", given, "quick") is None
 
 
@@ -118,8 +116,8 @@ def test_the_shorter_line_leaves_the_length_to_the_preset() -> None:
     ["nin4", "1e5", "007", "true", "null", "", "a: b", "[x", "it's", "a b", [0, 180], {"a": [None, 0.5]}, None, 3, True],
 )
 def test_a_line_means_its_values(value: Any) -> None:
-    words = shlex.split(command_line("pretrain", {"task": value}, None))
-    assert words[:-1] == ["rotnet", "run", "pretrain", "-p", "task"]
+    words = shlex.split(command_line("pretrain", {"task": value}, "paper"))
+    assert words[:-1] == ["rotnet", "run", "pretrain", "--preset", "paper", "-p", "task"]
     assert parse_yaml(words[-1], "") == value
 
 
@@ -148,5 +146,6 @@ def test_a_run_of_hours_says_so_with_the_shorter_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_notebook")
 def test_a_run_of_minutes_says_nothing(started: Callable[[], list[str]]) -> None:
     result = CliRunner().invoke(main, ["run", "pretrain", "--preset", "quick"])
-    assert result.output.splitlines()[0].startswith("report: ")
+    assert result.output.splitlines()[0] == "preset quick: as asked."
+    assert result.output.splitlines()[1].startswith("report: ")
     assert started() == []  # nothing was measured

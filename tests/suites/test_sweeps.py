@@ -124,9 +124,9 @@ def test_a_suite_without_sweeps_is_as_it_stands() -> None:
 @pytest.mark.parametrize("sweeps", [{}, {"labels": [7, None]}])
 def test_the_suites_own_sweeps_come_out_typed(sweeps: dict[str, list[Any]]) -> None:
     suite = load_suite("figure5b", sweeps)
-    labels = sweeps.get("labels", [20, 100, 400, 1000, None])
+    labels = sweeps.get("labels", [20, 100, 400, 1000, "all"])
     assert [run.set["labels_per_class"] for key, run in suite.runs.items() if key.startswith("supervised-")] == labels
-    assert suite.changed_sweeps == ({"labels": [[20, 100, 400, 1000, None], labels]} if sweeps else {})
+    assert suite.changed_sweeps == ({"labels": [[20, 100, 400, 1000, "all"], labels]} if sweeps else {})
 
 
 @pytest.mark.parametrize(

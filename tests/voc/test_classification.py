@@ -259,7 +259,7 @@ def test_it_goes_on_from_decouplings_backbone(pretrained: Callable[..., RunDirec
     """With both halves of fc7."""
     run = pretrained(task="decoupling", arch="alexnet", image_size=64, task_options={"dimension": 4})
     small = {"train_size": 2, "test_size": 2, "iterations": 1, "crops": 1, "dataset": "scenes:64", "image_size": 64}
-    asked = {"backbone": run.name, "width": None, "rescale": False, "lr": 0.0}
+    asked = {"backbone": run.name, "width": "backbone", "rescale": False, "lr": 0.0}
     outcome = classify(config(**small | asked))
     outcome.save()
     tensors, _ = load_tensors(outcome.directory.path / MODEL)

@@ -76,8 +76,8 @@ def test_rpn_is_a_difference_from_the_protocol_and_in_the_name():
 @pytest.mark.parametrize(("installed", "engine"), [(None, "torchvision"), (object(), "detectron2")])
 def test_the_engine_is_what_is_installed(installed, engine, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: installed if name == "detectron2" else None)
-    assert config(engine=None).engine == engine
-    assert "engine" not in config(engine=None).protocol_differences()
+    assert config(engine="protocol").engine == engine
+    assert "engine" not in config(engine="protocol").protocol_differences()
 
 
 @pytest.mark.parametrize(

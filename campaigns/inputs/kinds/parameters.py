@@ -20,7 +20,7 @@ from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import directory_of
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import NEWEST
-from rotnet_lib.suites.single_run import configure
+from rotnet_lib.suites.resolve import configure
 from rotnet_lib.voc.stages import classify, detect, segment  # noqa: F401  # enters their stages
 from rotnet_lib.yaml_reader import parse_yaml
 
@@ -229,7 +229,7 @@ class CommandLineParameters(_StageParameters):
             )
         )
         texts[name] = text.replace("\0", "")  # which no command line can hold
-        preset = rng.choice((None, None, "quick", "short"))
+        preset = rng.choice(("none", "none", "quick", "short"))
         texts = _filled(texts, folder)
         culprits = {str(name), *_mentioned((name, text)), *_mentioned((name, _read(texts[name])))} - {""}
         return Input(

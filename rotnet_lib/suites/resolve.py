@@ -1,0 +1,101 @@
+"""A run's parameters resolved: what is said, the backbone's run, the preset, the protocol; each value with its origin."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from rotnet_lib.runs.config import RunConfig
+from rotnet_lib.runs.protocols import kind_of, usual_dataset
+from rotnet_lib.runs.resolution import AUTO, BACKBONE, NONE, PROTOCOL, Resolved, Said
+from rotnet_lib.stages import STAGES
+from rotnet_lib.suites.suite import Preset, preset_named
+from rotnet_lib.training.devices import gpu_name
+
+Config = TypeVar("Config", bound=RunConfig)
+
+_PRESET = "preset"
+
+
+def resolve(
+    stage: str,
+    said: Sequence[Said],
+    *,
+    preset: str | None = None,
+    dataset: str | None = None,
+    arch: str | None = None,
+    planned: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> Resolved[RunConfig]:
+    """The config of a run, each of its values with its origin. Suites, notebooks, command line and child processes use it.
+
+    Args:
+        stage: its name.
+        said: what is asked for, the strongest first.
+        preset: where neither that nor the backbone's run decides; None: the protocol does.
+        dataset: in place of the protocol's dataset (`DATASET=`).
+        arch: whose benchmark says which data and which of the preset's settings; None: the run's own.
+        planned: parameters of runs that are not made yet, by name.
+
+    Raises RotnetError for an unknown stage or preset, and as `StageConfig.resolve`.
+    """
+    schema = STAGES[stage].config
+    found = preset_named(preset) if preset else Preset(description="")
+    name = f"preset {preset}" if preset else PROTOCOL
+
+    def asked(values: Mapping[str, Any]) -> Said:
+        meant = arch or values["arch"]
+        usual = {usual_dataset(stage, each) for each in (meant, values["arch"])}
+        benchmarks = {"dataset": usual_dataset(stage, meant)} if len(usual) > 1 else {}
+        return Said(name, benchmarks | found.parameters(stage, meant, kind_of(values), dataset))
+
+    return schema.resolve(said, preset=asked, planned=planned)
+
+
+def from_notebook(schema: type[Config], namespace: Mapping[str, Any]) -> Config:
+    """The config of a stage's notebook, called right after its parameters cell.
+
+    Its `preset` is that of the parameters that are left at `auto`; `auto` itself is chosen as `make` does, and said.
+
+    Args:
+        schema: the stage's config.
+        namespace: the notebook's globals; see `StageConfig.parameters_in`.
+
+    Raises RotnetError as `resolve`.
+    """
+    values = schema.parameters_in(namespace, beside=[_PRESET])
+    asked = values.pop(_PRESET, AUTO)
+    preset, reason = choose_preset(asked)
+    if asked == AUTO:
+        print(f"preset {preset}: {reason}.")
+    config = configure(schema.stage, values, preset, "notebook")
+    assert isinstance(config, schema)
+    return config
+
+
+def configure(stage: str, parameters: Mapping[str, Any], preset: str, origin: str = "-p") -> RunConfig:
+    """The config of a run by itself.
+
+    Args:
+        stage: its name.
+        parameters: as the user gives them.
+        preset: its name; `none`: the protocol alone.
+        origin: of the parameters.
+
+    Raises RotnetError as `resolve`.
+    """
+    dataset = parameters.get("dataset")
+    chosen = dataset if isinstance(dataset, str) and dataset not in (AUTO, PROTOCOL, BACKBONE) else None
+    return resolve(stage, [Said(origin, parameters)], preset=None if preset == NONE else preset, dataset=chosen).config
+
+
+def choose_preset(asked: str | None, gpu: Callable[[], str | None] = gpu_name) -> tuple[str, str]:
+    """The preset, and why: as asked, or `paper` where there is a GPU, else `quick`.
+
+    Args:
+        asked: its name; None or `auto`: none is.
+        gpu: the name of this machine's GPU, or None.
+    """
+    if asked and asked != AUTO:
+        return asked, "as asked"
+    if name := gpu():
+        return "paper", f"there is a GPU ({name}); PRESET=quick takes minutes instead"
+    return "quick", "there is no GPU here; PRESET=paper asks for the published schedule all the same"

@@ -1,0 +1,120 @@
+"""One function resolves a run's parameters, whoever asks, and says where each value comes from."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.runs.config import RunConfig
+from rotnet_lib.runs.directory import PARAMETERS
+from rotnet_lib.runs.resolution import Said
+from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.stages.probe import ProbeConfig
+from rotnet_lib.suites.plan import Options, Plan, plan_suite
+from rotnet_lib.suites.resolve import configure, from_notebook, resolve
+
+
+def plan_of(text: str = "", preset: str = "paper", suite: str = "table3") -> Plan:
+    return plan_suite(suite, Options(preset=preset, set=text), fingerprint=lambda config: "f")
+
+
+def run_of(plan: Plan, key: str) -> RunConfig:
+    return next(run.config for run in plan.runs if run.key == key)
+
+
+def begin(plan: Plan, key: str) -> str:
+    """Make a run's directory, with its parameters alone; returns its name."""
+    directory = next(run.directory for run in plan.runs if run.key == key)
+    directory.path.mkdir(parents=True)
+    config = run_of(plan, key)
+    (directory.path / PARAMETERS).write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    return directory.name
+
+
+# --- By every route the same ---
+
+
+@pytest.mark.parametrize("preset", ["paper", "quick", "short", "released"])
+@pytest.mark.parametrize("text", ["", "pretrain.train_size=300", "rotnet.image_size=32 rotnet.shrink=64", "rotnet.width=0.3"])
+def test_a_probe_means_the_same_in_a_suite_by_the_command_and_in_a_notebook(preset: str, text: str) -> None:
+    plan = plan_of(text, preset)
+    asked = {"backbone": begin(plan, "rotnet"), "layer": "conv2", "classifier": "nonlinear"}
+    planned = run_of(plan, "rotnet-nonlinear")
+    assert configure("probe", asked, preset) == planned
+    assert from_notebook(ProbeConfig, asked | {"preset": preset, "lr": "auto"}) == planned
+    assert ProbeConfig.build(planned.model_dump(mode="json")) == planned  # as a child process reads it
+
+
+@pytest.mark.parametrize("preset", ["paper", "quick"])
+def test_a_suites_probes_see_the_images_of_their_backbones_run(preset: str) -> None:
+    """They saw all of the protocol's, whatever the pretext task was trained on."""
+    plan = plan_of("pretrain.train_size=300 pretrain.shrink=64", preset)
+    data = {key: run_of(plan, key).data for key in ("rotnet", "rotnet-conv", "finetuned-conv")}  # type: ignore[attr-defined]
+    assert len(set(data.values())) == 1
+    assert (data["rotnet"].train_size, data["rotnet"].shrink) == (300, 64)
+
+
+def test_no_limit_can_be_said_where_the_backbones_run_has_one() -> None:
+    name = begin(plan_of("rotnet.train_size=300 rotnet.shrink=64 rotnet.image_size=24"), "rotnet")
+    follows = ProbeConfig.build({"backbone": name})
+    assert (follows.train_size, follows.shrink, follows.image_size) == (300, 64, 24)
+    said = ProbeConfig.build({"backbone": name, "train_size": "all", "shrink": "none", "image_size": "own"})
+    assert (said.train_size, said.shrink, said.image_size) == (None, None, None)
+    named = ProbeConfig.build({"backbone": name, "dataset": "cifar10"})  # as the run's: it is followed all the same
+    assert named == follows
+
+
+# --- Origins ---
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "origin"),
+    [
+        ("linear-rotnet", "lr", "protocol: imagenet, probe.linear"),
+        ("linear-rotnet", "classifier", "suite table5"),
+        ("linear-rotnet", "epochs", "SET"),
+        ("linear-rotnet", "momentum", "protocol"),
+        ("linear-rotnet", "views", "default"),
+        ("rotnet", "labels_per_class", "default"),
+        ("rotnet", "dataset", "protocol: imagenet, pretrain"),
+    ],
+)
+def test_each_value_has_its_origin(key: str, field: str, origin: str) -> None:
+    plan = plan_of("probe.epochs=3", suite="table5")
+    assert next(run.origins[field] for run in plan.runs if run.key == key) == origin
+
+
+def test_what_the_preset_and_the_backbones_run_decide_says_so() -> None:
+    plan = plan_of(preset="quick")
+    probe = next(run for run in plan.runs if run.key == "rotnet-conv")
+    assert probe.origins["epochs"] == "preset quick"
+    assert probe.origins["train_size"] == f"backbone: {probe.config.model_dump()['backbone']}"
+    assert probe.origins.keys() == ProbeConfig.model_fields.keys()
+
+
+def test_the_word_protocol_is_stronger_than_the_preset() -> None:
+    assert configure("pretrain", {"epochs": "protocol"}, "quick").model_dump()["epochs"] == 100
+    assert configure("pretrain", {"epochs": "auto"}, "quick").model_dump()["epochs"] == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "parts"),
+    [
+        ({"lr": None}, ["lr: None says nothing. Say protocol, or a value. [SET]"]),
+        ({"lr": -1}, ["lr: ", "not -1", "[SET]"]),
+        ({"epochs": 0}, ["epochs: ", "not 0", "[SET]"]),
+        ({"augment": "flip"}, ["augment: ", "[SET]"]),
+    ],
+)
+def test_a_message_about_a_value_says_who_gave_it(said: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(RotnetError) as error:
+        resolve("pretrain", [Said("SET", said)], preset="quick")
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_nothing_said_is_the_protocol() -> None:
+    config = PretrainConfig.build({})
+    assert config.protocol_differences() == {}
+    assert (config.dataset, config.train_size, config.epochs) == ("cifar10", None, 100)
