@@ -47,7 +47,7 @@ help: ## list the targets
 #   PRESET    ## quick, short, paper or released; without it: paper where a GPU is found, else quick
 #   DATASET   ## the data to use in place of the preset's
 #   SEEDS     ## how many seeds a row is averaged over
-#   SET       ## other parameters, as in SET="epochs=20 rotnet.task_options.angles=[0,180]"
+#   SET       ## other parameters, as in SET="epochs=20 probe.lr=0.05 rotnet.width=0.5"; docs/parameters.md has the grammar
 #   CORES     ## CPU cores, or cluster jobs, to use at a time (default: all cores)
 #   RUNS      ## where runs are kept (default: runs)
 #   EXECUTOR  ## slurm: hand the runs to a cluster; SNAKEMAKE_ARGS="--slurm-no-account": what it needs to know

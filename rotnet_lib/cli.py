@@ -47,7 +47,12 @@ def _suite_options(command: Any) -> Any:
             ),
             click.option("--dataset", help="In place of the suite's: tiny-imagenet, imagefolder:/path ..."),
             click.option("--seeds", default=1, show_default=True, help="Runs of every row, for mean and standard deviation."),
-            click.option("--set", "set_", default="", help='Overrides: "epochs=20 probe.lr=0.05 rotnet.width=0.5".'),
+            click.option(
+                "--set",
+                "set_",
+                default="",
+                help='Overrides of all runs, or of some: "epochs=20 probe.lr=0.05 rotnet.width=0.5" (docs/parameters.md).',
+            ),
             click.option("--runs", default="runs", show_default=True, help="Folder of the run directories."),
         )
     ):

@@ -34,7 +34,9 @@ def shown(value: object) -> str:
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """`"; did you mean 'conv4'?"` for the allowed word closest to `word`; a full stop where none is close."""
     # Numbered names (conv4, nin5) are all alike to difflib: a strict cutoff would miss "con4", a loose one finds noise.
-    match = difflib.get_close_matches(word, [str(choice) for choice in allowed], n=1, cutoff=0.6)
+    choices = [str(choice) for choice in allowed]
+    short = "".join(part[0] for part in word.split("_") if part)  # lr of learning_rate
+    match = [short] if "_" in word and short in choices else difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     return f"; did you mean '{match[0]}'?" if match else "."
 
 

@@ -38,3 +38,7 @@ def test_a_message_without_a_match_is_still_two_sentences() -> None:
 
 def test_nothing_allowed_is_said() -> None:
     assert str(unknown("task option", "x", [])).endswith("Allowed: none.")
+
+
+def test_a_name_written_out_is_near_its_initials() -> None:
+    assert "did you mean 'lr'?" in str(unknown("parameter", "learning_rate", ["lr", "epochs"]))
