@@ -99,13 +99,13 @@ def test_the_same_words_give_the_same_plan() -> None:
 
 
 def test_the_words_of_the_makefiles_help_are_valid() -> None:
-    text = "epochs=20 rotnet.task_options.angles=[0,180]"
+    text = "epochs=20 probe.lr=0.05 rotnet.width=0.5"
     makefile = Path(__file__).parents[2] / "Makefile"
     if makefile.exists():
         assert f'SET="{text}"' in makefile.read_text()
-    rotnet = next(run for run in plan_of(text).runs if run.key == "rotnet").config.model_dump()
-    assert rotnet["epochs"] == 20
-    assert list(rotnet["task_options"]["angles"]) == [0, 180]
+    found = {run.key: run.config.model_dump() for run in plan_of(text).runs}
+    assert {config["epochs"] for config in found.values()} == {20}
+    assert (found["rotnet-conv"]["lr"], found["rotnet"]["width"], found["rotnet-conv"]["width"]) == (0.05, 0.5, 0.5)
 
 
 @pytest.mark.parametrize(

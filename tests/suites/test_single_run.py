@@ -132,10 +132,28 @@ def no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_notebook")
 def test_a_run_of_hours_says_so_with_the_shorter_line(tmp_path: Path) -> None:
-    line = ["run", "pretrain", "-p", "dataset", "shapes", "-p", "device", "cpu", "-p", "threads", "1", "-p", "epochs", "5000"]
+    line = [
+        "run",
+        "pretrain",
+        "--preset",
+        "paper",
+        "-p",
+        "dataset",
+        "shapes",
+        "-p",
+        "device",
+        "cpu",
+        "-p",
+        "threads",
+        "1",
+        "-p",
+        "epochs",
+        "5000",
+    ]
     result = CliRunner().invoke(main, line)
     assert result.exit_code == 0, result.output
-    said, told = result.output.splitlines()[:2]
+    preset, said, told = result.output.splitlines()[:3]
+    assert preset == "preset paper: as asked."
     assert "measuring" in said
     assert told.startswith("about ")
     assert "hours on this machine (" in told

@@ -20,7 +20,7 @@ from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import directory_of
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import NEWEST
-from rotnet_lib.suites.resolve import configure
+from rotnet_lib.suites.resolve import configure, from_notebook
 from rotnet_lib.voc.stages import classify, detect, segment  # noqa: F401  # enters their stages
 from rotnet_lib.yaml_reader import parse_yaml
 
@@ -183,7 +183,7 @@ class PapermillParameters(_StageParameters):
 
     def read(self, given: Input) -> Any:
         stage, values = given.value
-        return named(STAGES[stage].config.from_notebook(_namespace(stage, values)))
+        return named(from_notebook(STAGES[stage].config, _namespace(stage, values | {"preset": "none"})))
 
     def problem(self, given: Input, found: Any) -> str | None:
         stage, values = given.value
