@@ -22,10 +22,10 @@ from rotnet_lib.report.published import published_table, source
 from rotnet_lib.report.reported_run import ReportedRun, suite_of
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.verdicts import extremes, highest_of
-from rotnet_lib.runs.config import EXECUTION, StageConfig
 from rotnet_lib.runs.directory import PLAN, REPORT, TABLE
 from rotnet_lib.runs.plan_file import read_plan
 from rotnet_lib.runs.schema import RunResult
+from rotnet_lib.runs.stage_config import EXECUTION, StageConfig
 from rotnet_lib.runs.unverified import sentence
 from rotnet_lib.training.schedules import epochs_after
 

@@ -42,9 +42,10 @@ from rotnet_lib.files import (
     write_text,
 )
 from rotnet_lib.paths import from_project, short_name
-from rotnet_lib.runs.config import RunConfig, StageConfig
+from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.identity import contradiction, name_ending, parameters_in, result_checksum, result_in
 from rotnet_lib.runs.schema import RunResult
+from rotnet_lib.runs.stage_config import StageConfig
 from rotnet_lib.runs.unverified import called, note
 
 PARAMETERS, METRICS, HISTORY = "parameters.yaml", "metrics.json", "history.csv"

@@ -15,7 +15,7 @@ from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.config import EXPERIMENT, Fraction, ImagesConfig, RunConfig, taking
+from rotnet_lib.runs.config import Fraction, ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import (
     METRICS,
     PARAMETERS,
@@ -27,6 +27,7 @@ from rotnet_lib.runs.directory import (
     own_name,
 )
 from rotnet_lib.runs.resolution import BACKBONE, END, PROTOCOL, Upstream
+from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.seeds import generator, seeded
 from rotnet_lib.training.schedules import epochs_after
 

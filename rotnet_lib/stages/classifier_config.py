@@ -7,8 +7,9 @@ from pydantic import Field, field_validator
 
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models import CLASSIFIERS
-from rotnet_lib.runs.config import EXPERIMENT, TrainingConfig
+from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.resolution import Upstream
+from rotnet_lib.runs.stage_config import EXPERIMENT
 from rotnet_lib.stages.backbone_config import ImageBackboneConfig, Layers, all_spelled_out, layer_names
 
 

@@ -13,11 +13,11 @@ from pydantic import Field, field_validator
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.lazy import torch
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.config import EXPERIMENT, taking
 from rotnet_lib.runs.directory import MODEL, RunDirectory, all_runs, checkpoint_name, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.resolution import NONE, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.runs.schema import Metric
+from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig, Layers, all_spelled_out, layer_names
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of

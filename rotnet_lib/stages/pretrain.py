@@ -12,9 +12,10 @@ from rotnet_lib.models import ARCHS
 from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS, Rotation, make_task
 from rotnet_lib.pretext.task import task_options
-from rotnet_lib.runs.config import EXPERIMENT, Fraction, TrainingConfig, taking
+from rotnet_lib.runs.config import Fraction, TrainingConfig
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
 from rotnet_lib.runs.resolution import NONE
+from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.register import stage
 from rotnet_lib.training.schedules import epochs_after

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field, model_validator
 
 from rotnet_lib.models import ARCHS
-from rotnet_lib.runs.config import EXPERIMENT
 from rotnet_lib.runs.protocols import Recipe, benchmark_of, recipes
+from rotnet_lib.runs.stage_config import EXPERIMENT
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.register import stage

@@ -12,11 +12,11 @@ from pydantic import Field, model_validator
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.angles import upright_label
 from rotnet_lib.pretext.rotation import Rotation
-from rotnet_lib.runs.config import EXPERIMENT, taking
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.resolution import FOUND, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.runs.schema import Metric
+from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig
 from rotnet_lib.stages.fold_runs import check_others, check_same_training, other_folds
 from rotnet_lib.stages.register import stage

@@ -11,8 +11,8 @@ from pydantic_core import to_jsonable_python
 
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.paths import NOTEBOOKS
-from rotnet_lib.runs.config import StageConfig
 from rotnet_lib.runs.resolution import AUTO
+from rotnet_lib.runs.stage_config import StageConfig
 from rotnet_lib.stages import STAGES
 
 _HEADINGS = ("what is asked", "the data", "the training", "the machine")

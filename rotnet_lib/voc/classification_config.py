@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from rotnet_lib.data.voc.source import VocTaskName
 from rotnet_lib.models import ARCHS
-from rotnet_lib.runs.config import EXPERIMENT
+from rotnet_lib.runs.stage_config import EXPERIMENT
 from rotnet_lib.voc.config import VocConfig
 
 

@@ -9,8 +9,9 @@ from rotnet_lib.data.voc.sets import VocSet, open_voc, voc_fingerprint
 from rotnet_lib.data.voc.source import VOC_SETS, VocTaskName
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import ARCHS
-from rotnet_lib.runs.config import EXECUTION, EXPERIMENT, ScheduleConfig, taking
+from rotnet_lib.runs.config import ScheduleConfig
 from rotnet_lib.runs.resolution import ALL, BACKBONE, CORES, NONE, PROTOCOL
+from rotnet_lib.runs.stage_config import EXECUTION, EXPERIMENT, taking
 from rotnet_lib.stages.backbone_config import RANDOM, UNTRAINED, BackboneConfig
 
 _TOP = "fc7"

@@ -11,8 +11,8 @@ from pydantic import Field
 from rotnet_lib.data.voc.sets import VocSet
 from rotnet_lib.data.voc.source import VocTaskName
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.config import EXPERIMENT, taking
 from rotnet_lib.runs.resolution import PROTOCOL
+from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.voc.detector_settings import EngineName, ProposalsName, default_engine
 

@@ -13,7 +13,8 @@ import torch
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report import run_report
 from rotnet_lib.report.suite_report import ReportConfig
-from rotnet_lib.runs.config import StageConfig, TrainingConfig
+from rotnet_lib.runs.config import TrainingConfig
+from rotnet_lib.runs.stage_config import StageConfig
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import BackboneConfig
 from rotnet_lib.stages.pretrain import PretrainConfig
