@@ -2,7 +2,8 @@
 # The recipes are plain POSIX sh and quote what may hold a space, the checkout's own path included.
 
 PYTHON ?= python3
-WORKERS ?= 2
+# Of the tests: one more than the cores of a small machine, since many tests wait for processes.
+WORKERS ?= 3
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -161,11 +162,9 @@ bench: $(READY) ## measure the speed of training on this machine
 # xdist would put those with the most tests first.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-test: $(READY) ## run the tests but for the slow ones (WORKERS=2 processes; PYTEST_ARGS="-k rotation")
+test: $(READY) ## run the tests but for the slow ones (WORKERS=3 processes; PYTEST_ARGS="-k rotation")
 	@exec $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-# More than the cores of a small machine: slow tests wait for processes most of the time.
-test-all: WORKERS = 3
 test-all: $(READY) ## run all tests, also those that start a kernel or torchrun, or kill a process (the same variables)
 	@exec $(PYTEST) $(PYTEST_ARGS)
 
