@@ -7,6 +7,7 @@ lists where it differs from the protocol.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -106,7 +107,8 @@ class StageConfig(BaseModel):
         upstream = cls.find_upstream(given, planned)
         values: dict[str, Any] = {}
         weak = Said("")
-        for name in sorted(cls.model_fields, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER)):
+        fields = cls.model_fields
+        for name in (*(name for name in _ORDER if name in fields), *(name for name in fields if name not in _ORDER)):
             if preset and name not in _FIRST and not weak.origin:
                 weak = preset(values)
                 weak = Said(weak.origin, cls._checked(weak.values))
@@ -180,6 +182,7 @@ class StageConfig(BaseModel):
         return config
 
     @classmethod
+    @cache
     def words(cls, field: str) -> tuple[str, ...]:
         """The words that a parameter takes (see `runs.resolution`): the first by default, the last where that says nothing."""
         extra = cls.model_fields[field].json_schema_extra

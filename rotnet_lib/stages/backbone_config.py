@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
@@ -192,6 +193,7 @@ class ImageBackboneConfig(BackboneConfig, ImagesConfig):
     """A backbone, and images like those it was trained on unless others are asked for."""
 
     @classmethod
+    @cache
     def words(cls, field: str) -> tuple[str, ...]:
         usual = super().words(field)
         return (BACKBONE, *(usual or (PROTOCOL,))) if field in _OF_DATA else usual
