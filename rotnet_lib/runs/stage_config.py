@@ -210,7 +210,7 @@ class StageConfig(BaseModel):
 
     @classmethod
     def protocol_origin(cls, values: Mapping[str, Any]) -> str:
-        """Which part of the protocol `protocol_for` takes them."""
+        """The part of the protocol that the values of `protocol_for` are from."""
         return PROTOCOL
 
     @classmethod

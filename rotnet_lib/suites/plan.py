@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -190,9 +191,8 @@ def _write(plan: Plan | CollectionPlan, what: dict[str, Any]) -> Path:
     return path
 
 
-def fingerprint_of(config: RunConfig) -> str:
-    """The fingerprint of a config's data; see `RunConfig.fingerprint`."""
-    return config.fingerprint()
+fingerprint_of: Callable[[RunConfig], str] = methodcaller("fingerprint")
+"""The fingerprint of a config's data; see `RunConfig.fingerprint`."""
 
 
 def make_plan(

@@ -1,7 +1,6 @@
 """Run directories: a run is finished or is not, and has one writer. (Their names: test_run_names.py)"""
 
 import json
-import math
 import os
 import re
 import shutil
@@ -13,16 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 import yaml
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import file_checksum, lock_file
+from rotnet_lib.files import file_checksum
 from rotnet_lib.runs.directory import (
-    HISTORY,
     METRICS,
     MODEL,
     NOTEBOOK,
@@ -33,45 +30,11 @@ from rotnet_lib.runs.directory import (
     all_runs,
     checkpoint_name,
     checkpoint_of,
-    directory_of,
 )
-from rotnet_lib.runs.schema import RunResult
-from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.stages.probe import ProbeConfig
+from tests.runs.run_folder import CONFIG, NAME, open_run, result
 
 # --- States ---
-
-
-CONFIG = PretrainConfig.build({"dataset": "shapes", "epochs": 1})
-NAME = directory_of(CONFIG, "f").name
-
-
-def result(**changes: Any) -> RunResult:
-    values: dict[str, Any] = {
-        "run": NAME,
-        "stage": "pretrain",
-        "parameters": CONFIG.model_dump(mode="json"),
-        "protocol_differences": {"epochs": [100, 1]},
-        "data": {
-            "name": "shapes",
-            "title": "shapes",
-            "fingerprint": "f",
-            "classes": ["a", "b"],
-            "image_size": 32,
-            "train_images": 40,
-            "test_images": 20,
-        },
-        "metrics": {"top1": {"last": 50.0, "best": 60.0, "best_epoch": 1}},
-        "by_target": {"top1": {"a": 25.0, "b": 75.0}},
-        "training": {"epochs": 1, "inputs": 40, "seconds": 1.0, "inputs_per_second": 40.0, "parameters": 7},
-        "wall_seconds": 2.0,
-        "peak_memory_mib": 1,
-        "environment": {},
-        "finished_at": "now",
-        "version": CONFIG.version,
-        "execution": [name for name in PretrainConfig.model_fields if CONFIG.role(name) == "execution"],
-    }
-    return RunResult.model_validate(values | changes)
 
 
 def write_notebook(path: Path, exception: bool | None) -> None:
@@ -95,12 +58,6 @@ def held_by_another_process(lock: Path, seconds: float = 60) -> Iterator[subproc
             yield process
         finally:
             process.kill()
-
-
-def open_run(path: Path, **options: Any) -> RunDirectory:
-    directory = RunDirectory(path)
-    directory.open(CONFIG, **options)
-    return directory
 
 
 def test_states_in_the_order_a_run_goes_through_them(tmp_path: Path) -> None:
@@ -390,47 +347,3 @@ def test_all_runs_newest_result_first(tmp_path: Path) -> None:
 
 def test_no_folder_holds_no_runs(tmp_path: Path) -> None:
     assert all_runs(tmp_path / "nowhere") == []
-
-
-def test_a_run_whose_folder_was_replaced_while_it_worked_writes_no_result(tmp_path: Path) -> None:
-    run = open_run(tmp_path / NAME)
-    shutil.rmtree(run.path)
-    other = RunDirectory(run.path)
-    with pytest.raises(RotnetError, match=r"was removed or replaced while the run worked.*Run it again"):
-        run.save(result())
-    assert other.state == "missing"
-    run.close()
-
-
-def test_a_damaged_history_is_the_runs_damage(tmp_path: Path) -> None:
-    run = open_run(tmp_path / NAME)
-    (run.path / HISTORY).write_text("epoch\n1\n")
-    run.save(result())
-    run.close()
-    assert run.state == "finished"
-    (run.path / HISTORY).write_text("epoch\n2\n")
-    assert run.state == "damaged"
-    assert "history.csv is damaged: it is not what the run wrote" in str(run.damage)
-
-
-def test_a_renamed_folder_is_to_be_named_back(tmp_path: Path) -> None:
-    run = open_run(tmp_path / NAME)
-    run.save(result())
-    run.close()
-    old = run.path.rename(run.path.with_name("old"))
-    assert "give it that name back" in str(RunDirectory(old).damage)
-
-
-def test_a_run_whose_notebook_is_at_work_is_running(tmp_path: Path) -> None:
-    run = RunDirectory(tmp_path / "run")
-    with lock_file(run.path / ".notebook.lock"):
-        assert run.state == "running"
-    assert run.state == "missing"
-
-
-@pytest.mark.parametrize("where", ["metrics", "by_target"])
-def test_a_figure_that_is_no_number_is_no_result(where: str) -> None:
-    """It would be written as null, and the run would be damaged as soon as it is finished."""
-    nothing = {"metrics": {"top1": {"last": math.nan}}, "by_target": {"top1": {"a": math.nan}}}
-    with pytest.raises(ValueError, match="finite"):
-        result(**{where: nothing[where]})
