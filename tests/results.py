@@ -42,6 +42,7 @@ def made_up_result(directory: RunDirectory, config: RunConfig, fingerprint: str,
         "finished_at": "2026-11-22 13:19:44 UTC",
         "version": config.version,
         "execution": [name for name in type(config).model_fields if config.role(name) == "execution"],
+        "later": config.later_parameters(),
     }
     return RunResult.model_validate(values | fields)
 

@@ -40,7 +40,7 @@ def image_counts(config: TrainingConfig) -> tuple[int, int]:
     """How many training and test images a run sees, without decoding any. Raises RotnetError if the data is not here."""
     kind = DATASETS[config.dataset.partition(":")[0]]
     if config.train_size and config.test_size:
-        return config.train_size, config.test_size
+        return config.data.counts(config.train_size, config.test_size)
     if kind.published:
         train, test = kind.published.train, kind.published.test
     elif kind.generated:
@@ -48,7 +48,7 @@ def image_counts(config: TrainingConfig) -> tuple[int, int]:
     else:
         files = config.data.open().files
         train, test = len(files["train"]), len(files["test"])
-    return config.train_size or train, config.test_size or test
+    return config.data.counts(train, test)
 
 
 def say(config: RunConfig) -> str | None:

@@ -12,6 +12,11 @@ MAX_DAMAGED = 0.001
 """Share of a split's files above which a run stops, unless it says otherwise."""
 
 
+def name_of(files: Listing, index: int) -> str:
+    """A file's name relative to the parent of the split's folder, as `shown` writes it: `train/cat/1.jpg`."""
+    return shown(f"{os.path.basename(files.root)}/{files.name(index)}")
+
+
 class Damage:
     """The damaged files of a split, as they turn up.
 
@@ -21,7 +26,7 @@ class Damage:
         max_damaged: share of them in [0, 1] above which a run stops.
 
     Attributes:
-        names: unique names of the damaged files, relative to the parent of the split's folder, as `shown` writes them.
+        names: unique names of the damaged files; see `name_of`.
     """
 
     def __init__(self, what: str, files: int, max_damaged: float = MAX_DAMAGED) -> None:
@@ -39,7 +44,7 @@ class Damage:
             return
         self._paths.append(path)
         self._reasons.append(reason)
-        name = shown(f"{os.path.basename(files.root)}/{files.name(index)}")
+        name = name_of(files, index)
         if name not in self.names:  # as it is where the whole of the split was read before its part
             self.names.append(name)
         self.check(self._paths, self._reasons)

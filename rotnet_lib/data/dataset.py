@@ -1,8 +1,9 @@
 """A dataset by name: opened, decoded into memory once or made ready to be streamed, cut to size."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -10,13 +11,14 @@ import torch
 
 from rotnet_lib.data import colours
 from rotnet_lib.data.cache import decoded
-from rotnet_lib.data.damage import MAX_DAMAGED, Damage
+from rotnet_lib.data.damage import MAX_DAMAGED, Damage, name_of
 from rotnet_lib.data.listing import SPLITS, Listing, SplitName
 from rotnet_lib.data.shrink import shrunk
 from rotnet_lib.data.source import Source, Statistics
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.split import Request, Split, balanced
 from rotnet_lib.data.stream import StreamedSplit
+from rotnet_lib.data.validation import TITLE, held_out
 from rotnet_lib.errors import RotnetError
 
 GREY = ", grey"
@@ -26,11 +28,17 @@ _SAMPLE = 1024
 """Images of a streamed split whose pixels stand for all of them, in the statistics."""
 
 
+def bare_title(title: str) -> str:
+    """The title of a dataset (see `Source`) from that of what is shown of it."""
+    return title.removesuffix(GREY).removesuffix(TITLE)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Both splits of a dataset, with what a report says about it. See `Source` for the attributes.
 
-    `skipped` is what lies among the images and is not read (see `Listing`), of both splits.
+    `test` is the test split, or the training images that were held out (`validation`). `skipped` is what lies among the images
+    and is not read (see `Listing`), of all splits that were opened.
     """
 
     name: str
@@ -43,6 +51,7 @@ class Dataset:
     train: Split | StreamedSplit
     test: Split | StreamedSplit
     skipped: tuple[str, ...] = ()
+    validation: bool = False
 
 
 def load_dataset(spec: DataSpec, *, max_damaged: float = MAX_DAMAGED, workers: int | None = None) -> Dataset:
@@ -65,33 +74,54 @@ def load_dataset(spec: DataSpec, *, max_damaged: float = MAX_DAMAGED, workers: i
     if not source.files and (streamed or shrink):
         field = "stream" if streamed else "shrink"
         raise RotnetError(f"{field}: {name} is not made of image files here. Leave it out.")
+    opened = SPLITS[:1] if spec.validate else SPLITS  # of the test split no image is loaded
+    sizes = {split: spec.train_size if split == "train" else spec.test_size for split in opened}
     if not streamed:
-        _check_memory(name, source, {"train": spec.train_size, "test": spec.test_size})
+        _check_memory(name, source, sizes)
     skipped = tuple(what for files in source.files.values() for what in files.skipped)
     if skipped and "LOCAL_WORLD_SIZE" not in os.environ:  # torchrun's processes: the one that started them has said it
         print(f"{name}: not read are {'; '.join(skipped)}.", flush=True)
     damages = {split: Damage(f"the {split} split of {name}", len(files), max_damaged) for split, files in source.files.items()}
     files = shrunk(source.files, shrink, damages, workers) if shrink else source.files
-    splits: dict[SplitName, Split | StreamedSplit] = {}
-    for split, size in zip(SPLITS, (spec.train_size, spec.test_size), strict=True):
+    splits: dict[SplitName, _Placed] = {}
+    for split, size in sizes.items():
         if streamed:
             splits[split] = _streamed(name, source, split, size, files[split], damages[split], spec.grey, workers)
         else:
             splits[split] = _in_memory(name, source, split, size, files, damages, spec.grey, shrink)
+    train, test = _held_out(splits["train"], spec, source) if spec.validate else (splits["train"].images, splits["test"].images)
     published = None if spec.grey else source.statistics
-    mean, std = published or _statistics(splits["train"])
+    mean, std = published or _statistics(train)
     return Dataset(
         name,
-        source.title + GREY if spec.grey else source.title,
+        source.title + (TITLE if spec.validate else "") + (GREY if spec.grey else ""),
         source.classes,
         source.image_size,
         source.fingerprint,
         mean,
         std,
-        splits["train"],
-        splits["test"],
+        train,
+        test,
         skipped,
+        validation=spec.validate is not None,
     )
+
+
+class _Placed(NamedTuple):
+    """Images, and their places in the whole split: (n,) int64."""
+
+    images: Split | StreamedSplit
+    places: np.ndarray
+
+
+def _held_out(found: _Placed, spec: DataSpec, source: Source) -> tuple[Split | StreamedSplit, Split | StreamedSplit]:
+    """The images to train on, and those that are held out."""
+    assert spec.validate is not None
+    held = held_out(found.places, spec.validate)
+    train, test = found.images.part(np.flatnonzero(~held)), found.images.part(np.flatnonzero(held))
+    if spec.test_size is not None and spec.test_size < len(test):
+        test = test.part(balanced(test.labels.numpy(), spec.test_size, len(source.classes)))
+    return train, test
 
 
 def _in_memory(
@@ -103,14 +133,15 @@ def _in_memory(
     damages: Mapping[SplitName, Damage],
     grey: bool,
     shrink: int | None,
-) -> Split:
+) -> _Placed:
     images, labels, damaged = decoded(name, source, split, size, files.get(split), damages.get(split), shrink)
+    places = _read_places(files[split], damaged) if split in files else np.arange(len(labels))
     if size is not None:
         kept = _kept(labels, size, source, name, split)
-        images, labels = images[kept], labels[kept]
+        images, labels, places = images[kept], labels[kept], places[kept]
     if grey:
         images = colours.grey(images)
-    return Split(torch.from_numpy(images), torch.from_numpy(labels), source.image_size, damaged)
+    return _Placed(Split(torch.from_numpy(images), torch.from_numpy(labels), source.image_size, damaged), places)
 
 
 def _streamed(
@@ -122,9 +153,19 @@ def _streamed(
     damage: Damage,
     grey: bool,
     workers: int | None,
-) -> StreamedSplit:
+) -> _Placed:
     found = StreamedSplit(files, source.side, source.image_size, grey=grey, damage=damage, workers=workers)
-    return found if size is None else found.part(_kept(files.labels, size, source, name, split))
+    if size is not None:
+        found = found.part(_kept(files.labels, size, source, name, split))
+    return _Placed(found, found.files.original_places)
+
+
+def _read_places(files: Listing, damaged: Sequence[str]) -> np.ndarray:
+    """Places in the whole split of the files that could be read: (n,) int64."""
+    if not damaged:
+        return files.original_places
+    left_out = set(damaged)
+    return files.original_places[[name_of(files, index) not in left_out for index in range(len(files))]]
 
 
 def _kept(labels: np.ndarray, size: int, source: Source, name: str, split: SplitName) -> np.ndarray:
@@ -136,7 +177,7 @@ def _kept(labels: np.ndarray, size: int, source: Source, name: str, split: Split
 def _check_memory(name: str, source: Source, sizes: Mapping[SplitName, int | None]) -> None:
     """Raises RotnetError if the images would take more than half of the memory that is left."""
     # Of files all are decoded, whatever part is asked for.
-    count = sum(map(len, source.files.values())) if source.files else sum(size or 0 for size in sizes.values())
+    count = sum(len(source.files[split]) for split in sizes) if source.files else sum(size or 0 for size in sizes.values())
     needed, available = count * source.side**2 * 3, psutil.virtual_memory().available
     if needed > available / 2:
         remedy = "Stream it: -p stream true; or take a smaller image_size." if source.files else "Take fewer or smaller images."

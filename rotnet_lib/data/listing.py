@@ -40,6 +40,7 @@ class Listing:
         classes: their names.
         sizes: (N,) int64, bytes; None where nobody looked.
         skipped: what else lies in the folder and is not read, a kind each: `".heic files: 3, such as train/cat/a.heic"`.
+        places: (N,) int64, of a part the files' places in the whole split; None: it is the whole. See `original_places`.
     """
 
     root: str
@@ -48,6 +49,7 @@ class Listing:
     classes: tuple[str, ...]
     sizes: np.ndarray | None = None
     skipped: tuple[str, ...] = ()
+    places: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,7 +63,13 @@ class Listing:
     def part(self, kept: np.ndarray) -> "Listing":
         """The files at those places (n,), in their order."""
         sizes = None if self.sizes is None else self.sizes[kept]
-        return Listing(self.root, self.names[kept], self.labels[kept], self.classes, sizes, self.skipped)
+        places = self.original_places[kept]
+        return Listing(self.root, self.names[kept], self.labels[kept], self.classes, sizes, self.skipped, places)
+
+    @property
+    def original_places(self) -> np.ndarray:
+        """The files' places in the whole split: (N,) int64."""
+        return np.arange(len(self)) if self.places is None else self.places
 
 
 def list_images(folder: Path) -> Listing:

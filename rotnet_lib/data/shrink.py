@@ -83,7 +83,7 @@ def _shrink(files: Listing, side: int, folder: Path, damage: Damage, workers: in
             damage.add(files, place, reason)
     kept = np.delete(np.arange(len(files)), [place for place, _ in damaged])
     names = np.array([_copy_name(name) for name in files.names[kept].tolist()])
-    return Listing(str(folder), names, files.labels[kept], files.classes)
+    return Listing(str(folder), names, files.labels[kept], files.classes, places=files.original_places[kept])
 
 
 def _left_out(done: Path, files: int) -> Damaged:

@@ -14,6 +14,8 @@ class DataSpec:
         image_size: S, side of what a network sees, in pixels; None: the dataset's own.
         crop_pct: S over R, the side that images are resized to before S pixels are cut out.
         train_size, test_size: this many images, the first of each class in equal parts; None: all.
+        validate: hold out about this share of the training images, and show them (at most `test_size`) in place of the test
+            split; None: show the test split.
         grey: put each pixel's luminance (ITU-R 601) in all three channels.
         stream: read the files batch by batch; None: if the dataset does not fit in memory.
         shrink: read a copy of the files whose shorter side is this many pixels, made once; None: the files themselves.
@@ -24,6 +26,7 @@ class DataSpec:
     crop_pct: float = 1.0
     train_size: int | None = None
     test_size: int | None = None
+    validate: float | None = None
     grey: bool = False
     stream: bool | None = None
     shrink: int | None = None
@@ -31,3 +34,11 @@ class DataSpec:
     def open(self) -> Source:
         """The dataset. Raises RotnetError if there is none of that name, or its files are missing."""
         return open_source(self.dataset, self.image_size, self.crop_pct)
+
+    def counts(self, train: int, test: int) -> tuple[int, int]:
+        """How many images a run trains on and is tested on, of a dataset that has so many; with `validate` about as many."""
+        train = self.train_size or train
+        if self.validate is None:
+            return train, self.test_size or test
+        held = round(self.validate * train)
+        return train - held, min(held, self.test_size or held)

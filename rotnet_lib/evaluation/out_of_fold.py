@@ -91,7 +91,8 @@ def _note_on_one(run: RunDirectory, config: ImagesConfig, data: Dataset) -> str:
     same = parameters["dataset"] == config.dataset or (run.finished and run.result().data.fingerprint == data.fingerprint)
     if not same:
         return f"One RotNet scored all images, and was trained on others ({parameters['dataset']}): p is out of sample."
-    whole = parameters.get("labels_per_class") is None and parameters["train_size"] == config.train_size
+    seen = (parameters.get("labels_per_class"), parameters["train_size"], parameters.get("validate"))
+    whole = seen == (None, config.train_size, config.validate)
     return (
         f"One RotNet scored all images, and was trained on {'them' if whole else 'images of the same set'}: p is in sample. "
         "For images that it had not seen, it would find more copies plausible. Out-of-fold networks (fold 1/2 and 2/2) give "

@@ -123,7 +123,7 @@ def target_bars(result: RunResult) -> Figure:
     return grid.figure
 
 
-_UNSET = {"image_size": "the data's own", "shrink": "none", "clip_gradient": "none"}
+_UNSET = {"image_size": "the data's own", "shrink": "none", "validate": "none", "clip_gradient": "none"}
 """Parameters whose None does not mean all."""
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from IPython.display import HTML
 from pydantic import Field
 
-from rotnet_lib.data.dataset import GREY
+from rotnet_lib.data.dataset import bare_title
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.errors import RotnetError
@@ -151,7 +151,7 @@ class SuiteReport:
                 continue
             changed = run.departures | run.result.protocol_differences
             changed.pop("dataset", None)  # the suite, not the stage's protocol, says which
-            title = run.result.data.title.removesuffix(GREY)  # an experiment of its own, not another set of data
+            title = bare_title(run.result.data.title)
             asked = (VOC_SETS if run.dataset in VOC_SETS else DATASETS)[run.dataset].published_title
             if run.parameters["dataset"] != run.dataset:
                 changed["dataset"] = [run.dataset, run.parameters["dataset"]]
@@ -217,6 +217,7 @@ class SuiteReport:
                 plan=self.plan,
                 comparable=self.comparable,
                 measure=self.suite["measure"],
+                tested_on=" or ".join(dict.fromkeys(r.data.tested_on for r in self.results)) or "the test split",
                 rows=self.rows,
                 columns=self.columns,
                 axis=self.axis,
@@ -291,7 +292,8 @@ class SuiteReport:
         if not self.results:
             return {"runs": "none finished"}
         data = {
-            f"{r.data.title}: {r.data.train_images} training and {r.data.test_images} test images"
+            f"{r.data.title}: {r.data.train_images} training and {r.data.test_images} "
+            + ("held-out training images" if r.data.validation else "test images")
             + (f" of {r.data.image_size} pixels" if r.data.image_size else "")
             + (f", {len(r.data.damaged)} unreadable files left out" if r.data.damaged else "")
             + (f", not read {', '.join(r.data.skipped)}" if r.data.skipped else "")

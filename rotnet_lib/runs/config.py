@@ -1,5 +1,6 @@
 """Configs of the stages that make runs: seed, data, device, schedule."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Literal, Self
@@ -17,7 +18,7 @@ from rotnet_lib.runs.resolution import (
     OWN,
     PROTOCOL,
 )
-from rotnet_lib.runs.stage_config import EXECUTION, EXPERIMENT, StageConfig, taking
+from rotnet_lib.runs.stage_config import EXECUTION, EXPERIMENT, StageConfig, later, taking
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
@@ -31,6 +32,10 @@ def _checked(decay: Any) -> Any:
 
 
 Decay = Annotated[float | tuple[float, ...], BeforeValidator(_checked)]
+
+
+# The field `validate` hides pydantic's method of that name, which is deprecated, and which nothing here calls.
+warnings.filterwarnings("ignore", 'Field name "validate" in "ImagesConfig" shadows', UserWarning)
 
 
 class RunConfig(StageConfig):
@@ -86,6 +91,10 @@ class RunConfig(StageConfig):
 class ImagesConfig(RunConfig):
     """Fields of the stages that read images with one label each (`rotnet_lib.data.DATASETS`)."""
 
+    validate: Fraction | None = Field(  # type: ignore[assignment]
+        description="hold out this share of the training images, and test on them alone",
+        json_schema_extra=taking(NONE) | later(None),
+    )
     image_size: int | None = Field(
         ge=8, description="side of the network's inputs in pixels; own: the dataset's", json_schema_extra=taking(OWN)
     )

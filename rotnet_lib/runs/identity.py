@@ -109,7 +109,8 @@ def parameters_in(content: bytes) -> dict[str, Any] | str:
 
 def _is_named(name: str, result: RunResult) -> bool:
     """Whether a run with the result's parameters and data has that name."""
-    hashed = {parameter: value for parameter, value in result.parameters.items() if parameter not in _execution(result)}
+    left_out = {*_execution(result), *result.later}
+    hashed = {parameter: value for parameter, value in result.parameters.items() if parameter not in left_out}
     versions = _VERSIONS if result.version is None else (result.version,)
     ending = name.rpartition("-")[2]
     return any(name_ending(result.stage, version, hashed, result.data.fingerprint) == ending for version in versions)

@@ -84,5 +84,6 @@ def build_result(
         finished_at=now(),
         version=config.version,
         execution=[name for name in type(config).model_fields if config.role(name) == "execution"],
+        later=config.later_parameters(),
         unverified=noted(),
     )

@@ -31,10 +31,17 @@ class DataRecord(BaseModel):
     """Side of the square images in pixels; None where they keep their sizes."""
     train_images: int
     test_images: int
+    validation: bool = False
+    """Whether the test images are training images that were held out (`validate`), not the test split."""
     damaged: list[str] = []
     """Image files that could not be read and were left out, as paths relative to the dataset's folder."""
     skipped: list[str] = []
     """What else lay among the images and was not read, by kind: `".heic files: 3, such as train/cat/a.heic"`."""
+
+    @property
+    def tested_on(self) -> str:
+        """What the figures are of: `the test split`, or `held-out training images`."""
+        return "held-out training images" if self.validation else "the test split"
 
 
 class TrainingRecord(BaseModel):
@@ -109,6 +116,8 @@ class RunResult(BaseModel):
     """The stage's, part of the run's name."""
     execution: list[str] | None = None
     """The parameters that say where the run was executed; they are no part of its name."""
+    later: list[str] = []
+    """The parameters that are no part of its name because they came later; see `stage_config.later`."""
     unverified: list[str] = []
     """Files without a checksum that the run read, such as a backbone's from before files carried one."""
     files: dict[str, str] | None = None

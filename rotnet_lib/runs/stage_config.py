@@ -45,6 +45,14 @@ def taking(*words: str) -> dict[str, JsonValue]:
     return {"words": list(words)}
 
 
+def later(before: JsonValue) -> dict[str, JsonValue]:
+    """The mark of a field that was added when its stage had finished runs already, all of which had the value `before`.
+
+    With that value it is no part of a run's name, so that names stay.
+    """
+    return {"before": before}
+
+
 def _from(origin: str) -> str:
     return f" [{origin}]" if origin and origin != GIVEN else ""
 
@@ -59,6 +67,7 @@ class StageConfig(BaseModel):
 
     Fields marked `EXECUTION` say where and how a run is executed, not what it computes: they are not part of its name. Fields
     marked `EXPERIMENT` say which of the protocol's experiments it is. The defaults of all other fields are the protocol.
+    Fields that are added to a stage that has finished runs are marked by `later`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
@@ -125,7 +134,11 @@ class StageConfig(BaseModel):
                 value = cls.model_fields[name].get_default(call_default_factory=True)
                 origin = cls._usual(name)
             cls._enter(name, value, origin, values, origins, upstream)
-        return Resolved(cls._validated(cls.completed(values), origins), origins)
+        config = cls._validated(cls.completed(values), origins)
+        if upstream and (conflict := config.upstream_conflict(upstream)):
+            name, why = conflict
+            raise RotnetError(f"{cls.stage}: {name}: {why}{_from(origins[name])}")
+        return Resolved(config, origins)
 
     @classmethod
     def _checked(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,6 +216,10 @@ class StageConfig(BaseModel):
         """The values, with what can only be found when all others are decided."""
         return values
 
+    def upstream_conflict(self, upstream: Upstream) -> tuple[str, str] | None:
+        """The first parameter that does not go with the run whose backbone is taken, and why; None if all do."""
+        return None
+
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """The protocol's values for a run with these parameters. Names that are no parameters of this stage are ignored."""
@@ -258,8 +275,17 @@ class StageConfig(BaseModel):
 
     def hashed_parameters(self) -> dict[str, Any]:
         """The parameters that decide what a run computes, as plain JSON values: they are hashed into its name."""
-        values = self.model_dump(mode="json")
-        return {name: value for name, value in values.items() if self.role(name) != "execution"}
+        values, left_out = self.model_dump(mode="json"), self.later_parameters()
+        return {name: value for name, value in values.items() if self.role(name) != "execution" and name not in left_out}
+
+    def later_parameters(self) -> list[str]:
+        """The parameters marked by `later` that have the value which all runs had before."""
+        values, found = self.model_dump(mode="json"), []
+        for name, field in type(self).model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and "before" in extra and extra["before"] == values[name]:
+                found.append(name)
+        return found
 
     def protocol(self) -> dict[str, Any]:
         """The protocol's values for this experiment, as plain JSON values, by field."""

@@ -41,7 +41,7 @@ RANDOM, RESCALED, NEWEST = "random", "random-rescaled", "newest"
 UNTRAINED = (RANDOM, RESCALED)
 
 _OF_DATA = frozenset(field.name for field in fields(DataSpec))
-_OF_IMAGES = _OF_DATA - {"dataset", "grey"}
+_OF_IMAGES = _OF_DATA - {"dataset", "grey", "validate"}
 """Parameters that mean something for one dataset alone."""
 
 _SHOWN = 5
@@ -201,6 +201,16 @@ class ImageBackboneConfig(BackboneConfig, ImagesConfig):
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         return {"grey": False} | super().protocol_for(values)
+
+    def upstream_conflict(self, upstream: Upstream) -> tuple[str, str] | None:
+        held = upstream.parameters.get("validate")
+        if self.validate is None or self.dataset != upstream.parameters.get("dataset") or (held or 0) >= self.validate:
+            return None
+        trained = f"with validate {held:g}" if held else "on all of them"
+        return "validate", (
+            f"{self.validate:g} of the training images would be held out, but backbone {upstream.name} was trained {trained}. "
+            f"Name a run that was trained with validate={self.validate:g} or more, or leave validate out."
+        )
 
     def make_backbone(self, data: Dataset) -> Backbone:
         """The backbone for a dataset; see `open_backbone`."""

@@ -64,10 +64,10 @@ def check_same_training(runs: Sequence[RunDirectory]) -> None:
 
 
 def _training(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that decide what a pretrain run computes, without its fold."""
+    """The parameters that decide what a pretrain run computes, without its fold and those that are not set."""
     fields = PretrainConfig.model_fields
     execution = {name for name in fields if PretrainConfig.role(name) == "execution"}
-    return {name: value for name, value in parameters.items() if name not in execution | {"fold"}}
+    return {name: value for name, value in parameters.items() if value is not None and name not in execution | {"fold"}}
 
 
 def _command(parameters: Mapping[str, Any]) -> str:

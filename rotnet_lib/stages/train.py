@@ -158,6 +158,7 @@ def gather_data_record(data: Dataset, train: Split | StreamedSplit) -> DataRecor
         image_size=data.image_size,
         train_images=len(train),
         test_images=len(data.test),
+        validation=data.validation,
         damaged=sorted(set(itertools.chain(*damaged))),
         skipped=list(data.skipped),
     )

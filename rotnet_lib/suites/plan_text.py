@@ -130,5 +130,8 @@ def _work(parameters: Mapping[str, Any], result: RunResult | None) -> float | No
     """Epochs times training images; of a run that trains otherwise 1; None where the number of images is not known."""
     if "epochs" not in parameters:
         return 1.0
-    images = result.data.train_images if result else parameters["train_size"]
-    return None if images is None else float(parameters["epochs"] * images)
+    if result:
+        return float(parameters["epochs"] * result.data.train_images)
+    if parameters["train_size"] is None:
+        return None
+    return float(parameters["epochs"] * parameters["train_size"] * (1 - (parameters["validate"] or 0)))

@@ -45,6 +45,8 @@ def test_images_are_counted_without_decoding_any() -> None:
     assert image_counts(planned("pretrain", {})) == (50_000, 10_000)
     assert image_counts(planned("pretrain", {"train_size": 7})) == (7, 10_000)
     assert image_counts(planned("pretrain", {"dataset": "shapes"})) == (5000, 1000)
+    assert image_counts(planned("pretrain", {"validate": 0.1})) == (45_000, 5000)
+    assert image_counts(planned("pretrain", {"validate": 0.1, "train_size": 1000, "test_size": 30})) == (900, 30)
     assert image_counts(planned("pretrain", {"dataset": "imagefolder:/nowhere", "train_size": 7, "test_size": 3})) == (7, 3)
 
 

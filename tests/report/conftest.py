@@ -78,6 +78,7 @@ class MadeUp:
                 image_size=32,
                 train_images=train_images,
                 test_images=1000,
+                validation=getattr(run.config, "validate", None) is not None,
             ),
             metrics={n: Metric(last=end, best=end if best is None else best, best_epoch=2) for n, end in lasts.items()},
             by_target={name: dict(by_target or {}) for name in lasts},
@@ -97,6 +98,7 @@ class MadeUp:
             finished_at="2026-11-22 13:19:44 UTC",
             version=run.config.version,
             execution=[name for name in type(run.config).model_fields if run.config.role(name) == "execution"],
+            later=run.config.later_parameters(),
         )
         run.directory.path.mkdir(parents=True, exist_ok=True)
         if trained:

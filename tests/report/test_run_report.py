@@ -188,3 +188,13 @@ def test_a_loss_of_one_term_is_drawn_once(terms: list[str], drawn: list[str]) ->
     axis = loss_curves(history).axes[0]
     assert [text.get_text() for text in axis.get_legend().get_texts()] == drawn
     assert len(axis.get_lines()) == len(drawn)
+
+
+def test_figures_of_held_out_training_images_say_so(made_up: Any) -> None:
+    result = made_up().finish("rotnet-conv", 80.25, best=84.5)
+    result.data.validation = True
+    result.protocol_differences = {"validate": [None, 0.1]}
+    assert "1000 held-out training images of made up" in text(result)
+    assert "Best epoch on held-out training images: 84.50 % (epoch 2)." in text(result)
+    assert "validate 0.1 (protocol: none)" in text(result)
+    assert "test split" not in text(result)

@@ -100,3 +100,17 @@ def test_before_it_is_measured_it_is_missing_and_not_another_methods(table6: Any
     suite.finish("places-rotnet", 40.0, title=None)
     assert cells(suite.report())[OWN]["conv3"] == "missing"
     assert cells(suite.report())["BIGAN (Donahue et al., 2016)"]["conv3"] == "published 31.8"
+
+
+# --- Validation ---
+
+
+def test_a_table_of_held_out_training_images_says_so(made_up: Any) -> None:
+    suite = made_up(preset="paper", set="validate=0.1")
+    suite.finish_all(title="CIFAR-10 (validation split)")
+    report = suite.report()
+    assert [(entry["name"], entry["protocol"], entry["here"]) for entry in report.differences] == [("validate", "none", "0.1")]
+    assert not report.comparable
+    for part in ("accuracy on held-out training images at the last epoch", "held-out training images, fingerprint"):
+        assert part in text(report)
+    assert "test split" not in text(report)

@@ -35,6 +35,7 @@ def result(**changes: Any) -> RunResult:
         "finished_at": "now",
         "version": CONFIG.version,
         "execution": [name for name in PretrainConfig.model_fields if CONFIG.role(name) == "execution"],
+        "later": CONFIG.later_parameters(),
     }
     return RunResult.model_validate(values | changes)
 

@@ -217,6 +217,7 @@ OTHER: dict[str, Any] = {
     "crop_pct": 0.5,
     "stream": True,
     "shrink": 256,
+    "validate": 0.1,
     "max_damaged": 0.5,
     "workers": 2,
     "train_size": 10,
@@ -248,6 +249,16 @@ def test_a_run_is_its_parameters_but_not_how_it_is_carried_out(field: str) -> No
     assert not other.hashed_parameters().keys() & EXECUTION
 
 
+def test_a_field_that_came_later_leaves_the_names_of_runs_as_they_were() -> None:
+    """Where it has the value that all runs had before, it is no part of the name."""
+    before, other = PretrainConfig.build({"validate": "none"}), PretrainConfig.build({"validate": 0.1})
+    assert before.later_parameters() == ["validate"]
+    assert before.hashed_parameters().keys() | {"validate"} | EXECUTION >= PretrainConfig.model_fields.keys()
+    assert "validate" not in before.hashed_parameters()
+    assert other.later_parameters() == []
+    assert other.hashed_parameters() == before.hashed_parameters() | {"validate": 0.1}
+
+
 @pytest.mark.parametrize("field", PretrainConfig.model_fields)
 def test_differences_from_the_protocol_are_those_of_protocol_fields(field: str) -> None:
     default, other = PretrainConfig.build({}), PretrainConfig.build({field: OTHER[field]})
@@ -261,7 +272,7 @@ def test_a_stage_that_does_not_train_has_no_schedule() -> None:
     """Every run has a seed, data, a device; images of one label have more; what only training has is a `TrainingConfig`'s."""
     of_runs, of_images, of_training = (set(schema.model_fields) for schema in (RunConfig, ImagesConfig, TrainingConfig))
     assert of_runs == {"runs", "seed", "dataset", "train_size", "test_size", "workers", "device", "threads"}
-    assert of_images - of_runs == {"image_size", "crop_pct", "grey", "stream", "shrink", "max_damaged"}
+    assert of_images - of_runs == {"validate", "image_size", "crop_pct", "grey", "stream", "shrink", "max_damaged"}
     assert of_runs < of_images < of_training
     assert of_training - of_images == {
         *("labels_per_class", "epochs", "batch_size", "lr", "schedule", "lr_milestones", "lr_decay", "momentum"),

@@ -25,6 +25,7 @@ OTHER: dict[str, Any] = {
     "crop_pct": 0.5,
     "stream": True,
     "shrink": 256,
+    "validate": 0.1,
     "train_size": 100,
     "test_size": 100,
     "epochs": 30,

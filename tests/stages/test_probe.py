@@ -10,6 +10,7 @@ import torch
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.split import Split
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.classifier_task import ClassifierTask
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.runs.directory import MODEL, RunDirectory
@@ -193,3 +194,27 @@ def test_a_probe_can_train_on_a_few_labels(pretrained: Any, tiny: dict[str, Any]
         update={name: getattr(few.result.training, name) for name in ("seconds", "inputs_per_second")}
     )
     assert not same(weights(few.directory, "heads."), weights(every.directory, "heads."))
+
+
+# --- Validation ---
+
+
+def test_a_probe_holds_out_what_its_backbones_run_held_out(pretrained: Any, tiny: dict[str, Any]) -> None:
+    result = run_probe(tiny, backbone=pretrained(validate=0.3).name, test_size="all").result
+    assert result.parameters["validate"] == 0.3
+    assert result.data.validation
+    assert result.data.train_images + result.data.test_images == tiny["train_size"]
+    assert result.data.tested_on == "held-out training images"
+
+
+def test_images_that_the_pretext_task_was_trained_on_are_not_held_out(pretrained: Any, tiny: dict[str, Any]) -> None:
+    """More are no hindrance, nor are those of other data, nor a backbone that was trained on none."""
+    for held, told in ((0.2, "was trained with validate 0.2"), ("none", "was trained on all of them")):
+        with pytest.raises(RotnetError, match=rf"validate: 0.3 of the training images.*{told}.*with validate=0.3 or more"):
+            ProbeConfig.build(tiny | {"backbone": pretrained(validate=held).name, "validate": 0.3})
+    validated = {"backbone": pretrained(validate=0.2).name}
+    assert ProbeConfig.build(tiny | validated | {"validate": 0.1}).validate == 0.1
+    assert ProbeConfig.build(tiny | validated | {"validate": "none"}).validate is None
+    assert ProbeConfig.build(tiny | validated | {"dataset": "shapes:1"}).validate == 0.2
+    assert ProbeConfig.build(tiny | validated | {"dataset": "shapes:1", "validate": 0.4}).validate == 0.4
+    assert ProbeConfig.build(tiny | {"backbone": "random", "arch": "nin3", "validate": 0.4}).validate == 0.4
