@@ -6,7 +6,7 @@ that depend on the arch are in `rotnet_lib.runs.protocols`, and their fields tak
 lists where it differs from the protocol.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -108,7 +108,9 @@ class StageConfig(BaseModel):
         values: dict[str, Any] = {}
         weak = Said("")
         fields = cls.model_fields
-        for name in (*(name for name in _ORDER if name in fields), *(name for name in fields if name not in _ORDER)):
+        first = [name for name in _ORDER if name in fields]
+        protocol = cache(lambda: (cls.protocol_for(values), cls.protocol_origin(values)))
+        for name in (*first, *(name for name in fields if name not in _ORDER)):
             if preset and name not in _FIRST and not weak.origin:
                 weak = preset(values)
                 weak = Said(weak.origin, cls._checked(weak.values))
@@ -122,9 +124,11 @@ class StageConfig(BaseModel):
             elif words:
                 value, origin = words[0], ""
             else:
-                value = cls.model_fields[name].get_default(call_default_factory=True)
+                value = fields[name].get_default(call_default_factory=True)
                 origin = cls._usual(name)
-            cls._enter(name, value, origin, values, origins, upstream)
+            cls._enter(name, value, origin, values, origins, upstream, protocol)
+            if name in first:
+                protocol.cache_clear()  # it may decide what the protocol says of the others
         return Resolved(cls._validated(cls.completed(values), origins), origins)
 
     @classmethod
@@ -145,6 +149,7 @@ class StageConfig(BaseModel):
         values: dict[str, Any],
         origins: dict[str, str],
         upstream: Upstream | None,
+        protocol: Callable[[], tuple[dict[str, Any], str]],
     ) -> None:
         """Enter a parameter's value, or what a word stands for, and its origin."""
         words = cls.words(name)
@@ -159,10 +164,10 @@ class StageConfig(BaseModel):
         if word in UNLIMITED:
             value = None
         elif word == PROTOCOL:
-            decided = cls.protocol_for(values)
+            decided, origin = protocol()
             if name not in decided:
                 return  # the arch is of another benchmark, which its field says
-            value, origin = decided[name], cls.protocol_origin(values)
+            value = decided[name]
         elif word:
             raise RotnetError(cls.undecided(name, values))
         values[name], origins[name] = value, origin or cls._usual(name)
@@ -205,7 +210,10 @@ class StageConfig(BaseModel):
 
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The protocol's values for a run with these parameters. Names that are no parameters of this stage are ignored."""
+        """The protocol's values for a run with these parameters, of which those in `_ORDER` alone decide.
+
+        Names that are no parameters of this stage are ignored.
+        """
         return {}
 
     @classmethod
@@ -251,6 +259,7 @@ class StageConfig(BaseModel):
         return found
 
     @classmethod
+    @cache
     def role(cls, field: str) -> str:
         """A field's role: `execution`, `experiment` or `protocol` (see the class)."""
         extra = cls.model_fields[field].json_schema_extra
