@@ -88,13 +88,15 @@ def reproduce(
     # From the Makefile alone: a command typed by hand outlives its shell, if that is what the user wants.
     if (make := os.environ.pop("ROTNET_MAKE", "")).isdecimal():
         end_with_make(int(make))
-    plan = make_plan(suite, Options(preset, dataset, seeds, set_, runs))
+    options = Options(preset, dataset, seeds, set_, runs)
     if dry_run:
-        from rotnet_lib.suites.plan_text import plan_lines
+        from rotnet_lib.suites.plan_text import FoundData, plan_lines
 
-        for line in plan_lines(plan):
+        data = FoundData()
+        for line in plan_lines(make_plan(suite, options, data), data.problems):
             click.echo(line)
         return
+    plan = make_plan(suite, options)
     click.echo(f"preset {plan.preset}: {plan.preset_reason}.\n  {plan.preset_description}")
     from rotnet_lib.suites.engine import reproduce as make_suite
 
@@ -112,13 +114,16 @@ def plan(
 ) -> None:
     """What making SUITE would run, in order, and where each number comes from. Runs nothing."""
     from rotnet_lib.suites.plan import Options, make_plan
-    from rotnet_lib.suites.plan_text import difference_lines, plan_lines
+    from rotnet_lib.suites.plan_text import FoundData, difference_lines, plan_lines
 
-    found = make_plan(suite, Options(preset, dataset, seeds, set_, runs))
+    if explain and other:
+        raise click.UsageError("--explain and --diff are two different lists: name one of them.")
+    data = FoundData()
+    found = make_plan(suite, Options(preset, dataset, seeds, set_, runs), data)
     if other:
-        lines = difference_lines(found, make_plan(suite, Options(other, dataset, seeds, set_, runs)))
+        lines = difference_lines(found, make_plan(suite, Options(other, dataset, seeds, set_, runs), data))
     else:
-        lines = plan_lines(found, explain=explain)
+        lines = plan_lines(found, data.problems, explain=explain)
     for line in lines:
         click.echo(line)
 
@@ -156,21 +161,26 @@ def status(suite: str | None, preset: str | None, dataset: str | None, seeds: in
 @main.command()
 @click.argument("notebook")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, read as YAML.")
-@click.option("--preset", help="paper, released, quick or short; by default paper where there is a GPU, else quick.")
+@click.option(
+    "--preset",
+    help="paper, released, quick or short; none: the protocol alone; by default paper where there is a GPU, else quick.",
+)
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
     """One run of NOTEBOOK (pretrain, probe, inspect, pu_weights ...) into its directory below `runs`, with its report."""
     from rotnet_lib.report.index import write_index
     from rotnet_lib.runs.directory import PARAMETERS, REPORT, directory_of
+    from rotnet_lib.stages import STAGES
     from rotnet_lib.suites.resolve import choose_preset, configure
     from rotnet_lib.suites.single_run import next_command, shorter_command
     from rotnet_lib.yaml_reader import parse_yaml
 
     values = {name: parse_yaml(value, f"the value of {name} behind -p") for name, value in parameters}
-    preset, reason = choose_preset(preset)
+    STAGES[notebook]
+    preset, reason = choose_preset(values.pop("preset", preset))  # papermill takes it by -p
+    click.echo(f"preset {preset}: {reason}.")
     config = configure(notebook, values, preset)
     directory = directory_of(config, config.fingerprint())
     directory.check()
-    click.echo(f"preset {preset}: {reason}.")
     state = directory.state
     lacks_page = directory.lacks_page
     if state == "running":

@@ -103,9 +103,10 @@ def test_errors_are_for_people_and_come_before_anything_starts(arguments: list[s
     result = rotnet(*arguments)
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)  # not the exception itself, which would be a traceback
-    assert result.output.startswith("Error: ")
+    said, _, error = result.output.partition("Error: ")
+    assert not said or said.startswith("preset ")
     for part in parts:
-        assert part in result.output
+        assert part in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,7 +138,7 @@ def test_a_dry_run_says_what_would_run_and_creates_nothing(tmp_path: Path) -> No
     assert lines[0] == "preset quick: as asked."
     plan = make_plan("table3", Options(preset="quick", seeds=2))
     expected = [f"{run.key}, seed {run.config.seed}: would run (missing): {run.directory.path}" for run in plan.runs]
-    assert lines[-14:] == expected
+    assert lines[2:-1] == expected
     assert list(tmp_path.iterdir()) == []
 
 
@@ -175,7 +176,7 @@ def test_a_dry_run_says_what_is_finished() -> None:
 def test_the_preset_taken_and_why_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     output = rotnet("reproduce", "table3", "--dry-run").output
-    assert output.startswith("preset quick: there is no GPU here; PRESET=paper asks for the published schedule")
+    assert output.startswith("preset quick: there is no GPU here; preset paper is the published schedule")
     assert "drawn shapes" in output.splitlines()[1]
 
 
@@ -221,7 +222,7 @@ def test_a_dry_run_of_a_collection_names_every_run_of_its_suites_once() -> None:
     lines = [line for line in output.splitlines() if not line.startswith("    ")]
     plan = make_plan("cifar10", Options(preset="quick"))
     expected = [f"{run.key}, seed {run.config.seed}: would run (missing): {run.directory.path}" for run in plan.runs]
-    assert lines[2:] == expected
+    assert lines[2:-1] == expected
 
 
 def test_status_of_a_collection_counts_its_runs_once() -> None:

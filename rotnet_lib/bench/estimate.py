@@ -86,7 +86,7 @@ def _estimate(
     counts = DATASETS[config.dataset.partition(":")[0]].published
     if counts is None and (config.train_size is None or config.test_size is None):
         raise RotnetError(f"{run.key}: how many images {config.dataset} has is not known: take --preset paper.")
-    train, test = config.data.counts(*((counts.train, counts.test) if counts else (0, 0)))
+    train, test = config.data.counts()
     train = _trained_on(config, train)
     schedule = ("epochs", "lr", "lr_milestones", "lr_decay", "recipe")
     left_out = (*schedule, "seed", "backbone", "fold", "pu_weights")  # a step costs the same whatever these are

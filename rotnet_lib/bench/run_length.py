@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-from rotnet_lib.data.shapes_source import COUNTS
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.runs.config import RunConfig, TrainingConfig
 from rotnet_lib.stages import STAGES
@@ -33,22 +32,7 @@ def is_large(config: RunConfig) -> bool:
     options = getattr(config, "task_options", {"angles": [0]})
     copies = len(options.get("angles", [0, 0]))  # a task without angles shows an image once or twice
     side = config.image_size or DATASETS[config.dataset.partition(":")[0]].usual_size
-    return config.epochs * image_counts(config)[0] * copies * side**2 * width > _WORTH_MEASURING
-
-
-def image_counts(config: TrainingConfig) -> tuple[int, int]:
-    """How many training and test images a run sees, without decoding any. Raises RotnetError if the data is not here."""
-    kind = DATASETS[config.dataset.partition(":")[0]]
-    if config.train_size and config.test_size:
-        return config.data.counts(config.train_size, config.test_size)
-    if kind.published:
-        train, test = kind.published.train, kind.published.test
-    elif kind.generated:
-        train, test = COUNTS["train"], COUNTS["test"]
-    else:
-        files = config.data.open().files
-        train, test = len(files["train"]), len(files["test"])
-    return config.data.counts(train, test)
+    return config.epochs * config.data.counts()[0] * copies * side**2 * width > _WORTH_MEASURING
 
 
 def say(config: RunConfig) -> str | None:
@@ -65,7 +49,7 @@ def say(config: RunConfig) -> str | None:
         )
     assert isinstance(config, TrainingConfig)
     if config.gpus > 1:
-        images = image_counts(config)[0]
+        images = config.data.counts()[0]
         return f"a long schedule: {config.epochs} epochs of {images:,} images on {config.gpus} processes (not measured here)."
     print("a long schedule: measuring for some seconds how fast this machine is ...", flush=True)
     command = [sys.executable, "-m", __name__, config.stage]
@@ -90,7 +74,7 @@ def sentence(config: TrainingConfig, hours: float, rate: float, device: str) -> 
         return None
     length = f"{hours:.1f} hours" if hours >= 1.5 else f"{60 * hours:.0f} minutes"
     read = "; reading its files is not counted" if config.stream else ""
-    images = image_counts(config)[0]
+    images = config.data.counts()[0]
     return (
         f"about {length} on this machine ({device}): {config.epochs} epochs of {images:,} images at {rate:,.0f} a second{read}."
     )
@@ -105,7 +89,7 @@ def main(stage: str) -> None:
     config = STAGES[stage].config.model_validate_json(sys.stdin.read())
     assert isinstance(config, TrainingConfig)
     device = select_device(config)
-    hours, rate = hours_of_run(config, image_counts(config), _SECONDS, device)
+    hours, rate = hours_of_run(config, config.data.counts(), _SECONDS, device)
     print(json.dumps([hours, rate, device_name(device)]))
 
 

@@ -154,7 +154,7 @@ def open_source(name: str, image_size: int | None = None, crop_pct: float = 1.0)
     """The dataset of that name, not yet decoded.
 
     Args:
-        name: as for `load_dataset`.
+        name: `cifar10`, `imagefolder:/path` ...
         image_size: S, side of what a network sees, in pixels; None: the dataset's own.
         crop_pct: S over the side that images are resized to first.
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from rotnet_lib.data.source import Source, open_source
+from rotnet_lib.data.shapes_source import COUNTS
+from rotnet_lib.data.source import DATASETS, Source, open_source
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class DataSpec:
         validate: hold out about this share of the training images, and show them (at most `test_size`) in place of the test
             split; None: show the test split.
         grey: put each pixel's luminance (ITU-R 601) in all three channels.
-        stream: read the files batch by batch; None: if the dataset does not fit in memory.
+        stream: read the files batch by batch; None: if the dataset is one that is streamed (`Source.streamed`).
         shrink: read a copy of the files whose shorter side is this many pixels, made once; None: the files themselves.
     """
 
@@ -35,8 +36,21 @@ class DataSpec:
         """The dataset. Raises RotnetError if there is none of that name, or its files are missing."""
         return open_source(self.dataset, self.image_size, self.crop_pct)
 
-    def counts(self, train: int, test: int) -> tuple[int, int]:
-        """How many images a run trains on and is tested on, of a dataset that has so many; with `validate` about as many."""
+    def counts(self) -> tuple[int, int]:
+        """How many images a run trains on and is tested on, without decoding any; with `validate` about as many.
+
+        Raises RotnetError if only the data could say, and is not here.
+        """
+        kind = DATASETS[self.dataset.partition(":")[0]]
+        if self.train_size and self.test_size:
+            train, test = self.train_size, self.test_size
+        elif kind.published:
+            train, test = kind.published.train, kind.published.test
+        elif kind.generated:
+            train, test = COUNTS["train"], COUNTS["test"]
+        else:
+            files = self.open().files
+            train, test = len(files["train"]), len(files["test"])
         train = self.train_size or train
         if self.validate is None:
             return train, self.test_size or test

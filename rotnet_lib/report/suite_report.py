@@ -27,6 +27,7 @@ from rotnet_lib.runs.plan_file import read_plan
 from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.runs.stage_config import EXECUTION, StageConfig
 from rotnet_lib.runs.unverified import sentence
+from rotnet_lib.stages.backbone_config import NEWEST
 from rotnet_lib.training.schedules import epochs_after
 
 
@@ -36,8 +37,8 @@ class ReportConfig(StageConfig):
     stage: ClassVar[str] = "report"
 
     suite: str = Field("table3", description="the suite's name")
-    plan: str | None = Field(
-        None, description="plan.json of the suite's runs; None: the newest below `runs`", json_schema_extra=EXECUTION
+    plan: str = Field(
+        NEWEST, description="plan.json of the suite's runs; newest: the newest below `runs`", json_schema_extra=EXECUTION
     )
 
 
@@ -50,7 +51,7 @@ class SuiteReport:
 
     def __init__(self, config: ReportConfig) -> None:
         root = from_project(config.runs)
-        self.path = from_project(config.plan) if config.plan else _newest_plan(root, config.suite)
+        self.path = from_project(config.plan) if config.plan != NEWEST else _newest_plan(root, config.suite)
         plan = read_plan(self.path)
         self.plan: dict[str, Any] = plan.model_dump()
         self.suite = suite_of(plan, self.path)

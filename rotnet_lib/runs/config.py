@@ -17,6 +17,7 @@ from rotnet_lib.runs.resolution import (
     NONE,
     OWN,
     PROTOCOL,
+    naming,
 )
 from rotnet_lib.runs.stage_config import EXECUTION, EXPERIMENT, StageConfig, later, taking
 
@@ -56,7 +57,8 @@ class RunConfig(StageConfig):
 
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        return protocol_values(cls.stage, values["arch"], kind_of(values))
+        with naming("arch"):
+            return protocol_values(cls.stage, values["arch"], kind_of(values))
 
     @classmethod
     def protocol_origin(cls, values: Mapping[str, Any]) -> str:
@@ -92,7 +94,7 @@ class ImagesConfig(RunConfig):
     """Fields of the stages that read images with one label each (`rotnet_lib.data.DATASETS`)."""
 
     validate: Fraction | None = Field(  # type: ignore[assignment]
-        description="hold out this share of the training images, and test on them alone",
+        description="hold out this share of the training images to test on",
         json_schema_extra=taking(NONE) | later(None),
     )
     image_size: int | None = Field(
@@ -101,16 +103,16 @@ class ImagesConfig(RunConfig):
     crop_pct: float = Field(
         gt=0,
         le=1,
-        description="share of the shorter side that an input shows: 0.875 for 224 of 256 pixels",
+        description="shown share of the shorter side: 0.875 for 224 of 256",
         json_schema_extra=taking(PROTOCOL),
     )
     grey: bool = Field(False, description="take the colour out of the images", json_schema_extra=EXPERIMENT)
     stream: bool = Field(
-        description="decode image files batch by batch, for sets larger than memory", json_schema_extra=taking(PROTOCOL)
+        description="decode files batch by batch, for sets larger than memory", json_schema_extra=taking(PROTOCOL)
     )
     shrink: int | None = Field(
         ge=8,
-        description="read a copy, made once, of that shorter side in pixels; none: the files",
+        description="shorter side in pixels of a copy to read; none: the files",
         json_schema_extra=taking(NONE),
     )
 

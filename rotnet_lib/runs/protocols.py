@@ -1,4 +1,4 @@
-"""The published protocol's values of parameters that are left at None (docs/protocol.md), by benchmark and stage.
+"""The published protocol's values of parameters (docs/protocol.md), by benchmark and stage.
 
 A benchmark is the dataset that an arch was published on: `Arch.benchmark`.
 """

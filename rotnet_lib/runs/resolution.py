@@ -1,8 +1,11 @@
 """What is said about a run's parameters, and the words that may be said in place of a value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+from rotnet_lib.errors import RotnetError
 
 AUTO = "auto"
 """As if the parameter were not named: the backbone's run decides, else the preset, else the protocol."""
@@ -33,8 +36,29 @@ class Said:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-Preset = Callable[[Mapping[str, Any]], Said]
-"""The parameters that are decided, among them arch, task, classifier and recipe -> what a preset says."""
+Preset = Callable[[Mapping[str, Any]], Sequence[Said]]
+"""What decides where neither the user nor the backbone's run does, the strongest first; by the parameters decided so far:
+arch, task, classifier, recipe. It is asked for the dataset, then, with that decided too, for the others.
+"""
+
+
+class WrongValue(RotnetError):
+    """A wrong value of a parameter; who catches it knows where the value is from."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """What goes wrong in the block is wrong with this parameter: a RotnetError becomes a `WrongValue`, unless it is one."""
+    try:
+        yield
+    except WrongValue:
+        raise
+    except RotnetError as error:
+        raise WrongValue(field, str(error)) from None
 
 
 @dataclass(frozen=True)

@@ -15,29 +15,19 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import to_jsonable_python
 
 from rotnet_lib.errors import RotnetError, shown, unknown
+from rotnet_lib.runs.deciding import Decisions
 from rotnet_lib.runs.plain import check_no_bool, plain_values
 from rotnet_lib.runs.protocols import KIND
-from rotnet_lib.runs.resolution import (
-    AUTO,
-    BACKBONE,
-    GIVEN,
-    PROTOCOL,
-    UNLIMITED,
-    Preset,
-    Resolved,
-    Said,
-    Upstream,
-)
+from rotnet_lib.runs.resolution import AUTO, BACKBONE, GIVEN, PROTOCOL, Preset, Resolved, Said, Upstream, WrongValue, naming
 
 EXECUTION: dict[str, JsonValue] = {"role": "execution"}
 EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
 """Marks of fields, for `json_schema_extra`."""
 
-_FIRST = ("backbone", "arch", *KIND)
-"""Fields that decide what protocol and preset say of the others."""
-
-_ORDER = (*_FIRST, "dataset")
-"""Fields that are decided before the others."""
+_ORDER = (("backbone", "arch", *KIND), ("dataset",))
+"""Fields that decide what protocol and preset say of others, in the order in which they are decided. Presets say nothing of the
+first group.
+"""
 
 
 def taking(*words: str) -> dict[str, JsonValue]:
@@ -108,82 +98,53 @@ class StageConfig(BaseModel):
         """
         given: dict[str, Any] = {}
         origins: dict[str, str] = {}
+        follow: set[str] = set()
         for one in said:
-            for name, value in cls._checked(one.values).items():
-                nothing = value == AUTO or (value is None and not cls.words(name))  # `RUNS=` of make, say
-                if name not in given and not nothing:
+            for name, value in cls._checked(one).items():
+                if name in given or value == AUTO or (name == "runs" and value is None):  # `RUNS=` of make
+                    continue
+                if value == BACKBONE and BACKBONE in cls.words(name):
+                    follow.add(name)
+                else:
                     given[name], origins[name] = value, one.origin
-        upstream = cls.find_upstream(given, planned)
-        values: dict[str, Any] = {}
-        weak = Said("")
-        fields = cls.model_fields
-        for name in (*(name for name in _ORDER if name in fields), *(name for name in fields if name not in _ORDER)):
-            if preset and name not in _FIRST and not weak.origin:
-                weak = preset(values)
-                weak = Said(weak.origin, cls._checked(weak.values))
-            words = cls.words(name)
-            if name in given:
-                value, origin = given[name], origins.get(name, "")
-            elif upstream and words[:1] == (BACKBONE,) and cls.follows(name, values, upstream):
-                value, origin = BACKBONE, ""
-            elif name in weak.values:
-                value, origin = weak.values[name], weak.origin
-            elif words:
-                value, origin = words[0], ""
-            else:
-                value = cls.model_fields[name].get_default(call_default_factory=True)
-                origin = cls._usual(name)
-            cls._enter(name, value, origin, values, origins, upstream)
-        config = cls._validated(cls.completed(values), origins)
-        if upstream and (conflict := config.upstream_conflict(upstream)):
-            name, why = conflict
-            raise RotnetError(f"{cls.stage}: {name}: {why}{_from(origins[name])}")
-        return Resolved(config, origins)
+        decisions = Decisions(cls, given, origins, follow)
+        groups = [[name for name in group if name in cls.model_fields] for group in _ORDER]
+        early = {name for group in groups for name in group}
+        try:
+            with naming("backbone"):
+                upstream = cls.find_upstream(given, planned)
+            for group in (*groups, [name for name in cls.model_fields if name not in early]):
+                weak = preset(decisions.values) if preset and group is not groups[0] else ()
+                decisions.decide(group, [Said(one.origin, cls._checked(one)) for one in weak], upstream)
+            config = cls._validated(cls.completed(decisions.values), decisions.origins)
+            if upstream:
+                config.check_upstream(upstream)
+        except WrongValue as wrong:
+            raise RotnetError(f"{wrong}{_from((origins | decisions.origins).get(wrong.field, ''))}") from None
+        return Resolved(config, decisions.origins)
 
     @classmethod
-    def _checked(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        if not isinstance(parameters, Mapping):
-            raise RotnetError(f"{cls.stage}: parameters are given by name, not as {shown(parameters)}.")
-        cls.check_names(parameters)
-        values = plain_values(cls.stage, parameters)
-        check_no_bool(cls, values, f"{cls.stage}: ")
+    def _checked(cls, said: Said) -> dict[str, Any]:
+        if not isinstance(said.values, Mapping):
+            raise RotnetError(f"{cls.stage}: parameters are given by name, not as {shown(said.values)}.")
+        cls.check_names(said.values)
+        try:
+            values = plain_values(cls.stage, said.values)
+            check_no_bool(cls, values, f"{cls.stage}: ")
+        except RotnetError as error:
+            raise RotnetError(f"{error}{_from(said.origin)}") from None
         return values
 
     @classmethod
-    def _enter(
-        cls,
-        name: str,
-        value: Any,
-        origin: str,
-        values: dict[str, Any],
-        origins: dict[str, str],
-        upstream: Upstream | None,
-    ) -> None:
-        """Enter a parameter's value, or what a word stands for, and its origin."""
-        words = cls.words(name)
-        if value is None and words and not UNLIMITED.intersection(words):
-            raise RotnetError(f"{cls.stage}: {name}: None says nothing. Say {' or '.join(words)}, or a value.{_from(origin)}")
-        word = value if isinstance(value, str) and value in words else ""
-        if word == BACKBONE:
-            if upstream and cls.follows(name, values, upstream):
-                values[name], origins[name] = upstream.parameters[name], f"{BACKBONE}: {upstream.name}"
-                return
-            word = words[-1]
-        if word in UNLIMITED:
-            value = None
-        elif word == PROTOCOL:
-            decided = cls.protocol_for(values)
-            if name not in decided:
-                return  # the arch is of another benchmark, which its field says
-            value, origin = decided[name], cls.protocol_origin(values)
-        elif word:
-            raise RotnetError(cls.undecided(name, values))
-        values[name], origins[name] = value, origin or cls._usual(name)
-
-    @classmethod
-    def _usual(cls, name: str) -> str:
+    @cache
+    def usual_origin(cls, name: str) -> str:
         """The origin of a parameter's usual value."""
         return PROTOCOL if cls.role(name) == "protocol" else "default"
+
+    @classmethod
+    def usual_value(cls, name: str) -> Any:
+        """The value of a parameter that nobody says, and that neither the arch nor another run decides."""
+        return None if cls.words(name) else cls.model_fields[name].get_default(call_default_factory=True)
 
     @classmethod
     def _validated(cls, values: Mapping[str, Any], origins: Mapping[str, str]) -> Self:
@@ -197,7 +158,10 @@ class StageConfig(BaseModel):
     @classmethod
     @cache
     def words(cls, field: str) -> tuple[str, ...]:
-        """The words that a parameter takes (see `runs.resolution`): the first by default, the last where that says nothing."""
+        """The words that a parameter takes (see `runs.resolution`), the last where nobody says another, and no run is followed.
+
+        All take `auto`, those whose role is protocol `protocol` too.
+        """
         extra = cls.model_fields[field].json_schema_extra
         return tuple(extra.get("words", ())) if isinstance(extra, dict) else ()  # type: ignore[arg-type]
 
@@ -216,13 +180,15 @@ class StageConfig(BaseModel):
         """The values, with what can only be found when all others are decided."""
         return values
 
-    def upstream_conflict(self, upstream: Upstream) -> tuple[str, str] | None:
-        """The first parameter that does not go with the run whose backbone is taken, and why; None if all do."""
-        return None
+    def check_upstream(self, upstream: Upstream) -> None:
+        """Raises WrongValue for a parameter that does not go with those of the run whose backbone is taken."""
 
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The protocol's values for a run with these parameters. Names that are no parameters of this stage are ignored."""
+        """The protocol's values for a run with these parameters, of which those in `_ORDER` alone decide.
+
+        Names that are no parameters of this stage are ignored.
+        """
         return {}
 
     @classmethod
@@ -268,6 +234,7 @@ class StageConfig(BaseModel):
         return found
 
     @classmethod
+    @cache
     def role(cls, field: str) -> str:
         """A field's role: `execution`, `experiment` or `protocol` (see the class)."""
         extra = cls.model_fields[field].json_schema_extra
@@ -292,13 +259,10 @@ class StageConfig(BaseModel):
         decided = self.protocol_for(self.model_dump())
         found = {}
         for name in (name for name in type(self).model_fields if self.role(name) == "protocol"):
-            words = self.words(name)
-            if not words:
-                found[name] = type(self).model_fields[name].default
-            elif words[-1] in UNLIMITED:
-                found[name] = None
-            elif name in decided:
+            if name in decided:
                 found[name] = decided[name]
+            elif self.words(name)[-1:] != (PROTOCOL,):
+                found[name] = self.usual_value(name)
         plain: dict[str, Any] = to_jsonable_python(found)
         return plain
 
@@ -311,10 +275,19 @@ class StageConfig(BaseModel):
     def _explain(cls, error: ValidationError, origins: Mapping[str, str]) -> str:
         lines = []
         for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"]) or "parameters"
             message = problem["msg"].removeprefix("Value error, ")
+            # An error of all fields together begins with the name of the one to change.
+            field = str(problem["loc"][0]) if problem["loc"] else message.partition(":")[0]
+            name = "".join(f"{part}." for part in problem["loc"])[:-1]
             given = "" if problem["type"] == "value_error" else f", not {shown(problem['input'])}"
-            field = str(problem["loc"][0]) if problem["loc"] else ""
-            described = cls.model_fields[field].description if field in cls.model_fields else None
-            lines.append(f"{name}: {message}{given}" + (f" ({described})" if described else "") + _from(origins.get(field, "")))
+            described = words = ""
+            if field in cls.model_fields:
+                described = cls.model_fields[field].description or ""
+                words = f"; words for it: {', '.join((AUTO, *cls.words(field)))}" if isinstance(problem["input"], str) else ""
+            lines.append(
+                (f"{name}: " if name else "")
+                + f"{message}{given}{words}"
+                + (f" ({described})" if described and name else "")
+                + _from(origins.get(field, ""))
+            )
         return f"{cls.stage}: " + "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from rotnet_lib.runs.directory import (
     finished_runs,
     own_name,
 )
-from rotnet_lib.runs.resolution import BACKBONE, END, PROTOCOL, Upstream
+from rotnet_lib.runs.resolution import BACKBONE, END, PROTOCOL, Upstream, WrongValue, naming
 from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.seeds import generator, seeded
 from rotnet_lib.training.schedules import epochs_after
@@ -57,7 +58,7 @@ def layer_names(layer: Any) -> Any:
         return tuple(part.strip() for part in str(layer).split(","))
     for name in layer:
         if not isinstance(name, str):
-            raise RotnetError(f"layer: {shown(name)} is no name of a layer. Write conv1,conv2 or [conv1, conv2].")
+            raise WrongValue("layer", f"layer: {shown(name)} is no name of a layer. Write conv1,conv2 or [conv1, conv2].")
     return layer
 
 
@@ -69,8 +70,9 @@ def all_spelled_out(layers: tuple[str, ...], arch: str) -> tuple[str, ...]:
 def _layers_of_arch(layers: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     if layers != ("all",) and "arch" in info.data:  # otherwise arch is wrong itself, and reported
         arch = ARCHS[info.data["arch"]]
-        for layer in layers:
-            arch.check_layer(layer)
+        with naming("layer"):
+            for layer in layers:
+                arch.check_layer(layer)
     if len(set(layers)) != len(layers):
         raise ValueError(f"one of {', '.join(layers)} stands twice")
     return layers
@@ -202,14 +204,15 @@ class ImageBackboneConfig(BackboneConfig, ImagesConfig):
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         return {"grey": False} | super().protocol_for(values)
 
-    def upstream_conflict(self, upstream: Upstream) -> tuple[str, str] | None:
+    def check_upstream(self, upstream: Upstream) -> None:
         held = upstream.parameters.get("validate")
         if self.validate is None or self.dataset != upstream.parameters.get("dataset") or (held or 0) >= self.validate:
-            return None
+            return
         trained = f"with validate {held:g}" if held else "on all of them"
-        return "validate", (
-            f"{self.validate:g} of the training images would be held out, but backbone {upstream.name} was trained {trained}. "
-            f"Name a run that was trained with validate={self.validate:g} or more, or leave validate out."
+        raise WrongValue(
+            "validate",
+            f"{self.stage}: validate: {self.validate:g} of the training images would be held out, but backbone {upstream.name} "
+            f"was trained {trained}. Name a run that was trained with validate={self.validate:g} or more, or leave it out.",
         )
 
     def make_backbone(self, data: Dataset) -> Backbone:
@@ -225,8 +228,9 @@ def _find_upstream(
     given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]], cls: type[BackboneConfig]
 ) -> Upstream | None:
     """See `StageConfig.find_upstream`. Raises RotnetError if there is no such run."""
-    if "arch" in given and given["arch"] != BACKBONE:
-        ARCHS[given["arch"]]  # first: a typo here must not be reported as a run that is missing
+    if "arch" in given and given["arch"] not in cls.words("arch"):
+        with naming("arch"):
+            ARCHS[given["arch"]]  # first: a typo here must not be reported as a run that is missing
     runs = given.get("runs", RunConfig.model_fields["runs"].default)
     if isinstance(given.get("backbone"), list | tuple | dict):
         raise RotnetError(f"{cls.stage}: backbone: the name or path of one run is needed, not {shown(given['backbone'])}.")
@@ -247,7 +251,7 @@ def _find_upstream(
 
         header = backbone_header(checkpoint)
         return Upstream(backbone, {name: header[name] for name in ("arch", "width")})
-    if {"arch", "width"} <= given.keys():
+    if all(given.get(name, BACKBONE) not in (BACKBONE, *cls.words(name)) for name in ("arch", "width")):
         return None  # nothing to look up: the run may come to exist
     raise unknown("backbone", backbone, (NEWEST, *UNTRAINED, *(run.name for run in all_runs(from_project(runs)))))
 
@@ -258,7 +262,7 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
     taps = {tap: None for arch in ARCHS for tap in ARCHS[arch].taps}  # in order, each once
     for layer in layers:
         if layer != "all" and layer not in taps:
-            raise unknown("layer", layer, (*taps, "all"))
+            raise WrongValue("layer", str(unknown("layer", layer, (*taps, "all"))))
     data = ("dataset",) if cls.words("dataset")[:1] == (BACKBONE,) else ()
     asked = {name: values[name] for name in ("arch", "width", *data) if values.get(name, BACKBONE) not in (BACKBONE, PROTOCOL)}
     said = ", ".join(f"{name}={value}" for name, value in asked.items())
@@ -278,11 +282,12 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
         print(_choice(fitting, wanted))
         return fitting[0]
     arch = values.get("arch") or next((arch for arch in ("nin4", *ARCHS) if _has(arch, layers)), "nin4")
-    shapes = " -p dataset shapes" if data else ""
-    untrained = f", or take an untrained one: -p backbone random -p arch {arch}{shapes}" if cls.takes_random else ""
+    also = "".join(f" -p {name} {shlex.quote(str(value))}" for name, value in asked.items() if name != "arch")
+    on = f"{also} -p dataset shapes" if data and "dataset" not in asked else also
+    untrained = f", or take an untrained one: -p backbone random -p arch {arch}{on}" if cls.takes_random else ""
     raise RotnetError(
         f"{cls.stage}: no finished pretext run in '{runs}' has {wanted or 'what it takes'} ({len(finished)} finished runs "
-        f"looked at). Make one: `rotnet run pretrain --preset quick -p arch {arch}` (minutes on a CPU), or name one: "
+        f"looked at). Make one: `rotnet run pretrain --preset quick -p arch {arch}{also}` (minutes on a CPU), or name one: "
         f"-p backbone RUN{untrained}."
     )
 

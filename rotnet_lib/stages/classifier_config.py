@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.runs.config import TrainingConfig
-from rotnet_lib.runs.resolution import Upstream
+from rotnet_lib.runs.resolution import Upstream, naming
 from rotnet_lib.runs.stage_config import EXPERIMENT
 from rotnet_lib.stages.backbone_config import ImageBackboneConfig, Layers, all_spelled_out, layer_names
 
@@ -31,7 +31,8 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
 
     @classmethod
     def find_upstream(cls, given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]]) -> Upstream | None:
-        CLASSIFIERS[given.get("classifier", cls.model_fields["classifier"].default)]  # first: a typo is no run that is missing
+        with naming("classifier"):
+            CLASSIFIERS[given.get("classifier", cls.model_fields["classifier"].default)]  # first: a typo is no missing run
         return super().find_upstream(given, planned)
 
     @classmethod
@@ -41,7 +42,8 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
     @field_validator("classifier")
     @classmethod
     def _known_classifier(cls, classifier: str) -> str:
-        CLASSIFIERS[classifier]
+        with naming("classifier"):
+            CLASSIFIERS[classifier]
         return classifier
 
     @property

@@ -74,7 +74,7 @@ def _command(parameters: Mapping[str, Any]) -> str:
     """The command line that makes a pretrain run with these parameters. It names those that are not the defaults."""
     defaults = PretrainConfig.build({name: parameters[name] for name in ("arch", "task")}).model_dump(mode="json")
     defaults |= {name: PretrainConfig.model_fields[name].default for name in ("arch", "task")}
-    words = ["rotnet", "run", "pretrain"]
+    words = ["rotnet", "run", "pretrain", "--preset", "none"]
     for name, value in (_training(parameters) | {name: parameters[name] for name in ("runs", "fold")}).items():
         if value != defaults.get(name):
             words += ["-p", name, value if isinstance(value, str) else json.dumps(value)]

@@ -14,7 +14,7 @@ from rotnet_lib.pretext import TASKS, Rotation, make_task
 from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs.config import Fraction, TrainingConfig
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
-from rotnet_lib.runs.resolution import NONE
+from rotnet_lib.runs.resolution import NONE, naming
 from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.register import stage
@@ -60,19 +60,21 @@ class PretrainConfig(TrainingConfig):
         json_schema_extra=EXPERIMENT | taking(NONE),
     )
     checkpoints: tuple[Fraction, ...] = Field(
-        (0.2, 0.4, 0.6, 0.8), description="keep the weights after these fractions of the epochs too (figure 5a)"
+        (0.2, 0.4, 0.6, 0.8), description="also keep the weights after these shares of the epochs"
     )
 
     @field_validator("task")
     @classmethod
     def _known_task(cls, task: str) -> str:
-        TASKS[task]
+        with naming("task"):
+            TASKS[task]
         return task
 
     @field_validator("arch")
     @classmethod
     def _known_arch(cls, arch: str) -> str:
-        ARCHS[arch]
+        with naming("arch"):
+            ARCHS[arch]
         return arch
 
     @field_validator("fold")
@@ -89,7 +91,8 @@ class PretrainConfig(TrainingConfig):
         task, given = values.get("task", "rotation"), values.get("task_options") or {}
         if task not in TASKS or not isinstance(given, dict):
             return values  # the fields' own checks report the error
-        options = task_options(task, given)
+        with naming("task_options"):
+            options = task_options(task, given)
         return values | {"task_options": options.model_dump(mode="json")}
 
     @model_validator(mode="after")

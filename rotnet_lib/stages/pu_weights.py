@@ -47,7 +47,7 @@ class PuWeightsConfig(ImageBackboneConfig):
     )
     others: tuple[str, ...] | None = Field(
         min_length=1,
-        description="the runs that left out the other folds; found: by their parameters, none without a fold",
+        description="runs that left out the other folds; found: by their parameters",
         json_schema_extra=EXPERIMENT | taking(FOUND),
     )
     shown: int = Field(

@@ -15,6 +15,7 @@ from rotnet_lib.runs.resolution import AUTO
 from rotnet_lib.runs.stage_config import StageConfig
 from rotnet_lib.stages import STAGES
 
+_FIRST_LINE = "# auto: the backbone's run decides, else the preset, else the published protocol"
 _HEADINGS = ("what is asked", "the data", "the training", "the machine")
 _OF_DATA = frozenset(field.name for field in fields(DataSpec)) - {"grey"} | {"max_damaged"}
 
@@ -42,7 +43,7 @@ def parameter_cell(schema: type[StageConfig]) -> str:
     for heading in _HEADINGS:
         own = [name for name in schema.model_fields if _heading(schema, name) == heading]
         names = [name for name in _CHANGED if name in own] + [name for name in own if name not in _CHANGED]
-        first = [_PRESET] if heading == _HEADINGS[0] else []
+        first = [_FIRST_LINE, _PRESET] if heading == _HEADINGS[0] else []
         lines += ["", f"# {heading}", *first, *(_line(schema, name) for name in names)] if names else []
     return "\n".join(lines[1:])
 
@@ -77,7 +78,7 @@ def _heading(schema: type[StageConfig], name: str) -> str:
 def _line(schema: type[StageConfig], name: str) -> str:
     default = cell_default(schema, name)
     kinds = list(dict.fromkeys(_kinds(schema.model_fields[name].annotation)))
-    if default == AUTO and "str" not in kinds:
+    if isinstance(default, str) and "str" not in kinds:
         kinds.append("str")
     said = comment(schema, name)
     if len(kinds) == 1:
@@ -87,14 +88,15 @@ def _line(schema: type[StageConfig], name: str) -> str:
 
 def comment(schema: type[StageConfig], name: str) -> str:
     """What the cell says of a parameter: its description, then the words that may stand for a value, or what `auto` is."""
-    words = schema.words(name)
-    if words:
-        said = f"; or {', '.join(words)}"
-    elif cell_default(schema, name) == AUTO:
-        said = f"; auto: {_literal(to_jsonable_python(schema.model_fields[name].get_default(call_default_factory=True)))}"
-    else:
-        said = ""
-    return f"{schema.model_fields[name].description}{said}"
+    field = schema.model_fields[name]
+    description = str(field.description)
+    if schema.words(name):
+        unsaid = [word for word in schema.words(name) if f"{word}:" not in description]
+        return f"{description}; or {', '.join(unsaid)}" if unsaid else description
+    usual = to_jsonable_python(field.get_default(call_default_factory=True))
+    if cell_default(schema, name) == AUTO and usual != AUTO:
+        return f"{description}; auto: {_literal(usual)}"
+    return description
 
 
 def _literal(value: Any) -> str:

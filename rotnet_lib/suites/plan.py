@@ -16,11 +16,10 @@ from rotnet_lib.paths import from_project, short_name
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PLAN, RunDirectory, directory_of
 from rotnet_lib.runs.plain import plain_values
-from rotnet_lib.runs.protocols import usual_dataset
-from rotnet_lib.runs.resolution import Resolved, Said
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
-from rotnet_lib.suites.resolve import choose_preset, resolve
+from rotnet_lib.suites.resolve import choose_preset
+from rotnet_lib.suites.resolve_row import own_dataset, resolve_row
 from rotnet_lib.suites.suite import (
     Collection,
     Suite,
@@ -291,81 +290,17 @@ def _planned(
         for key in upstream_first(suite):
             run = suite.runs[key]
             settings = (suite, key, of_seed, seed, preset, options)
-            resolved = _resolve(*settings, overrides)
+            asked = resolve_row(*settings, []).config
+            suite.check_metrics(key, asked.metric_names)  # before the overrides: the user may ask for a task with others
+            resolved = resolve_row(*settings, overrides)
             config = resolved.config
-            asked = _resolve(*settings, []).config if overrides else config
-            suite.check_metrics(key, asked.metric_names)  # the user may ask for a task with others, so not those of `config`
             upstream = tuple(of_seed[name] for name in run.upstream)
             directory = directory_of(config, fingerprint(config))
             of_seed[key] = PlannedRun(
-                key, config, directory, upstream, _own_dataset(suite, key), _departures(asked, config), resolved.origins
+                key, config, directory, upstream, own_dataset(suite, key), _departures(asked, config), resolved.origins
             )
         planned += of_seed.values()
     return tuple(planned)
-
-
-def _resolve(
-    suite: Suite,
-    key: str,
-    made: Mapping[str, PlannedRun],
-    seed: int,
-    preset: str,
-    options: Options,
-    overrides: list[Override],
-) -> Resolved[RunConfig]:
-    """A run's config, from what is said and the runs made before it."""
-    run = suite.runs[key]
-    schema = STAGES[run.notebook].config
-    backbone = made.get(run.backbone or "")
-    rows = run.parameters({other: planned.name for other, planned in made.items()})
-    rows |= {"seed": seed, "runs": options.runs}
-    # A dataset that the suite itself names is not the protocol's: the user's does not replace it, but the preset may.
-    replaced = options.dataset if _own_dataset(suite, key) == usual_dataset(run.notebook, _arch(suite, key)) else None
-    if "dataset" in rows:
-        fits = replaced and schema.takes(replaced)
-        rows["dataset"] = replaced if fits else preset_named(preset).datasets.get(rows["dataset"], rows["dataset"])
-    if run.backbone:
-        rows["backbone"] = backbone.name if backbone else run.backbone
-    followed = backbone.config.model_dump() if backbone else {}
-    if backbone:
-        rows |= {name: followed[name] for name in ("arch", "width")}
-    users: dict[str, Any] = {}
-    for override in overrides:
-        override.apply(key, run, users, rows)
-    if followed.get("grey") and "grey" not in schema.model_fields:
-        raise RotnetError(f"SET: {key} shows colour, and {run.backbone}, which it builds on, would be trained on grey images.")
-    if backbone and any(users.get(name, rows[name]) != rows[name] for name in ("arch", "width")):
-        raise RotnetError(
-            f"SET: {key} builds on {backbone.key}, so its arch and width are those: {rows['arch']}, {rows['width']:g}. "
-            f"To change them, set {backbone.key}.arch or {backbone.key}.width."
-        )
-    try:
-        return resolve(
-            run.notebook,
-            [Said("SET", users), Said(f"suite {suite.name}", rows)],
-            preset=preset,
-            dataset=replaced,
-            arch=_arch(suite, key),
-            planned={other.name: other.config.model_dump() for other in made.values()},
-        )
-    except RotnetError as error:
-        raise RotnetError(f"run '{key}' of the suite: {error}") from None
-
-
-def _own_dataset(suite: Suite, key: str) -> str:
-    """What the suite measures a run on: a dataset of its own, or the protocol's."""
-    run = suite.runs[key]
-    own: str = run.set.get("dataset") or usual_dataset(run.notebook, _arch(suite, key))
-    return own
-
-
-def _arch(suite: Suite, key: str) -> str:
-    """The arch that the suite means for a run. Its benchmark says which data and settings, whatever an override makes of it."""
-    run = suite.runs[key]
-    if run.backbone in suite.runs:
-        return _arch(suite, run.backbone)
-    arch: str = run.set.get("arch") or STAGES[run.notebook].config.model_fields["arch"].default
-    return arch
 
 
 def _departures(asked: RunConfig, config: RunConfig) -> dict[str, list[Any]]:

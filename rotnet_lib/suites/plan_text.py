@@ -1,41 +1,78 @@
 """A plan for a person: runs in order, how long they may take, what is not the protocol's, where each value comes from."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
+from rotnet_lib.data.folds import Fold
+from rotnet_lib.data.spec import DataSpec
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.config import RunConfig
+from rotnet_lib.runs.config import RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import finished_runs
 from rotnet_lib.runs.resolution import UNLIMITED
-from rotnet_lib.runs.schema import RunResult
+from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 
-_ALIKE = ("arch", "width", "image_size", "task", "task_options", "layer", "classifier", "dataset", "augment", "iterations")
-"""Parameters by which runs of a stage that agree in them take the same time for an image and an epoch."""
+_NO_MATTER = frozenset(
+    (
+        *("runs", "max_damaged", "seed", "backbone", "checkpoint", "checkpoints", "others", "compare", "pu_weights", "recipe"),
+        *("labels_per_class", "fold", "train_size", "test_size", "validate", "epochs"),
+        *("lr", "schedule", "lr_milestones", "lr_decay", "momentum", "weight_decay"),
+    )
+)
+"""Parameters that do not matter for how long a run takes for an image and an epoch."""
 
 
-def plan_lines(plan: Plan | CollectionPlan, *, explain: bool = False) -> Iterator[str]:
+class FoundData:
+    """Fingerprints for a plan that is only shown: what is wrong with data that cannot be opened is noted.
+
+    Attributes:
+        problems: dataset -> what is wrong with it.
+    """
+
+    def __init__(self) -> None:
+        self.problems: dict[str, str] = {}
+
+    def __call__(self, config: RunConfig) -> str:
+        """The fingerprint of a config's data; of data that cannot be opened an empty one."""
+        try:
+            return config.fingerprint()
+        except RotnetError as error:
+            self.problems[config.dataset] = str(error)
+            return ""
+
+
+def plan_lines(plan: Plan | CollectionPlan, problems: Mapping[str, str], *, explain: bool = False) -> Iterator[str]:
     """Lines that say what making a plan would do.
 
     Args:
         plan: of a suite, or of a collection of suites.
+        problems: datasets that cannot be opened, and why; see `FoundData`.
         explain: list every parameter of each run with its origin, instead of what differs from the protocol.
     """
     yield f"preset {plan.preset}: {plan.preset_reason}."
     yield f"  {plan.preset_description}"
     seconds = _seconds_here(plan)
     for run in plan.runs:
-        does, length = _does(run), _length(seconds.get(run.name))
-        yield f"{run.key}, seed {run.config.seed}: {does}{length if 'would run' in does else ''}: {run.directory.path}"
+        here = run.config.dataset not in problems
+        does = _does(run) if here else f"cannot run: {run.config.dataset} cannot be opened"
+        length = _length(seconds.get(run.name)) if "would run" in does else ""
+        where = f": {run.directory.path}" if here else ""  # without the data its name is not known
+        yield f"{run.key}, seed {run.config.seed}: {does}{length}{where}"
         if explain:
             yield from _explained(run)
-        elif changed := _changes(run.config):
+        elif changed := _changes(run):
             yield f"    not the protocol's: {changed}"
-    wanted = [run.name for run in plan.runs if not run.directory.finished]
+    for dataset, problem in problems.items():
+        yield f"{dataset} cannot be opened: {problem}"
+    wanted = [run.name for run in plan.runs if run.config.dataset not in problems and not run.directory.finished]
     known = [seconds[name] for name in wanted if name in seconds]
     if known:
         yield f"{len(known)} of {len(wanted)} to make{_length(sum(known))}, one after the other, by finished runs like them"
+    elif wanted:
+        yield "how long: no finished run is like these; `rotnet bench --plan SUITE` measures it"
 
 
 def difference_lines(plan: Plan | CollectionPlan, other: Plan | CollectionPlan) -> Iterator[str]:
@@ -54,7 +91,9 @@ def difference_lines(plan: Plan | CollectionPlan, other: Plan | CollectionPlan) 
             found = True
             continue
         left, right = (_shown_values(configs[key, seed]) for configs in (ours, theirs))
-        changed = (name for name in left if name in right and left[name] != right[name] and name != "backbone")
+        # The names of other runs differ with anything in them.
+        names = [name for name in left if name in right and name not in ("backbone", "others", "pu_weights", "compare")]
+        changed = (name for name in names if left[name] != right[name])
         differ = [f"{name} {left[name]} -> {right[name]}" for name in changed]
         if differ:
             yield f"{key}, seed {seed}: {', '.join(differ)}"
@@ -73,24 +112,32 @@ def _does(run: PlannedRun) -> str:
 
 
 def _explained(run: PlannedRun) -> Iterator[str]:
-    values = _shown_values(run.config)
+    values = _shown_values(run.config, tuple(run.origins))
     widths = [max(map(len, column)) for column in (values, values.values())]
     for name, value in values.items():
         yield f"    {name:{widths[0]}}  {value:{widths[1]}}  {run.origins[name]}"
 
 
-def _changes(config: RunConfig) -> str:
+def _changes(run: PlannedRun) -> str:
     """`epochs 5 (100), lr 0.05 (0.1)`: the run's values, and the protocol's behind them."""
+    config = run.config
+    differences = config.protocol_differences()
+    differences.pop("dataset", None)  # the suite says which is the published one
+    if config.dataset != run.dataset:
+        differences = {"dataset": [run.dataset, config.dataset]} | differences
     return ", ".join(
-        f"{name} {_text(config, name, ours)} ({_text(config, name, theirs)})"
-        for name, (theirs, ours) in config.protocol_differences().items()
+        f"{name} {_text(config, name, ours)} ({_text(config, name, theirs)})" for name, (theirs, ours) in differences.items()
     )
 
 
-def _shown_values(config: RunConfig) -> dict[str, str]:
-    """The parameters that decide what a run computes, as text."""
+def _shown_values(config: RunConfig, names: Sequence[str] | None = None) -> dict[str, str]:
+    """Parameters as text; those that decide what a run computes, unless others are named."""
     values = config.model_dump(mode="json")
-    return {name: _text(config, name, value) for name, value in values.items() if config.role(name) != "execution"}
+    return {
+        name: _text(config, name, value)
+        for name, value in values.items()
+        if (name in names if names is not None else config.role(name) != "execution")
+    }
 
 
 def _text(config: RunConfig, name: str, value: Any) -> str:
@@ -103,7 +150,7 @@ def _text(config: RunConfig, name: str, value: Any) -> str:
 def _length(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return f", about {seconds / 3600:.1f} h" if seconds > 3600 else f", about {max(1, round(seconds / 60))} min"
+    return f", about {seconds / 3600:.1f} h" if seconds > 5400 else f", about {max(1, round(seconds / 60))} min"
 
 
 def _seconds_here(plan: Plan | CollectionPlan) -> dict[str, float]:
@@ -111,27 +158,31 @@ def _seconds_here(plan: Plan | CollectionPlan) -> dict[str, float]:
     rates: dict[str, float] = {}
     for run in finished_runs(from_project(plan.options.runs)):
         result = run.result()
-        if (work := _work(result.parameters, result)) is not None:
-            rates.setdefault(_kind(result.stage, result.parameters), result.wall_seconds / work)
+        if result.stage in STAGES and (work := _work(STAGES[result.stage].config, result.parameters)) is not None:
+            rates.setdefault(_kind(STAGES[result.stage].config, result.parameters), result.wall_seconds / work)
     found = {}
     for planned in plan.runs:
         parameters = planned.config.model_dump(mode="json")
-        rate = rates.get(_kind(planned.config.stage, parameters))
-        if rate is not None and (work := _work(parameters, None)) is not None:
+        rate = rates.get(_kind(type(planned.config), parameters))
+        if rate is not None and (work := _work(type(planned.config), parameters)) is not None:
             found[planned.name] = rate * work
     return found
 
 
-def _kind(stage: str, parameters: Mapping[str, Any]) -> str:
-    return json.dumps([stage, *(parameters.get(name) for name in _ALIKE)])
+def _kind(schema: type[RunConfig], parameters: Mapping[str, Any]) -> str:
+    """What runs have in common that take the same time for an image and an epoch."""
+    return json.dumps([schema.stage, *(parameters.get(name) for name in schema.model_fields if name not in _NO_MATTER)])
 
 
-def _work(parameters: Mapping[str, Any], result: RunResult | None) -> float | None:
-    """Epochs times training images; of a run that trains otherwise 1; None where the number of images is not known."""
-    if "epochs" not in parameters:
+def _work(schema: type[RunConfig], parameters: Mapping[str, Any]) -> float | None:
+    """Epochs times the images of an epoch; of a run that trains otherwise 1; None where the number of images is not known."""
+    if not issubclass(schema, TrainingConfig):
         return 1.0
-    if result:
-        return float(parameters["epochs"] * result.data.train_images)
-    if parameters["train_size"] is None:
+    spec = DataSpec(**{field.name: parameters.get(field.name) for field in fields(DataSpec)})  # type: ignore[arg-type]
+    try:
+        images: float = spec.counts()[0]
+    except RotnetError:  # only the data could say, and is not here
         return None
-    return float(parameters["epochs"] * parameters["train_size"] * (1 - (parameters["validate"] or 0)))
+    if fold := parameters.get("fold"):
+        images *= 1 - 1 / Fold.parse(fold).parts
+    return float(parameters["epochs"] * images)

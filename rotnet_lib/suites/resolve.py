@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from rotnet_lib.errors import RotnetError, shown
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.protocols import kind_of, usual_dataset
-from rotnet_lib.runs.resolution import AUTO, BACKBONE, NONE, PROTOCOL, Resolved, Said
+from rotnet_lib.runs.protocols import benchmark_of, kind_of, usual_dataset
+from rotnet_lib.runs.resolution import AUTO, NONE, PROTOCOL, Resolved, Said, naming
 from rotnet_lib.stages import STAGES
-from rotnet_lib.suites.suite import Preset, preset_named
+from rotnet_lib.suites.suite import Preset, load_presets, preset_named
 from rotnet_lib.training.devices import gpu_name
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -31,7 +32,7 @@ def resolve(
         stage: its name.
         said: what is asked for, the strongest first.
         preset: where neither that nor the backbone's run decides; None: the protocol does.
-        dataset: in place of the protocol's dataset (`DATASET=`).
+        dataset: in place of the protocol's dataset (`DATASET=`), if the stage takes it.
         arch: whose benchmark says which data and which of the preset's settings; None: the run's own.
         planned: parameters of runs that are not made yet, by name.
 
@@ -39,13 +40,19 @@ def resolve(
     """
     schema = STAGES[stage].config
     found = preset_named(preset) if preset else Preset(description="")
-    name = f"preset {preset}" if preset else PROTOCOL
 
-    def asked(values: Mapping[str, Any]) -> Said:
+    def asked(values: Mapping[str, Any]) -> list[Said]:
         meant = arch or values["arch"]
-        usual = {usual_dataset(stage, each) for each in (meant, values["arch"])}
-        benchmarks = {"dataset": usual_dataset(stage, meant)} if len(usual) > 1 else {}
-        return Said(name, benchmarks | found.parameters(stage, meant, kind_of(values), dataset))
+        if "dataset" in values:
+            return [Said(f"preset {preset}", found.parameters(stage, meant, kind_of(values), values["dataset"]))]
+        with naming("arch"):
+            usual = usual_dataset(stage, meant)
+        sources = {
+            "DATASET": dataset if dataset and schema.takes(dataset) else None,
+            f"preset {preset}": found.datasets.get(usual),
+            f"{PROTOCOL}: {benchmark_of(meant)}": usual,  # the run's own arch may be of another benchmark
+        }
+        return [Said(origin, {"dataset": named}) for origin, named in sources.items() if named]
 
     return schema.resolve(said, preset=asked, planned=planned)
 
@@ -64,8 +71,8 @@ def from_notebook(schema: type[Config], namespace: Mapping[str, Any]) -> Config:
     values = schema.parameters_in(namespace, beside=[_PRESET])
     asked = values.pop(_PRESET, AUTO)
     preset, reason = choose_preset(asked)
-    if asked == AUTO:
-        print(f"preset {preset}: {reason}.")
+    if preset != asked:
+        print(f"preset {preset}: {reason}.\n  {preset_named(preset).description}")
     config = configure(schema.stage, values, preset, "notebook")
     assert isinstance(config, schema)
     return config
@@ -82,9 +89,7 @@ def configure(stage: str, parameters: Mapping[str, Any], preset: str, origin: st
 
     Raises RotnetError as `resolve`.
     """
-    dataset = parameters.get("dataset")
-    chosen = dataset if isinstance(dataset, str) and dataset not in (AUTO, PROTOCOL, BACKBONE) else None
-    return resolve(stage, [Said(origin, parameters)], preset=None if preset == NONE else preset, dataset=chosen).config
+    return resolve(stage, [Said(origin, parameters)], preset=None if preset == NONE else preset).config
 
 
 def choose_preset(asked: str | None, gpu: Callable[[], str | None] = gpu_name) -> tuple[str, str]:
@@ -93,9 +98,17 @@ def choose_preset(asked: str | None, gpu: Callable[[], str | None] = gpu_name) -
     Args:
         asked: its name; None or `auto`: none is.
         gpu: the name of this machine's GPU, or None.
+
+    Raises RotnetError for what is no preset's name.
     """
+    if asked is not None and not isinstance(asked, str):
+        raise RotnetError(
+            f"preset: the name of one is needed, not {shown(asked)}. Allowed: {', '.join(load_presets())}, {NONE}."
+        )
     if asked and asked != AUTO:
+        if asked != NONE:
+            preset_named(asked)
         return asked, "as asked"
     if name := gpu():
-        return "paper", f"there is a GPU ({name}); PRESET=quick takes minutes instead"
-    return "quick", "there is no GPU here; PRESET=paper asks for the published schedule all the same"
+        return "paper", f"there is a GPU ({name}); preset quick takes minutes instead"
+    return "quick", "there is no GPU here; preset paper is the published schedule all the same"

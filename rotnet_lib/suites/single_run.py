@@ -1,4 +1,4 @@
-"""One run by itself (`rotnet run`): its config from parameters and a preset, and the command that goes on from it."""
+"""One run by itself (`rotnet run`): the command that goes on from it, and the line for a shorter one."""
 
 import json
 import shlex

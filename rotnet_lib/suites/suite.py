@@ -12,7 +12,7 @@ from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.runs.plain import plain_values
-from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, protocol_values, recipes
+from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, recipes
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.suites.sweeps import Sheet, expand
@@ -190,6 +190,10 @@ class Collection(BaseModel):
     suites: list[str] = Field(min_length=1)
 
 
+_NOT_PRESET = ("backbone", "arch", *KIND, "dataset")
+"""Parameters that a preset cannot set; what data stands in for other data, its `datasets` say."""
+
+
 class Preset(BaseModel):
     """A way to run every suite: parameters for all runs, for a notebook, or for a kind of run of it, by benchmark.
 
@@ -214,27 +218,21 @@ class Preset(BaseModel):
                 _check_setting(benchmark, key, values)
         return self
 
-    def parameters(self, stage: str, arch: str, kind: str, dataset: str | None = None) -> dict[str, Any]:
+    def parameters(self, stage: str, arch: str, kind: str, dataset: str) -> dict[str, Any]:
         """What this preset says to a run, by parameter.
 
         Args:
             stage: its name.
             arch: its backbone's.
             kind: see `kind_of`.
-            dataset: what is asked for in place of the protocol's dataset, for the stages that read such. Then the preset's
-                image size, which is for its own data, is left out.
+            dataset: its images. The preset's image size is for data that it puts in for other data, and else left out.
         """
         settings = self.set.get(benchmark_of(arch), {})
         merged: dict[str, Any] = {}
         for key in ("all", *general_first(".".join(filter(None, (stage, kind))))):
             merged |= settings.get(key, {})
-        usual = protocol_values(stage, arch)["dataset"]
-        own = self.datasets.get(usual, usual)
-        chosen = dataset if dataset and STAGES[stage].config.takes(dataset) else own
-        if chosen != own:
+        if dataset not in self.datasets.values():
             merged.pop("image_size", None)
-        if chosen != usual:
-            merged["dataset"] = chosen
         known = STAGES[stage].config.model_fields
         return {name: value for name, value in merged.items() if name in known}
 
@@ -251,6 +249,8 @@ def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
     for name in values:
         if name not in allowed:
             raise ValueError(str(unknown(f"parameter under '{key}'", name, allowed)))
+        if name in _NOT_PRESET:
+            raise ValueError(f"'{key}': {name} says which run it is. A preset says how to make it")
 
 
 def suite_names(folder: Path = SUITES) -> list[str]:

@@ -28,11 +28,9 @@ class ClassificationConfig(VocConfig):
         "fc6-8", description="fc6-8: everything up to conv5 stays as it is; all: everything", json_schema_extra=EXPERIMENT
     )
     image_size: int = Field(224, ge=8, description="side of the network's square inputs in pixels")
-    min_scale: float = Field(
-        0.5, gt=0, description="smallest side of an input's window in the image, in multiples of image_size"
-    )
+    min_scale: float = Field(0.5, gt=0, description="smallest side of an input's window, in multiples of image_size")
     max_scale: float = Field(2.0, gt=0, description="largest side of it, where the image has room")
-    crops: int = Field(10, ge=1, description="random crops a test image whose scores are averaged; map_1crop is of the first")
+    crops: int = Field(10, ge=1, description="random crops a test image, scores averaged; map_1crop: the first alone")
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty on every trained parameter")
     clip_gradient: float = Field(10.0, gt=0, description="largest norm of a step's gradient")
 

@@ -7,10 +7,9 @@ from pydantic import Field, field_validator
 
 from rotnet_lib.data.voc.sets import VocSet, open_voc, voc_fingerprint
 from rotnet_lib.data.voc.source import VOC_SETS, VocTaskName
-from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import ARCHS
 from rotnet_lib.runs.config import ScheduleConfig
-from rotnet_lib.runs.resolution import ALL, BACKBONE, CORES, NONE, PROTOCOL
+from rotnet_lib.runs.resolution import ALL, BACKBONE, CORES, NONE, PROTOCOL, WrongValue
 from rotnet_lib.runs.stage_config import EXECUTION, EXPERIMENT, taking
 from rotnet_lib.stages.backbone_config import RANDOM, UNTRAINED, BackboneConfig
 
@@ -63,7 +62,7 @@ class VocConfig(BackboneConfig, ScheduleConfig):
     def _with_top(cls, arch: str) -> str:
         able = [name for name in ARCHS if _TOP in ARCHS[name].taps]
         if arch not in able:
-            raise RotnetError(f"{cls.stage}: {arch} has no layer {_TOP} to build on. Allowed: {', '.join(able)}.")
+            raise WrongValue("arch", f"{cls.stage}: {arch} has no layer {_TOP} to build on. Allowed: {', '.join(able)}.")
         return arch
 
     @property

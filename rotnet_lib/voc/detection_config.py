@@ -44,7 +44,7 @@ class DetectionConfig(VocConfig):
         description="selective-search, or rpn: a network trained along (not published)",
     )
     train_scales: tuple[Scale, ...] = Field(
-        (480, 576, 688, 864, 1200), min_length=1, description="pixels of a training image's shorter side, one drawn each time"
+        (480, 576, 688, 864, 1200), min_length=1, description="shorter side in pixels, one drawn each time"
     )
     test_scale: Scale = Field(600, description="pixels of a test image's shorter side")
     train_max_side: Scale = Field(2000, description="most pixels of a training image's longer side")

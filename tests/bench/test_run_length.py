@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rotnet_lib.bench.run_length import image_counts, is_large, say, sentence
+from rotnet_lib.bench.run_length import is_large, say, sentence
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.stages.probe import ProbeConfig
@@ -39,15 +39,6 @@ def planned(notebook: str, parameters: dict[str, Any], preset: str = "none") -> 
 )
 def test_what_could_take_more_than_ten_minutes(notebook: str, parameters: dict[str, Any], preset: str, large: bool) -> None:
     assert is_large(configure(notebook, parameters, preset)) == large
-
-
-def test_images_are_counted_without_decoding_any() -> None:
-    assert image_counts(planned("pretrain", {})) == (50_000, 10_000)
-    assert image_counts(planned("pretrain", {"train_size": 7})) == (7, 10_000)
-    assert image_counts(planned("pretrain", {"dataset": "shapes"})) == (5000, 1000)
-    assert image_counts(planned("pretrain", {"validate": 0.1})) == (45_000, 5000)
-    assert image_counts(planned("pretrain", {"validate": 0.1, "train_size": 1000, "test_size": 30})) == (900, 30)
-    assert image_counts(planned("pretrain", {"dataset": "imagefolder:/nowhere", "train_size": 7, "test_size": 3})) == (7, 3)
 
 
 def test_the_sentence_counts_from_beginning_to_end() -> None:

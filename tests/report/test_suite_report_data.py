@@ -111,6 +111,9 @@ def test_a_table_of_held_out_training_images_says_so(made_up: Any) -> None:
     report = suite.report()
     assert [(entry["name"], entry["protocol"], entry["here"]) for entry in report.differences] == [("validate", "none", "0.1")]
     assert not report.comparable
-    for part in ("accuracy on held-out training images at the last epoch", "held-out training images, fingerprint"):
+    for part in (
+        "accuracy on held-out training images at the last epoch",
+        "1000 held-out training images of 32 pixels, fingerprint",
+    ):
         assert part in text(report)
     assert "test split" not in text(report)

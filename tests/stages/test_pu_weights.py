@@ -25,6 +25,7 @@ from rotnet_lib.runs.directory import METRICS, MODEL, PU, RunDirectory, director
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.pu_weights import PuOutcome, PuWeightsConfig, weigh_copies
+from rotnet_lib.suites.resolve import configure
 from rotnet_lib.training.checkpoints import load_network, load_tensors, save_tensors
 from tests.results import finish
 
@@ -248,10 +249,12 @@ def test_what_is_missing_comes_with_the_line_that_makes_it(pretrained: Pretraine
     lines = [part for part in str(error.value).split("`") if part.startswith("rotnet run pretrain ")]
     assert len(lines) == 2
     words = shlex.split(lines[0])[3:]
+    assert words[:2] == ["--preset", "none"]  # by another preset it would be another training
+    words = words[2:]
     told = {name: yaml.safe_load(value) for flag, name, value in zip(*[iter(words)] * 3, strict=True) if flag == "-p"}
     assert told["fold"] == "1/3"
     assert not {"device", "lr", "seed"} & told.keys()  # what is the protocol's, or only where it runs
-    made = PretrainConfig.build(told)
+    made = configure("pretrain", told, "none")
     assert made.hashed_parameters() == PretrainConfig.build(run.parameters()).hashed_parameters() | {"fold": "1/3"}
 
 

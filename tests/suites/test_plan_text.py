@@ -1,10 +1,19 @@
 """`rotnet plan`: what would run, what is not the protocol's, where each number comes from."""
 
+import dataclasses
+from typing import Any
+
+import pytest
 from click.testing import CliRunner
 
 from rotnet_lib.cli import main
-from rotnet_lib.suites.plan import Options, plan_suite
-from tests.results import finish_planned
+from rotnet_lib.runs.config import RunConfig
+from rotnet_lib.runs.directory import directory_of
+from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.suites.plan import Options, PlannedRun, plan_suite
+from rotnet_lib.suites.plan_text import plan_lines
+from rotnet_lib.voc.classification_config import ClassificationConfig
+from tests.results import finish, finish_planned
 
 
 def plan(*words: str) -> list[str]:
@@ -54,3 +63,59 @@ def test_runs_like_finished_ones_say_how_long_they_take() -> None:
 def test_a_dry_run_says_the_same() -> None:
     result = CliRunner().invoke(main, ["reproduce", "table3", "--preset", "quick", "--dry-run"])
     assert result.output.splitlines() == plan("--preset", "quick")
+
+
+def test_data_that_is_not_here_is_planned_for_all_the_same() -> None:
+    lines = CliRunner().invoke(main, ["plan", "table5", "--preset", "paper"]).output.splitlines()
+    assert "rotnet, seed 0: cannot run: imagenet cannot be opened" in lines
+    assert lines[-1].startswith("imagenet cannot be opened: no folder ")
+    differing = CliRunner().invoke(main, ["plan", "table5", "--preset", "quick", "--diff", "paper"])
+    assert "supervised, seed 0: dataset shapes -> imagenet" in differing.output
+
+
+def lines_of(config: RunConfig, fingerprint: str) -> list[str]:
+    """The plan of one run."""
+    run = PlannedRun("one", config, directory_of(config, fingerprint), (), config.dataset, {}, {})
+    return list(plan_lines(dataclasses.replace(plan_suite("table3", Options(preset="quick")), runs=(run,)), {}))
+
+
+@pytest.mark.parametrize(
+    ("change", "length"), [({"labels_per_class": 5}, "3.0 h"), ({"fold": "1/3"}, "2.0 h"), ({"validate": 0.5}, "90 min")]
+)
+def test_runs_on_a_part_of_the_images_have_the_length_of_their_epochs(change: dict[str, Any], length: str) -> None:
+    """An epoch on few labels is of usual length; one without a third of the images is shorter."""
+    whole = PretrainConfig.build({"dataset": "shapes", "epochs": 2, "device": "cpu", "task": "labels"})
+    finish(directory_of(whole, "f"), whole, "f", wall_seconds=3600.0 * 3)
+    assert f"would run (missing), about {length}: " in "\n".join(lines_of(whole.model_copy(update=change), "f"))
+
+
+def test_another_part_of_the_network_takes_another_time() -> None:
+    trained = ClassificationConfig.build({"backbone": "random", "dataset": "scenes:128", "trained": "fc6-8", "width": 0.1})
+    finish(directory_of(trained, "f"), trained, "f", wall_seconds=3600.0)
+    assert "about 60 min" in "\n".join(lines_of(trained.model_copy(update={"seed": 1}), "f"))
+    assert "about" not in "\n".join(lines_of(trained.model_copy(update={"trained": "all"}), "f"))
+
+
+def test_where_no_run_is_alike_it_is_said_how_to_measure() -> None:
+    assert plan("--preset", "quick")[-1] == "how long: no finished run is like these; `rotnet bench --plan SUITE` measures it"
+
+
+def test_explained_are_all_parameters_with_those_of_the_machine() -> None:
+    lines = [line.split() for line in plan("--preset", "quick", "--explain", "--set", "device=cpu", "--dataset", "shapes:2")]
+    assert ["threads", "1", "preset", "quick"] in lines
+    assert ["device", "cpu", "SET"] in lines
+    assert ["dataset", "shapes:2", "DATASET"] in lines
+    assert ["seed", "0", "SEEDS"] in lines
+
+
+def test_what_stands_in_for_a_suites_own_data_says_so() -> None:
+    output = CliRunner().invoke(main, ["plan", "table6", "--preset", "quick"]).output
+    assert "not the protocol's: dataset shapes:1 (places205), " in output
+    explained = CliRunner().invoke(main, ["plan", "table6", "--preset", "quick", "--explain"]).output
+    assert ["dataset", "shapes:1", "preset", "quick"] in [line.split() for line in explained.splitlines()]
+
+
+def test_explain_and_diff_are_two_lists() -> None:
+    result = CliRunner().invoke(main, ["plan", "table3", "--explain", "--diff", "paper"])
+    assert result.exit_code == 2
+    assert "name one of them" in result.output

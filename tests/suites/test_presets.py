@@ -43,7 +43,7 @@ def test_the_more_special_key_of_a_preset_wins() -> None:
     preset = Preset(description="", set={"cifar10": settings})
 
     def said(notebook: str, **kind: str) -> tuple[Any, ...]:
-        values = preset.parameters(notebook, "nin4", kind_of(kind))
+        values = preset.parameters(notebook, "nin4", kind_of(kind), "cifar10")
         assert values.keys() == {"lr", "epochs", "width"}
         return values["lr"], values["epochs"], values["width"]
 
@@ -58,7 +58,7 @@ def test_a_recipe_is_more_special_than_its_classifier() -> None:
     preset = Preset(description="", set={"imagenet": settings | {"probe": {"lr": 1.0, "epochs": 1}}})
 
     def said(**kind: str) -> tuple[Any, Any]:
-        values = preset.parameters("probe", "alexnet", kind_of(kind))
+        values = preset.parameters("probe", "alexnet", kind_of(kind), "imagenet")
         return values["epochs"], values["lr"]
 
     assert said(classifier="linear", recipe="decoupling") == (9, 2.0)
@@ -68,7 +68,10 @@ def test_a_recipe_is_more_special_than_its_classifier() -> None:
 
 def test_the_released_preset_leaves_decoupling_its_own_schedule() -> None:
     """Which is the released one; on NIN, where none is published, it has RotNet's."""
-    found = {arch: preset_named("released").parameters("pretrain", arch, "decoupling") for arch in BENCHMARK_ARCHS.values()}
+    found = {
+        arch: preset_named("released").parameters("pretrain", arch, "decoupling", "imagenet")
+        for arch in BENCHMARK_ARCHS.values()
+    }
     config = PretrainConfig.build(found["alexnet"] | {"task": "decoupling", "arch": "alexnet"})
     assert (config.epochs, len(config.lr_factors), config.protocol_differences()) == (245, 5, {})
     assert PretrainConfig.build(found["nin4"] | {"task": "decoupling"}).epochs == 200
@@ -77,39 +80,27 @@ def test_the_released_preset_leaves_decoupling_its_own_schedule() -> None:
 @pytest.mark.parametrize("name", ["quick", "short"])
 def test_a_short_preset_keeps_the_ratio_of_the_two_recipes(name: str) -> None:
     kinds = ("linear", "linear.decoupling")
-    epochs = [preset_named(name).parameters("probe", "alexnet", kind)["epochs"] for kind in kinds]
+    epochs = [preset_named(name).parameters("probe", "alexnet", kind, "shapes")["epochs"] for kind in kinds]
     assert epochs[1] == round(epochs[0] * 65 / 35)
 
 
 def test_a_preset_says_nothing_to_a_notebook_about_parameters_it_has_not() -> None:
     settings: dict[str, dict[str, Any]] = {"all": {"lr": 1.0, "epochs": 1, "seed": 3}, "inspect": {"power": 4}}
     preset = Preset(description="", set={"cifar10": settings})
-    assert preset.parameters("inspect", "nin4", "") == {"seed": 3, "power": 4}
+    assert preset.parameters("inspect", "nin4", "", "cifar10") == {"seed": 3, "power": 4}
 
 
 def test_a_preset_says_to_an_arch_what_is_for_its_benchmark() -> None:
     settings: dict[str, Any] = {"cifar10": {"all": {"lr": 1.0}}, "imagenet": {"pretrain": {"lr": 2.0}}}
     preset = Preset(description="", set=settings)
-    found = {arch: preset.parameters("pretrain", arch, "") for arch in ("nin3", "alexnet")}
+    found = {arch: preset.parameters("pretrain", arch, "", "imagenet") for arch in ("nin3", "alexnet")}
     assert found == {"nin3": {"lr": 1.0}, "alexnet": {"lr": 2.0}}
 
 
-@pytest.mark.parametrize(
-    ("asked", "expected"),
-    [
-        (None, {"dataset": "drawn", "image_size": 64}),
-        ("imagefolder:/photos", {"dataset": "imagefolder:/photos"}),  # the size was chosen for the drawings
-        ("drawn", {"image_size": 64}),
-        ("scenes:128", {"dataset": "drawn", "image_size": 64}),  # which the stage does not read
-    ],
-)
-def test_what_stands_in_for_the_data(asked: str | None, expected: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("dataset", "size"), [("shapes:7", 64), ("imagefolder:/photos", None), ("imagenet", None)])
+def test_a_presets_image_size_is_for_the_data_that_it_puts_in(dataset: str, size: int | None) -> None:
     preset = Preset(description="", datasets={"imagenet": "shapes:7"}, set={"imagenet": {"all": {"image_size": 64}}})
-    expected = {
-        name: str(value).replace("drawn", "shapes:7") if name == "dataset" else value for name, value in expected.items()
-    }
-    found = preset.parameters("pretrain", "alexnet", "rotation", asked and asked.replace("drawn", "shapes:7"))
-    assert found == {"dataset": "shapes:7"} | expected
+    assert preset.parameters("pretrain", "alexnet", "rotation", dataset).get("image_size") == size
 
 
 @pytest.mark.parametrize(
@@ -125,14 +116,14 @@ def test_a_dataset_asked_for_is_for_what_the_protocol_measures_on(dataset: str |
 @pytest.mark.parametrize("task", ["rotation", "rotation-instance"])
 def test_the_settings_for_pretraining_hold_for_every_pretext_task(task: str, benchmark: str) -> None:
     quick = preset_named("quick")
-    values = quick.parameters("pretrain", BENCHMARK_ARCHS[benchmark], task)
+    values = quick.parameters("pretrain", BENCHMARK_ARCHS[benchmark], task, "shapes")
     assert quick.set[benchmark]["pretrain"].items() <= values.items()
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARK_ARCHS)
 def test_supervised_runs_have_settings_of_their_own(benchmark: str) -> None:
     quick = preset_named("quick")
-    values = quick.parameters("pretrain", BENCHMARK_ARCHS[benchmark], "labels")
+    values = quick.parameters("pretrain", BENCHMARK_ARCHS[benchmark], "labels", "shapes")
     assert quick.set[benchmark]["pretrain.labels"].items() <= values.items()
     assert quick.set[benchmark]["pretrain.labels"] != quick.set[benchmark]["pretrain"]
 

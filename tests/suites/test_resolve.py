@@ -46,6 +46,23 @@ def test_a_probe_means_the_same_in_a_suite_by_the_command_and_in_a_notebook(pres
     assert ProbeConfig.build(planned.model_dump(mode="json")) == planned  # as a child process reads it
 
 
+@pytest.mark.parametrize("dataset", ["shapes:1", "shapes", "cifar10", "fashion-mnist", "imagefolder:/photos", "protocol"])
+def test_a_dataset_means_the_same_however_it_is_said(dataset: str) -> None:
+    """The preset's image size is for the drawn shapes that it puts in."""
+    said = configure("pretrain", {"dataset": dataset, "arch": "nin4"}, "quick")
+    assert said.model_dump()["image_size"] == (24 if dataset.startswith("shapes") else None)
+    assert run_of(plan_of(f"dataset={dataset}", "quick"), "rotnet") == said
+    if dataset != "protocol":
+        options = Options(preset="quick", dataset=dataset)
+        assert run_of(plan_suite("table3", options, fingerprint=lambda config: "f"), "rotnet") == said
+
+
+def test_a_row_that_names_its_own_data_is_as_by_the_command() -> None:
+    row = run_of(plan_of(preset="quick", suite="table6"), "places-random")
+    asked = {"backbone": "random", "arch": "alexnet", "dataset": "shapes:1", "layer": "conv1,conv2,conv3,conv4,conv5"}
+    assert configure("probe", asked | {"classifier": "linear"}, "quick") == row
+
+
 @pytest.mark.parametrize("preset", ["paper", "quick"])
 def test_a_suites_probes_see_the_images_of_their_backbones_run(preset: str) -> None:
     """They saw all of the protocol's, whatever the pretext task was trained on."""
@@ -77,7 +94,9 @@ def test_no_limit_can_be_said_where_the_backbones_run_has_one() -> None:
         ("linear-rotnet", "momentum", "protocol"),
         ("linear-rotnet", "views", "default"),
         ("rotnet", "labels_per_class", "default"),
-        ("rotnet", "dataset", "protocol: imagenet, pretrain"),
+        ("rotnet", "dataset", "protocol: imagenet"),
+        ("rotnet", "arch", "suite table5"),
+        ("linear-random", "seed", "SEEDS"),
     ],
 )
 def test_each_value_has_its_origin(key: str, field: str, origin: str) -> None:
@@ -89,7 +108,8 @@ def test_what_the_preset_and_the_backbones_run_decide_says_so() -> None:
     plan = plan_of(preset="quick")
     probe = next(run for run in plan.runs if run.key == "rotnet-conv")
     assert probe.origins["epochs"] == "preset quick"
-    assert probe.origins["train_size"] == f"backbone: {probe.config.model_dump()['backbone']}"
+    for name in ("arch", "width", "dataset", "train_size"):
+        assert probe.origins[name] == f"backbone: {probe.config.model_dump()['backbone']}"
     assert probe.origins.keys() == ProbeConfig.model_fields.keys()
 
 
@@ -98,9 +118,39 @@ def test_the_word_protocol_is_stronger_than_the_preset() -> None:
     assert configure("pretrain", {"epochs": "auto"}, "quick").model_dump()["epochs"] == 5
 
 
+@pytest.mark.parametrize("name", ["schedule", "width", "momentum", "train_size", "epochs", "augment", "dataset"])
+def test_protocol_can_be_said_of_whatever_a_preset_changes(name: str) -> None:
+    said = configure("pretrain", {name: "protocol"}, "quick").model_dump()[name]
+    assert said == PretrainConfig.build({}).model_dump()[name]
+
+
+def test_backbone_said_where_no_run_can_be_followed_is_as_nothing_said() -> None:
+    asked = {"backbone": "random", "arch": "nin4"}
+    followed = dict.fromkeys(("dataset", "train_size", "width", "grey"), "backbone")
+    assert configure("probe", asked | followed, "quick") == configure("probe", asked, "quick")
+
+
+def test_a_suite_takes_the_words_of_arch_and_width() -> None:
+    plain = run_of(plan_of(), "rotnet-conv")
+    for text in ("probe.width=auto", "probe.width=backbone", "arch=auto", "probe.arch=backbone"):
+        assert run_of(plan_of(text), "rotnet-conv") == plain
+    with pytest.raises(RotnetError, match=r"so its arch and width are those: nin4, 1\. To change them, set rotnet\.arch"):
+        plan_of("probe.width=0.5")
+    assert (
+        configure("voc_classification", {"backbone": "random", "arch": "protocol"}, "quick").model_dump()["arch"] == "alexnet"
+    )
+
+
 @pytest.mark.parametrize(
     ("said", "parts"),
     [
+        ({"weight_decay": None}, ["weight_decay: None says nothing. Say auto, or a value. [SET]"]),
+        ({"epochs": True}, ["a number is needed, not True", "[SET]"]),
+        ({"task": "rotaton"}, ["unknown pretext task 'rotaton'; did you mean 'rotation'?", "[SET]"]),
+        ({"arch": "nin9"}, ["unknown arch 'nin9'", "[SET]"]),
+        ({"task_options": {"angle": 3}}, ["'angle'", "did you mean 'angles'?", "[SET]"]),
+        ({"gpus": 3}, ["pretrain: gpus: a batch of 8 images does not divide among 3 processes", "[SET]"]),
+        ({"train_size": "none"}, ["not 'none'; words for it: auto, all (", "[SET]"]),
         ({"lr": None}, ["lr: None says nothing. Say protocol, or a value. [SET]"]),
         ({"lr": -1}, ["lr: ", "not -1", "[SET]"]),
         ({"epochs": 0}, ["epochs: ", "not 0", "[SET]"]),

@@ -89,7 +89,9 @@ def test_a_dataset_that_nothing_of_the_suite_reads_is_named(suite: str, dataset:
 
 @pytest.mark.parametrize("text", ["grey=true", "rotnet.grey=true"])
 def test_a_grey_backbone_is_refused_before_it_is_trained(text: str) -> None:
-    with pytest.raises(RotnetError, match=r"SET: \S+ shows colour, and \S+, which it builds on, would be trained on grey"):
+    with pytest.raises(
+        RotnetError, match=r"\S+ shows colour, and \S+, which it builds on, would be trained on grey images\. \[SET\]"
+    ):
         planned("table7", Options(preset="quick", set=text))
 
 

@@ -1,0 +1,84 @@
+"""How the value of one parameter is found: what is said of it, the backbone's run, the preset, the protocol, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.runs.resolution import AUTO, BACKBONE, PROTOCOL, UNLIMITED, Said, Upstream, WrongValue
+
+if TYPE_CHECKING:
+    from rotnet_lib.runs.stage_config import StageConfig
+
+
+class Decisions:
+    """The parameters of a run that are decided so far.
+
+    Args:
+        schema: the stage's config.
+        given: what is asked for, by parameter.
+        origins: of what is given.
+        follow: the parameters that are to follow the backbone's run, if they can, before what is given.
+
+    Attributes:
+        values: parameter -> value, in plain form.
+        origins: parameter -> where its value comes from.
+    """
+
+    def __init__(
+        self, schema: type[StageConfig], given: Mapping[str, Any], origins: Mapping[str, str], follow: Collection[str]
+    ) -> None:
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+        self._schema, self._given, self._given_by, self._follow = schema, given, origins, follow
+
+    def decide(self, names: Sequence[str], preset: Sequence[Said], upstream: Upstream | None) -> None:
+        """Decide parameters of which none decides what preset or protocol say of another.
+
+        Args:
+            names: the parameters.
+            preset: what decides where neither what is given nor the backbone's run does, the strongest first.
+            upstream: the run whose backbone is taken.
+        """
+        protocol = cache(lambda: (self._schema.protocol_for(self.values), self._schema.protocol_origin(self.values)))
+        for name in names:
+            weak = next(((one.values[name], one.origin) for one in preset if name in one.values), None)
+            words = self._schema.words(name)
+            follows = upstream is not None and BACKBONE in words and self._schema.follows(name, self.values, upstream)
+            if upstream and follows and (name in self._follow or name not in self._given):
+                self.values[name], self.origins[name] = upstream.parameters[name], f"{BACKBONE}: {upstream.name}"
+            elif name in self._given:
+                origin = self._given_by.get(name, self._schema.usual_origin(name))  # of the newest backbone
+                self._enter(name, self._given[name], origin, protocol)
+            elif weak:
+                self._enter(name, *weak, protocol)
+            elif words[-1:] == (BACKBONE,):
+                raise RotnetError(self._schema.undecided(name, self.values))
+            elif words:
+                self._enter(name, words[-1], self._schema.usual_origin(name), protocol)
+            else:
+                default = self._schema.model_fields[name].get_default(call_default_factory=True)
+                self.values[name], self.origins[name] = default, self._schema.usual_origin(name)
+
+    def _enter(self, name: str, value: Any, origin: str, protocol: Callable[[], tuple[Mapping[str, Any], str]]) -> None:
+        """Enter a value, or what a word stands for."""
+        words, role = self._schema.words(name), self._schema.role(name)
+        self.origins[name] = origin
+        word = value if isinstance(value, str) else ""
+        if value is None and not UNLIMITED.intersection(words):
+            raise WrongValue(
+                name, f"{self._schema.stage}: {name}: None says nothing. Say {' or '.join(words or (AUTO,))}, or a value."
+            )
+        if word in UNLIMITED.intersection(words):
+            value = None
+        elif word == PROTOCOL and (PROTOCOL in words or role == "protocol"):
+            decided, origin = protocol()
+            if name in decided:
+                value = decided[name]
+            elif words[-1:] == (PROTOCOL,):
+                return  # the arch is of another benchmark, which its field says
+            else:
+                value, origin = self._schema.usual_value(name), PROTOCOL
+        self.values[name], self.origins[name] = value, origin
