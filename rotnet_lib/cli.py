@@ -277,6 +277,32 @@ def clean(runs: str, kinds: tuple[str, ...], yes: bool) -> None:
 
 
 @main.command()
+@click.option("--runs", default="runs", show_default=True, help="Folder of the run directories.")
+@click.option("--yes", is_flag=True, help="Rename without asking.")
+def migrate(runs: str, yes: bool) -> None:
+    """Give finished runs of before in RUNS their names of today, by which suites find them, or say why that cannot be.
+
+    A run's name changes where the formula of its hash does, though the run would come out the same.
+    """
+    from rotnet_lib.paths import from_project
+    from rotnet_lib.report.index import write_index
+    from rotnet_lib.suites import migration
+
+    found = migration.plan_migration(runs)
+    click.echo(migration.report(found))
+    if not found.renamings:
+        click.echo("nothing to rename.")
+    elif yes or click.confirm(f"Rename {len(found.renamings)} of them?"):
+        try:
+            migration.migrate(found, runs, click.echo)
+        finally:
+            write_index(from_project(runs))  # it links the runs by their names
+        click.echo("Their pages, which named the runs of before, are drawn again when the runs are asked for.")
+    else:
+        click.echo("nothing was renamed.")
+
+
+@main.command()
 @click.argument("dataset")
 def data(dataset: str) -> None:
     """Bring DATASET here: download, decode or draw it once. Of VOC too: voc2007, voc2012, scenes."""

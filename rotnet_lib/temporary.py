@@ -33,7 +33,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
     Raises StorageError if the system refuses to make it.
     """
-    _remove_left_folders(parent)
+    remove_left_folders(parent)
     with explaining(parent):
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
@@ -50,7 +50,8 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         _remove(path)
 
 
-def _remove_left_folders(parent: Path) -> None:
+def remove_left_folders(parent: Path) -> None:
+    """Remove the folders that killed processes left in `parent`; see `temporary_folder`."""
     try:
         folders = [Path(entry.path) for entry in os.scandir(parent) if _NAME.fullmatch(entry.name) and _is_own(entry)]
     except OSError:  # others may not list the folder, say: then nothing there is known to be left

@@ -13,6 +13,7 @@ from tests.results import finish_planned
 ANSWERED = (
     "--help",
     "clean",
+    "migrate",
     "status --preset quick",
     "status table7 --preset quick",
     "reproduce cifar10 --dry-run --preset quick",

@@ -13,8 +13,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from rotnet_lib.files import kind_of
 
 VERSION = 2
-"""Part of the fingerprint of image files: raise it when a file comes to be refused, read or turned otherwise.
-Version 1 read grey images of more than 8 bits as white or black."""
+"""Part of the fingerprint of image files: raise it when a file comes to be refused, read or turned otherwise, and say in
+`image_versions` which files those are. Version 1 read grey images of more than 8 bits as white or black."""
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the formats that are read. Their readers decode in this process, from this file alone; that of EPS starts
@@ -90,6 +90,19 @@ def read_orientation(file: ImageFile) -> int:
     return _read(file, _orientation)
 
 
+def read_head(file: ImageFile) -> bool:
+    """Whether a JPEG has segments that may hold its orientation (APP1), from the head of the file; of other formats False.
+
+    Raises DamagedImage as `read_rgb` does, but for what is wrong with the pixels.
+    """
+
+    def head(image: Image.Image) -> bool:
+        _check_depth(image)
+        return any(name == "APP1" for name, _ in getattr(image, "applist", ()))
+
+    return _read(file, head)
+
+
 def check_path(path: str | os.PathLike[str]) -> None:
     """Raises DamagedImage for a path that leads to no file that is read: to nothing, to a named pipe, which a reader would wait
     for, or to a file far larger than an image.
@@ -161,12 +174,16 @@ def _read(file: ImageFile, work: Callable[[Image.Image], T]) -> T:
         raise DamagedImage(str(error) or type(error).__name__) from None
 
 
-def _rgb(image: Image.Image, upright: bool) -> Image.Image:
+def _check_depth(image: Image.Image) -> None:
     if image.mode == "F" or image.mode.startswith("I"):
         raise DamagedImage(
             f"its channels have more than 8 bits (mode {image.mode}), and Pillow would clip them: "
             "convert it to 8 bits a channel, in the range that you mean"
         )
+
+
+def _rgb(image: Image.Image, upright: bool) -> Image.Image:
+    _check_depth(image)
     image.load()
     turn = TURNS.get(_orientation(image)) if upright else None
     return (image if turn is None else image.transpose(turn)).convert("RGB")

@@ -119,13 +119,15 @@ def same_classes(listings: Mapping[SplitName, Listing], root: Path) -> tuple[str
     return kinds[0]
 
 
-def fingerprint(listings: Mapping[SplitName, Listing], side: int) -> str:
+def fingerprint(listings: Mapping[SplitName, Listing], side: int, version: int | None = None) -> str:
     """Hex digest over split, class, name and content of every file, and over how the files are decoded.
+
+    `version` is that of `image_files`; None: today's.
 
     Of more than 1 GiB of files the sizes count in place of the contents, which take too long to read at every start: there
     an image that was changed without a change of its size goes unnoticed. Where nobody looked at the sizes, only names count.
     """
-    digest = hashlib.sha256(f"{image_files.VERSION} {side}".encode())
+    digest = hashlib.sha256(f"{version or image_files.VERSION} {side}".encode())
     known = [listing.sizes for listing in listings.values() if listing.sizes is not None]
     whole = len(known) == len(listings) and sum(int(sizes.sum()) for sizes in known) <= _READ_WHOLE
     for split, listing in listings.items():

@@ -74,10 +74,14 @@ class Places205(Source):
         counts = Counts(len(self.files["train"]), len(self.files["test"]), len(self.classes))
         part = f"Places205 (part: {counts.train} training images of {counts.classes} classes)"
         self.title = self.published_title if counts == self.published else part
-        digest = hashlib.sha256(f"places205 {image_files.VERSION} {self.side}".encode())
-        for *_, checksum in listed.values():
+        self._checksums = [checksum for *_, checksum in listed.values()]
+        self.fingerprint = self.fingerprint_of(image_files.VERSION)
+
+    def fingerprint_of(self, version: int) -> str:
+        digest = hashlib.sha256(f"places205 {version} {self.side}".encode())
+        for checksum in self._checksums:
             digest.update(checksum)
-        self.fingerprint = digest.hexdigest()
+        return digest.hexdigest()
 
     def location(self) -> str:
         return shown(self._root)

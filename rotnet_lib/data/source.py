@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from rotnet_lib.data.listing import Listing, SplitName
+from rotnet_lib.data.listing import Listing, SplitName, fingerprint
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.paths import from_project
 from rotnet_lib.registry import Registry
@@ -87,6 +87,10 @@ class Source:
     def location(self) -> str:
         """Where the images are, or where they come from."""
         raise NotImplementedError
+
+    def fingerprint_of(self, version: int) -> str:
+        """The fingerprint of the same data by a version of `image_files`. What is not made of files has one by all versions."""
+        return fingerprint(self.files, self.side, version) if self.files else self.fingerprint
 
     def decode(self, split: SplitName, count: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Images (N, R, R, 3) uint8 RGB and labels (N,) int64, all of the split or at least its first `count`

@@ -69,7 +69,7 @@ def result_in(content: bytes, name: str) -> RunResult | str:
         return "is damaged: its content is not what the run wrote (by its checksum)"
     if result.run != name:
         return f"is of another run, {result.run} (was the folder renamed? Then give it that name back)"
-    if not _is_named(name, result):
+    if version_of(name, result) is None:
         return "is of another run: the hash in the folder's name is not of these parameters and data"
     return result
 
@@ -107,13 +107,14 @@ def parameters_in(content: bytes) -> dict[str, Any] | str:
     return f"it lacks {', '.join(missing)}" if missing else values
 
 
-def _is_named(name: str, result: RunResult) -> bool:
-    """Whether a run with the result's parameters and data has that name."""
+def version_of(name: str, result: RunResult) -> int | None:
+    """The version of the stage by which a run with the result's parameters and data has that name; None: it has another."""
     left_out = {*_execution(result), *result.later}
     hashed = {parameter: value for parameter, value in result.parameters.items() if parameter not in left_out}
     versions = _VERSIONS if result.version is None else (result.version,)
     ending = name.rpartition("-")[2]
-    return any(name_ending(result.stage, version, hashed, result.data.fingerprint) == ending for version in versions)
+    named = (v for v in versions if name_ending(result.stage, v, hashed, result.data.fingerprint) == ending)
+    return next(named, None)
 
 
 def _execution(result: RunResult) -> tuple[str, ...]:

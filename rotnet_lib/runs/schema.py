@@ -120,6 +120,8 @@ class RunResult(BaseModel):
     """The parameters that are no part of its name because they came later; see `stage_config.later`."""
     unverified: list[str] = []
     """Files without a checksum that the run read, such as a backbone's from before files carried one."""
+    renamed_from: list[str] = []
+    """Names that the run had before, the oldest first."""
     files: dict[str, str] | None = None
     """File in the run's directory -> SHA-256 of its content, for those that pages are drawn from later; since `save`."""
     checksum: str | None = None

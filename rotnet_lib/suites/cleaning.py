@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from rotnet_lib.data.source import cache_root
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import LockTimeout, explaining, is_locked, lock_file, temporary_of
+from rotnet_lib.files import explaining, is_locked, temporary_of
 from rotnet_lib.paths import from_project
-from rotnet_lib.runs.directory import LOCK, NOTEBOOK_LOCK, PARAMETERS, PLAN, RESUME, RunDirectory, all_runs
+from rotnet_lib.runs.directory import LOCK, NOTEBOOK_LOCK, PARAMETERS, PLAN, RESUME, all_runs
 from rotnet_lib.runs.plan_file import PlanFile, read_plan
+from rotnet_lib.suites.dependents import in_use, no_suite_at_work, nobody_writing, parameters_of, upstream, with_upstream
 
 KINDS = {
     "checkpoints": "weights on the way of finished runs; figure 5a and `-p checkpoint` read them",
@@ -25,9 +26,6 @@ KINDS = {
     "cache": "decoded images, which are decoded again when they are needed",
 }
 """Kind -> what it is."""
-
-_UPSTREAM = ("backbone", "pu_weights", "others", "compare")
-"""Parameters that name other runs."""
 
 _IN_USE_SECONDS = 3600
 """Age up to which a temporary file may belong to a process that is at work."""
@@ -80,10 +78,11 @@ def list_removable(runs: str) -> Listing:
     """
     root = from_project(runs)
     found = [run for run in all_runs(root) if not run.path.is_symlink()]
-    parameters = {run.name: _parameters(run) for run in found}
+    parameters = {run.name: parameters_of(run) for run in found}
     notes: list[str] = []
     plans, damaged = _plans(root)
-    busy = _busy(found, notes)
+    busy = in_use(found)
+    notes += busy.values()
     if damaged:
         names = ", ".join(str(path) for path in damaged)
         notes.append(
@@ -91,7 +90,7 @@ def list_removable(runs: str) -> Listing:
         )
         unnamed: set[str] = set()
     else:
-        unnamed = parameters.keys() - _with_upstream({*_named(plans), *busy}, parameters)
+        unnamed = parameters.keys() - with_upstream({*_named(plans), *busy}, parameters)
     items: list[Item] = []
     read = _read_on_the_way(plans, parameters, {run.name for run in found if run.finished})
     for run in found:
@@ -116,20 +115,6 @@ def list_removable(runs: str) -> Listing:
     return Listing(tuple(sorted(items, key=lambda item: (order.index(item.kind), str(item.path)))), tuple(notes))
 
 
-def _busy(runs: Iterable[RunDirectory], notes: list[str]) -> set[str]:
-    """The names of the runs that are left alone, since a process is writing them or nobody can tell; `notes` get why."""
-    busy = set()
-    for run in runs:
-        try:
-            why = "it is being written" if run.running else ""
-        except RotnetError as error:
-            why = str(error)
-        if why:
-            notes.append(f"{run.path} is left alone: {why.rstrip('.')}.")
-            busy.add(run.name)
-    return busy
-
-
 def remove(items: Iterable[Item], runs: str, say: Callable[[str], None] = print) -> int:
     """Remove items; those that could not be listed any more, or that a process has come to write since, are left and named.
 
@@ -149,7 +134,7 @@ def remove(items: Iterable[Item], runs: str, say: Callable[[str], None] = print)
     still = {(item.kind, item.path) for item in list_removable(runs).items}
     with ExitStack() as stack:
         if root.is_dir():
-            stack.enter_context(_locked(root / LOCK, f"{root} is in use by a suite: wait for it to end, or stop it."))
+            stack.enter_context(no_suite_at_work(root))
         for item in items:
             directory = item.path if item.kind == "runs" else item.path.parent
             with ExitStack() as run:
@@ -157,8 +142,7 @@ def remove(items: Iterable[Item], runs: str, say: Callable[[str], None] = print)
                     if (item.kind, item.path) not in still:
                         raise RotnetError(f"{item.path} is in use by now: left alone.")
                     if directory != root and (directory / PARAMETERS).exists():
-                        for name in (NOTEBOOK_LOCK, LOCK) if (directory / NOTEBOOK_LOCK).exists() else (LOCK,):
-                            run.enter_context(_locked(directory / name, f"{directory} is being written: left alone."))
+                        run.enter_context(nobody_writing(directory))
                 except RotnetError as error:
                     say(str(error))
                     continue
@@ -208,21 +192,6 @@ def size_text(size: int) -> str:
     return f"{size} B"
 
 
-def _locked(path: Path, otherwise: str) -> TextIO:
-    try:
-        return lock_file(path, wait_seconds=0)
-    except LockTimeout:
-        raise RotnetError(otherwise) from None
-
-
-def _parameters(run: RunDirectory) -> dict[str, Any]:
-    """A run's parameters; none of one whose file is damaged: it names no others."""
-    try:
-        return run.parameters()
-    except RotnetError:
-        return {}
-
-
 def _plans(root: Path) -> tuple[list[PlanFile], list[Path]]:
     """The plans in a folder of runs, and the files of those that cannot be read."""
     plans, damaged = [], []
@@ -238,33 +207,12 @@ def _named(plans: Iterable[PlanFile]) -> Iterator[str]:
     return (run.name for plan in plans for run in plan.runs)
 
 
-def _with_upstream(names: set[str], parameters: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """Runs and all that they build on, as far as they are in the folder."""
-    reached: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in reached:
-            reached.add(name)
-            waiting += _upstream(parameters.get(name, {}))
-    return reached
-
-
-def _upstream(parameters: Mapping[str, Any]) -> Iterator[str]:
-    """The names of the runs that a run builds on; of a path, the names of its last two parts (a run's file, or its folder)."""
-    for key in _UPSTREAM:
-        value = parameters.get(key)
-        for name in value if isinstance(value, list) else [value]:
-            if isinstance(name, str):
-                yield from Path(name).parts[-2:]
-
-
 def _read_on_the_way(plans: Iterable[PlanFile], parameters: Mapping[str, Mapping[str, Any]], finished: set[str]) -> set[str]:
     """The runs whose weights on the way a run that is not finished asks for, planned or begun."""
     begun = [made for name, made in parameters.items() if name not in finished]
     planned = [run.parameters for plan in plans for run in plan.runs if run.name not in finished]
     asking = [made for made in (*begun, *planned) if made.get("checkpoint") is not None]
-    return {name for made in asking for name in _upstream(made)}
+    return {name for made in asking for name in upstream(made)}
 
 
 def _leftovers(folder: Path) -> list[Item]:

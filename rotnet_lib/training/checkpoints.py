@@ -19,7 +19,7 @@ from rotnet_lib.models import ARCHS
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.runs.directory import run_of
-from rotnet_lib.runs.unverified import called, note, noted
+from rotnet_lib.runs.unverified import called, note, noted, noting
 
 _FORMAT = "rotnet-2"
 _UNVERIFIED = "rotnet-1"
@@ -44,6 +44,32 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], header: Mappin
     metadata["checksum"] = _checksum(plain, metadata)
     with replacing(path) as temporary:
         save_file(plain, temporary, metadata=metadata)
+
+
+def copy_renamed(path: Path, target: Path, run: str, replaced: Mapping[str, str]) -> None:
+    """Write the file of a run as that of the same run under another name.
+
+    A file from before files carried a checksum gets none: nobody knows whether it is what was written.
+
+    Args:
+        path: in the directory of the run.
+        target: in its directory of the other name.
+        run: the other name.
+        replaced: texts in the header, and what stands for each instead.
+
+    Raises RotnetError as `load_tensors`.
+    """
+    with noting():
+        tensors, header = load_tensors(path)
+        verified = not noted()
+    text = json.dumps(header)
+    for old, new in replaced.items():
+        text = text.replace(json.dumps(old), json.dumps(new))
+    if verified:
+        save_tensors(target, tensors, json.loads(text), run=run)
+    else:
+        with replacing(target) as temporary:
+            save_file(tensors, temporary, metadata={"format": _UNVERIFIED, "header": text})
 
 
 def load_tensors(path: Path, *, remedy: str = _OF_RUN) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
