@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the kernels that tests start
@@ -16,6 +17,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the ker
 import torch
 
 from rotnet_lib.data.dataset import Dataset, load_dataset
+from rotnet_lib.data.listing import SplitName
+from rotnet_lib.data.shapes_source import Shapes
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
@@ -46,6 +49,23 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROTNET_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("ROTNET_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawn_once() -> Iterator[None]:
+    """Shapes are drawn once a worker: tests have a cache each, and hundreds of them take the same few images."""
+    drawn: dict[tuple[str, SplitName, int | None], tuple[np.ndarray, ...]] = {}
+    decode = Shapes.decode
+
+    def once(self: Shapes, split: SplitName, count: int | None) -> tuple[np.ndarray, ...]:
+        key = (self.fingerprint, split, count)
+        if key not in drawn:
+            drawn[key] = decode(self, split, count)
+        return tuple(array.copy() for array in drawn[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Shapes, "decode", once)
+        yield
 
 
 @pytest.fixture(autouse=True)

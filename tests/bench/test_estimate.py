@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import torch
 
 from rotnet_lib.bench import estimate
 from rotnet_lib.bench.loading import LoadingRates
@@ -23,6 +24,9 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return TrainingRates(inputs=32, images=8, step=STEP, load=0.1, test=TEST, flops=1e9)
 
     monkeypatch.setattr(estimate, "measure", measure)
+    # AlexNet's weights take seconds to draw, and nothing is trained.
+    for layer in (torch.nn.Conv2d, torch.nn.Linear):
+        monkeypatch.setattr(layer, "reset_parameters", lambda self: None)
     monkeypatch.setattr(estimate, "loading_rates", lambda seconds, workers: LoadingRates(2000, 1800, 900, workers, 30))
     return measured
 

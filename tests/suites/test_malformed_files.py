@@ -51,7 +51,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
         b"d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n",
         "more than 10,000 values",
     ),
-    "deep": (b"a: " + b"[" * 1500 + b"]" * 1500, "nested too deep"),
+    "deep": (b"a: " + b"[" * 500 + b"]" * 500, "nested too deep"),
     "date": (b"title: 2020-13-45\n", "month must be in 1..12"),
     "odd tag": (b"title: !!bool x\n", "cannot be read as YAML"),
     "object": (b"title: !!python/object:os.system x\n", "could not determine a constructor"),
@@ -212,6 +212,9 @@ def changed(document: Any, place: tuple[Any, ...], value: Any) -> Any:
 @pytest.mark.parametrize("name", ["table1", "figure5a"])
 def test_every_node_set_to_odd_values_ends_in_a_suite_or_is_named(name: str, tmp_path: Path) -> None:
     document = yaml.safe_load((SUITES / f"{name}.yaml").read_text())
+    if name == "table1":  # its other rows, and their runs, are built alike
+        document["rows"] = document["rows"][:1]
+        document["runs"] = {key: document["runs"][key] for key in ("rotnet3", "probe3")}
     for number, (place, value) in enumerate((place, value) for place in places(document) for value in ODD):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "mine.yaml").write_text(yaml.safe_dump(changed(document, place, value)))

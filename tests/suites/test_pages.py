@@ -30,6 +30,7 @@ from rotnet_lib.suites.run_notebook import execute
 from tests.results import finish, finish_planned
 
 QUICK = ("run", "pretrain", "--preset", "quick")
+FEW = "train_size=40 test_size=20"
 
 
 def rotnet(*arguments: str) -> Result:
@@ -234,8 +235,8 @@ def test_rotnet_run_says_that_the_page_is_made(run: RunDirectory, executed: list
 
 @pytest.fixture
 def plan() -> Plan:
-    """Of table 3: finished, the second without its page."""
-    plan = plan_suite("table3", Options(preset="quick"))
+    """Of table 3, on few images: finished, the second without its page."""
+    plan = plan_suite("table3", Options(preset="quick", set=FEW))
     for run in plan.runs:
         finish_planned(run)
     (plan.runs[1].directory.path / REPORT).unlink()
@@ -244,11 +245,11 @@ def plan() -> Plan:
 
 def test_status_and_a_dry_run_say_that_a_page_is_missing(plan: Plan) -> None:
     run = plan.runs[1]
-    first, *lines = rotnet("status", "table3", "--preset", "quick").output.splitlines()
+    first, *lines = rotnet("status", "table3", "--preset", "quick", "--set", FEW).output.splitlines()
     assert first == "table3 (preset quick): 7 finished; 1 finished, page missing"
     assert lines[1] == f"  finished     {run.key}, seed 0: {run.directory.path}, page missing"
     assert not any("missing" in line for line in (lines[0], *lines[2:]))
-    told = rotnet("reproduce", "table3", "--preset", "quick", "--dry-run").output
+    told = rotnet("reproduce", "table3", "--preset", "quick", "--set", FEW, "--dry-run").output
     assert f"{run.key}, seed 0: is finished, page missing: it would be made: {run.directory.path}" in told
     assert told.count("missing") == 1
 
