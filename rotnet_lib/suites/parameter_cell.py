@@ -14,6 +14,7 @@ from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.runs.resolution import AUTO
 from rotnet_lib.runs.stage_config import StageConfig
 from rotnet_lib.stages import STAGES
+from rotnet_lib.suites.suite import load_presets
 
 _FIRST_LINE = "# auto: the backbone's run decides, else the preset, else the published protocol"
 _HEADINGS = ("what is asked", "the data", "the training", "the machine")
@@ -34,7 +35,7 @@ _CHANGED = (
 )
 """What people change, which comes first below its heading."""
 
-_PRESET = 'preset: str = "auto"  # quick, short, paper, released; none: the protocol alone; auto: as make chooses'
+_PRESET = f'preset: str = "auto"  # {", ".join(load_presets())}; none: the protocol alone; auto: as make chooses'
 
 
 def parameter_cell(schema: type[StageConfig]) -> str:
