@@ -98,4 +98,4 @@ def choose_preset(asked: str | None, gpu: Callable[[], str | None] = gpu_name) -
         return asked, "as asked"
     if name := gpu():
         return "paper", f"there is a GPU ({name}); PRESET=quick takes minutes instead"
-    return "quick", "there is no GPU here; PRESET=paper asks for the published schedule all the same"
+    return "quick", "there is no GPU here; the preset paper asks for the published schedule all the same"
