@@ -176,7 +176,7 @@ def test_a_dry_run_says_what_is_finished() -> None:
 def test_the_preset_taken_and_why_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     output = rotnet("reproduce", "table3", "--dry-run").output
-    assert output.startswith("preset quick: there is no GPU here; preset paper is the published schedule")
+    assert output.startswith("preset quick: there is no GPU here; the preset paper asks for the published schedule")
     assert "drawn shapes" in output.splitlines()[1]
 
 

@@ -17,6 +17,7 @@ ANSWERED = (
     "status --preset quick",
     "status table7 --preset quick",
     "reproduce cifar10 --dry-run --preset quick",
+    "plan table3 --preset paper",
 )
 REFUSED = (
     "reproduce tabel3",

@@ -110,5 +110,5 @@ def choose_preset(asked: str | None, gpu: Callable[[], str | None] = gpu_name) -
             preset_named(asked)
         return asked, "as asked"
     if name := gpu():
-        return "paper", f"there is a GPU ({name}); preset quick takes minutes instead"
-    return "quick", "there is no GPU here; preset paper is the published schedule all the same"
+        return "paper", f"there is a GPU ({name}); the preset quick takes minutes instead"
+    return "quick", "there is no GPU here; the preset paper asks for the published schedule all the same"

@@ -30,6 +30,11 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision.datasets.utils, "download_and_extract_archive", unreachable)
 
 
+def test_the_official_files_are_called_as_torchvision_calls_them() -> None:
+    assert open_source("cifar10").fingerprint == f"cifar10-official-{CIFAR10.tgz_md5}"
+    assert CIFAR10.base_folder == "cifar-10-batches-py"
+
+
 @pytest.fixture
 def copy(tmp_path: Path, folder: Folder) -> Path:
     """Two training images and one test image of each class, as PNG."""
