@@ -176,6 +176,8 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
 
     values = {name: parse_yaml(value, f"the value of {name} behind -p") for name, value in parameters}
     STAGES[notebook]
+    if preset and "preset" in values:
+        raise RotnetError("the preset is named twice, by --preset and by -p preset. Drop one of the two.")
     preset, reason = choose_preset(values.pop("preset", preset))  # papermill takes it by -p
     click.echo(f"preset {preset}: {reason}.")
     config = configure(notebook, values, preset)

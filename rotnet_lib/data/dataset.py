@@ -38,7 +38,7 @@ class Dataset:
     """Both splits of a dataset, with what a report says about it. See `Source` for the attributes.
 
     `test` is the test split, or the training images that were held out (`validation`). `skipped` is what lies among the images
-    and is not read (see `Listing`), of all splits that were opened.
+    and is not read (see `Listing`), of both splits.
     """
 
     name: str
@@ -82,7 +82,7 @@ def load_dataset(spec: DataSpec, *, max_damaged: float = MAX_DAMAGED, workers: i
     if skipped and "LOCAL_WORLD_SIZE" not in os.environ:  # torchrun's processes: the one that started them has said it
         print(f"{name}: not read are {'; '.join(skipped)}.", flush=True)
     damages = {split: Damage(f"the {split} split of {name}", len(files), max_damaged) for split, files in source.files.items()}
-    files = shrunk(source.files, shrink, damages, workers) if shrink else source.files
+    files = shrunk(source.files, opened, shrink, damages, workers) if shrink else source.files
     splits: dict[SplitName, _Placed] = {}
     for split, size in sizes.items():
         if streamed:
@@ -117,8 +117,7 @@ class _Placed(NamedTuple):
 def _held_out(found: _Placed, spec: DataSpec, source: Source) -> tuple[Split | StreamedSplit, Split | StreamedSplit]:
     """The images to train on, and those that are held out."""
     assert spec.validate is not None
-    held = held_out(found.places, spec.validate)
-    train, test = found.images.part(np.flatnonzero(~held)), found.images.part(np.flatnonzero(held))
+    train, test = found.images.divided(held_out(found.places, spec.validate))
     if spec.test_size is not None and spec.test_size < len(test):
         test = test.part(balanced(test.labels.numpy(), spec.test_size, len(source.classes)))
     return train, test

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -33,15 +33,20 @@ _LONGEST = LONGEST_NAME - 15
 
 
 def shrunk(
-    files: Mapping[SplitName, Listing], side: int, damages: Mapping[SplitName, Damage], workers: int | None
+    files: Mapping[SplitName, Listing],
+    splits: Iterable[SplitName],
+    side: int,
+    damages: Mapping[SplitName, Damage],
+    workers: int | None,
 ) -> dict[SplitName, Listing]:
-    """Copies of the files of both splits as RGB JPEGs of quality 95, upright, whose shorter side is `side` pixels.
+    """Copies of the files of some splits as RGB JPEGs of quality 95, upright, whose shorter side is `side` pixels.
 
     Smaller images keep their size. The copies are kept in the cache folder. Each is written atomically, so that after an
     interruption only the missing ones are made.
 
     Args:
-        files: the originals.
+        files: the originals, of both splits.
+        splits: which to copy.
         side: of the copies, in pixels.
         damages: count the originals that cannot be read, which have no copy.
         workers: number of worker processes; None: one for each core.
@@ -52,10 +57,7 @@ def shrunk(
     digest = hashlib.sha256(f"{QUALITY} {fingerprint(files, side)}".encode()).hexdigest()[:16]
     root = cache_root() / f"shrunk-{side}-{digest}"
     try:
-        return {
-            split: _shrink(listing, side, root / split, damages[split], worker_count(workers))
-            for split, listing in files.items()
-        }
+        return {split: _shrink(files[split], side, root / split, damages[split], worker_count(workers)) for split in splits}
     except OSError as error:
         raise RotnetError(f"cannot keep smaller copies of the images in {root}: {error}. Set ROTNET_CACHE.") from None
 

@@ -90,6 +90,10 @@ class Split:
         places = torch.from_numpy(kept).to(self.device)
         return Split(self.images[places], self.labels[places], self.image_size, self.damaged)
 
+    def divided(self, second: np.ndarray) -> tuple["Split", "Split"]:
+        """The images where (N,) bool is false, and those where it is true."""
+        return self.part(np.flatnonzero(~second)), self.part(np.flatnonzero(second))
+
     def read(self, indices: Iterable[int]) -> torch.Tensor:
         """The centres of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device."""
         index = torch.tensor(list(indices), dtype=torch.int64, device=self.device)

@@ -79,6 +79,11 @@ class StreamedSplit:
         """The images at those places (n,), in their order."""
         return self._like(self.files.part(kept), self._damage.part(len(kept)), self.device)
 
+    def divided(self, second: np.ndarray) -> tuple["StreamedSplit", "StreamedSplit"]:
+        """The images where (N,) bool is false, and those where it is true. Their damage is counted together."""
+        first, others = (self.files.part(np.flatnonzero(there)) for there in (~second, second))
+        return self._like(first, self._damage, self.device), self._like(others, self._damage, self.device)
+
     def read(self, indices: Iterable[int]) -> torch.Tensor:
         """The centres of these n images: (n, 3, S, S) uint8 in channels-last memory, on the split's device.
 

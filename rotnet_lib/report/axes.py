@@ -40,7 +40,7 @@ def _labels(
 ) -> float | None:
     if parameters["labels_per_class"] is not None:
         return float(parameters["labels_per_class"])
-    return result.data.train_images / len(result.data.classes) if result else None
+    return float(round(result.data.train_images / len(result.data.classes))) if result else None
 
 
 def _course(rows: list[Row]) -> str:

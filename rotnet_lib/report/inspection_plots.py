@@ -112,7 +112,7 @@ def confusion(inspection: Inspection) -> Figure:
         axis.tick_params(length=0)
         axis.tick_params("y", rotation=0)
         axis.set(xlabel="rotation answered", ylabel="true rotation")
-        axis.set_title(f"Rotations of {len(answers.said)} test images:\npercent of each true rotation")
+        axis.set_title(f"Rotations of {len(answers.said)} images:\npercent of each true rotation")
     return figure
 
 

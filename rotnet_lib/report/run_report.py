@@ -41,19 +41,22 @@ def describe_differences(differences: dict[str, list[Any]]) -> list[str]:
     return [f"{name} {plain(value, name)} (protocol: {plain(asked, name)})" for name, (asked, value) in differences.items()]
 
 
-def training_curves(history: pd.DataFrame) -> Figure:
-    """Loss and accuracy against epochs, training and test.
+def training_curves(history: pd.DataFrame, *, validation: bool = False) -> Figure:
+    """Loss and accuracy against epochs, of the training images and of those that the run is tested on.
 
     A loss of several terms has a panel for each: they differ by orders of magnitude. The test loss then stands apart from the
     training loss too, for what a task evaluates may be one term alone.
 
     Args:
         history: a row an epoch, as `Trainer.fit` returns it.
+        validation: whether the images of `test_*` are held-out training images (`DataRecord.validation`).
     """
+    test = "held out" if validation else "test"
     measured = [name for name in map(str, history) if name.startswith(("train_", "test_"))]
     several = any(name.startswith("train_loss_") for name in measured)
     long = history.melt("epoch", measured)
     long[["split", "metric"]] = long["variable"].str.extract(r"(train|test)_(.*)")
+    long["split"] = long["split"].replace("test", test)
     is_loss = long["metric"].str.startswith("loss")
     long["panel"] = long["metric"].where(is_loss, "accuracy (%)")
     if several:
@@ -67,9 +70,9 @@ def training_curves(history: pd.DataFrame) -> Figure:
             x="epoch",
             y="value",
             hue="metric" if many else "split",
-            hue_order=None if many else ["train", "test"],
+            hue_order=None if many else ["train", test],
             style="split",
-            style_order=["test", "train"],
+            style_order=[test, "train"],
             col="panel",
             col_order=panels,
             col_wrap=3 if several else None,

@@ -108,7 +108,7 @@ def bars(report: SuiteReport) -> Figure:
 
 
 def learning_curves(histories: pd.DataFrame) -> Figure | None:
-    """Test accuracy against epochs, a panel a run, a line a seed; None if no run has any."""
+    """Accuracy against epochs, not of the training images, a panel a run, a line a seed; None if no run has any."""
     if histories.empty:
         return None
     with figure_style(0.8, grid=True):
@@ -127,7 +127,7 @@ def learning_curves(histories: pd.DataFrame) -> Figure | None:
             legend=histories["seed"].nunique() > 1 and "full",
             facet_kws={"sharex": False, "sharey": False},
         )
-    grid.set_titles("{col_name}").set_ylabels("test top1 (%)")
+    grid.set_titles("{col_name}").set_ylabels("top1 (%)")
     return grid.figure
 
 

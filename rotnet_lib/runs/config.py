@@ -17,6 +17,7 @@ from rotnet_lib.runs.resolution import (
     NONE,
     OWN,
     PROTOCOL,
+    WrongValue,
     naming,
 )
 from rotnet_lib.runs.stage_config import EXECUTION, EXPERIMENT, StageConfig, later, taking
@@ -94,7 +95,7 @@ class ImagesConfig(RunConfig):
     """Fields of the stages that read images with one label each (`rotnet_lib.data.DATASETS`)."""
 
     validate: Fraction | None = Field(  # type: ignore[assignment]
-        description="hold out this share of the training images to test on",
+        description="share of the training images to hold out and test on",
         json_schema_extra=taking(NONE) | later(None),
     )
     image_size: int | None = Field(
@@ -128,6 +129,31 @@ class ImagesConfig(RunConfig):
     @classmethod
     def takes(cls, dataset: str) -> bool:
         return dataset.partition(":")[0] in DATASETS
+
+    def check_ancestors(self, planned: Mapping[str, Mapping[str, Any]]) -> None:
+        self.check_held_out(planned, None)
+
+    def check_held_out(self, planned: Mapping[str, Mapping[str, Any]], fingerprint: str | None) -> None:
+        """Raises WrongValue if a run that this one builds on was trained on images that `validate` holds out here.
+
+        Args:
+            planned: parameters of runs that are not made yet, by name.
+            fingerprint: of the data: it tells the same data under another name. None: it is not known yet.
+        """
+        from rotnet_lib.runs.ancestors import ancestors  # it imports this module
+
+        if self.validate is None:
+            return
+        for run in ancestors(self.model_dump(), self.runs, planned):
+            same = run.parameters.get("dataset") == self.dataset or (fingerprint is not None and run.fingerprint == fingerprint)
+            held = run.parameters.get("validate")
+            if same and (held or 0) < self.validate:
+                trained = f"with validate {held:g}" if held else "on all of them"
+                raise WrongValue(
+                    "validate",
+                    f"{self.stage}: validate: {self.validate:g} of the training images would be held out, but {run.name} was "
+                    f"trained {trained}. Name a run that was trained with validate={self.validate:g} or more, or leave it out.",
+                )
 
     @property
     def data(self) -> DataSpec:

@@ -69,7 +69,8 @@ class Decisions:
         word = value if isinstance(value, str) else ""
         if value is None and not UNLIMITED.intersection(words):
             raise WrongValue(
-                name, f"{self._schema.stage}: {name}: None says nothing. Say {' or '.join(words or (AUTO,))}, or a value."
+                name,
+                f"{self._schema.stage}: {name}: null (None) says nothing. Say {' or '.join(words or (AUTO,))}, or a value.",
             )
         if word in UNLIMITED.intersection(words):
             value = None

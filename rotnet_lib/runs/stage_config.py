@@ -117,8 +117,7 @@ class StageConfig(BaseModel):
                 weak = preset(decisions.values) if preset and group is not groups[0] else ()
                 decisions.decide(group, [Said(one.origin, cls._checked(one)) for one in weak], upstream)
             config = cls._validated(cls.completed(decisions.values), decisions.origins)
-            if upstream:
-                config.check_upstream(upstream)
+            config.check_ancestors(planned)
         except WrongValue as wrong:
             raise RotnetError(f"{wrong}{_from((origins | decisions.origins).get(wrong.field, ''))}") from None
         return Resolved(config, decisions.origins)
@@ -180,8 +179,12 @@ class StageConfig(BaseModel):
         """The values, with what can only be found when all others are decided."""
         return values
 
-    def check_upstream(self, upstream: Upstream) -> None:
-        """Raises WrongValue for a parameter that does not go with those of the run whose backbone is taken."""
+    def check_ancestors(self, planned: Mapping[str, Mapping[str, Any]]) -> None:
+        """Raises WrongValue for a parameter that does not go with those of the runs that this one builds on.
+
+        Args:
+            planned: parameters of runs that are not made yet, by name.
+        """
 
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -283,7 +286,8 @@ class StageConfig(BaseModel):
             described = words = ""
             if field in cls.model_fields:
                 described = cls.model_fields[field].description or ""
-                words = f"; words for it: {', '.join((AUTO, *cls.words(field)))}" if isinstance(problem["input"], str) else ""
+                known = dict.fromkeys((AUTO, *cls.words(field), *([PROTOCOL] if cls.role(field) == "protocol" else [])))
+                words = f"; words for it: {', '.join(known)}" if isinstance(problem["input"], str) else ""
             lines.append(
                 (f"{name}: " if name else "")
                 + f"{message}{given}{words}"

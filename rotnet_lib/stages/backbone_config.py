@@ -204,17 +204,6 @@ class ImageBackboneConfig(BackboneConfig, ImagesConfig):
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         return {"grey": False} | super().protocol_for(values)
 
-    def check_upstream(self, upstream: Upstream) -> None:
-        held = upstream.parameters.get("validate")
-        if self.validate is None or self.dataset != upstream.parameters.get("dataset") or (held or 0) >= self.validate:
-            return
-        trained = f"with validate {held:g}" if held else "on all of them"
-        raise WrongValue(
-            "validate",
-            f"{self.stage}: validate: {self.validate:g} of the training images would be held out, but backbone {upstream.name} "
-            f"was trained {trained}. Name a run that was trained with validate={self.validate:g} or more, or leave it out.",
-        )
-
     def make_backbone(self, data: Dataset) -> Backbone:
         """The backbone for a dataset; see `open_backbone`."""
 
@@ -267,7 +256,10 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
     asked = {name: values[name] for name in ("arch", "width", *data) if values.get(name, BACKBONE) not in (BACKBONE, PROTOCOL)}
     said = ", ".join(f"{name}={value}" for name, value in asked.items())
     named = ", ".join(layer for layer in layers if layer != "all")  # which every run has
-    wanted = " and ".join(filter(None, [f"layer {named}" if named else "", said]))
+    validate = values.get("validate")
+    held = validate if isinstance(validate, float) else 0.0  # what is no share is reported with the other values
+    least = f"validate={held:g} or more" if held else ""
+    wanted = " and ".join(filter(None, [f"layer {named}" if named else "", said, least]))
     finished = finished_runs(from_project(runs))
     fitting: list[RunDirectory] = []
     for run in finished:
@@ -276,13 +268,17 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
             continue
         if any(parameters[name] != value for name, value in asked.items()):
             continue
+        if (parameters.get("validate") or 0) < held:
+            continue
         if _has(parameters["arch"], layers):
             fitting.append(run)
     if fitting:
         print(_choice(fitting, wanted))
         return fitting[0]
     arch = values.get("arch") or next((arch for arch in ("nin4", *ARCHS) if _has(arch, layers)), "nin4")
-    also = "".join(f" -p {name} {shlex.quote(str(value))}" for name, value in asked.items() if name != "arch")
+    also = "".join(f" -p {name} {shlex.quote(str(value))}" for name, value in asked.items() if name != "arch") + (
+        f" -p validate {held:g}" if held else ""
+    )
     on = f"{also} -p dataset shapes" if data and "dataset" not in asked else also
     untrained = f", or take an untrained one: -p backbone random -p arch {arch}{on}" if cls.takes_random else ""
     raise RotnetError(
@@ -297,6 +293,8 @@ def _choice(fitting: list[RunDirectory], wanted: str) -> str:
     chosen, *others = fitting
     finished = datetime.fromtimestamp((chosen.path / METRICS).stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
     having = f" with {wanted}" if wanted else ""
+    if held := chosen.parameters().get("validate"):
+        finished += f"; trained with validate={held:g}, so that the figures here are of held-out training images"
     if not others:
         return f"backbone: {chosen.name} (the only finished pretext run{having}; finished {finished})"
     rest = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""

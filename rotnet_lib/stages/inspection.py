@@ -214,10 +214,10 @@ def _compared(config: InspectConfig) -> Path | None:
 
 
 def _check_images(images: Sequence[int], data: Dataset) -> None:
-    count = len(data.test)
+    count, kind = len(data.test), "held-out training image" if data.validation else "test image"
     if max(images) >= count:
         raise RotnetError(
-            f"images: there is no test image {max(images)}; {data.name} has {count} test images. Allowed: 0 to {count - 1}."
+            f"images: there is no {kind} {max(images)}; {data.name} has {count} {kind}s here. Allowed: 0 to {count - 1}."
         )
 
 

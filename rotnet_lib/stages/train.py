@@ -40,8 +40,13 @@ class Outcome(StageResult):
 
 
 def load_data(config: ImagesConfig) -> Dataset:
-    """The data a config asks for; see `load_dataset`."""
-    return load_dataset(config.data, max_damaged=config.max_damaged, workers=config.workers)
+    """The data a config asks for; see `load_dataset`.
+
+    Raises RotnetError too if a run that it builds on was trained on images that are held out here.
+    """
+    data = load_dataset(config.data, max_damaged=config.max_damaged, workers=config.workers)
+    config.check_held_out({}, data.fingerprint)
+    return data
 
 
 def train_stage(

@@ -82,6 +82,8 @@ def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun]) -> Override:
     name, equals, value = word.partition("=")
     if not equals or not name:
         raise RotnetError(f"SET: '{word}' is no name=value. Example: SET=\"epochs=20 probe.lr=0.05\".")
+    if not value:
+        raise RotnetError(f"SET: '{word}' says no value. Say one, or a word such as {name}=auto.")
     target, path = None, tuple(name.split("."))
     alone = len(path) == 1 and path[0] in DECIDED  # which a notebook may be called as well
     if path[0] in (*runs, *STAGES) and not alone:

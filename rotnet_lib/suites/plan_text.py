@@ -56,8 +56,9 @@ def plan_lines(plan: Plan | CollectionPlan, problems: Mapping[str, str], *, expl
     yield f"  {plan.preset_description}"
     seconds = _seconds_here(plan)
     for run in plan.runs:
-        here = run.config.dataset not in problems
-        does = _does(run) if here else f"cannot run: {run.config.dataset} cannot be opened"
+        missing = _missing_data(run, problems)
+        here = not missing
+        does = _does(run) if here else f"cannot run: {missing} cannot be opened"
         length = _length(seconds.get(run.name)) if "would run" in does else ""
         where = f": {run.directory.path}" if here else ""  # without the data its name is not known
         yield f"{run.key}, seed {run.config.seed}: {does}{length}{where}"
@@ -67,7 +68,7 @@ def plan_lines(plan: Plan | CollectionPlan, problems: Mapping[str, str], *, expl
             yield f"    not the protocol's: {changed}"
     for dataset, problem in problems.items():
         yield f"{dataset} cannot be opened: {problem}"
-    wanted = [run.name for run in plan.runs if run.config.dataset not in problems and not run.directory.finished]
+    wanted = [run.name for run in plan.runs if not _missing_data(run, problems) and not run.directory.finished]
     known = [seconds[name] for name in wanted if name in seconds]
     if known:
         yield f"{len(known)} of {len(wanted)} to make{_length(sum(known))}, one after the other, by finished runs like them"
@@ -100,6 +101,13 @@ def difference_lines(plan: Plan | CollectionPlan, other: Plan | CollectionPlan) 
             found = True
     if not found:
         yield "no run differs"
+
+
+def _missing_data(run: PlannedRun, problems: Mapping[str, str]) -> str:
+    """A dataset that a run, or one that it builds on, needs and that cannot be opened; empty if there is none."""
+    if run.config.dataset in problems:
+        return run.config.dataset
+    return next(filter(None, (_missing_data(other, problems) for other in run.upstream)), "")
 
 
 def _does(run: PlannedRun) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from rotnet_lib.data.damage import Damage
 from rotnet_lib.data.dataset import load_dataset
-from rotnet_lib.data.listing import Listing, SplitName, list_images
+from rotnet_lib.data.listing import SPLITS, Listing, SplitName, list_images
 from rotnet_lib.data.shrink import shrunk
 from rotnet_lib.data.source import cache_root
 from rotnet_lib.data.spec import DataSpec
@@ -50,7 +50,7 @@ def listings(root: Path) -> dict[SplitName, Listing]:
 def copies(root: Path, side: int = 32, max_damaged: float = 0.5, workers: int = 0) -> dict[SplitName, Listing]:
     files = listings(root)
     damages: dict[SplitName, Damage] = {split: Damage(split, len(found), max_damaged) for split, found in files.items()}
-    return shrunk(files, side, damages, workers)
+    return shrunk(files, SPLITS, side, damages, workers)
 
 
 def sizes(files: Listing) -> dict[str, tuple[int, int]]:

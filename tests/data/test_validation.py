@@ -9,7 +9,7 @@ import torch
 
 from rotnet_lib.data.dataset import Dataset, load_dataset
 from rotnet_lib.data.spec import DataSpec
-from rotnet_lib.data.split import Split
+from rotnet_lib.data.split import Request, Split
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.data.validation import held_out
 from rotnet_lib.errors import RotnetError
@@ -96,11 +96,12 @@ def photographs(tmp_path: Path, folder: Folder) -> str:
     return f"imagefolder:{root}"
 
 
-def test_the_test_split_is_not_read(photographs: str) -> None:
+@pytest.mark.parametrize("shrink", [None, 16])
+def test_the_test_split_is_not_read(photographs: str, shrink: int | None) -> None:
     """It could not be, and its files are not counted as damaged."""
     with pytest.raises(RotnetError, match="test split"):
-        load(photographs, stream=False)
-    found = load(photographs, validate=0.3, stream=False)
+        load(photographs, stream=False, shrink=shrink)
+    found = load(photographs, validate=0.3, stream=False, shrink=shrink)
     assert sorted({*found.train.damaged, *found.test.damaged}) == ["train/cat/11.png", "train/dog/3.png"]
 
 
@@ -110,6 +111,16 @@ def test_the_same_images_are_held_out_in_memory_and_streamed(photographs: str) -
     assert len(images(memory.train)) > 30
     assert images(memory.test) == images(stream.test)
     assert images(memory.train) == images(stream.train)
+
+
+def test_damage_is_counted_in_both_parts_together(photographs: str) -> None:
+    """Two of 60 files may be damaged, one of the few that are held out too."""
+    data = load_dataset(DataSpec(photographs, validate=0.3, stream=True), max_damaged=0.034, workers=0)
+    for split in (data.train, data.test):
+        assert isinstance(split, StreamedSplit)
+        seen = sum(len(cut.images) for cut in split.cut([Request(torch.arange(len(split)))]))
+        assert seen >= len(split) - 2
+    assert sorted(data.test.damaged) == sorted(data.train.damaged) == ["train/cat/11.png", "train/dog/3.png"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

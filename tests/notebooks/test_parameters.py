@@ -230,7 +230,7 @@ def test_a_notebook_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
 def test_a_figure_that_cannot_be_drawn_does_not_cost_the_result(
     tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise ValueError("no figure")
 
     monkeypatch.setattr(run_report, "training_curves", broken)

@@ -106,7 +106,7 @@ def test_the_confusion_matrix_shows_percent_of_the_true_rotation(inspection: Ins
     assert [text.get_text() for text in axis.texts] == ["75.0", "25.0", "0.0", "0.0", "100.0", "0.0", "25.0", "0.0", "75.0"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["0°", "90°", "180°"]
     assert (axis.get_ylabel(), axis.get_xlabel()) == ("true rotation", "rotation answered")
-    assert "4 test images" in axis.get_title()
+    assert "4 images" in axis.get_title()
 
 
 def test_mistakes_say_what_was_true_and_what_was_answered(inspection: Inspection) -> None:

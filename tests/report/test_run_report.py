@@ -198,3 +198,11 @@ def test_figures_of_held_out_training_images_say_so(made_up: Any) -> None:
     assert "Best epoch on held-out training images: 84.50 % (epoch 2)." in text(result)
     assert "validate 0.1 (protocol: none)" in text(result)
     assert "test split" not in text(result)
+
+
+def test_curves_of_held_out_training_images_are_named_so() -> None:
+    history = pd.DataFrame(
+        {"epoch": [1, 2], "train_loss": [1.0, 0.5], "test_loss": [1.0, 0.6], "train_top1": [1, 2], "test_top1": [1, 2]}
+    )
+    [legend] = training_curves(history, validation=True).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["train", "held out"]

@@ -55,7 +55,7 @@ def test_mean_and_deviation_over_seeds(made_up: Any) -> None:
     assert line["measured"] == "83.00 ± 3.61"
     assert line["difference"] == "-8.16"
     assert line["n"] == "3"
-    assert line["best epoch on test"] == "86.00"
+    assert line["best epoch"] == "86.00"
 
 
 def test_one_seed_has_no_deviation(made_up: Any) -> None:
@@ -63,7 +63,7 @@ def test_one_seed_has_no_deviation(made_up: Any) -> None:
     suite.finish("supervised", 95.5, best=97.25)
     report = suite.report()
     line = cells(report)["Supervised NIN"]
-    assert (line["measured"], line["difference"], line["n"], line["best epoch on test"]) == ("95.50", "+2.70", "1", "97.25")
+    assert (line["measured"], line["difference"], line["n"], line["best epoch"]) == ("95.50", "+2.70", "1", "97.25")
 
 
 def test_the_headline_is_the_last_epoch_not_the_best(made_up: Any) -> None:

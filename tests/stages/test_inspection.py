@@ -212,7 +212,7 @@ def test_an_image_out_of_range_is_named_before_a_run_is_made(pretrained: Pretrai
     run = pretrained()
     message = error_of(images=[0, 20, 25])
     assert "there is no test image 25" in message
-    assert "has 20 test images. Allowed: 0 to 19." in message
+    assert "has 20 test images here. Allowed: 0 to 19." in message
     assert [path.name for path in run.path.parent.iterdir()] == [run.name]
 
 
@@ -248,6 +248,13 @@ def test_a_checkpoint_of_another_arch(pretrained: Pretrained) -> None:
     message = error_of(backbone=run.name, arch="nin4", width=0.05, dataset="shapes", train_size=40, test_size=20)
     assert f"{MODEL} holds a nin3 of width 0.05, but arch=nin4" in message
     assert "Leave arch and width out" in message
+
+
+def test_a_run_that_was_trained_on_held_out_images_is_not_compared(pretrained: Pretrained) -> None:
+    """Its figure would be of images that it was trained on."""
+    backbone, supervised = pretrained(validate=0.3), pretrained(task="labels")
+    message = error_of(backbone=backbone.name, compare=supervised.name)
+    assert f"but {supervised.name} was trained on all of them" in message
 
 
 def test_no_such_run_to_compare_with(pretrained: Pretrained) -> None:

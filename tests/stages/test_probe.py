@@ -13,8 +13,9 @@ from rotnet_lib.data.split import Split
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.classifier_task import ClassifierTask
 from rotnet_lib.models.backbone import make_backbone
-from rotnet_lib.runs.directory import MODEL, RunDirectory
+from rotnet_lib.runs.directory import MODEL, RunDirectory, directory_of
 from rotnet_lib.seeds import seeded
+from rotnet_lib.stages.finetune import FinetuneConfig, finetune
 from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.stages.train import Outcome
 from rotnet_lib.training.checkpoints import load_backbone, load_tensors
@@ -205,6 +206,34 @@ def test_a_probe_holds_out_what_its_backbones_run_held_out(pretrained: Any, tiny
     assert result.data.validation
     assert result.data.train_images + result.data.test_images == tiny["train_size"]
     assert result.data.tested_on == "held-out training images"
+
+
+def test_the_whole_line_of_runs_is_looked_at(pretrained: Any, tiny: dict[str, Any]) -> None:
+    """A run between them may be on other data."""
+    whole = pretrained()
+    between = FinetuneConfig.build(tiny | {"backbone": whole.name, "dataset": "shapes:1", "validate": 0.2})
+    finetune(between).save()
+    name = directory_of(between, between.fingerprint()).name
+    with pytest.raises(RotnetError, match=f"but {whole.name} was trained on all of them"):
+        ProbeConfig.build(tiny | {"backbone": name, "dataset": "shapes", "validate": 0.2})
+
+
+def test_the_same_data_under_another_name_is_known_by_its_fingerprint(pretrained: Any, tiny: dict[str, Any]) -> None:
+    asked = tiny | {"backbone": pretrained().name, "dataset": "shapes:0", "validate": 0.2}
+    with pytest.raises(RotnetError, match="was trained on all of them"):
+        probe(ProbeConfig.build(asked))
+
+
+def test_newest_means_a_run_that_held_out_as_much(
+    pretrained: Any, tiny: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fitting = pretrained(validate=0.3)
+    pretrained(seed=1)
+    assert ProbeConfig.build(tiny | {"validate": 0.2}).backbone == fitting.name
+    said = capsys.readouterr().out
+    assert "trained with validate=0.3, so that the figures here are of held-out training images" in said
+    with pytest.raises(RotnetError, match=r"no finished pretext run .* has .*validate=0.4 or more.* -p validate 0.4"):
+        ProbeConfig.build(tiny | {"validate": 0.4})
 
 
 def test_images_that_the_pretext_task_was_trained_on_are_not_held_out(pretrained: Any, tiny: dict[str, Any]) -> None:

@@ -65,7 +65,6 @@ def test_an_override_is_for_every_run_that_has_the_parameter_or_for_its_target(
         ("[ [1, 2],  [3] ]", [[1, 2], [3]]),
         ("{a: 1, b: [2, 3]}", {"a": 1, "b": [2, 3]}),
         ("'a=b'", "a=b"),
-        ("", None),
     ],
 )
 def test_a_value_is_read_as_yaml(value: str, parsed: Any, suite: Suite) -> None:
@@ -117,6 +116,7 @@ def test_any_white_space_separates(suite: Suite) -> None:
         ("probe.backbone=random", ["backbone is not to be set"]),
         ("rotnet-conv.layer=conv1", ["layer is not to be set"]),
         ("rotnet.pu_weights=supervised", ["pu_weights is not to be set"]),
+        ("validate=", ["'validate=' says no value", "validate=auto"]),
         ("pu_weights=supervised", ["pu_weights is not to be set"]),  # a notebook's name as well
         ("rotnet.fold=1/2", ["fold is not to be set"]),
         ("rotnet.task_options.angles.first=0", ["too deep"]),

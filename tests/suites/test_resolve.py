@@ -144,14 +144,14 @@ def test_a_suite_takes_the_words_of_arch_and_width() -> None:
 @pytest.mark.parametrize(
     ("said", "parts"),
     [
-        ({"weight_decay": None}, ["weight_decay: None says nothing. Say auto, or a value. [SET]"]),
+        ({"weight_decay": None}, ["weight_decay: null (None) says nothing. Say auto, or a value. [SET]"]),
         ({"epochs": True}, ["a number is needed, not True", "[SET]"]),
         ({"task": "rotaton"}, ["unknown pretext task 'rotaton'; did you mean 'rotation'?", "[SET]"]),
         ({"arch": "nin9"}, ["unknown arch 'nin9'", "[SET]"]),
         ({"task_options": {"angle": 3}}, ["'angle'", "did you mean 'angles'?", "[SET]"]),
         ({"gpus": 3}, ["pretrain: gpus: a batch of 8 images does not divide among 3 processes", "[SET]"]),
-        ({"train_size": "none"}, ["not 'none'; words for it: auto, all (", "[SET]"]),
-        ({"lr": None}, ["lr: None says nothing. Say protocol, or a value. [SET]"]),
+        ({"train_size": "none"}, ["not 'none'; words for it: auto, all, protocol (", "[SET]"]),
+        ({"lr": None}, ["lr: null (None) says nothing. Say protocol, or a value. [SET]"]),
         ({"lr": -1}, ["lr: ", "not -1", "[SET]"]),
         ({"epochs": 0}, ["epochs: ", "not 0", "[SET]"]),
         ({"augment": "flip"}, ["augment: ", "[SET]"]),
