@@ -252,6 +252,11 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
     for layer in layers:
         if layer != "all" and layer not in taps:
             raise WrongValue("layer", str(unknown("layer", layer, (*taps, "all"))))
+    if values.get("arch", BACKBONE) not in cls.words("arch"):
+        with naming("layer"):
+            for layer in layers:
+                if layer != "all":
+                    ARCHS[values["arch"]].check_layer(layer)  # first: no run has it
     data = ("dataset",) if cls.words("dataset")[:1] == (BACKBONE,) else ()
     asked = {name: values[name] for name in ("arch", "width", *data) if values.get(name, BACKBONE) not in (BACKBONE, PROTOCOL)}
     said = ", ".join(f"{name}={value}" for name, value in asked.items())
