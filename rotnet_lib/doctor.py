@@ -14,6 +14,7 @@ from rotnet_lib.data.source import DATASETS, cache_root, data_root, open_source
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.runs import provenance
+from rotnet_lib.training.devices import accelerator
 
 _OPTIONAL = {
     "detectron2": ("VOC detection with engine=detectron2; torchvision's engine needs none of it", "make detectron2"),
@@ -43,12 +44,18 @@ def report() -> str:
 
 
 def _gpus() -> list[tuple[str, str]]:
-    if not torch.cuda.is_available():
+    found = accelerator()
+    if found is None:
         built = f"torch is built for CUDA {torch.version.cuda}" if torch.version.cuda else "torch is built without CUDA"
         driver = (
             "there is a driver: is it too old for that?" if Path("/proc/driver/nvidia/version").exists() else "no driver here"
         )
-        return [("gpu", f"none seen ({built}; {driver}): PRESET=quick is the default")]
+        return [("gpu", f"none seen ({built}; {driver}): the preset quick is the default")]
+    if found.type == "mps":
+        lacks = (
+            "in fp32, one process a run, not tried yet; what it cannot compute ends with torch's message: then -p device cpu"
+        )
+        return [("gpu", f"Apple's ({lacks}): the preset quick is the default")]
     lines = []
     for index in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(index).total_memory / 2**30

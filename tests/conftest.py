@@ -76,6 +76,20 @@ def _own_threads() -> Iterator[None]:
 
 
 @pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes torch say that there are so many GPUs: `gpus(0)`, `gpus(2)`, `gpus(1, "mps")`."""
+
+    def there_are(count: int, kind: str = "cuda") -> None:
+        found = torch.device(kind) if count else None
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: found)
+        monkeypatch.setattr(torch.accelerator, "device_count", lambda: count)
+        monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: 0)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(count) and kind == "cuda")
+
+    return there_are
+
+
+@pytest.fixture
 def tiny() -> dict[str, Any]:
     """Training parameters of any stage, for a run that takes a tenth of a second and learns nothing."""
     return {

@@ -11,7 +11,6 @@ from typing import Any
 
 import papermill
 import pytest
-import torch
 import yaml
 from click.testing import CliRunner, Result
 
@@ -173,8 +172,8 @@ def test_a_dry_run_says_what_is_finished() -> None:
 
 
 @pytest.mark.usefixtures("no_kernel")
-def test_the_preset_taken_and_why_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_the_preset_taken_and_why_is_said(gpus: Callable[..., None]) -> None:
+    gpus(0)
     output = rotnet("reproduce", "table3", "--dry-run").output
     assert output.startswith("preset quick: there is no GPU here; the preset paper asks for the published schedule")
     assert "drawn shapes" in output.splitlines()[1]

@@ -79,7 +79,7 @@ def test_doctor_says_what_there_is_and_how_to_get_what_is_not(tmp_path: Path) ->
     if "not installed" in lines["detectron2"]:
         assert "make detectron2" in lines["detectron2"]
     if not torch.cuda.is_available():
-        assert "PRESET=quick is the default" in lines["gpu"]
+        assert "the preset quick is the default" in lines["gpu"]
 
 
 def test_doctor_shows_what_is_wrong_with_the_data_and_goes_on(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def report(suite: str, preset: str, seconds: float) -> str:
     rates: dict[str, TrainingRates] = {}
     estimates = [_estimate(run, rates, loading, seconds, device) for run in plan.runs if isinstance(run.config, TrainingConfig)]
     # Reading files takes cores: a GPU computes meanwhile, a CPU does one or the other.
-    hours = {e.run.key: max(e.compute, e.load) if device.type == "cuda" else e.compute + e.load for e in estimates}
+    hours = {e.run.key: max(e.compute, e.load) if device.type != "cpu" else e.compute + e.load for e in estimates}
     width = max(map(len, hours))
     lines = [
         f"{device_name(device)}, {cores} cores, torch {torch.__version__}: {plan.preset} {suite}, one run after the other",

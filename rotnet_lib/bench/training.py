@@ -89,7 +89,7 @@ def random_data(config: TrainingConfig, device: torch.device) -> Dataset:
     source = DATASETS[config.dataset.partition(":")[0]]
     size = config.image_size or source.usual_size
     side = round(size / config.crop_pct)
-    count = 4 * config.batch_size if device.type == "cuda" else 4 * _CPU_BATCH
+    count = 4 * config.batch_size if device.type != "cpu" else 4 * _CPU_BATCH
     classes = tuple(map(str, range(source.published.classes if source.published else 10)))
     rng = torch.Generator(device).manual_seed(0)
     images = torch.randint(0, 256, (count, side, side, 3), generator=rng, device=device, dtype=torch.uint8)
@@ -100,7 +100,7 @@ def random_data(config: TrainingConfig, device: torch.device) -> Dataset:
 def measure(config: TrainingConfig, task: Task, data: Dataset, seconds: float, device: torch.device) -> TrainingRates:
     """Time the training steps of a task, and its evaluation, for `seconds` and a quarter of them."""
     task.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batch_size = config.batch_size if device.type == "cuda" else min(config.batch_size, _CPU_BATCH)
+    batch_size = config.batch_size if device.type != "cpu" else min(config.batch_size, _CPU_BATCH)
     loader = Loader(data.train, batch_size * task.batch_copies, seed=0, augment=config.augment, copies=task.copies)
     with temporary_folder(Path(tempfile.gettempdir())) as folder:
         trainer = Trainer(task, loader, data.test, config, ResumeState(folder / "resume"), device)

@@ -69,10 +69,11 @@ def rotate_each(
     side = inscribed_side(images.shape[-1], (*angles, *crop_for))
     shape = (*images.shape[:2], side, side)
     rotated = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=torch.channels_last)
+    # Every image is rotated by every angle: to pick those of a label, the host would have to wait for how many there are.
     for label, angle in enumerate(angles):
-        chosen = labels == label
-        rotated[chosen] = _centre(rotate(images[chosen], angle), side)
-    return rotated
+        chosen = (labels == label)[:, None, None, None]
+        rotated = torch.where(chosen, _centre(rotate(images, angle), side), rotated)
+    return rotated.contiguous(memory_format=torch.channels_last)
 
 
 def inscribed_side(side: int, angles: Sequence[float]) -> int:

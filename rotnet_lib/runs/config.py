@@ -51,7 +51,7 @@ class RunConfig(StageConfig):
     workers: int | None = Field(
         ge=0, description="processes that read a streamed set", json_schema_extra=EXECUTION | taking(CORES)
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="auto: a GPU where there is one", json_schema_extra=EXECUTION
     )
     threads: int | None = Field(ge=1, description="CPU threads", json_schema_extra=EXECUTION | taking(CORES))

@@ -58,8 +58,10 @@ def installed(package: str) -> str | None:
 
 
 def device_name(device: torch.device) -> str:
-    """`"NVIDIA H200"`, or the processor's name for the CPU."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    """`"NVIDIA H200"`; for the CPU the processor's name, for Apple's GPU too, with `GPU` behind it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return cpu_name() if device.type == "cpu" else f"{cpu_name()} GPU ({device.type})"
 
 
 def cpu_name() -> str:

@@ -10,7 +10,6 @@ import tempfile
 import traceback
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 
 from rotnet_lib.errors import RotnetError
@@ -18,7 +17,8 @@ from rotnet_lib.files import write_text
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.stages import STAGES
-from rotnet_lib.stages.launch import FAILURE, OUTCOME, PARENT, Failure, check_devices
+from rotnet_lib.stages.launch import FAILURE, OUTCOME, PARENT, Failure
+from rotnet_lib.training.devices import check_devices, rank_device
 from rotnet_lib.watchdog import end_when, is_alive
 
 _TRACEBACK_LINES = 20
@@ -53,12 +53,11 @@ def join_process_group(config: TrainingConfig) -> None:
 
     Raises RotnetError if this node has fewer GPUs than ranks.
     """
-    check_devices(config, int(os.environ["LOCAL_WORLD_SIZE"]))
-    if config.device == "cpu":
+    check_devices(config.device, int(os.environ["LOCAL_WORLD_SIZE"]))
+    device = rank_device(config.device)
+    if device.type == "cpu":
         dist.init_process_group("gloo")
     else:
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
         dist.init_process_group("nccl", device_id=device)
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO
 
 import psutil
-import torch
 from pydantic import BaseModel
 
 from rotnet_lib.data.pool import usable_cores
@@ -57,15 +56,6 @@ class Failure(BaseModel):
 def is_wanted(config: TrainingConfig) -> bool:
     """Whether the config, or the environment variable for many nodes, asks for other processes than this one."""
     return config.gpus > 1 or _OPTIONS in os.environ
-
-
-def check_devices(config: TrainingConfig, processes: int) -> None:
-    """Raises RotnetError if this node has fewer GPUs than it is to have processes, unless they train on the CPU."""
-    if config.device != "cpu" and (here := torch.cuda.device_count()) < processes:
-        raise RotnetError(
-            f"gpus: {processes} asked for, this machine has {here or 'none that torch sees'} (`rotnet doctor` tells more). "
-            f"Ask for fewer, or train with device=cpu: {processes} processes on its cores."
-        )
 
 
 def launch(

@@ -23,7 +23,7 @@ from rotnet_lib.runs.schema import DataRecord, Metric, RunResult, TrainingRecord
 from rotnet_lib.stages import launch
 from rotnet_lib.training import collectives
 from rotnet_lib.training.checkpoints import ResumeState, save_backbone
-from rotnet_lib.training.devices import select_device
+from rotnet_lib.training.devices import check_devices, select_device
 from rotnet_lib.training.task import Task
 from rotnet_lib.training.trainer import History, Trainer
 
@@ -68,7 +68,7 @@ def train_stage(
         fold: part of the training images to leave out. An epoch is a pass over the others.
 
     Raises:
-        RotnetError: see `load_dataset`, `Fold.without`, `Trainer.fit`, `RunDirectory.open`, `launch.check_devices`.
+        RotnetError: see `load_dataset`, `Fold.without`, `Trainer.fit`, `RunDirectory.open`, `check_devices`.
     """
     begin = time.perf_counter()
     rank, world_size = collectives.rank_and_world_size()
@@ -142,7 +142,7 @@ def _training_images(config: TrainingConfig, data: Dataset, fold: Fold | None) -
 
 def _train_in_processes(config: TrainingConfig, directory: RunDirectory) -> RunResult:
     """Check the devices and decode the data, once for all processes; then start them and wait for rank 0's result."""
-    launch.check_devices(config, config.gpus)
+    check_devices(config.device, config.gpus)
     load_data(config)
     return launch.launch(directory, config)
 

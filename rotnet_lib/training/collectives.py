@@ -121,7 +121,7 @@ def synchronize_batch_norm(module: nn.Module, device: torch.device) -> None:
     for parent in list(module.modules()):
         for name, child in parent.named_children():
             if isinstance(child, _BatchNorm) and child.training:
-                on_gpu = device.type == "cuda"
+                on_gpu = device.type != "cpu"
                 setattr(parent, name, nn.SyncBatchNorm.convert_sync_batchnorm(child) if on_gpu else SharedBatchNorm(child))
 
 

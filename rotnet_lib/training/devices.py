@@ -17,19 +17,30 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl-gpu", "/dev/kfd", "/dev/dxg")
 """Device files of GPU drivers: NVIDIA, NVIDIA Jetson, AMD, Windows Subsystem for Linux."""
 
 
-def gpu_name(drivers: Iterable[str] = _DRIVERS) -> str | None:
-    """The name of the GPU that torch would use, such as "NVIDIA H200"; None if there is none.
+def accelerator() -> torch.device | None:
+    """The kind of device that torch would compute on, none of it in particular; None if there is the CPU alone.
 
-    If none of the drivers' device files exists, torch is not asked, since importing it takes seconds.
+    `cuda` is a GPU of NVIDIA, or of AMD (ROCm); `mps` is Apple's.
     """
-    if not any(Path(driver).exists() for driver in drivers) or not torch.cuda.is_available():
+    found: torch.device | None = torch.accelerator.current_accelerator(check_available=True)
+    return found
+
+
+def gpu_name(drivers: Iterable[str] = _DRIVERS) -> str | None:
+    """The name of the GPU that torch would use by CUDA or ROCm, such as "NVIDIA H200"; None if there is none.
+
+    If none of the drivers' device files exists, torch is not asked, since importing it takes seconds. Apple's GPU is none that
+    the published schedules are made for.
+    """
+    if not any(Path(driver).exists() for driver in drivers):
         return None
-    return torch.cuda.get_device_name()
+    found = accelerator()
+    return torch.cuda.get_device_name() if found and found.type == "cuda" else None
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """The precision of forward passes: bf16 on a GPU, as it is on a CPU."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    """The precision of forward passes: bf16 on a GPU, as it is on a CPU and on Apple's GPU."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type not in ("cpu", "mps"))
 
 
 def select_device(config: RunConfig) -> torch.device:
@@ -37,19 +48,53 @@ def select_device(config: RunConfig) -> torch.device:
 
     In a process group, each rank has the GPU of its local rank, and the ranks on one machine share the threads.
 
-    Raises RotnetError if a GPU is asked for and there is none.
+    Raises RotnetError if a GPU is asked for and there is none of that kind.
     """
     if config.threads:
         torch.set_num_threads(max(1, config.threads // _processes_here()))
-    if config.device == "cuda" and not torch.cuda.is_available():
+    found = None if config.device == "cpu" else accelerator()
+    if config.device not in ("auto", "cpu") and (found is None or found.type != config.device):
         raise RotnetError(
-            "device: 'cuda' asked for, but torch sees no GPU (`rotnet doctor` tells more). Allowed here: cpu, auto."
+            f"device: '{config.device}' asked for, but torch sees no such GPU (`rotnet doctor` tells more). Allowed here: "
+            f"{f'{found.type}, ' if found else ''}cpu, auto."
         )
-    if config.device == "cpu" or not torch.cuda.is_available():
+    if found is None:
         return torch.device("cpu")
-    torch.backends.cudnn.benchmark = True  # shapes do not change, so the search for the fastest kernels pays
-    torch.set_float32_matmul_precision("high")
-    return torch.device("cuda", torch.cuda.current_device())
+    if found.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # shapes do not change, so the search for the fastest kernels pays
+        torch.set_float32_matmul_precision("high")
+    return torch.device(found.type, torch.accelerator.current_device_index())
+
+
+def check_devices(device: str, processes: int) -> None:
+    """Raises RotnetError if this machine has fewer GPUs than processes that are to have one each.
+
+    Args:
+        device: as a config names it; processes on `cpu` share its cores.
+        processes: how many are to train together here.
+    """
+    if device == "cpu":
+        return
+    found = accelerator()
+    on_cpu = f"train with device=cpu: {processes} processes on its cores"
+    if found and found.type == "mps":
+        raise RotnetError(f"gpus: {processes} asked for, and Apple's GPU takes one process. Leave gpus out, or {on_cpu}.")
+    here = torch.accelerator.device_count() if found else 0
+    if here < processes:
+        raise RotnetError(
+            f"gpus: {processes} asked for, this machine has {here or 'none that torch sees'} (`rotnet doctor` tells more). "
+            f"Ask for fewer, or {on_cpu}."
+        )
+
+
+def rank_device(device: str) -> torch.device:
+    """The device of this rank, whose number on this machine is in `LOCAL_RANK`; it becomes the process's own."""
+    found = None if device == "cpu" else accelerator()
+    if found is None:
+        return torch.device("cpu")
+    own = torch.device(found.type, int(os.environ["LOCAL_RANK"]))
+    torch.accelerator.set_device_index(own.index)
+    return own
 
 
 def _processes_here() -> int:

@@ -2,13 +2,12 @@
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import papermill
 import pytest
-import torch
 
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report import run_report
@@ -92,9 +91,9 @@ def test_the_defaults_say_nothing(name: str, preset: str) -> None:
     assert from_notebook(schema, defaults(name) | given | {"preset": preset}) == configure(name, given, preset)
 
 
-def test_without_a_gpu_all_notebooks_take_minutes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_all_notebooks_take_minutes(capsys: pytest.CaptureFixture[str], gpus: Callable[..., None]) -> None:
     """By the quick preset, which they say."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    gpus(0)
     config = from_notebook(PretrainConfig, defaults("pretrain"))
     assert config == configure("pretrain", {}, "quick")
     assert "preset quick: there is no GPU here" in capsys.readouterr().out

@@ -310,8 +310,8 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., laun
     return fail
 
 
-def test_a_node_with_too_few_gpus(alone: Callable[..., launch.Failure], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+def test_a_node_with_too_few_gpus(alone: Callable[..., launch.Failure], gpus: Callable[..., None]) -> None:
+    gpus(1)
     failure = alone(**SMALL | {"device": "cuda", "gpus": 2})
     assert failure.for_user
     assert failure.message.startswith("gpus: 2 asked for, this machine has 1 ")

@@ -10,7 +10,6 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.directory import RunDirectory
@@ -74,24 +73,6 @@ def left(directory: RunDirectory) -> set[str]:
 
 
 # --- What is asked for ---
-
-
-@pytest.mark.parametrize("device", ["auto", "cuda"])
-@pytest.mark.parametrize(("here", "said"), [(2, "has 2 "), (0, "has none that torch sees")])
-def test_more_gpus_than_there_are(
-    tiny: dict[str, Any], device: str, here: int, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: here)
-    with pytest.raises(RotnetError, match=rf"gpus: 4 asked for, this machine {said}.*device=cpu: 4 processes"):
-        launch.check_devices(config(tiny, device=device), 4)
-
-
-def test_as_many_gpus_as_there_are_and_any_number_of_processes_on_the_cpu(
-    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    launch.check_devices(config(tiny, device="cpu"), 16)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    launch.check_devices(config(tiny, device="auto"), 4)
 
 
 def test_a_batch_that_does_not_divide(tiny: dict[str, Any]) -> None:

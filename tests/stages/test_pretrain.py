@@ -383,9 +383,9 @@ def test_labels_that_are_not_learnt_are_said(build: Callable[..., PretrainConfig
         fit(build(task="labels", lr=0, epochs=9), StuckCheck(inputs=90, margin=25.0))
 
 
-def test_a_gpu_that_is_not_there_is_said(build: Callable[..., PretrainConfig], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(RotnetError, match="torch sees no GPU"):
+def test_a_gpu_that_is_not_there_is_said(build: Callable[..., PretrainConfig], gpus: Callable[..., None]) -> None:
+    gpus(0)
+    with pytest.raises(RotnetError, match="torch sees no such GPU"):
         pretrain(build(device="cuda"))
 
 
