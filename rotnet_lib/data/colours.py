@@ -1,7 +1,11 @@
 """Changes of colour: grey images, and random jitter."""
 
+import math
+
 import numpy as np
 import torch
+
+from rotnet_lib.data.to_device import to_device
 
 _LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue: ITU-R 601."""
@@ -39,14 +43,23 @@ def jitter_colours(
     Returns:
         (B, 3, H, W) uint8, in channels-last memory.
     """
-    from kornia.augmentation import ColorJitter  # its import takes a second, and few runs jitter
+    from kornia import enhance  # its import takes a second, and few runs jitter
+    from kornia.augmentation import ColorJitter
 
     jitter = ColorJitter(strength, strength, strength, strength / 4, p=1.0, same_on_batch=False)
     with torch.random.fork_rng(devices=[]):  # kornia draws from torch's global generator on the CPU
         torch.manual_seed(seed)
         drawn = jitter.forward_parameters(torch.Size((whole or len(images), *images.shape[1:])))
-    if places is not None:
-        drawn["forward_input_shape"] = torch.tensor(images.shape)
-        drawn |= {name: values[places] for name, values in drawn.items() if name.endswith(("_factor", "_prob"))}
-    changed = jitter(images.float() / 255, params=drawn)
+    # ColorJitter itself would send the factors one by one, and look at each on the way.
+    factors = torch.stack([drawn[f"{name}_factor"] for name in ("brightness", "contrast", "saturation", "hue")])
+    factors = to_device(factors if places is None else factors[:, places], images.device)
+    steps = (
+        enhance.adjust_brightness_accumulative,
+        enhance.adjust_contrast_with_mean_subtraction,
+        enhance.adjust_saturation_with_gray_subtraction,
+        lambda images, turns: enhance.adjust_hue(images, turns * 2 * math.pi),
+    )
+    changed = images.float() / 255
+    for step in drawn["order"].tolist():
+        changed = steps[step](changed, factors[step])
     return (changed * 255).round().to(torch.uint8).contiguous(memory_format=torch.channels_last)

@@ -119,13 +119,14 @@ class Loader:
             for start, found in zip(starts, cuts, strict=True):
                 places = torch.arange(first, last, device=index_device)
                 places = places if found.kept is None else places[found.kept]
-                entries = to_device(order[start + places], device)
+                entries, places = to_device(torch.stack([order[start + places], places]), device)
                 index, copies = entries // self.copies, entries % self.copies
                 images = found.images.permute(0, 3, 1, 2)
                 if self.colour_jitter:  # before a pad-crop, whose padding stays black
                     seed = derive(self.seed, "jitter", number, start)
-                    images = jitter_colours(images, self.colour_jitter, seed, places.cpu(), self.batch_size)
-                places = to_device(places, device)
+                    here = torch.arange(first, last)  # on the CPU, where changes are drawn, and `kept` of streamed images is
+                    here = here if found.kept is None else here[found.kept]
+                    images = jitter_colours(images, self.colour_jitter, seed, here, self.batch_size)
                 if self.augment == "pad-crop":
                     padding = images.shape[-1] // 8
                     shift, flip = draw_shifts(self.batch_size, padding, rng)
