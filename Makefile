@@ -31,7 +31,7 @@ given = "$$$1"
 WHAT = $(call option,PRESET,preset)$(call option,DATASET,dataset)$(call option,SEEDS,seeds)$(call option,SET,set)$(call option,RUNS,runs)
 HOW = $(call option,CORES,cores)$(call option,EXECUTOR,executor)$(if $(SNAKEMAKE_ARGS), -- $(SNAKEMAKE_ARGS))
 
-.PHONY: help setup status lab detectron2 test test-all lint format doctor bench pins clean $(REPRODUCE)
+.PHONY: help setup status lab detectron2 test test-all lint format doctor bench rehearse-gpu pins clean $(REPRODUCE)
 .PHONY: campaign-kills campaign-inputs
 
 help: ## list the targets
@@ -155,6 +155,9 @@ doctor: $(READY) ## check the machine: Python, packages, device, data, disk
 
 bench: $(READY) ## measure the speed of training on this machine
 	@exec $(BIN)/rotnet bench
+
+rehearse-gpu: $(READY) ## what to run first on a machine with a GPU: its figures against the CPU's, its speed (minutes)
+	@exec $(BIN)/python -m benchmarks.gpu_rehearsal
 
 # --- Development ---
 

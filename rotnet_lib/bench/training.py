@@ -97,9 +97,14 @@ def random_data(config: TrainingConfig, device: torch.device) -> Dataset:
     return Dataset("random", "random pixels", classes, size, "", (127.5,) * 3, (73.6,) * 3, split, split)
 
 
-def measure(config: TrainingConfig, task: Task, data: Dataset, seconds: float, device: torch.device) -> TrainingRates:
-    """Time the training steps of a task, and its evaluation, for `seconds` and a quarter of them."""
-    task.module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def measure(
+    config: TrainingConfig, task: Task, data: Dataset, seconds: float, device: torch.device, *, channels_last: bool = True
+) -> TrainingRates:
+    """Time the training steps of a task, and its evaluation, for `seconds` and a quarter of them.
+
+    `channels_last` is the memory format of the weights that runs have; False measures without it.
+    """
+    task.module.to(device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)  # type: ignore[call-overload]
     batch_size = config.batch_size if device.type != "cpu" else min(config.batch_size, _CPU_BATCH)
     loader = Loader(data.train, batch_size * task.batch_copies, seed=0, augment=config.augment, copies=task.copies)
     with temporary_folder(Path(tempfile.gettempdir())) as folder:
