@@ -30,12 +30,13 @@ def upstream(parameters: Mapping[str, Any]) -> Iterator[str]:
                 yield from Path(name).parts[-2:]
 
 
-def with_upstream(names: set[str], parameters: Mapping[str, Mapping[str, Any]]) -> set[str]:
+def with_upstream(names: set[str], parameters: Mapping[str, Mapping[str, Any]], renamed: Mapping[str, str]) -> set[str]:
     """Runs and all that they build on, as far as they are in the folder.
 
     Args:
         names: of the runs.
         parameters: of the runs in the folder, by name.
+        renamed: names of before -> those of now (`names_now`). Who says the one means the other too.
     """
     reached: set[str] = set()
     waiting = list(names)
@@ -44,6 +45,7 @@ def with_upstream(names: set[str], parameters: Mapping[str, Mapping[str, Any]]) 
         if name not in reached:
             reached.add(name)
             waiting += upstream(parameters.get(name, {}))
+            waiting += [renamed[name]] if name in renamed else []
     return reached
 
 
