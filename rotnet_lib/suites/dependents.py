@@ -7,10 +7,8 @@ from typing import Any, TextIO
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import LockTimeout, lock_file
+from rotnet_lib.runs.ancestors import UPSTREAM
 from rotnet_lib.runs.directory import LOCK, NOTEBOOK_LOCK, RunDirectory
-
-UPSTREAM = ("backbone", "pu_weights", "others", "compare")
-"""Parameters that name other runs."""
 
 
 def parameters_of(run: RunDirectory) -> dict[str, Any]:

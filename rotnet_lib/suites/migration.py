@@ -13,6 +13,7 @@ from typing import Any
 from rotnet_lib.data.source import open_source
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import from_project
+from rotnet_lib.runs.ancestors import UPSTREAM
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import all_runs, directory_of
 from rotnet_lib.runs.identity import result_checksum, version_of
@@ -21,7 +22,7 @@ from rotnet_lib.runs.resolution import GIVEN, Said
 from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.suites.dependents import UPSTREAM, in_use, no_suite_at_work, parameters_of, with_upstream
+from rotnet_lib.suites.dependents import in_use, no_suite_at_work, parameters_of, with_upstream
 from rotnet_lib.suites.renaming import Renaming, check_free, keep_one, rename, same_but_for_names
 from rotnet_lib.temporary import remove_left_folders
 
