@@ -282,7 +282,8 @@ def clean(runs: str, kinds: tuple[str, ...], yes: bool) -> None:
 @click.option("--runs", default="runs", show_default=True, help="Folder of the run directories.")
 @click.option("--yes", is_flag=True, help="Rename without asking.")
 def migrate(runs: str, yes: bool) -> None:
-    """Give finished runs of before in RUNS their names of today, by which suites find them, or say why that cannot be.
+    """Rename finished runs that an earlier version made to the names used now, so that suites find them; say why a run
+    cannot be renamed.
 
     A run's name changes where the formula of its hash does, though the run would come out the same.
     """
@@ -292,14 +293,15 @@ def migrate(runs: str, yes: bool) -> None:
 
     found = migration.plan_migration(runs)
     click.echo(migration.report(found))
-    if not found.renamings:
+    count = len(found.renamings)
+    if not count:
         click.echo("nothing to rename.")
-    elif yes or click.confirm(f"Rename {len(found.renamings)} of them?"):
+    elif yes or click.confirm(f"Rename {count} run{'' if count == 1 else 's'}?"):
         try:
             migration.migrate(found, runs, click.echo)
         finally:
             write_index(from_project(runs))  # it links the runs by their names
-        click.echo("Their pages, which named the runs of before, are drawn again when the runs are asked for.")
+        click.echo("Their pages showed the old names; each is drawn again the next time its run is asked for.")
     else:
         click.echo("nothing was renamed.")
 

@@ -1,5 +1,6 @@
 """`runs/index.html`: one page that links every report."""
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from rotnet_lib.files import lock_file, write_text
 from rotnet_lib.report.fragments import fragment, style
 from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory, all_runs, now
 from rotnet_lib.runs.plan_file import read_plan
+from rotnet_lib.runs.renamed import names_now
 
 
 def write_index(root: Path) -> Path:
@@ -21,19 +23,21 @@ def write_index(root: Path) -> Path:
 
 def _write_index(root: Path) -> Path:
     plans = sorted(root.glob(f"*/{PLAN}"), key=lambda path: -path.stat().st_mtime)
+    runs = all_runs(root)
+    renamed = names_now(run.result() for run in runs if run.finished)
     page = fragment(
         "index.html.j2",
         style=style(),
         root=root.name,
         time=now(),
-        suites=[_suite_line(root, path) for path in plans],
-        runs=[_run_line(run) for run in all_runs(root)],
+        suites=[_suite_line(root, path, renamed) for path in plans],
+        runs=[_run_line(run) for run in runs],
     )
     write_text(root / "index.html", page)
     return root / "index.html"
 
 
-def _suite_line(root: Path, path: Path) -> dict[str, Any]:
+def _suite_line(root: Path, path: Path, renamed: Container[str]) -> dict[str, Any]:
     try:
         plan = read_plan(path)
     except RotnetError as error:
@@ -47,7 +51,7 @@ def _suite_line(root: Path, path: Path) -> dict[str, Any]:
         "preset": plan.preset,
         "options": " ".join(asked),
         "runs": len(plan.runs),
-        "finished": sum(RunDirectory(root / run.name).finished for run in plan.runs),
+        "finished": sum(run.name in renamed or RunDirectory(root / run.name).finished for run in plan.runs),
         "link": _link(path.parent),
     }
 

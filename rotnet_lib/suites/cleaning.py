@@ -4,7 +4,7 @@ import errno
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from rotnet_lib.files import explaining, is_locked, temporary_of
 from rotnet_lib.paths import from_project
 from rotnet_lib.runs.directory import LOCK, NOTEBOOK_LOCK, PARAMETERS, PLAN, RESUME, all_runs
 from rotnet_lib.runs.plan_file import PlanFile, read_plan
+from rotnet_lib.runs.renamed import names_now
 from rotnet_lib.suites.dependents import in_use, no_suite_at_work, nobody_writing, parameters_of, upstream, with_upstream
 
 KINDS = {
@@ -79,6 +80,8 @@ def list_removable(runs: str) -> Listing:
     root = from_project(runs)
     found = [run for run in all_runs(root) if not run.path.is_symlink()]
     parameters = {run.name: parameters_of(run) for run in found}
+    finished = {run.name: run.result() for run in found if run.finished}
+    renamed = names_now(finished.values())
     notes: list[str] = []
     plans, damaged = _plans(root)
     busy = in_use(found)
@@ -90,15 +93,15 @@ def list_removable(runs: str) -> Listing:
         )
         unnamed: set[str] = set()
     else:
-        unnamed = parameters.keys() - with_upstream({*_named(plans), *busy}, parameters)
+        unnamed = parameters.keys() - with_upstream({*_named(plans), *busy}, parameters, renamed)
     items: list[Item] = []
-    read = _read_on_the_way(plans, parameters, {run.name for run in found if run.finished})
+    read = _read_on_the_way(plans, parameters, finished.keys(), renamed)
     for run in found:
         if run.name in busy:
             continue
         if run.name in unnamed:
             items.append(Item("runs", run.path, _size(run.path)))
-        if run.finished:
+        if run.name in finished:
             kept = sorted(run.path.glob("model-epoch*.safetensors"))
             if run.name not in read:
                 items += [_file("checkpoints", path) for path in kept]
@@ -207,12 +210,18 @@ def _named(plans: Iterable[PlanFile]) -> Iterator[str]:
     return (run.name for plan in plans for run in plan.runs)
 
 
-def _read_on_the_way(plans: Iterable[PlanFile], parameters: Mapping[str, Mapping[str, Any]], finished: set[str]) -> set[str]:
+def _read_on_the_way(
+    plans: Iterable[PlanFile],
+    parameters: Mapping[str, Mapping[str, Any]],
+    finished: Set[str],
+    renamed: Mapping[str, str],
+) -> set[str]:
     """The runs whose weights on the way a run that is not finished asks for, planned or begun."""
     begun = [made for name, made in parameters.items() if name not in finished]
-    planned = [run.parameters for plan in plans for run in plan.runs if run.name not in finished]
+    planned = [run.parameters for plan in plans for run in plan.runs if run.name not in finished | renamed.keys()]
     asking = [made for made in (*begun, *planned) if made.get("checkpoint") is not None]
-    return {name for made in asking for name in upstream(made)}
+    read = {name for made in asking for name in upstream(made)}
+    return read | {renamed[name] for name in read & renamed.keys()}
 
 
 def _leftovers(folder: Path) -> list[Item]:

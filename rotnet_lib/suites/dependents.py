@@ -7,10 +7,8 @@ from typing import Any, TextIO
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import LockTimeout, lock_file
+from rotnet_lib.runs.ancestors import UPSTREAM
 from rotnet_lib.runs.directory import LOCK, NOTEBOOK_LOCK, RunDirectory
-
-UPSTREAM = ("backbone", "pu_weights", "others", "compare")
-"""Parameters that name other runs."""
 
 
 def parameters_of(run: RunDirectory) -> dict[str, Any]:
@@ -30,12 +28,13 @@ def upstream(parameters: Mapping[str, Any]) -> Iterator[str]:
                 yield from Path(name).parts[-2:]
 
 
-def with_upstream(names: set[str], parameters: Mapping[str, Mapping[str, Any]]) -> set[str]:
+def with_upstream(names: set[str], parameters: Mapping[str, Mapping[str, Any]], renamed: Mapping[str, str]) -> set[str]:
     """Runs and all that they build on, as far as they are in the folder.
 
     Args:
         names: of the runs.
         parameters: of the runs in the folder, by name.
+        renamed: names of before -> those of now (`names_now`). Who says the one means the other too.
     """
     reached: set[str] = set()
     waiting = list(names)
@@ -44,6 +43,7 @@ def with_upstream(names: set[str], parameters: Mapping[str, Mapping[str, Any]]) 
         if name not in reached:
             reached.add(name)
             waiting += upstream(parameters.get(name, {}))
+            waiting += [renamed[name]] if name in renamed else []
     return reached
 
 

@@ -13,15 +13,17 @@ from typing import Any
 from rotnet_lib.data.source import open_source
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import from_project
+from rotnet_lib.runs.ancestors import UPSTREAM
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import all_runs, directory_of
 from rotnet_lib.runs.identity import result_checksum, version_of
+from rotnet_lib.runs.renamed import names_now
 from rotnet_lib.runs.resolution import GIVEN, Said
 from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.suites.dependents import UPSTREAM, in_use, no_suite_at_work, parameters_of, with_upstream
-from rotnet_lib.suites.renaming import Renaming, check_free, rename
+from rotnet_lib.suites.dependents import in_use, no_suite_at_work, parameters_of, with_upstream
+from rotnet_lib.suites.renaming import Renaming, check_free, keep_one, rename, same_but_for_names
 from rotnet_lib.temporary import remove_left_folders
 
 
@@ -31,12 +33,14 @@ class Migration:
 
     Attributes:
         renamings: upstream runs first.
-        kept: name of a run that cannot get today's -> why; damaged runs are among them.
+        kept: name of a run that cannot get today's -> why.
+        damaged: name of a damaged run, which is left alone -> why.
         current: how many have today's names.
     """
 
     renamings: tuple[Renaming, ...]
     kept: Mapping[str, str]
+    damaged: Mapping[str, str]
     current: int
 
 
@@ -47,18 +51,22 @@ def plan_migration(runs: str) -> Migration:
     for name in sorted(planner.found):
         planner.decide(name)
     current = len(planner.found) - len(planner.renamings) - len(planner.kept)
-    return Migration(tuple(planner.renamings.values()), planner.damaged | planner.kept, current)
+    return Migration(tuple(planner.renamings.values()), planner.kept, planner.damaged, current)
 
 
 def report(migration: Migration) -> str:
     """The migration for a person: a line for each run that has not today's name, and how many there are."""
     lines = [
-        f"{one.name} becomes {one.after.run}" + (", which is there, and goes (a process was killed)" if one.copied else "")
+        f"{one.name}: its copy {one.after.run} is complete (an earlier call was interrupted); {one.name} is removed"
+        if one.copied
+        else f"{one.name} becomes {one.after.run}"
         for one in migration.renamings
     ]
     lines += [f"{name} stays: {why}" for name, why in migration.kept.items()]
-    counts = f"{len(migration.renamings)} can be renamed, {len(migration.kept)} cannot, {migration.current} have today's names"
-    return "\n".join([*lines, f"finished runs: {counts}."])
+    lines += [f"{name} is left alone: {why}" for name, why in migration.damaged.items()]
+    have = "1 has today's name" if migration.current == 1 else f"{migration.current} have today's names"
+    lines.append(f"finished runs: {len(migration.renamings)} can be renamed, {len(migration.kept)} cannot, {have}.")
+    return "\n".join(lines + ([f"damaged runs: {len(migration.damaged)}."] if migration.damaged else []))
 
 
 def migrate(migration: Migration, runs: str, say: Callable[[str], None] = print) -> None:
@@ -84,7 +92,7 @@ class _Planner:
     Attributes:
         found: the finished runs, by name.
         damaged: those that are, and why.
-        renamings: those that get another name, upstream runs first.
+        renamings: those that get another name: first what was copied before a process was killed, then upstream runs first.
         kept: those that cannot, and why.
     """
 
@@ -93,12 +101,15 @@ class _Planner:
         everything = all_runs(self._root)
         self.found = {run.name: run.result() for run in everything if run.finished}
         self.damaged = {run.name: damage for run in everything if (damage := run.damage)}
-        self.renamings: dict[str, Renaming] = {}
         self.kept: dict[str, str] = {}
-        self._busy = with_upstream({*in_use(everything)}, {run.name: parameters_of(run) for run in everything})
-        self._copies = {old: name for name, result in self.found.items() for old in result.renamed_from}
-        self._names = dict(self._copies)  # name of before -> the latest
-        self._decided: set[str] = set()
+        self._names = names_now(self.found.values())
+        parameters = {run.name: parameters_of(run) for run in everything}
+        self._busy = with_upstream({*in_use(everything)}, parameters, self._names)
+        both = {old: new for old, new in self._names.items() if old in self.found}
+        copied = [old for old, new in both.items() if same_but_for_names(self.found[old], self.found[new])]
+        self.renamings = {old: Renaming(old, self.found[old], self.found[both[old]], copied=True) for old in copied}
+        self._made_again = {old: new for old, new in both.items() if old not in self.renamings}
+        self._decided = {*copied}
         self._fingerprints: dict[tuple[Any, ...], str] = {}
         self._changes: dict[tuple[Any, ...], str | None] = {}
 
@@ -117,13 +128,12 @@ class _Planner:
             return
         if renaming:
             self.renamings[name] = renaming
-        if renaming and not renaming.copied:
             self._names |= dict.fromkeys(renaming.after.renamed_from, renaming.after.run)
 
     def _renaming(self, name: str, before: RunResult) -> Renaming | None:
         """How a run gets today's name; None if it has it. Raises RotnetError if it cannot."""
-        if name in self._copies:
-            return Renaming(name, before, self.found[self._copies[name]], copied=True)
+        if other := self._made_again.get(name):
+            raise RotnetError(f"it was made again after it was renamed to {other}. {keep_one(earlier=other, later=name)}")
         config = self._config(before)
         if (version := version_of(name, before)) != config.version:
             raise RotnetError(
@@ -141,14 +151,14 @@ class _Planner:
         self._check_upstream(before.parameters)
         if fingerprint != before.data.fingerprint:
             self._check_data(config, before)
-        check_free(directory.path)
+        check_free(directory.path, name)
         if twin := next((one.name for one in self.renamings.values() if one.after.run == directory.name), None):
             raise RotnetError(f"by today's parameters it is the same run as {twin}, which gets the name {directory.name}.")
         return Renaming(name, before, self._renamed(before, config, directory.name, fingerprint))
 
     def _latest(self, name: str) -> str:
-        """The latest name of a run that is known so far: its own, if it has had no other."""
-        return self._names.get(name, name)
+        """The latest name of a run that is known so far: its own, if it has had no other or was made again under it."""
+        return name if name in self._made_again else self._names.get(name, name)
 
     def _upstream(self, parameters: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         """The parameters that name runs, the values that do, and the run's name, "" of one that is not to be in this folder."""
@@ -167,7 +177,7 @@ class _Planner:
             if self._latest(other) in self.kept:
                 raise RotnetError(f"its {key}, {other}, stays.")
             if other and other not in self.found and other not in self._names:
-                raise RotnetError(f"its {key}, {other}, is no finished run in {self._root}: nobody knows its name of today.")
+                raise RotnetError(f"its {key}, {other}, is no finished run in {self._root}: its current name is unknown.")
 
     def _config(self, result: RunResult) -> RunConfig:
         """The config of today with a run's parameters, and with today's names of the runs that it builds on."""

@@ -4,6 +4,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -16,6 +17,11 @@ from rotnet_lib.temporary import temporary_folder
 
 _LEFT_OUT = (".*", NOTEBOOK, REPORT, RESUME)
 """Locks, temporary files, what a finished run does not need; and what shows the name of before, which is drawn again."""
+
+_OF_THE_NAME: dict[str, Any] = dict.fromkeys(
+    ("run", "parameters", "renamed_from", "later", "execution", "unverified", "checksum"), True
+) | {"data": {"fingerprint"}}
+"""What is another in a result under another name. The rest, such as when the run was finished, tells runs apart."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,11 @@ class Renaming:
     copied: bool = False
 
 
+def same_but_for_names(one: RunResult, other: RunResult) -> bool:
+    """Whether two results are of one run under two names, not of one that was made twice."""
+    return one.model_dump(exclude=_OF_THE_NAME) == other.model_dump(exclude=_OF_THE_NAME)
+
+
 def rename(root: Path, renaming: Renaming) -> None:
     """Give a run in the folder `root` its other name.
 
@@ -42,25 +53,41 @@ def rename(root: Path, renaming: Renaming) -> None:
     both are there, and the new one says of which it is a copy (`RunResult.renamed_from`). The copy is made in a temporary
     folder beside them, in which the directory of before ends.
 
-    Raises RotnetError if the run has changed since, is being written or is damaged, or the other name is taken.
+    Raises RotnetError if the run or its copy has changed since, is being written or is damaged, or the other name is taken.
     """
     run, target = RunDirectory(root / renaming.name), root / renaming.after.run
     with nobody_writing(run.path), explaining(run.path), temporary_folder(root) as folder:
         if run.result() != renaming.before:
             raise RotnetError(f"{run.path} has changed meanwhile. Call this again.")
-        if not renaming.copied:
+        if renaming.copied:
+            if RunDirectory(target).result() != renaming.after:
+                raise RotnetError(f"{target} has changed meanwhile. Call this again.")
+        else:
             copy = _copy(run, folder, renaming)
-            check_free(target)
+            check_free(target, renaming.name)
             copy.rename(target)
         run.path.rename(folder / renaming.name)
 
 
-def check_free(path: Path) -> None:
-    """Raises RotnetError if a run's directory, or anything, is there already."""
-    if os.path.lexists(path):
-        state = RunDirectory(path).state
-        again = "made" if state == "finished" else "begun"
-        raise RotnetError(f"{path.name} is there already ({state}), since the run was {again} again. Delete one of the two.")
+def check_free(path: Path, name: str) -> None:
+    """Raises RotnetError if a run's directory, or anything, is already where the run of that name would get."""
+    if not os.path.lexists(path):
+        return
+    state = RunDirectory(path).state
+    if state == "missing":
+        raise RotnetError(f"{path.name} cannot be its name: a folder of that name is there already. Delete it or move it away.")
+    again = "made" if state == "finished" else "begun"
+    raise RotnetError(
+        f"{path.name} is there already ({state}), since the run was {again} again. {keep_one(earlier=name, later=path.name)}"
+    )
+
+
+def keep_one(earlier: str, later: str) -> str:
+    """What to do about two runs that want one name."""
+    return (
+        f"Delete {later} to keep the earlier run and all that builds on it, or {earlier} to keep the later one "
+        "and what builds on that."
+    )
 
 
 def _copy(run: RunDirectory, folder: Path, renaming: Renaming) -> Path:

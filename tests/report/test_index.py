@@ -7,7 +7,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from rotnet_lib.report.index import write_index
-from rotnet_lib.runs.directory import METRICS, REPORT
+from rotnet_lib.runs.directory import METRICS, REPORT, directory_of
+from tests.results import finish
 
 
 def index_of(root: Path) -> BeautifulSoup:
@@ -45,6 +46,15 @@ def test_it_says_how_far_suites_and_runs_are(made_up: Any) -> None:
     assert finished[1:4] == ["finished", "top1 91.50", "shapes"]
     assert failed[1] == "failed"
     assert len(lines(runs)) == 2  # what has not begun is not listed
+
+
+def test_runs_that_were_renamed_since_they_were_planned_are_finished(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("supervised", 91.5)
+    config = suite.run("rotnet").config.model_copy(update={"seed": 5})
+    finish(directory_of(config, "0123"), config, "0123", renamed_from=[suite.run("rotnet").name])
+    suites, _ = index_of(Path("runs")).find_all("table")
+    assert lines(suites)[suite.plan.suite.title][2] == "2 of 7"
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:

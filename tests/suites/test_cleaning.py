@@ -146,6 +146,21 @@ def test_what_a_planned_run_builds_on_stays(named_by: str, plan: Plan) -> None:
     assert paths(list_removable("runs"), "runs") == set()
 
 
+def test_what_was_renamed_since_it_was_planned_stays(plan: Plan) -> None:
+    """And what was renamed of a run that was not, by whose parameters it still has the other name."""
+    planned = plan.runs[0].directory
+    config = own_run()
+    renamed = directory_of(config, config.fingerprint())
+    finish(renamed, config, config.fingerprint(), renamed_from=[planned.name])
+    assert paths(list_removable("runs"), "runs") == set()
+    shutil.rmtree(planned.path)
+    document = json.loads((plan.directory / PLAN).read_text())
+    document["runs"] = document["runs"][1:]
+    assert document["runs"][0]["parameters"]["backbone"] == planned.name
+    (plan.directory / PLAN).write_text(json.dumps(document))
+    assert paths(list_removable("runs"), "runs") == set()
+
+
 def test_a_file_and_its_run_are_counted_once(plan: Plan) -> None:
     run = made(own_run())
     listing = list_removable("runs")
@@ -267,6 +282,22 @@ def test_weights_on_the_way_that_a_planned_run_still_reads_stay(plan: Plan) -> N
     listing = list_removable("runs")
     assert f"{trained.name}/model-epoch2.safetensors" not in paths(listing, "checkpoints")
     assert any("read by a run that is not finished" in note for note in listing.notes)
+
+
+def test_weights_on_the_way_of_a_run_that_was_renamed_since_stay_only_while_they_are_read(plan: Plan) -> None:
+    trained, probe = plan.runs[0].directory, plan.runs[1]
+    assert probe.config.model_dump()["checkpoint"] is not None
+    renamed = made(own_run())
+    renamed.save(renamed.result().model_copy(update={"renamed_from": [trained.name]}))
+    file = f"{renamed.name}/model-epoch2.safetensors"
+    assert file in paths(list_removable("runs"), "checkpoints")
+    (probe.directory.path / METRICS).unlink()
+    assert file not in paths(list_removable("runs"), "checkpoints")
+    shutil.rmtree(probe.directory.path)
+    assert file not in paths(list_removable("runs"), "checkpoints")
+    other = own_run(seed=1)
+    finish(directory_of(other, other.fingerprint()), other, other.fingerprint(), renamed_from=[probe.name])
+    assert file in paths(list_removable("runs"), "checkpoints")
 
 
 def test_a_link_to_a_run_is_no_run(plan: Plan, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from rotnet_lib.runs.directory import (
 from rotnet_lib.runs.identity import name_ending, result_checksum
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.probe import ProbeConfig
+from rotnet_lib.suites.cleaning import list_removable
 from rotnet_lib.suites.migration import migrate, plan_migration
 from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.run_notebook import execute
@@ -56,9 +57,11 @@ def rotnet(*arguments: str, answer: str | None = None) -> Result:
 
 
 def lines(result: Result) -> dict[str, str]:
-    """What is said of each run, by its name."""
+    """What is said of each finished run that has not today's name, by its name."""
     assert result.exit_code == 0, result.output
-    return dict(line.split(" ", 1) for line in result.stdout.splitlines() if " becomes " in line or " stays: " in line)
+    told = (" becomes ", " stays: ", ": its copy ")
+    found = [line.partition(" ") for line in result.stdout.splitlines() if any(words in line for words in told)]
+    return {name.rstrip(":"): said for name, _, said in found}
 
 
 @contextmanager
@@ -145,13 +148,15 @@ def test_runs_are_listed_first_and_renamed_when_that_is_confirmed(old: dict[str,
     result = rotnet("migrate", answer="n\n")
     assert lines(result) == expected
     assert list(lines(result)).index(old["rotnet"].name) == 0  # upstream first
-    assert "finished runs: 4 can be renamed, 0 cannot, 1 have today's names.\nRename 4 of them?" in result.stdout
+    assert "finished runs: 4 can be renamed, 0 cannot, 1 has today's name.\nRename 4 runs?" in result.stdout
     assert result.stdout.splitlines()[-1] == "nothing was renamed."
     assert rotnet("migrate", answer="").exit_code != 0  # nobody there to answer
     assert files(Path("runs")) == listed
     assert lines(rotnet("migrate", answer="y\n")) == expected
     assert {run.name for run in finished_runs(Path("runs").absolute())} == {run.name for run in new.values()}
     assert not any(old[key].path.exists() for key in CHAIN)
+    shown = Path("runs/index.html").read_text()
+    assert all(new[key].name in shown and old[key].name not in shown for key in CHAIN)
     assert {path.name for path in Path("runs").iterdir() if path.is_dir()} == {run.name for run in new.values()}
 
 
@@ -244,12 +249,17 @@ def test_the_page_of_a_renamed_run_is_drawn_from_its_result(old: dict[str, RunDi
 def test_a_suite_finds_its_renamed_runs(old: dict[str, RunDirectory]) -> None:
     options = Options(preset="quick", dataset=PETS, set="train_size=20 test_size=10")
     with before():
-        for run in (planned := plan_suite("table3", options)).runs:
+        planned = plan_suite("table3", options)
+        planned.write()
+        for run in planned.runs:
             finish_planned(run)
     asked = ("status", "table3", "--preset", "quick", "--dataset", PETS, "--set", options.set)
     assert f"{len(planned.runs)} missing" in rotnet(*asked).stdout
     rotnet("migrate", "--yes")
     assert f"{len(planned.runs)} finished; {len(planned.runs)} finished, page missing" in rotnet(*asked).stdout
+    assert f"{len(planned.runs)} of {len(planned.runs)}" in Path("runs/index.html").read_text()
+    unnamed = {item.path.name for item in list_removable("runs").of(["runs"])}
+    assert unnamed == {run.name for run in today().values()}  # those of no suite
 
 
 def test_runs_are_followed_wherever_they_are_named(old: dict[str, RunDirectory]) -> None:
@@ -425,8 +435,40 @@ def test_a_run_that_was_made_again(old: dict[str, RunDirectory]) -> None:
     """What was built on the old one was not built on this one."""
     again = configs()["rotnet"]
     STAGES["pretrain"].run(again).save()
-    stays(old["rotnet"], f"{name_of(again)} is there already (finished), since the run was made again. Delete one of the two.")
+    stays(
+        old["rotnet"],
+        f"{name_of(again)} is there already (finished), since the run was made again. Delete {name_of(again)} to keep the "
+        f"earlier run and all that builds on it, or {old['rotnet'].name} to keep the later one and what builds on that.",
+    )
     stays(old["probe"], f"its backbone, {old['rotnet'].name}, stays.")
+    shutil.rmtree(today()["rotnet"].path)
+    rotnet("migrate", "--yes")
+    assert all(run.finished for run in today().values())
+
+
+def test_a_run_that_was_made_again_after_it_was_renamed(old: dict[str, RunDirectory], tmp_path: Path) -> None:
+    """By an older checkout, and a probe of that one too."""
+    shutil.move(old["probe"].path, tmp_path / "probe")
+    rotnet("migrate", "--yes")
+    with before():
+        STAGES["pretrain"].run(configs()["rotnet"]).save()
+    shutil.move(tmp_path / "probe", old["probe"].path)
+    new = today()
+    stays(
+        old["rotnet"],
+        f"it was made again after it was renamed to {new['rotnet'].name}. Delete {old['rotnet'].name} to keep the earlier run "
+        f"and all that builds on it, or {new['rotnet'].name} to keep the later one and what builds on that.",
+    )
+    stays(old["probe"], f"its backbone, {old['rotnet'].name}, stays.")
+    shutil.rmtree(old["rotnet"].path)
+    rotnet("migrate", "--yes")
+    assert all(run.finished for run in new.values())
+
+
+def test_a_folder_of_the_name(old: dict[str, RunDirectory]) -> None:
+    today()["rotnet"].path.mkdir()
+    name = today()["rotnet"].name
+    stays(old["rotnet"], f"{name} cannot be its name: a folder of that name is there already. Delete it or move it away.")
 
 
 def test_a_run_that_is_begun_again(old: dict[str, RunDirectory]) -> None:
@@ -439,7 +481,8 @@ def test_a_run_that_is_begun_again(old: dict[str, RunDirectory]) -> None:
 def test_an_upstream_run_that_is_gone(old: dict[str, RunDirectory]) -> None:
     shutil.rmtree(old["weights"].path)
     said = lines(rotnet("migrate", answer="n\n"))
-    assert f"its pu_weights, {old['weights'].name}, is no finished run" in said[old["weighted"].name]
+    assert f"its pu_weights, {old['weights'].name}, is no finished run in" in said[old["weighted"].name]
+    assert said[old["weighted"].name].endswith(": its current name is unknown.")
     assert said[old["rotnet"].name].startswith("becomes ")
 
 
@@ -511,8 +554,9 @@ def test_nothing_is_renamed_while_a_suite_is_at_work(old: dict[str, RunDirectory
 def test_damaged_runs_are_named_and_stop_no_others(old: dict[str, RunDirectory]) -> None:
     with (old["drawn"].path / METRICS).open("a") as file:
         file.write("}")
-    said = lines(rotnet("migrate", "--yes"))
-    assert "metrics.json is damaged" in said[old["drawn"].name]
+    result = rotnet("migrate", "--yes")
+    assert f"{old['drawn'].name} is left alone: {old['drawn'].path / METRICS} is damaged" in result.stdout
+    assert "\nfinished runs: 4 can be renamed, 0 cannot, 0 have today's names.\ndamaged runs: 1.\n" in result.stdout
     assert all(today()[key].finished for key in CHAIN)
 
 
@@ -530,6 +574,44 @@ def test_a_run_with_damaged_weights_keeps_its_name(old: dict[str, RunDirectory])
 
 
 # --- A process that is killed ---
+
+
+@pytest.fixture
+def interrupted(old: dict[str, RunDirectory], tmp_path: Path) -> RunDirectory:
+    """A run of which a killed process has made the copy."""
+    run = old["rotnet"]
+    shutil.copytree(run.path, tmp_path / "kept")
+    rotnet("migrate", "--yes")
+    shutil.move(tmp_path / "kept", run.path)
+    return run
+
+
+def test_what_was_copied_already_is_removed(interrupted: RunDirectory) -> None:
+    copy = today()["rotnet"].name
+    result = rotnet("migrate", answer="y\n")
+    assert lines(result) == {
+        interrupted.name: f"its copy {copy} is complete (an earlier call was interrupted); {interrupted.name} is removed"
+    }
+    assert "Rename 1 run?" in result.stdout
+    assert not interrupted.path.exists()
+    assert all(run.finished for run in today().values())
+
+
+def test_a_run_stays_whose_copy_has_gone_meanwhile(interrupted: RunDirectory) -> None:
+    migration = plan_migration("runs")
+    shutil.rmtree(today()["rotnet"].path)
+    with pytest.raises(RotnetError, match="is not finished"):
+        migrate(migration, "runs")
+    assert interrupted.finished
+
+
+def test_a_copy_that_gets_another_name_is_renamed_after_the_first_is_removed(interrupted: RunDirectory) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_files, "VERSION", 3)
+        patch.setitem(image_versions.RULES, 2, lambda path, left_out, fast: None)
+        rotnet("migrate", "--yes")
+        assert {run.name for run in finished_runs(Path("runs").absolute())} == {run.name for run in today().values()}
+
 
 KILLED = """
 import os, signal, shutil, sys
