@@ -309,12 +309,12 @@ def migrate(runs: str, yes: bool) -> None:
 @main.command()
 @click.argument("dataset")
 def data(dataset: str) -> None:
-    """Bring DATASET here: download, decode or draw it once. Of VOC too: voc2007, voc2012, scenes."""
+    """Bring DATASET here: download, decode or draw it once. Of VOC too: voc2007, voc2012, voc2011-sbd, scenes."""
     from rotnet_lib.data.voc.sets import open_voc
     from rotnet_lib.data.voc.source import VOC_SETS
 
-    if dataset.partition(":")[0] in VOC_SETS:
-        for task in ("detection", "segmentation"):
+    if (kind := dataset.partition(":")[0]) in VOC_SETS:
+        for task in VOC_SETS[kind].tasks[-2:]:  # classification needs what detection does
             voc = open_voc(dataset, task)
             click.echo(f"{voc.title}, {task}: {len(voc.train)} training and {len(voc.test)} test images, {voc.fingerprint}")
         return

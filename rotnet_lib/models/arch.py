@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rotnet_lib.errors import unknown
@@ -23,6 +23,7 @@ class Arch:
         taps: names of the blocks, from the image upwards: the layers that a probe can read.
         min_image_size: shorter side in pixels of the smallest images that leave its last block something to work on.
         blocks: width factor -> tap -> block, freshly initialised, in the order of `taps`.
+        starts: other ways to initialise the blocks, by name: each draws a module's weights anew, from torch's global generator.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Arch:
     taps: tuple[str, ...]
     min_image_size: int
     blocks: Callable[[float], dict[str, nn.Module]]
+    starts: Mapping[str, Callable[[nn.Module], None]] = field(default_factory=dict)
 
     def check_layer(self, layer: str) -> None:
         """Raises RotnetError, with the taps there are, if `layer` is none of them."""

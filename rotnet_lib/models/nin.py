@@ -13,7 +13,8 @@ from rotnet_lib.models.arch import Arch, declare, scaled
 def conv_block(channels_in: int, channels: Sequence[int], kernel: int) -> nn.Sequential:
     """Three times (conv without bias, batch norm, ReLU), the first conv `kernel` wide and the others 1x1.
 
-    Convolutions start from N(0, sqrt(2 / (k*k*out))), batch norm from 1 and 0, as the authors' code has it.
+    Convolutions start from N(0, sqrt(2 / (k*k*out))), batch norm from 1 and 0. The authors' code has a function for
+    that, which it calls for classifiers and never for the network itself (see `start_as_torch`).
     """
     layers: list[nn.Module] = []
     for position, channels_out in enumerate(channels):
@@ -41,6 +42,18 @@ def nin(count: int, width: float) -> dict[str, nn.Module]:
     return blocks
 
 
+def start_as_torch(module: nn.Module) -> None:
+    """Draw a NIN's weights anew as torch 0.2 drew them, by which the authors' networks started.
+
+    Convolutions from U(-b, b), b = 1 / sqrt(k*k*in); batch norm's gain from U(0, 1).
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.reset_parameters()  # that is so still; batch norm's gain is 1 since torch 1.0
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.weight)
+
+
 for _count in (3, 4, 5):
     declare(
         Arch(
@@ -49,5 +62,6 @@ for _count in (3, 4, 5):
             taps=tuple(f"conv{number}" for number in range(1, _count + 1)),
             min_image_size=1,  # every convolution and pool is padded: one pixel stays one
             blocks=functools.partial(nin, _count),
+            starts={"torch": start_as_torch},
         )
     )

@@ -10,6 +10,7 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from rotnet_lib.data.listing import SplitName
+from rotnet_lib.report.code_differences import differences_of
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.runs.directory import METRICS
@@ -18,7 +19,7 @@ from rotnet_lib.runs.unverified import sentence
 
 
 def run_summary(result: RunResult, notes: Sequence[str] = (), split: SplitName = "test") -> HTML:
-    """Headline, data, time, versions and protocol differences of a run, for a notebook cell.
+    """Headline, data, time, versions and differences from protocol and authors' code of a run, for a notebook cell.
 
     Args:
         result: the run's.
@@ -26,7 +27,7 @@ def run_summary(result: RunResult, notes: Sequence[str] = (), split: SplitName =
         split: whose images the figures are of.
     """
     shown = {"differences": describe_differences(result.protocol_differences), "unverified": _unverified(result)}
-    return HTML(fragment("run.html.j2", result=result, notes=notes, split=split, **shown))
+    return HTML(fragment("run.html.j2", result=result, notes=notes, split=split, code=differences_of(result), **shown))
 
 
 def _unverified(result: RunResult) -> str:

@@ -17,6 +17,7 @@ from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.axes import AXES, Axis
 from rotnet_lib.report.cells import Cell, Row
+from rotnet_lib.report.code_differences import CodeDifference, code_differences
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.report.reported_run import ReportedRun, suite_of
@@ -164,11 +165,25 @@ class SuiteReport:
                     keys.append(run.key)
         for sweep, (asked, value) in self.suite["changed_sweeps"].items():
             found[sweep, plain(asked), plain(value)] = ["all"]
-        finished = {run.key for run in self.runs if run.result}
         return [
-            {"name": name, "protocol": asked, "here": here, "runs": "all" if set(keys) == finished else ", ".join(keys)}
+            {"name": name, "protocol": asked, "here": here, "runs": self._named(keys)}
             for (name, asked, here), keys in sorted(found.items())
         ]
+
+    @property
+    def code_differences(self) -> list[tuple[CodeDifference, str]]:
+        """Where the implementation differs from the authors' code in what concerns finished runs, and which runs."""
+        found = []
+        for difference in code_differences():
+            keys = [run.key for run in self.runs if run.result and difference.concerns(run.result)]
+            if keys:
+                found.append((difference, self._named(list(dict.fromkeys(keys)))))
+        return found
+
+    def _named(self, keys: list[str]) -> str:
+        """Keys of finished runs in a cell of a table."""
+        finished = {run.key for run in self.runs if run.result}
+        return "all" if set(keys) == finished else ", ".join(keys)
 
     @property
     def verdict(self) -> str:
@@ -231,12 +246,13 @@ class SuiteReport:
 
     @property
     def details(self) -> HTML:
-        """What differs from the protocol, data, machine, time and runs, for a notebook cell."""
+        """What differs from the protocol and the authors' code, data, machine, time and runs, for a notebook cell."""
         return HTML(
             fragment(
                 "suite_details.html.j2",
                 measured=bool(self.results),
                 differences=self.differences,
+                code=self.code_differences,
                 facts=self._facts(),
                 runs=[self._run_line(run) for run in self.runs],
                 unverified=sentence(self.unverified) if self.unverified else "",

@@ -78,6 +78,11 @@ _VOC: Mapping[str, Mapping[str, Values]] = {
     },
 }
 
+FCN_ALEXNET: Values = {"iterations": 100_000, "lr": 1e-4}
+"""On the dataset `voc2011-sbd`, where they differ from `voc_segmentation`: those of the FCN-AlexNet that was published on it
+(Long, Shelhamer, Darrell 2015, and their code).
+"""
+
 _PROTOCOLS: Mapping[str, tuple[Values, Mapping[str, Mapping[str, Values]]]] = {
     "cifar10": (
         {"dataset": "cifar10", "crop_pct": 1.0, "augment": "pad-crop", "batch_size": 128, "lr": 0.1, "lr_decay": 0.2},

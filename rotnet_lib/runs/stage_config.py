@@ -250,12 +250,13 @@ class StageConfig(BaseModel):
 
     def later_parameters(self) -> list[str]:
         """The parameters marked by `later` that have the value which all runs had before."""
-        values, found = self.model_dump(mode="json"), []
-        for name, field in type(self).model_fields.items():
-            extra = field.json_schema_extra
-            if isinstance(extra, dict) and "before" in extra and extra["before"] == values[name]:
-                found.append(name)
-        return found
+        return [name for name, value in self.model_dump(mode="json").items() if self.is_as_before(name, value)]
+
+    @classmethod
+    def is_as_before(cls, name: str, value: JsonValue) -> bool:
+        """Whether a parameter is marked by `later` and has the value which all runs had before."""
+        extra = cls.model_fields[name].json_schema_extra
+        return isinstance(extra, dict) and "before" in extra and extra["before"] == value
 
     def protocol(self) -> dict[str, Any]:
         """The protocol's values for this experiment, as plain JSON values, by field."""

@@ -64,10 +64,14 @@ def check_same_training(runs: Sequence[RunDirectory]) -> None:
 
 
 def _training(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that decide what a pretrain run computes, without its fold and those that are not set."""
+    """The parameters that decide what a pretrain run computes, without its fold and those that are not set.
+
+    Nor has it those that came later and are as in all runs before, which have not got them.
+    """
     fields = PretrainConfig.model_fields
-    execution = {name for name in fields if PretrainConfig.role(name) == "execution"}
-    return {name: value for name, value in parameters.items() if value is not None and name not in execution | {"fold"}}
+    left_out = {name for name in fields if PretrainConfig.role(name) == "execution"} | {"fold"}
+    left_out |= {name for name in fields if PretrainConfig.is_as_before(name, parameters.get(name))}
+    return {name: value for name, value in parameters.items() if value is not None and name not in left_out}
 
 
 def _command(parameters: Mapping[str, Any]) -> str:

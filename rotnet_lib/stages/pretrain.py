@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,7 +15,7 @@ from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs.config import Fraction, TrainingConfig
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
 from rotnet_lib.runs.resolution import NONE, naming
-from rotnet_lib.runs.stage_config import EXPERIMENT, taking
+from rotnet_lib.runs.stage_config import EXPERIMENT, later, taking
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.register import stage
 from rotnet_lib.training.schedules import epochs_after
@@ -50,6 +50,11 @@ class PretrainConfig(TrainingConfig):
     )
     arch: str = Field("nin4", description="backbone", json_schema_extra=EXPERIMENT)
     width: float = Field(1.0, gt=0, le=4, description="factor on the backbone's channels")
+    init: Literal["he", "torch"] = Field(
+        "he",
+        description="how a NIN starts; he: N(0, sqrt(2/n)), gain 1; torch: as the authors', by torch 0.2",
+        json_schema_extra=later("he"),
+    )
     fold: str | None = Field(
         description="leave this part of the training images out, chosen at random: 1/2, the first of two",
         json_schema_extra=EXPERIMENT | taking(NONE),
@@ -106,6 +111,13 @@ class PretrainConfig(TrainingConfig):
         return self
 
     @model_validator(mode="after")
+    def _known_start(self) -> Self:
+        if self.init != "he" and self.init not in ARCHS[self.arch].starts:
+            able = ", ".join(name for name in ARCHS if self.init in ARCHS[name].starts)
+            raise ValueError(f"init: {self.arch} has one start, its own; leave it out. Archs that start otherwise: {able}")
+        return self
+
+    @model_validator(mode="after")
     def _weighable(self) -> Self:
         if self.pu_weights and not issubclass(TASKS[self.task], Rotation):
             able = ", ".join(name for name in TASKS if issubclass(TASKS[name], Rotation))
@@ -121,6 +133,7 @@ class PretrainConfig(TrainingConfig):
         """`rotation-nin4`, followed by what is not the task's default: `-angles-0-180`, `-grey`."""
         usual = task_options(self.task, {}).model_dump(mode="json")
         extras = [f"{name} {_brief(value)}" for name, value in self.task_options.items() if value != usual[name]]
+        extras += [f"init {self.init}"] if self.init != "he" else []
         extras += ["weighted"] if self.pu_weights else []
         extras += ["grey"] if self.grey else []
         extras += [f"jitter {self.colour_jitter:g}"] if self.colour_jitter else []
@@ -144,6 +157,8 @@ def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]
 
     with seeded(config.seed, "weights"):
         backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std)
+        if config.init != "he":
+            ARCHS[config.arch].starts[config.init](backbone)
         task = make_task(config.task, backbone, data, config.task_options)
     if config.pu_weights:
         assert isinstance(task, Rotation)

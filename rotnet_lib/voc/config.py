@@ -31,7 +31,8 @@ class VocConfig(BackboneConfig, ScheduleConfig):
         description="of the backbone; alexnet if random", json_schema_extra=EXPERIMENT | taking(BACKBONE, PROTOCOL)
     )
     dataset: str = Field(
-        description="voc2007, voc2012, voc:/path/to/VOCdevkit/VOC2007 or scenes:128", json_schema_extra=taking(PROTOCOL)
+        description="voc2007, voc2012, voc2011-sbd (masks), voc:/path/to/VOCdevkit/VOC2007 or scenes:128",
+        json_schema_extra=taking(PROTOCOL),
     )
     train_size: int | None = Field(ge=1, description="the first so many training images", json_schema_extra=taking(ALL))
     test_size: int | None = Field(ge=1, description="the first so many test images", json_schema_extra=taking(ALL))
@@ -72,7 +73,8 @@ class VocConfig(BackboneConfig, ScheduleConfig):
 
     @classmethod
     def takes(cls, dataset: str) -> bool:
-        return dataset.partition(":")[0] in VOC_SETS
+        kind = dataset.partition(":")[0]
+        return kind in VOC_SETS and cls.task in VOC_SETS[kind].tasks
 
     def source(self) -> tuple[Any, ...]:
         return (self.task, self.dataset)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from rotnet_lib.data.voc.sbd import NAME as SBD
+from rotnet_lib.runs.protocols import FCN_ALEXNET
 from rotnet_lib.voc.config import VocConfig
 
 _PREPARED_SIDE = 224
@@ -26,6 +29,9 @@ class SegmentationConfig(VocConfig):
     - 25 000 iterations, a number of our own: 340 passes over VOC 2012's 1 464 training images;
     - training images scaled by a factor from 0.5 to 2, mirrored, cropped to 512 x 512 (FCN: whole images, neither scaled nor
       mirrored); test images whole, at their own size.
+
+    The published figure of supervised training is FCN-AlexNet's own: trained on SBD's masks, scored on seg11valid. `dataset` is
+    `voc2011-sbd` for that split, whose protocol is FCN-AlexNet's lr 1e-4 and 100 000 iterations.
     """
 
     stage: ClassVar[str] = "voc_segmentation"
@@ -37,6 +43,14 @@ class SegmentationConfig(VocConfig):
     scales: tuple[float, float] = Field(
         (0.5, 2.0), description="training images are scaled by a factor drawn evenly between these"
     )
+
+    @classmethod
+    def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        return super().protocol_for(values) | (dict(FCN_ALEXNET) if values.get("dataset") == SBD else {})
+
+    @classmethod
+    def protocol_origin(cls, values: Mapping[str, Any]) -> str:
+        return super().protocol_origin(values) + (f", {SBD}" if values.get("dataset") == SBD else "")
 
     @field_validator("scales")
     @classmethod

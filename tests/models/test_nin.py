@@ -83,7 +83,7 @@ def test_the_forward_pass_is_the_tables(nin5: Backbone) -> None:
     assert kernels == [5, 1, 1, 5, 1, 1, 3, 1, 1, 3, 1, 1, 3, 1, 1]
 
 
-def test_weights_start_as_in_the_authors_code() -> None:
+def test_weights_start_from_a_normal_distribution() -> None:
     """Convolutions N(0, sqrt(2 / (k * k * out))) without bias, batch norm 1 and 0."""
     for module in make(4).modules():
         if isinstance(module, nn.Conv2d):
@@ -96,6 +96,28 @@ def test_weights_start_as_in_the_authors_code() -> None:
         if isinstance(module, nn.BatchNorm2d):
             assert module.weight.eq(1).all()
             assert module.bias.eq(0).all()
+
+
+@pytest.mark.parametrize("arch", ["nin3", "nin4", "nin5"])
+def test_the_authors_start_is_that_of_torch_0_2(arch: str) -> None:
+    """Convolutions U(-b, b), b = 1 / sqrt(k * k * in), batch norm's gain U(0, 1) and shift 0."""
+    network = make(int(arch[-1]))
+    with seeded(1, "test"):
+        ARCHS[arch].starts["torch"](network)
+    gains = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            _, channels, kernel, _ = module.weight.shape
+            bound = 1 / math.sqrt(kernel * kernel * channels)
+            assert 0.99 * bound < module.weight.abs().max().item() <= bound
+            assert module.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.02)
+        if isinstance(module, nn.BatchNorm2d):
+            gains.append(module.weight.detach())
+            assert module.bias.eq(0).all()
+    drawn = torch.cat(gains)
+    assert 0 <= drawn.min().item() < 0.02
+    assert 0.98 < drawn.max().item() <= 1
+    assert drawn.mean().item() == pytest.approx(0.5, abs=0.05)
 
 
 def test_width_scales_every_block() -> None:

@@ -41,6 +41,7 @@ OTHER: dict[str, Any] = {
     "task_options": {"angles": [0, 180]},
     "arch": "nin5",
     "width": 0.5,
+    "init": "torch",
     "backbone": "rotation-nin4-s0-0123456789",
     "layer": "conv1",
     "classifier": "linear",

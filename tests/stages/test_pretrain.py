@@ -334,6 +334,31 @@ def test_a_run_that_was_killed_keeps_them_all(build: Callable[..., PretrainConfi
     assert all(torch.equal(tensor, theirs[epoch][name]) for epoch in ours for name, tensor in ours[epoch].items())
 
 
+# --- How it starts ---
+
+
+def test_the_authors_start_is_another_start_of_the_same_network(
+    build: Callable[..., PretrainConfig], shapes_data: Dataset
+) -> None:
+    networks = {}
+    for init in ("he", "torch"):
+        task, backbone = pretext_task(build(init=init), shapes_data)
+        networks[init] = {name: tensor.std().item() for name, tensor in backbone.state_dict().items() if tensor.ndim == 4}
+        gain = backbone.state_dict()["blocks.conv1.1.weight"]
+        assert gain.eq(1).all() == (init == "he")
+        again = pretext_task(build(init=init), shapes_data)[0].module.state_dict()
+        assert all(torch.equal(tensor, again[name]) for name, tensor in task.module.state_dict().items())  # by its seed
+    last = "blocks.conv3.6.weight"  # 1x1: torch's is narrower by sqrt(6)
+    assert networks["he"][last] / networks["torch"][last] == pytest.approx(6**0.5, rel=0.25)
+
+
+def test_an_arch_with_one_start_has_no_other() -> None:
+    """AlexNet starts as torch starts it, here and in the authors' code."""
+    with pytest.raises(RotnetError, match=r"init: alexnet has one start, its own.*that start otherwise: nin3, nin4, nin5"):
+        PretrainConfig.build({"arch": "alexnet", "init": "torch"})
+    assert PretrainConfig.build({"arch": "alexnet"}).init == "he"
+
+
 # --- Its name ---
 
 
@@ -347,6 +372,7 @@ def test_a_run_that_was_killed_keeps_them_all(build: Callable[..., PretrainConfi
         ({"task_options": {"copies": "one"}, "grey": True}, "rotation-nin3-copies one-grey"),
         ({"colour_jitter": 0.4, "pu_weights": "somebody"}, "rotation-nin3-weighted-jitter 0.4"),
         ({"fold": "1/2"}, "rotation-nin3-fold 1/2"),
+        ({"init": "torch"}, "rotation-nin3-init torch"),
         ({"task": "labels", "labels_per_class": 20}, "labels-nin3-20 labels"),
     ],
 )

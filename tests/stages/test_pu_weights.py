@@ -1,6 +1,7 @@
 """The probabilities behind positive-unlabelled weights: each from the network that had not seen the image, by plain loops."""
 
 import dataclasses
+import json
 import shlex
 import shutil
 from collections.abc import Callable
@@ -21,13 +22,13 @@ from rotnet_lib.models.network import Network
 from rotnet_lib.pretext import Rotation
 from rotnet_lib.pretext.pu import Plausibility
 from rotnet_lib.pretext.rotate import rotate_all
-from rotnet_lib.runs.directory import METRICS, MODEL, PU, RunDirectory, directory_of
+from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, PU, RunDirectory, directory_of
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.pu_weights import PuOutcome, PuWeightsConfig, weigh_copies
 from rotnet_lib.suites.resolve import configure
 from rotnet_lib.training.checkpoints import load_network, load_tensors, save_tensors
-from tests.results import finish
+from tests.results import finish, forget_checksums
 
 Pretrained = Callable[..., RunDirectory]
 
@@ -229,6 +230,18 @@ def test_the_other_folds_are_found_by_their_parameters(pretrained: Pretrained) -
     assert "pu-nin3-3-folds" in config.slug
     for spelled in (f"{runs['3/3'].name}, runs/{runs['1/3'].name}", [runs["1/3"].name, runs["3/3"].name]):
         assert PuWeightsConfig.build({"backbone": f"runs/{runs['2/3'].name}", "others": spelled}) == config
+
+
+def test_a_fold_from_before_a_parameter_came_is_found_beside_one_of_today(pretrained: Pretrained) -> None:
+    """Its parameters lack `init`, with which the other one has what all runs had before."""
+    one, two = (pretrained(fold=fold) for fold in ("1/2", "2/2"))
+    forget_checksums(one)
+    for file in (METRICS, PARAMETERS):
+        document = yaml.safe_load((one.path / file).read_text())
+        del document.get("parameters", document)["init"]
+        (one.path / file).write_text(json.dumps(document))
+    assert PuWeightsConfig.build({"backbone": two.name}).others == (one.name,)
+    assert PuWeightsConfig.build({"backbone": one.name}).others == (two.name,)
 
 
 def test_runs_in_another_folder_have_their_other_folds_there(pretrained: Pretrained, tmp_path: Path) -> None:

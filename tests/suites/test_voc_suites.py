@@ -72,6 +72,15 @@ def test_a_dataset_asked_for_goes_where_it_can_be_read() -> None:
         assert {run.config.stage for run in plan.runs if run.config.dataset == name} == stages
 
 
+def test_sbds_masks_are_for_segmentation_alone() -> None:
+    """The other columns stay on VOC 2007, and the schedule is that of the published FCN-AlexNet."""
+    plan = planned("table7", Options(preset="paper", dataset="voc2011-sbd"))
+    data = {run.config.stage: run.config.dataset for run in plan.runs}
+    assert data == {"pretrain": "imagenet"} | dict.fromkeys(STAGES, "voc2007") | {"voc_segmentation": "voc2011-sbd"}
+    found = runs(plan)["segmentation-rotnet"]
+    assert (found["lr"], found["iterations"], found["batch_size"]) == (1e-4, 100_000, 20)
+
+
 @pytest.mark.parametrize(
     ("suite", "dataset", "told"),
     [

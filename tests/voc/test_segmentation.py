@@ -86,6 +86,14 @@ def test_the_config_is_the_protocol_unless_told() -> None:
     assert "segmentation" in plain.slug
 
 
+def test_on_sbds_masks_the_protocol_is_that_of_the_published_fcn_alexnet() -> None:
+    plain = SegmentationConfig.build({"backbone": "random", "dataset": "voc2011-sbd"})
+    assert (plain.lr, plain.iterations, plain.batch_size, plain.lr_milestones) == (1e-4, 100_000, 20, ())
+    assert plain.protocol_differences() == {"dataset": ["voc2012", "voc2011-sbd"]}
+    other = SegmentationConfig.build({"backbone": "random", "dataset": "voc2011-sbd", "lr": 0.001, "iterations": 25_000})
+    assert other.protocol_differences() == plain.protocol_differences() | {"lr": [1e-4, 0.001], "iterations": [100_000, 25_000]}
+
+
 @pytest.mark.parametrize("scales", [[2.0, 0.5], [0, 1], [1, 20]])
 def test_scales_out_of_order_or_range_are_refused(scales: list[float]) -> None:
     with pytest.raises(RotnetError, match=r"voc_segmentation: scales: .*smaller factor first"):

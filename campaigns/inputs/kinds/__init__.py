@@ -9,7 +9,7 @@ from campaigns.inputs.kinds.parameters import ApiParameters, CommandLineParamete
 from campaigns.inputs.kinds.runs import History, Metrics, Parameters, Plan
 from campaigns.inputs.kinds.suites import CollectionFile, OptionValues, PresetsFile, SetText, SuiteFile, SweptSuite
 from campaigns.inputs.kinds.tensors import PuWeightsFile, Resume, Weights
-from campaigns.inputs.kinds.voc import Annotation, ClassList, Mask, SplitList, VocImage
+from campaigns.inputs.kinds.voc import Annotation, ClassList, Mask, SbdMask, SplitList, VocImage
 from campaigns.inputs.trial import Kind
 
 KINDS: dict[str, Kind] = {
@@ -19,7 +19,7 @@ KINDS: dict[str, Kind] = {
         *(SuiteFile(), SweptSuite(), CollectionFile(), PresetsFile(), Plan()),
         *(Metrics(), Parameters(), History(), Weights(), Resume(), PuWeightsFile(), DecodedImages(), ProposalsFile()),
         *(ImageFile(), StreamedImage(), ImageFolder(), IdxFile(), CifarBatch(), Places(), Words()),
-        *(Annotation(), Mask(), VocImage(), SplitList(), ClassList()),
+        *(Annotation(), Mask(), SbdMask(), VocImage(), SplitList(), ClassList()),
     )
 }
 """By name."""

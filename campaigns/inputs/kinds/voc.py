@@ -1,4 +1,4 @@
-"""Files of a set in VOC's layout: annotations, masks, images, lists, the classes' names."""
+"""Files of a set in VOC's layout: annotations, masks (SBD's too), images, lists, the classes' names."""
 
 import math
 import os
@@ -11,9 +11,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
+from scipy.io import loadmat, savemat
 
 from campaigns.inputs.kinds.files import FileKind
 from campaigns.inputs.trial import Input
+from rotnet_lib.data.voc.sbd import read_sbd_mask
 from rotnet_lib.data.voc.sets import VocSet, open_voc
 from rotnet_lib.data.voc.source import VocTaskName
 from rotnet_lib.data.voc.writing import write_scenes
@@ -101,6 +103,33 @@ class Mask(VocFile):
         if not np.array_equal(mask, expected):
             return "other indices than Pillow's"
         return None if np.isin(mask, [*range(classes + 1), 255]).all() else "indices of no class"
+
+
+class SbdMask(FileKind):
+    name = "sbd-mask"
+    right = "the mask that scipy reads, of the image's size, each id 0, a class or 255"
+
+    def prepare(self, folder: Path) -> None:
+        Image.new("RGB", (40, 30)).save(folder / "a.jpg")
+        for number, name in enumerate(("a", "b")):
+            mask = np.random.default_rng(number).integers(0, 21, (30, 40), dtype=np.uint8)
+            savemat(folder / f"{name}.mat", {"GTcls": {"Segmentation": mask}}, do_compression=number == 0)
+
+    def file(self, folder: Path) -> Path:
+        return folder / "a.mat"
+
+    def donors(self, folder: Path) -> Iterable[Path]:
+        return [folder / "b.mat", folder / "a.jpg"]
+
+    def read(self, given: Input) -> Any:
+        return read_sbd_mask(self.file(given.folder), given.folder / "a.jpg")
+
+    def problem(self, given: Input, found: Any) -> str | None:
+        expected = loadmat(self.file(given.folder))["GTcls"]["Segmentation"][0, 0]
+        if found.dtype != np.uint8 or not np.array_equal(found, expected):
+            return "other ids than scipy's"
+        right = found.shape == (30, 40) and np.isin(found, [*range(21), 255]).all()
+        return None if right else "ids of no class, or of other pixels"
 
 
 class VocImage(VocFile):

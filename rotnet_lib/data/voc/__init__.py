@@ -4,7 +4,7 @@
 register of sets, and imports no torch.
 """
 
-from rotnet_lib.data.voc import drawn, folder, official
+from rotnet_lib.data.voc import drawn, folder, official, sbd
 from rotnet_lib.data.voc.source import VOC_SETS
 
-__all__ = ["VOC_SETS", "drawn", "folder", "official"]
+__all__ = ["VOC_SETS", "drawn", "folder", "official", "sbd"]

@@ -79,24 +79,15 @@ class Lists:
 
     def _found(self) -> list[tuple[dict[str, int], dict[str, dict[str, int]]]]:
         """Of both splits the ids with their lines, and the sizes of all files of each needed folder."""
-        sizes = {kind: _sizes(self.folder / kind, _SUFFIXES[kind]) for kind in self.needed}
+        sizes = {kind: sizes_in(self.folder / kind, _SUFFIXES[kind]) for kind in self.needed}
         found = []
         for split in self.splits:
             ids = read_list(self.path(split))
             for kind in self.needed:
-                self._check(self.path(split), ids, kind, sizes[kind])
+                what = {IMAGES: "image", ANNOTATIONS: "annotation", MASKS: "mask"}[kind]
+                check_files(self.path(split), ids, what, self.folder / kind, _SUFFIXES[kind], sizes[kind])
             found.append((ids, sizes))
         return found
-
-    def _check(self, path: Path, ids: Mapping[str, int], kind: str, sizes: Mapping[str, int]) -> None:
-        missing = [id_ for id_ in ids if id_ not in sizes]
-        if missing:
-            what = {IMAGES: "image", ANNOTATIONS: "annotation", MASKS: "mask"}[kind]
-            count = "the only one" if len(missing) == 1 else f"the first of {len(missing)}"
-            raise RotnetError(
-                f"{path}, line {ids[missing[0]]}: there is no {what} {self.folder / kind / missing[0]}{_SUFFIXES[kind]}, "
-                f"{count} missing of the {len(ids)} listed. Put the files there, or take their lines out of the list."
-            )
 
 
 def read_list(path: Path) -> dict[str, int]:
@@ -116,7 +107,26 @@ def read_list(path: Path) -> dict[str, int]:
     return ids
 
 
-def _sizes(folder: Path, suffix: str) -> dict[str, int]:
+def check_files(path: Path, ids: Mapping[str, int], what: str, folder: Path, suffix: str, sizes: Mapping[str, int]) -> None:
+    """Raises RotnetError naming file and line if an image of a list lacks a file.
+
+    Args:
+        path: the list.
+        ids: the images' ids and their lines in it (`read_list`).
+        what: the files are called: mask.
+        folder, suffix: where each image must have one.
+        sizes: of the files that are there (`sizes_in`).
+    """
+    missing = [id_ for id_ in ids if id_ not in sizes]
+    if missing:
+        count = "the only one" if len(missing) == 1 else f"the first of {len(missing)}"
+        raise RotnetError(
+            f"{path}, line {ids[missing[0]]}: there is no {what} {folder / missing[0]}{suffix}, "
+            f"{count} missing of the {len(ids)} listed. Put the files there, or take their lines out of the list."
+        )
+
+
+def sizes_in(folder: Path, suffix: str) -> dict[str, int]:
     """Bytes of the files of a folder by their names without the suffix; none if there is no such folder.
 
     Raises RotnetError if it cannot be listed.

@@ -38,6 +38,7 @@ def open_voc(name: str, task: VocTaskName, train_size: int | None = None, test_s
     | --- | --- | --- |
     | `voc2007` | trainval -> test | trainval -> test |
     | `voc2012` | train -> val | train -> val |
+    | `voc2011-sbd` | | SBD's train -> seg11valid of VOC 2011 |
     | `voc:/path` | trainval -> test if both lists are there, else train -> val | the same |
     | `scenes`, `scenes:128` | trainval -> test | trainval -> test |
 
@@ -47,10 +48,10 @@ def open_voc(name: str, task: VocTaskName, train_size: int | None = None, test_s
         train_size, test_size: the first so many images of the lists, None: all; so many scenes are drawn.
 
     Raises:
-        RotnetError: no such set; its data is not here and cannot be brought; a list is wrong or a listed file missing, with
-            file and line; more images asked for than there are.
+        RotnetError: no such set, or not for that task; its data is not here and cannot be brought; a list is wrong or a listed
+            file missing, with file and line; more images asked for than there are.
     """
-    source = _source(name)
+    source = _source(name, task)
     sizes = {"train_size": train_size, "test_size": test_size}
     for field, size in sizes.items():
         if size is not None and size < 1:
@@ -75,9 +76,12 @@ def voc_fingerprint(name: str, task: VocTaskName) -> str:
 
     Raises RotnetError where `open_voc` would for lists and missing files.
     """
-    return _source(name).fingerprint(task)
+    return _source(name, task).fingerprint(task)
 
 
-def _source(name: str) -> VocSource:
+def _source(name: str, task: VocTaskName) -> VocSource:
     source, argument = split_name(name, VOC_SETS, "/path/to/VOCdevkit/VOC2007")
+    if task not in source.tasks:
+        able = ", ".join(other for other in VOC_SETS if task in VOC_SETS[other].tasks)
+        raise RotnetError(f"VOC set '{name}' is for {', '.join(source.tasks)}, not for {task}. Sets that are: {able}.")
     return source(argument)

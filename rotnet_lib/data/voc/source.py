@@ -19,11 +19,13 @@ class VocSource:
 
     Attributes:
         title: what a report calls it.
+        tasks: for which it has what they need.
         argument: what follows the colon in its name.
         published_title: the name under which published figures give results on it; None: none do.
     """
 
     title: str
+    tasks: ClassVar[tuple[VocTaskName, ...]] = ("classification", "detection", "segmentation")
     argument: ClassVar[Argument] = "none"
     published_title: ClassVar[str | None] = None
 

@@ -211,4 +211,10 @@ def test_a_wrong_name_says_what_is_allowed(name: str, message: str, message_of: 
 
 def test_which_sets_have_published_figures() -> None:
     titles = {name: VOC_SETS[name].published_title for name in VOC_SETS}
-    assert titles == {"scenes": None, "voc": None, "voc2007": "VOC 2007", "voc2012": "VOC 2012"}
+    assert titles == {
+        "scenes": None,
+        "voc": None,
+        "voc2007": "VOC 2007",
+        "voc2012": "VOC 2012",
+        "voc2011-sbd": "VOC 2011 with SBD's masks",
+    }
