@@ -91,7 +91,7 @@ def main(seconds: float, width: float) -> None:
         click.echo(line)
     if far := [name for name, on_cpu, there in apart if abs(there - on_cpu) > TOLERANCE]:
         raise click.ClickException(f"further than {TOLERANCE:g} points from the CPU's figures: {', '.join(far)}.")
-    click.echo("Send all of this back, with the commit: docs/results.md has its place under `On a GPU`.")
+    click.echo("Send all of this back, with the commit: docs/results.md has a place for it under `Not measured yet`.")
 
 
 def compared() -> Iterator[tuple[str, float, float]]:
