@@ -3,8 +3,9 @@
 make rehearse-gpu
 """
 
+import gc
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Variant:
     Attributes:
         arch: of the backbone, with the batch and the image size of its protocol.
         compiled: through torch.compile.
-        channels_last: whether the weights are in that memory format.
+        channels_last: whether the weights are in that memory format; batches are.
         rates: what a step costs.
         peak: bytes of the device's memory at most; None where the device does not count.
     """
@@ -79,16 +80,15 @@ def main(seconds: float, width: float) -> None:
         click.echo(line)
     matmul = matmul_rate(seconds / 4, device)
     click.echo(f"matmul: {matmul / 1e12:.2f} TFLOP/s")
-    rows = []
-    for variant in variants(seconds, width, device):
+    head = ("arch", "compiled", "weights channels last", "rotated images/s", "loader", "of matmul", "memory", "bound by")
+    for line in table(head, []):
+        click.echo(line)
+    for variant in variants(seconds, width, device):  # printed one by one: one that fails does not cost the others
         peak = "" if variant.peak is None else f"{variant.peak / 2**20:,.0f} MiB"
         share = f"{100 * variant.rate * variant.rates.flops / matmul:.0f} %"
         loader = f"{100 * variant.rates.load / variant.rates.step:.1f} %"
         way = (variant.arch, "yes" if variant.compiled else "no", "yes" if variant.channels_last else "no")
-        rows.append([*way, f"{variant.rate:,.0f}", loader, share, peak, variant.bound(matmul)])
-    head = ("arch", "compiled", "channels last", "rotated images/s", "loader", "of matmul", "memory", "bound by")
-    for line in table(head, rows):
-        click.echo(line)
+        click.echo(row([*way, f"{variant.rate:,.0f}", loader, share, peak, variant.bound(matmul)]))
     if far := [name for name, on_cpu, there in apart if abs(there - on_cpu) > TOLERANCE]:
         raise click.ClickException(f"further than {TOLERANCE:g} points from the CPU's figures: {', '.join(far)}.")
     click.echo("Send all of this back, with the commit: docs/results.md has a place for it under `Not measured yet`.")
@@ -112,6 +112,8 @@ def variants(seconds: float, width: float, device: torch.device) -> Iterator[Var
     for arch in ("nin4", "alexnet"):
         for compiled in (False, True) if device.type == "cuda" else (False,):
             for channels_last in (True, False):
+                torch.compiler.reset()  # else AlexNet would be compiled for any size, after NIN
+                gc.collect()  # a compiled module holds its memory until then
                 config = PretrainConfig.build({"arch": arch, "width": width, "compile": compiled})
                 data = random_data(config, device)
                 task, _ = pretext_task(config, data)
@@ -124,9 +126,14 @@ def variants(seconds: float, width: float, device: torch.device) -> Iterator[Var
 
 def table(head: tuple[str, ...], rows: list[list[str]]) -> Iterator[str]:
     """Lines of a table in Markdown, as docs/results.md has them."""
-    yield f"| {' | '.join(head)} |"
+    yield row(head)
     yield f"|{' --- |' * len(head)}"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield from map(row, rows)
+
+
+def row(cells: Sequence[str]) -> str:
+    """A line of a table."""
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

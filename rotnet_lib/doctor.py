@@ -52,14 +52,15 @@ def _gpus() -> list[tuple[str, str]]:
         )
         return [("gpu", f"none seen ({built}; {driver}): the preset quick is the default")]
     if found.type == "mps":
-        lacks = (
-            "in fp32, one process a run, not tried yet; what it cannot compute ends with torch's message: then -p device cpu"
-        )
-        return [("gpu", f"Apple's ({lacks}): the preset quick is the default")]
+        return [
+            ("gpu", "Apple's: the preset quick is the default; runs are in fp32 and of one process. Nobody has tried it yet."),
+            ("", "Where torch says that it cannot compute something on it: -p device cpu"),
+        ]
     lines = []
+    version = f"CUDA {torch.version.cuda}" if torch.version.cuda else f"ROCm {torch.version.hip}"
     for index in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(index).total_memory / 2**30
-        lines.append((f"gpu {index}", f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB, CUDA {torch.version.cuda}"))
+        lines.append((f"gpu {index}", f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB, {version}"))
     return lines
 
 

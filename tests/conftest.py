@@ -77,7 +77,9 @@ def _own_threads() -> Iterator[None]:
 
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes torch say that there are so many GPUs: `gpus(0)`, `gpus(2)`, `gpus(1, "mps")`."""
+    """Makes torch say that there are so many GPUs: `gpus(0)`, `gpus(2)`, `gpus(1, "mps")`; what is set for them is put back."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda precision: None)
 
     def there_are(count: int, kind: str = "cuda") -> None:
         found = torch.device(kind) if count else None

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import torch
 
+from rotnet_lib.training.devices import in_bf16
+
 
 def seconds_each(call: Callable[[], object], seconds: float, device: torch.device) -> float:
     """Mean seconds of a call, over as many as fit into `seconds`; the device is waited for at the ends only."""
@@ -24,7 +26,7 @@ def seconds_each(call: Callable[[], object], seconds: float, device: torch.devic
 
 def matmul_rate(seconds: float, device: torch.device) -> float:
     """FLOP/s of a large square product of random matrices, in the precision that training multiplies in."""
-    size, dtype = (8192, torch.bfloat16) if device.type != "cpu" else (2048, torch.float32)
+    size, dtype = (8192, torch.bfloat16) if in_bf16(device) else (2048, torch.float32)
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     return 2 * size**3 / seconds_each(lambda: a @ b, seconds, device)
 

@@ -19,7 +19,7 @@ from rotnet_lib.runs.provenance import device_name
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task
 from rotnet_lib.temporary import temporary_folder
 from rotnet_lib.training.checkpoints import ResumeState
-from rotnet_lib.training.devices import autocast, select_device
+from rotnet_lib.training.devices import autocast, in_bf16, select_device
 from rotnet_lib.training.task import Task
 from rotnet_lib.training.trainer import Trainer
 
@@ -67,7 +67,7 @@ def report(seconds: float, *, arch: str, width: float, compile: bool) -> str:
     rates = measure(config, task, data, seconds, device)
     matmul = matmul_rate(seconds / 4, device)
     rate = rates.inputs / rates.step
-    precision = "bf16" if device.type == "cuda" else "fp32"
+    precision = "bf16" if in_bf16(device) else "fp32"
     return "\n".join(
         (
             f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}",
@@ -102,7 +102,7 @@ def measure(
 ) -> TrainingRates:
     """Time the training steps of a task, and its evaluation, for `seconds` and a quarter of them.
 
-    `channels_last` is the memory format of the weights that runs have; False measures without it.
+    `channels_last` is the memory format of the weights, as runs have it; of batches it is in any case.
     """
     task.module.to(device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)  # type: ignore[call-overload]
     batch_size = config.batch_size if device.type != "cpu" else min(config.batch_size, _CPU_BATCH)

@@ -1,4 +1,4 @@
-"""Where this implementation differs from the authors' code in what no parameter says, and which runs that concerns."""
+"""Where this implementation differs from the authors' code, beside the list of parameters, and which runs that concerns."""
 
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,8 @@ class CodeDifference(BaseModel):
         here: what this implementation does.
         theirs: what the authors' code does, or that of a published figure.
         where: descriptions of the runs it concerns. A run fits one if each name in it has one of its values: `stage`, `gpu`
-            (whether it ran on one), or a parameter, which is None if the run has none of that name.
+            (whether it ran on one), or a parameter, which is None if the run has none of that name. One entry of
+            a list is enough.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +35,12 @@ class CodeDifference(BaseModel):
         dataset = str(result.parameters.get("dataset")).partition(":")[0]
         gpu = result.environment.cuda is not None
         facts = result.parameters | {"stage": result.stage, "dataset": dataset, "gpu": gpu}
-        return any(all(facts.get(name) in values for name, values in one.items()) for one in self.where)
+
+        def has(name: str, values: tuple[bool | str | None, ...]) -> bool:
+            fact = facts.get(name)
+            return any(entry in values for entry in fact) if isinstance(fact, list) else fact in values
+
+        return any(all(has(name, values) for name, values in one.items()) for one in self.where)
 
 
 @cache

@@ -38,7 +38,7 @@ def environment(device: torch.device, processes: int = 1, packages: Sequence[str
         processes=processes,
         threads=torch.get_num_threads(),
         device=device_name(device),
-        cuda=torch.version.cuda if device.type == "cuda" else None,
+        cuda=(torch.version.cuda or torch.version.hip) if device.type == "cuda" else None,
         packages={name: version for name in (*_PACKAGES, *packages) if (version := installed(name)) is not None},
     )
 

@@ -82,7 +82,7 @@ class Environment(BaseModel):
     device: str = "unknown"
     """The GPU's name, or the processor's."""
     cuda: str | None = None
-    """The version that torch was built for; None on a CPU."""
+    """The version of CUDA, or of ROCm, that torch was built for; None on a CPU."""
     packages: dict[str, str] = {}
     """Package -> version."""
 

@@ -66,7 +66,7 @@ def check_same_training(runs: Sequence[RunDirectory]) -> None:
 def _training(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that decide what a pretrain run computes, without its fold and those that are not set.
 
-    Nor has it those that came later and are as in all runs before, which have not got them.
+    Left out too are later parameters with the value that all earlier runs had.
     """
     fields = PretrainConfig.model_fields
     left_out = {name for name in fields if PretrainConfig.role(name) == "execution"} | {"fold"}

@@ -17,20 +17,21 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl-gpu", "/dev/kfd", "/dev/dxg")
 """Device files of GPU drivers: NVIDIA, NVIDIA Jetson, AMD, Windows Subsystem for Linux."""
 
 
-def accelerator() -> torch.device | None:
-    """The kind of device that torch would compute on, none of it in particular; None if there is the CPU alone.
+KINDS: tuple[str, ...] = ("cuda", "mps")
+"""Accelerators that runs compute on: `cuda` is a GPU of NVIDIA, or of AMD (ROCm); `mps` is Apple's."""
 
-    `cuda` is a GPU of NVIDIA, or of AMD (ROCm); `mps` is Apple's.
-    """
+
+def accelerator() -> torch.device | None:
+    """The device that torch would compute on, without an index; None if there is none of `KINDS`."""
     found: torch.device | None = torch.accelerator.current_accelerator(check_available=True)
-    return found
+    return found if found and found.type in KINDS else None
 
 
 def gpu_name(drivers: Iterable[str] = _DRIVERS) -> str | None:
     """The name of the GPU that torch would use by CUDA or ROCm, such as "NVIDIA H200"; None if there is none.
 
-    If none of the drivers' device files exists, torch is not asked, since importing it takes seconds. Apple's GPU is none that
-    the published schedules are made for.
+    If none of the drivers' device files exists, torch is not asked, since importing it takes seconds. Apple's GPU does not
+    count: it is too slow for the published schedules.
     """
     if not any(Path(driver).exists() for driver in drivers):
         return None
@@ -38,9 +39,14 @@ def gpu_name(drivers: Iterable[str] = _DRIVERS) -> str | None:
     return torch.cuda.get_device_name() if found and found.type == "cuda" else None
 
 
+def in_bf16(device: torch.device) -> bool:
+    """Whether forward passes on a device are in bf16; in fp32 on the CPU and on Apple's GPU."""
+    return device.type not in ("cpu", "mps")
+
+
 def autocast(device: torch.device) -> torch.autocast:
-    """The precision of forward passes: bf16 on a GPU, as it is on a CPU and on Apple's GPU."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type not in ("cpu", "mps"))
+    """The precision of forward passes; see `in_bf16`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(device))
 
 
 def select_device(config: RunConfig) -> torch.device:
@@ -78,7 +84,7 @@ def check_devices(device: str, processes: int) -> None:
     found = accelerator()
     on_cpu = f"train with device=cpu: {processes} processes on its cores"
     if found and found.type == "mps":
-        raise RotnetError(f"gpus: {processes} asked for, and Apple's GPU takes one process. Leave gpus out, or {on_cpu}.")
+        raise RotnetError(f"gpus: several processes do not train together on Apple's GPU. Take one, or {on_cpu}.")
     here = torch.accelerator.device_count() if found else 0
     if here < processes:
         raise RotnetError(

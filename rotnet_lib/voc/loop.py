@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -110,7 +110,7 @@ def _stretch(
         for name, term in {"loss": loss, **terms}.items():
             sums[name] = sums.get(name, torch.zeros((), device=device)) + term.detach()
         bar.update()
-    means = {f"train_{name}": total.item() / (end - begin) for name, total in sums.items()}
+    means = _means(sums, end - begin)
     if not math.isfinite(means["train_loss"]):
         raise RotnetError(
             f"the loss is {means['train_loss']} between iterations {begin + 1} and {end}: training diverged. "
@@ -120,6 +120,14 @@ def _stretch(
     seconds = time.perf_counter() - started
     speed = {"seconds": seconds, "images_per_second": (end - begin) * config.batch_size / seconds, "waiting": waited / seconds}
     return {"iteration": end, "lr": rate} | means | speed
+
+
+def _means(sums: Mapping[str, torch.Tensor], iterations: int) -> dict[str, float]:
+    """The terms of the loss, each over so many iterations. Waits for the device."""
+    found = {}
+    for name, total in sums.items():
+        found[f"train_{name}"] = total.item() / iterations
+    return found
 
 
 class _Batches:
@@ -147,7 +155,7 @@ class _Batches:
 def _moved(batch: Any, device: torch.device) -> Any:
     """The batch with all its tensors moved to the device."""
     if isinstance(batch, torch.Tensor):
-        return batch.to(device, non_blocking=True)
+        return batch.to(device, non_blocking=device.type == "cuda")  # from pinned memory
     if isinstance(batch, dict):
         return {name: _moved(value, device) for name, value in batch.items()}
     if isinstance(batch, list | tuple):

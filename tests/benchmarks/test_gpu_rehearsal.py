@@ -1,6 +1,7 @@
 """What is run first on a machine with a GPU."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("measured")
-def test_without_a_gpu_the_cpu_is_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_the_cpu_is_compared_with_itself(monkeypatch: pytest.MonkeyPatch, gpus: Callable[..., None]) -> None:
+    gpus(0)
     small = {"train_size": 40, "test_size": 20, "width": 0.05, "epochs": 1}
     learned = {name: (stage, metric, of | small) for name, (stage, metric, of) in gpu_rehearsal.LEARNED.items()}
     monkeypatch.setattr(gpu_rehearsal, "LEARNED", learned)
@@ -36,7 +38,10 @@ def test_without_a_gpu_the_cpu_is_compared_with_itself(monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize(("apart", "code"), [(TOLERANCE - 0.1, 0), (-TOLERANCE - 0.1, 1)])
-def test_figures_far_from_the_cpus_are_an_error(apart: float, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_far_from_the_cpus_are_an_error(
+    apart: float, code: int, monkeypatch: pytest.MonkeyPatch, gpus: Callable[..., None]
+) -> None:
+    gpus(0)
     monkeypatch.setattr(gpu_rehearsal, "compared", lambda: iter([("rotation", 80.0, 80.0 + apart)]))
     result = CliRunner().invoke(main, ["--seconds", "0.01", "--width", "0.02"])
     assert result.exit_code == code

@@ -5,6 +5,7 @@ import colorsys
 import numpy as np
 import pytest
 import torch
+from kornia.augmentation import ColorJitter
 
 from rotnet_lib.data.colours import grey, grey_batch, jitter_colours
 
@@ -91,3 +92,13 @@ def test_a_batch_turns_grey_as_a_set_in_memory_does() -> None:
     difference = grey_batch(images).int() - torch.from_numpy(grey(images.numpy())).int()
     assert difference.abs().max() <= 1  # of floats of two precisions
     assert difference.ne(0).float().mean() < 0.01
+
+
+def test_changes_are_those_of_kornias_own_transform() -> None:
+    images = photographs()
+    transform = ColorJitter(0.4, 0.4, 0.4, 0.1, p=1.0, same_on_batch=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        drawn = transform.forward_parameters(images.shape)
+    expected = (transform(images.float() / 255, params=drawn) * 255).round().to(torch.uint8)
+    assert torch.equal(jitter_colours(images, 0.4, seed=7), expected)

@@ -125,6 +125,9 @@ def a_step(case: Case) -> Counts:
 
 def main(folder: str) -> None:
     """Rehearse everything in a folder."""
+    from rotnet_lib.training import devices
+
+    devices.KINDS = (*devices.KINDS, pretend_device.NAME)
     os.chdir(folder)
     os.environ |= {"ROTNET_DATA": folder, "ROTNET_CACHE": f"{folder}/cache"}
     found: dict[str, Any] = {}

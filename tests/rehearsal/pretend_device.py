@@ -8,9 +8,9 @@ are counted by the line of the caller.
     with pretend_device.running() as counts:    # counts: Counter of (kind, "file:line function")
         device = pretend_device.DEVICE          # which `torch.accelerator` gives too
 
-What it does not tell: speed, memory, NCCL, bf16 (autocast is accepted and computes in fp32). Waits it does not see:
-indexing by a CPU tensor or a list, bincount, linear algebra. Mixes it lets pass: CPU values put into a device tensor by
-index, a CPU generator. It raises where a GPU would not: `.tolist()` (use `.cpu().tolist()`), `pin_memory()`,
+What it does not tell: speed, memory, pinned memory, NCCL, bf16 (autocast is accepted and computes in fp32). Waits it does
+not see: indexing by a CPU tensor or a list, bincount, linear algebra. Mixes it lets pass: CPU values put into a device tensor
+by index, a CPU generator. It raises where a GPU would not: `.tolist()` (use `.cpu().tolist()`), `pin_memory()`,
 `torch.accelerator.synchronize()`, `.to(device)` under inference_mode, Adam(capturable=True). After an in-place change of
 shape (`unsqueeze_`, `t_`, `resize_`) a tensor keeps the old one. Code under it must look `torch.Generator` up when it calls
 it.

@@ -46,9 +46,17 @@ def test_a_gpu_is_taken_where_there_is_one_unless_the_cpu_is_asked_for(kind: str
     assert selected("cpu") == torch.device("cpu")
 
 
-def test_passes_are_in_bf16_on_a_gpu_for_which_that_was_made() -> None:
-    assert not autocast(torch.device("cpu"))._enabled
-    assert not autocast(torch.device("mps"))._enabled
+@pytest.mark.parametrize(("kind", "enabled"), [("cuda", True), ("mps", False), ("cpu", False)])
+def test_passes_are_in_bf16_on_a_gpu_but_apples(kind: str, enabled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, torch.dtype, bool]] = []
+    monkeypatch.setattr(torch, "autocast", lambda device, dtype, enabled: asked.append((device, dtype, enabled)))
+    autocast(torch.device(kind))
+    assert asked == [(kind, torch.bfloat16, enabled)]
+
+
+def test_an_accelerator_of_another_kind_is_not_taken(gpus: Gpus) -> None:
+    gpus(1, "xpu")
+    assert selected("auto") == torch.device("cpu")
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
@@ -68,7 +76,7 @@ def test_as_many_gpus_as_there_are_and_any_number_of_processes_on_the_cpu(gpus: 
 
 def test_apples_gpu_takes_one_process(gpus: Gpus) -> None:
     gpus(1, "mps")
-    with pytest.raises(RotnetError, match=r"gpus: 2 asked for, and Apple's GPU takes one process"):
+    with pytest.raises(RotnetError, match=r"gpus: several processes do not train together on Apple's GPU"):
         check_devices("auto", 2)
 
 
