@@ -205,4 +205,4 @@ def test_every_module_has_its_place_in_the_tests() -> None:
     packages = {path.parent.name for path in (ROOT / "rotnet_lib").glob("*/__init__.py")}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert packages <= folders
-    assert folders - packages <= {"notebooks", "benchmarks", "campaigns"}
+    assert folders - packages <= {"notebooks", "benchmarks", "campaigns", "rehearsal"}
