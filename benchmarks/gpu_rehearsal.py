@@ -29,10 +29,15 @@ does: of 1 000 test images the difference of two such accuracies has a standard 
 LEARNED = {
     "rotation": ("pretrain", "rotation_top1", {"arch": "nin3", "width": 0.25, "epochs": 3, "lr": 0.05}),
     "labels": ("pretrain", "top1", {"arch": "nin3", "width": 0.25, "epochs": 4, "lr": 0.05, "task": "labels"}),
+    "probe": ("probe", "conv2_top1", {"backbone": "rotation", "layer": "conv2", "epochs": 3}),
+    "finetune": ("finetune", "conv2_top1", {"backbone": "rotation", "layer": "conv2", "epochs": 3, "lr": 0.05}),
 }
-"""What is trained on both: stage, metric, parameters."""
+"""A tiny suite, trained on both: stage, metric, parameters. A backbone is that of an entry before."""
 
 _DATA = {"dataset": "shapes", "train_size": 2000, "test_size": 1000, "batch_size": 32, "schedule": "one-cycle"}
+
+_CPU_WIDTH = 0.125
+"""Factor on the channels where there is no GPU: a CPU takes minutes for a step of a whole AlexNet."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +72,22 @@ class Variant:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--seconds", default=4.0, show_default=True, help="How long each way to train is measured.")
-@click.option("--width", default=1.0, show_default=True, help="Factor on the backbones' channels, of the speeds.")
-def main(seconds: float, width: float) -> None:
+@click.option(
+    "--width", type=float, help=f"Factor on the backbones' channels, of the speeds.  [default: 1; without a GPU {_CPU_WIDTH:g}]"
+)
+def main(seconds: float, width: float | None) -> None:
     """Compare the device that `auto` takes with the CPU, and measure its speed, each way to train."""
     device = select_device(PretrainConfig.build({}))
     click.echo(f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     if device.type == "cpu":
         click.echo("torch sees no GPU (`rotnet doctor` tells more): what follows compares the CPU with itself.")
+    width = width or (_CPU_WIDTH if device.type == "cpu" else 1.0)
     apart = list(compared())
     figures = [[name, f"{cpu:.2f}", f"{here:.2f}", f"{here - cpu:+.2f}"] for name, cpu, here in apart]
     for line in table(("accuracy, percent", "CPU", device.type, "apart"), figures):
         click.echo(line)
     matmul = matmul_rate(seconds / 4, device)
-    click.echo(f"matmul: {matmul / 1e12:.2f} TFLOP/s")
+    click.echo(f"matmul: {matmul / 1e12:.2f} TFLOP/s; backbones of width {width:g}")
     head = ("arch", "compiled", "weights channels last", "rotated images/s", "loader", "of matmul", "memory", "bound by")
     for line in table(head, []):
         click.echo(line)
@@ -95,15 +103,19 @@ def main(seconds: float, width: float) -> None:
 
 
 def compared() -> Iterator[tuple[str, float, float]]:
-    """Name, and the last accuracy in percent on the CPU and on the device that `auto` takes, of small trainings."""
+    """Name, and the last accuracy in percent on the CPU and on the device that `auto` takes, of each entry of `LEARNED`."""
     with temporary_folder(Path(tempfile.gettempdir())) as folder:
+        made: dict[tuple[str, str], str] = {}
         for name, (stage, metric, parameters) in LEARNED.items():
             figures = []
             for device in ("cpu", "auto"):
                 given: dict[str, Any] = _DATA | parameters | {"device": device, "runs": str(folder / device)}
+                if "backbone" in given:
+                    given["backbone"] = made[given["backbone"], device]
                 outcome = STAGES[stage].run(STAGES[stage].config.build(given))
+                outcome.save()
+                made[name, device] = outcome.directory.name
                 figures.append(outcome.result.metrics[metric].last)
-                outcome.directory.close()
             yield name, figures[0], figures[1]
 
 
