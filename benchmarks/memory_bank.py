@@ -14,8 +14,8 @@ from rotnet_lib.bench.training import TrainingRates, measure, random_data
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.data.source import DATASETS
-from rotnet_lib.pretext import Decoupling
-from rotnet_lib.pretext.memory_bank import MemoryBank
+from rotnet_lib.pretext.decoupling import Decoupling
+from rotnet_lib.pretext.parts.memory_bank import MemoryBank
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.provenance import device_name
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task

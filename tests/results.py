@@ -5,7 +5,7 @@ from typing import Any
 
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import METRICS, REPORT, RunDirectory, directory_of
-from rotnet_lib.runs.schema import DataRecord, Metric, RunResult
+from rotnet_lib.runs.schema import DataRecord, MetricValue, RunResult
 from rotnet_lib.suites.plan import PlannedRun
 
 
@@ -33,7 +33,7 @@ def made_up_result(directory: RunDirectory, config: RunConfig, fingerprint: str,
         "parameters": config.model_dump(mode="json"),
         "protocol_differences": config.protocol_differences(),
         "data": data,
-        "metrics": {"top1": Metric(last=50.0, best=60.0, best_epoch=1)},
+        "metrics": {"top1": MetricValue(last=50.0, best=60.0, best_epoch=1)},
         "by_target": {"top1": {"a": 25.0, "b": 75.0}},
         "training": None,
         "wall_seconds": 2.0,

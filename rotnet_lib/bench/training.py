@@ -18,8 +18,8 @@ from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.provenance import device_name
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task
 from rotnet_lib.temporary import temporary_folder
-from rotnet_lib.training.checkpoints import ResumeState
 from rotnet_lib.training.devices import autocast, in_bf16, select_device
+from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.task import Task
 from rotnet_lib.training.trainer import Trainer
 

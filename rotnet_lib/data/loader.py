@@ -100,11 +100,23 @@ class Loader:
         """Batches in an epoch. The incomplete last batch is dropped: other images each time, since the order is new."""
         return self.entries // self.batch_size
 
-    def epoch(self, number: int) -> Generator[Batch, None, None]:
-        """The batches of epoch `number` (from 0). Close the iterator if you stop early: it may have worker processes."""
+    def epoch(self, number: int, order: torch.Tensor | None = None) -> Generator[Batch, None, None]:
+        """The batches of epoch `number` (from 0). Close the iterator if you stop early: it may have worker processes.
+
+        Args:
+            number: from 0.
+            order: (entries,) int64 in [0, images * copies), the entries in the order drawn, in which e is copy e % copies of
+                image e // copies; None: all of them in random order.
+
+        Raises ValueError if `order` has another length.
+        """
         device, index_device = self.split.device, self.split.index_device
         rng = generator(device, self.seed, "epoch", number)
-        order = self._order(rng if index_device == device else generator(index_device, self.seed, "epoch", number))
+        if order is None:
+            order = self._order(rng if index_device == device else generator(index_device, self.seed, "epoch", number))
+        elif len(order) != self.entries:
+            raise ValueError(f"an epoch has {self.entries} entries, and an order of {len(order)} was given")
+        order = order.to(index_device)
         starts = range(0, len(self) * self.batch_size, self.batch_size)
         first, last = ((self.share[0] + end) * self.batch_size // self.share[1] for end in (0, 1))
         box_rng = np.random.default_rng(derive(self.seed, "boxes", number))

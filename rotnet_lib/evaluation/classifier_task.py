@@ -1,7 +1,6 @@
 """Classifiers on a backbone's layers, as a task for the trainer."""
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -12,6 +11,7 @@ from rotnet_lib.evaluation.view_features import view_features
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.classifiers import make_classifier
+from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.task import Step, Task
 
@@ -66,9 +66,6 @@ class ClassifierTask(Task):
         seed: of the classifiers' initial weights.
     """
 
-    chance: Mapping[str, float] = MappingProxyType({})
-    """Empty: accuracy at chance is no failure, since a layer may hold nothing about the classes."""
-
     def __init__(
         self,
         backbone: Backbone,
@@ -94,12 +91,14 @@ class ClassifierTask(Task):
                 heads[layer] = make_classifier(classifier, backbone, layer, shape, len(data.classes))
         self.module = ClassifierStack(backbone, heads, freeze=freeze, views=views, combine=combine)
         self.target_names = data.classes
+        # Accuracy at chance is no failure: a layer may hold nothing about the classes.
+        self.metrics = {f"{layer}_top1": Metric(chance=100 / len(data.classes)) for layer in layers}
 
     def step(self, batch: Batch) -> Step:
         logits = self.module(batch.images)
         losses = [torch.nn.functional.cross_entropy(scores, batch.labels) for scores in logits.values()]
         correct = {f"{layer}_top1": scores.argmax(1) == batch.labels for layer, scores in logits.items()}
-        return Step(torch.stack(losses).sum(), correct, batch.labels)
+        return Step(torch.stack(losses).sum(), len(batch), correct, batch.labels)
 
     def evaluate(self, batch: Batch) -> Step:
         return self.step(batch)

@@ -15,7 +15,7 @@ from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.folding import first_filters
-from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.parts.rotate import rotate_all
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.training.devices import autocast
 

@@ -10,7 +10,7 @@ import numpy as np
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.folds import Fold
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext.pu import CHOICE, choice_of, differences
+from rotnet_lib.pretext.parts.pu import CHOICE, choice_of, differences
 from rotnet_lib.runs.config import ImagesConfig
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.runs.schema import RunResult

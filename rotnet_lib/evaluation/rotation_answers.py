@@ -11,7 +11,7 @@ import torch
 from rotnet_lib.data.loader import ordered_batches
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
-from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.parts.rotate import rotate_all
 from rotnet_lib.training.devices import autocast
 
 

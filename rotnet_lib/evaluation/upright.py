@@ -10,8 +10,8 @@ import torch
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.evaluation.out_of_fold import Scorer
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers, answer_rotations
-from rotnet_lib.pretext.pu import Plausibility
-from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.parts.pu import Plausibility
+from rotnet_lib.pretext.parts.rotate import rotate_all
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.training.checkpoints import load_network
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from rotnet_lib.lazy import torch
 from rotnet_lib.pretext.instance_discrimination import InstanceDiscrimination, InstanceOptions
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.pretext.task import TASKS
-from rotnet_lib.training.task import Step
 
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.data.loader import Batch
     from rotnet_lib.models.backbone import Backbone
-    from rotnet_lib.pretext.instance_network import InstanceNetwork
+    from rotnet_lib.pretext.parts.instance_network import InstanceNetwork
+    from rotnet_lib.runs.protocols import Values
+    from rotnet_lib.training.task import Step
+
+
+_CHANGES = (90, 130, 190, 210, 230)
+"""Epochs, of 245, after which the rate changes: 0.01, 0.001, 1e-4, 1e-5, and again 1e-4, 1e-5."""
 
 
 @TASKS.register("decoupling")
@@ -49,9 +57,18 @@ class Decoupling(InstanceDiscrimination):
         )
 
     options: Options
+    protocol: ClassVar[Mapping[str, Values]] = {
+        **Rotation.protocol,  # on NIN none is published: as RotNet's
+        "imagenet": {
+            "augment": "resized-crop",
+            "epochs": 245,
+            "lr_milestones": tuple(epoch / 245 for epoch in _CHANGES),
+            "lr_decay": (0.1, 0.1, 0.1, 10.0, 0.1),
+        },
+    }
 
     def make_module(self, backbone: Backbone, data: Dataset) -> InstanceNetwork:
-        from rotnet_lib.pretext.instance_network import InstanceNetwork
+        from rotnet_lib.pretext.parts.instance_network import InstanceNetwork
 
         bank = self.make_bank(len(data.train)) if self.options.lambda_n else None
         return InstanceNetwork(backbone, len(self.angles), data.image_size, bank, split=True)
@@ -70,4 +87,4 @@ class Decoupling(InstanceDiscrimination):
             if self.options.lambda_n:
                 terms["loss_n"] = self.instance_loss(mean, batch)
                 loss = loss + self.options.lambda_n * terms["loss_n"]
-        return Step(loss, rotation.correct, labels, terms)
+        return replace(rotation, loss=loss, terms=terms)

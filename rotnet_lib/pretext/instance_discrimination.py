@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import torch
 
     from rotnet_lib.data.loader import Batch
-    from rotnet_lib.pretext.instance_network import InstanceNetwork
-    from rotnet_lib.pretext.memory_bank import MemoryBank
+    from rotnet_lib.pretext.parts.instance_network import InstanceNetwork
+    from rotnet_lib.pretext.parts.memory_bank import MemoryBank
 
 _MOST_OF_ALL = 200_000
 """Images among which the full softmax is taken at most: a batch of 192 then has 154 MB of scores, several times over."""
@@ -55,7 +55,7 @@ class InstanceDiscrimination(Rotation):
                 f"task_options.negatives: null asks for the full softmax, which is for {_MOST_OF_ALL} images at most, not "
                 f"{images}. Draw some for each: negatives 4096."
             )
-        from rotnet_lib.pretext.memory_bank import MemoryBank
+        from rotnet_lib.pretext.parts.memory_bank import MemoryBank
 
         return MemoryBank(images, self.options.dimension, random=self.options.bank == "random")
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import torch
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.pretext.task import TASKS, PretextTask
+from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.training.task import Step
 
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.data.loader import Batch
     from rotnet_lib.models.backbone import Backbone
+    from rotnet_lib.runs.protocols import Values
 
 
 @TASKS.register("labels")
 class Labels(PretextTask):
     """Predict the class label. Metric `top1`: percent of test images right (table 3, "Supervised NIN")."""
 
-    metric_names = ("top1",)
+    metrics: Mapping[str, Metric] = MappingProxyType({"top1": Metric()})
+    protocol: ClassVar[Mapping[str, Values]] = Rotation.protocol  # the papers give none for supervised training
 
     class Options(BaseModel):
         model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,13 +38,13 @@ class Labels(PretextTask):
         from rotnet_lib.models.network import Network
 
         self.module = Network(backbone, len(data.classes), data.image_size)
-        self.chance = {"top1": 100 / len(data.classes)}
+        self.metrics = {"top1": Metric(chance=100 / len(data.classes), leaves_chance=True)}
         self.target_names = data.classes
 
     def step(self, batch: Batch) -> Step:
         logits = self.module(batch.images)
         loss = torch.nn.functional.cross_entropy(logits, batch.labels)
-        return Step(loss, {"top1": logits.argmax(1) == batch.labels}, batch.labels)
+        return Step(loss, len(batch), {"top1": logits.argmax(1) == batch.labels}, batch.labels)
 
     def evaluate(self, batch: Batch) -> Step:
         return self.step(batch)

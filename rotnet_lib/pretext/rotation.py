@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rotnet_lib.lazy import nn, torch
 from rotnet_lib.pretext.task import TASKS, PretextTask
-from rotnet_lib.training.task import Step
+from rotnet_lib.runs.metrics import Metric
+from rotnet_lib.training.task import Epoch, EpochStart, Step
 
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.data.loader import Batch
     from rotnet_lib.models.backbone import Backbone
-    from rotnet_lib.pretext.pu import Plausibility
+    from rotnet_lib.pretext.parts.pu import Plausibility
+    from rotnet_lib.runs.protocols import Values
 
 
 @TASKS.register("rotation")
@@ -26,10 +30,17 @@ class Rotation(PretextTask):
     batch: the copies of the other modes are samples of their own).
 
     Attributes:
+        images: how many training images there are.
         weighs: whether the weights of `weigh_copies`, where there are some, count in this epoch.
     """
 
-    metric_names = ("rotation_top1",)
+    metrics: Mapping[str, Metric] = MappingProxyType({"rotation_top1": Metric()})
+    # Milestones are fractions of the epochs (see `TrainingConfig.lr_milestones`).
+    protocol: ClassVar[Mapping[str, Values]] = {
+        "cifar10": {"epochs": 100, "lr_milestones": (0.3, 0.6, 0.8)},
+        "imagenet": {"augment": "resized-crop", "epochs": 30, "lr_milestones": (1 / 3, 2 / 3), "lr_decay": 0.1},
+    }
+    weighable = True
     weighs: bool = True
 
     class Options(BaseModel):
@@ -72,10 +83,11 @@ class Rotation(PretextTask):
         count = len(options.angles)
         self.options = options
         self.angles = options.angles
+        self.images = len(data.train)
         self.copies = 1 if options.copies == "all" else count
         self.batch_copies = count if options.copies in ("shuffled", "one-large-batch") else 1
         self.module = self.make_module(backbone, data)
-        self.chance = {"rotation_top1": 100 / count}
+        self.metrics = {"rotation_top1": Metric(chance=100 / count, leaves_chance=True)}
         self.target_names = [f"{angle:g} degrees" for angle in options.angles]
 
     def make_module(self, backbone: Backbone, data: Dataset) -> nn.Module:
@@ -84,17 +96,16 @@ class Rotation(PretextTask):
 
         return Network(backbone, len(self.angles), data.image_size)
 
-    def weigh_copies(self, plausibility: Plausibility) -> None:
-        """Let copies that pass for upright count less: L = 1/(NK) sum w_{i,y} CE (see `PuWeights`).
+    def weigh_copies(self, plausibility: Plausibility, run: str, images: Mapping[str, Any]) -> None:
+        """Let copies that pass for upright count less: L = 1/(NK) sum w_{i,y} CE (see `PuWeights`)."""
+        from rotnet_lib.pretext.parts.pu import PuWeights
 
-        Its rows are the images trained on and its columns this task's angles (see `Plausibility.check`).
-        """
-        from rotnet_lib.pretext.pu import PuWeights
-
+        plausibility.check(run, images, self.images, self.angles)
         self.references = (PuWeights(plausibility, self.options.gamma),)
 
-    def starts_epoch(self, epoch: int, epochs: int) -> None:
-        self.weighs = epoch >= min(round(self.options.pu_after * epochs), epochs - 1)
+    def before_epoch(self, epoch: Epoch) -> EpochStart:
+        self.weighs = epoch.number >= min(round(self.options.pu_after * epoch.epochs), epoch.epochs - 1)
+        return EpochStart()
 
     def step(self, batch: Batch) -> Step:
         if self.options.copies == "all":
@@ -103,7 +114,7 @@ class Rotation(PretextTask):
             labels = batch.copies
             if self.options.copies != "shuffled":
                 labels = batch.randint(len(self.angles))
-            from rotnet_lib.pretext.rotate import rotate_each
+            from rotnet_lib.pretext.parts.rotate import rotate_each
 
             images = rotate_each(batch.images, self.angles, labels, self.options.crop_for)
         return self.score(images, labels, batch)
@@ -113,7 +124,7 @@ class Rotation(PretextTask):
         images, labels = self._all_copies(batch)
         logits = self.module(images)
         loss = torch.nn.functional.cross_entropy(logits, labels)
-        return Step(loss, {"rotation_top1": logits.argmax(1) == labels}, labels)
+        return Step(loss, len(labels), {"rotation_top1": logits.argmax(1) == labels}, labels)
 
     def score(self, images: torch.Tensor, labels: torch.Tensor, batch: Batch) -> Step:
         """Loss and metrics of a training batch's copies, (n, 3, S', S') with labels (n,) int64 in [0, K)."""
@@ -128,10 +139,10 @@ class Rotation(PretextTask):
         if self.references and self.weighs:
             (weights,) = self.references
             losses = losses * weights(batch.index.repeat(len(labels) // len(batch)), labels)
-        return Step(losses.mean(), {"rotation_top1": logits.argmax(1) == labels}, labels)
+        return Step(losses.mean(), len(labels), {"rotation_top1": logits.argmax(1) == labels}, labels)
 
     def _all_copies(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        from rotnet_lib.pretext.rotate import rotate_all
+        from rotnet_lib.pretext.parts.rotate import rotate_all
 
         labels = torch.arange(len(self.angles), device=batch.images.device).repeat_interleave(len(batch))
         return rotate_all(batch.images, self.angles, self.options.crop_for), labels

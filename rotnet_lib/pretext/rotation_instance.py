@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -9,13 +10,13 @@ from pydantic import Field
 from rotnet_lib.lazy import torch
 from rotnet_lib.pretext.instance_discrimination import InstanceDiscrimination, InstanceOptions
 from rotnet_lib.pretext.task import TASKS
-from rotnet_lib.training.task import Step
 
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.data.loader import Batch
     from rotnet_lib.models.backbone import Backbone
-    from rotnet_lib.pretext.instance_network import InstanceNetwork
+    from rotnet_lib.pretext.parts.instance_network import InstanceNetwork
+    from rotnet_lib.training.task import Step
 
 
 @TASKS.register("rotation-instance")
@@ -34,7 +35,7 @@ class RotationInstance(InstanceDiscrimination):
     options: Options
 
     def make_module(self, backbone: Backbone, data: Dataset) -> InstanceNetwork:
-        from rotnet_lib.pretext.instance_network import InstanceNetwork
+        from rotnet_lib.pretext.parts.instance_network import InstanceNetwork
 
         return InstanceNetwork(backbone, len(self.angles), data.image_size, self.make_bank(len(data.train)))
 
@@ -47,4 +48,4 @@ class RotationInstance(InstanceDiscrimination):
             instance = self.instance_loss(mean, batch)
         loss = rotation.loss + self.options.instance_weight * instance
         terms = {"loss_rotation": rotation.loss, "loss_instance": instance}
-        return Step(loss, rotation.correct, labels, terms)
+        return replace(rotation, loss=loss, terms=terms)

@@ -3,32 +3,58 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
 from rotnet_lib.errors import RotnetError, nearest
 from rotnet_lib.registry import Registry
+from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.runs.plain import check_no_bool
 from rotnet_lib.training.task import Task
 
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.models.backbone import Backbone
+    from rotnet_lib.pretext.parts.pu import Plausibility
+    from rotnet_lib.runs.protocols import Values
 
 
 class PretextTask(Task):
-    """A `Task` made from a backbone, whose `module` is a `Network` on it.
+    """A `Task` made from a backbone, which its `module` holds as `backbone`: that is what probes load.
 
-    `Options` is the typed form of the notebook's `task_options`; `metric_names` are those of its steps (`Step.correct`).
+    It may cut the backbone after a layer (`Backbone.cut_after`), which is then the last that others can read.
+
+    Attributes:
+        Options: the typed form of the notebook's `task_options`.
+        metrics: of its steps. A class declares names, units and directions, by which runs are planned; an instance may add
+            what depends on the data, such as the chance level.
+        protocol: benchmark -> the published values of parameters of the pretrain stage, where they differ from those of all
+            stages (`runs.protocols`): epochs, schedule, augmentation.
+        weighable: whether copies of its images can be weighed by a `pu_weights` run.
     """
 
     Options: ClassVar[type[BaseModel]]
-    metric_names: ClassVar[tuple[str, ...]]
+    metrics: Mapping[str, Metric]
+    protocol: ClassVar[Mapping[str, Values]]
+    weighable: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, backbone: Backbone, data: Dataset, options: Any) -> None:
         """Put the task's head on a backbone. `options` is an instance of this class's `Options`."""
+
+    def weigh_copies(self, plausibility: Plausibility, run: str, images: Mapping[str, Any]) -> None:
+        """Let copies that pass for upright count less. Of tasks that are `weighable`.
+
+        Args:
+            plausibility: of the training images.
+            run: that it is from, for errors.
+            images: which the task is trained on (see `choice_of`).
+
+        Raises RotnetError if it is of other images or copies.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no copies to weigh")
 
 
 TASKS = Registry[type[PretextTask]]("pretext task")

@@ -1,5 +1,7 @@
 """The published protocol's values of parameters (docs/protocol.md), by benchmark and stage.
 
+Those of a pretext task stand beside it (`PretextTask.protocol`).
+
 A benchmark is the dataset that an arch was published on: `Arch.benchmark`.
 """
 
@@ -33,13 +35,6 @@ _IMAGENET_CLASSIFIERS: Mapping[str, Values] = {
     "rest": _IMAGENET_LONG,  # table 4's non-linear probes
     "nonlinear": _IMAGENET_LONG,  # the protocol has neither of these on AlexNet: as table 4's
     "conv": _IMAGENET_LONG,
-}
-
-_DECOUPLING_CHANGES = (90, 130, 190, 210, 230)  # of 245 epochs: 0.01, 0.001, 1e-4, 1e-5, and again 1e-4, 1e-5
-_DECOUPLING: Values = {
-    "epochs": 245,
-    "lr_milestones": tuple(epoch / 245 for epoch in _DECOUPLING_CHANGES),
-    "lr_decay": (0.1, 0.1, 0.1, 10.0, 0.1),
 }
 
 # Counted in iterations; on an AlexNet.
@@ -87,7 +82,6 @@ _PROTOCOLS: Mapping[str, tuple[Values, Mapping[str, Mapping[str, Values]]]] = {
     "cifar10": (
         {"dataset": "cifar10", "crop_pct": 1.0, "augment": "pad-crop", "batch_size": 128, "lr": 0.1, "lr_decay": 0.2},
         {
-            "pretrain": {"": {"epochs": 100, "lr_milestones": (0.3, 0.6, 0.8)}},
             "probe": _CIFAR10_CLASSIFIERS,
             "finetune": _CIFAR10_CLASSIFIERS,
         },
@@ -95,11 +89,6 @@ _PROTOCOLS: Mapping[str, tuple[Values, Mapping[str, Mapping[str, Values]]]] = {
     "imagenet": (
         {"dataset": "imagenet", "crop_pct": 0.875, "batch_size": 192, "lr": 0.01, "lr_decay": 0.2},
         {
-            # Supervised training has no protocol of its own: as RotNet's.
-            "pretrain": {
-                "": {"augment": "resized-crop", "epochs": 30, "lr_milestones": (1 / 3, 2 / 3), "lr_decay": 0.1},
-                "decoupling": _DECOUPLING,  # on NIN none is published: as RotNet's
-            },
             "probe": {
                 **_IMAGENET_CLASSIFIERS,
                 "linear.decoupling": {"epochs": 65, "lr_milestones": (5 / 65, 25 / 65, 45 / 65)},

@@ -10,7 +10,7 @@ from rotnet_lib.lazy import torch
 from rotnet_lib.runs import provenance
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import RunDirectory, now
-from rotnet_lib.runs.schema import DataRecord, Metric, RunResult, TrainingRecord
+from rotnet_lib.runs.schema import DataRecord, MetricValue, RunResult, TrainingRecord
 from rotnet_lib.runs.unverified import noted
 
 
@@ -36,7 +36,7 @@ class StageResult:
         if not self.directory.finished:
             self.directory.save(self.result)
         self.directory.close()
-        headline = ", ".join(f"{name} {metric.last:.2f} %" for name, metric in self.result.metrics.items())
+        headline = ", ".join(f"{name} {metric.text}" for name, metric in self.result.metrics.items())
         print(f"{headline}: {self.directory.path}")
 
 
@@ -45,7 +45,7 @@ def build_result(
     config: RunConfig,
     *,
     data: DataRecord,
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, MetricValue],
     by_target: Mapping[str, Mapping[str, float]],
     training: TrainingRecord | None,
     device: torch.device,
@@ -59,7 +59,7 @@ def build_result(
         directory: the run's.
         config: the stage's.
         data: the images that the run saw.
-        metrics: name -> figure, in percent.
+        metrics: name -> figure.
         by_target: metric -> target's name -> percent.
         training: what was trained, and how fast; None if nothing was.
         device: where the run computed.

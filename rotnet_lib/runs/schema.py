@@ -1,16 +1,18 @@
 """The schema of `metrics.json`, a run's result."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from rotnet_lib.runs.metrics import PERCENT, with_unit
 
-class Metric(BaseModel):
-    """One figure of a run, in percent.
 
-    `last`, the headline, is of the last epoch on the test split. `best` is of the epoch that was chosen on the test split, so
-    it is too high; it is shown beside the headline, under that name, because the published figures were chosen so. None if
-    the test split was evaluated once, at the end.
+class MetricValue(BaseModel):
+    """One figure of a run.
+
+    `last`, the headline, is of the last epoch, as a rule on the test split. `best` is of the epoch that was chosen on the test
+    split, so it is too high; it is shown beside the headline, under that name, because the published figures were chosen so.
+    None if the test split was evaluated once, at the end, or not for this metric.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -18,6 +20,19 @@ class Metric(BaseModel):
     last: float
     best: float | None = None
     best_epoch: int | None = None
+    unit: str = PERCENT
+    """Of `last` and `best`; empty: none."""
+    better: Literal["higher", "lower"] = "higher"
+    """Which direction is."""
+    chance: float | None = None
+    """What guessing gives, in `unit`; None: not known, or without meaning."""
+    tested: bool = True
+    """Whether it is of the test images; else of the training images."""
+
+    @property
+    def text(self) -> str:
+        """`last` with its unit: `89.06 %`."""
+        return with_unit(self.last, self.unit)
 
 
 class DataRecord(BaseModel):
@@ -101,7 +116,7 @@ class RunResult(BaseModel):
     protocol_differences: dict[str, list[Any]]
     """Field -> [the protocol's value, this run's value], for every field that differs."""
     data: DataRecord
-    metrics: dict[str, Metric]
+    metrics: dict[str, MetricValue]
     by_target: dict[str, dict[str, float]]
     """Metric -> target's name (a class, a rotation) -> percent, at the last epoch on the test split."""
     training: TrainingRecord | None

@@ -16,7 +16,7 @@ from rotnet_lib.paths import from_project
 from rotnet_lib.runs.directory import MODEL, RunDirectory, all_runs, checkpoint_name, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.resolution import NONE, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
-from rotnet_lib.runs.schema import Metric
+from rotnet_lib.runs.schema import MetricValue
 from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig, Layers, all_spelled_out, layer_names
 from rotnet_lib.stages.register import stage
@@ -221,9 +221,9 @@ def _check_images(images: Sequence[int], data: Dataset) -> None:
         )
 
 
-def _metric(percent: float, weights: Path) -> Metric:
+def _metric(percent: float, weights: Path) -> MetricValue:
     """A figure of one set of weights. No epoch was chosen, so the best epoch is the one of these weights."""
-    return Metric(last=percent, best=percent, best_epoch=_epoch_of(weights)[0])
+    return MetricValue(last=percent, best=percent, best_epoch=_epoch_of(weights)[0])
 
 
 def _title(weights: Path) -> str:

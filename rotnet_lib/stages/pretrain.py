@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -10,10 +11,11 @@ from rotnet_lib.data.folds import Fold
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models import ARCHS
 from rotnet_lib.paths import from_project
-from rotnet_lib.pretext import TASKS, Rotation, make_task
+from rotnet_lib.pretext import TASKS, make_task
 from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs.config import Fraction, TrainingConfig
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
+from rotnet_lib.runs.protocols import benchmark_of
 from rotnet_lib.runs.resolution import NONE, naming
 from rotnet_lib.runs.stage_config import EXPERIMENT, later, taking
 from rotnet_lib.seeds import seeded
@@ -23,7 +25,7 @@ from rotnet_lib.training.schedules import epochs_after
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.models.backbone import Backbone
-    from rotnet_lib.pretext.pu import Plausibility
+    from rotnet_lib.pretext.parts.pu import Plausibility
     from rotnet_lib.stages.train import Outcome
     from rotnet_lib.training.task import Task
 
@@ -119,14 +121,24 @@ class PretrainConfig(TrainingConfig):
 
     @model_validator(mode="after")
     def _weighable(self) -> Self:
-        if self.pu_weights and not issubclass(TASKS[self.task], Rotation):
-            able = ", ".join(name for name in TASKS if issubclass(TASKS[name], Rotation))
+        if self.pu_weights and not TASKS[self.task].weighable:
+            able = ", ".join(name for name in TASKS if TASKS[name].weighable)
             raise ValueError(f"pu_weights: task '{self.task}' has no rotated copies to weigh. Tasks that have: {able}")
         return self
 
+    @classmethod
+    def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        common, task = super().protocol_for(values), str(values["task"])
+        own = TASKS[task].protocol if task in TASKS else {}  # an unknown one is reported by its field
+        return common | dict(own.get(benchmark_of(values["arch"]), {}))
+
+    @classmethod
+    def protocol_origin(cls, values: Mapping[str, Any]) -> str:
+        return super().protocol_origin(values) + (f".{values['task']}" if "arch" in values else "")
+
     @property
     def metric_names(self) -> tuple[str, ...]:
-        return TASKS[self.task].metric_names
+        return tuple(TASKS[self.task].metrics)
 
     @property
     def slug(self) -> str:
@@ -161,13 +173,15 @@ def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]
             ARCHS[config.arch].starts[config.init](backbone)
         task = make_task(config.task, backbone, data, config.task_options)
     if config.pu_weights:
-        assert isinstance(task, Rotation)
-        task.weigh_copies(_plausibility(config.pu_weights, config, data, task))
+        from rotnet_lib.pretext.parts.pu import choice_of
+
+        images = choice_of(config.data, data)
+        task.weigh_copies(_plausibility(config.pu_weights, config), config.pu_weights, images)
     return task, backbone
 
 
-def _plausibility(run: str, config: PretrainConfig, data: Dataset, task: Rotation) -> Plausibility:
-    from rotnet_lib.pretext.pu import Plausibility, choice_of
+def _plausibility(run: str, config: PretrainConfig) -> Plausibility:
+    from rotnet_lib.pretext.parts.pu import Plausibility
 
     path = file_of(run, config.runs, PU)
     directory = RunDirectory(path.parent)
@@ -179,9 +193,7 @@ def _plausibility(run: str, config: PretrainConfig, data: Dataset, task: Rotatio
     if not path.is_file():
         made = [other.name for other in all_runs(from_project(config.runs)) if (other.path / PU).exists()]
         raise RotnetError(f"{unknown('pu_weights run', run, made)} One is made from a RotNet: `rotnet run pu_weights`.")
-    found = Plausibility.load(path)
-    found.check(run, choice_of(config.data, data), len(data.train), task.angles)
-    return found
+    return Plausibility.load(path)
 
 
 @stage(PretrainConfig)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, model_validator
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext.angles import upright_label
+from rotnet_lib.pretext.parts.angles import upright_label
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.resolution import FOUND, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
-from rotnet_lib.runs.schema import Metric
+from rotnet_lib.runs.schema import MetricValue
 from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig
 from rotnet_lib.stages.fold_runs import check_others, check_same_training, other_folds
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rotnet_lib.evaluation.upright import PlausibleCopy
-    from rotnet_lib.pretext.pu import Plausibility
+    from rotnet_lib.pretext.parts.pu import Plausibility
 
 
 class PuWeightsConfig(ImageBackboneConfig):
@@ -147,7 +147,7 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
         plausibility_of,
         upright_percent,
     )
-    from rotnet_lib.pretext.pu import Plausibility, choice_of
+    from rotnet_lib.pretext.parts.pu import Plausibility, choice_of
     from rotnet_lib.stages.train import gather_data_record, load_data
     from rotnet_lib.training.devices import select_device
 
@@ -175,7 +175,7 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
             directory,
             config,
             data=seen.model_copy(update={"damaged": sorted({*seen.damaged, *damaged})}),
-            metrics={name: Metric(last=value) for name, value in figures.items()},
+            metrics={name: MetricValue(last=value) for name, value in figures.items()},
             by_target={"rotation_top1": answers.by_rotation, "upright": by_class},
             training=None,
             device=device,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext import TASKS, Rotation
+from rotnet_lib.pretext import TASKS
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.stages.backbone_config import UNTRAINED

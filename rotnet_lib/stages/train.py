@@ -2,7 +2,8 @@
 
 import itertools
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -19,13 +20,26 @@ from rotnet_lib.runs.config import ImagesConfig, TrainingConfig
 from rotnet_lib.runs.directory import HISTORY, MODEL, RESUME, RunDirectory, checkpoint_name, directory_of, open_run
 from rotnet_lib.runs.history import history_of, read_history
 from rotnet_lib.runs.result import StageResult, build_result
-from rotnet_lib.runs.schema import DataRecord, Metric, RunResult, TrainingRecord
+from rotnet_lib.runs.schema import DataRecord, RunResult, TrainingRecord
 from rotnet_lib.stages import launch
 from rotnet_lib.training import collectives
-from rotnet_lib.training.checkpoints import ResumeState, save_backbone
+from rotnet_lib.training.checkpoints import save_backbone
 from rotnet_lib.training.devices import check_devices, select_device
+from rotnet_lib.training.image_pass import ImagePass
+from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.task import Task
-from rotnet_lib.training.trainer import History, Trainer
+from rotnet_lib.training.trainer import Trainer, measured
+
+
+@contextmanager
+def finished(task: Task, images: ImagePass) -> Iterator[None]:
+    """The task's module as it is for others to build on (`Task.finish`), for the length of the block."""
+    trained = {name: tensor.clone() for name, tensor in task.module.state_dict().items()}
+    task.finish(images)
+    try:
+        yield
+    finally:
+        task.module.load_state_dict(trained)
 
 
 @dataclass(frozen=True)
@@ -103,21 +117,28 @@ def train_stage(
         if not collectives.in_process_group():  # there the process that started this one holds the lock
             directory.check_lock()
         if epoch in checkpoint_epochs:
-            save_backbone(directory.path / checkpoint_name(epoch), task.module, backbone, run=directory.name)
+            with finished(task, trainer.images):
+                save(checkpoint_name(epoch))
+
+    def save(name: str) -> None:
+        if collectives.is_rank_zero():
+            save_backbone(directory.path / name, task.module, backbone, run=directory.name)
 
     resume = ResumeState(directory.path / RESUME, directory.name)
     trainer = Trainer(task, loader, data.test.to(device), config, resume, device, after_epoch=keep)
     history = trainer.fit()
+    by_target = trainer.gather_accuracy_by_target()
     if collectives.is_rank_zero():
         with replacing(directory.path / HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False)
-        save_backbone(directory.path / MODEL, task.module, backbone, run=directory.name)
+    with finished(task, trainer.images):
+        save(MODEL)
     result = build_result(
         directory,
         config,
         data=gather_data_record(data, train),
-        metrics=_metrics(history),
-        by_target=trainer.gather_accuracy_by_target(),
+        metrics=measured(task.metrics, history),
+        by_target=by_target,
         training=TrainingRecord(
             epochs=len(history),
             inputs=int(sum(row["inputs"] for row in history)),
@@ -167,13 +188,3 @@ def gather_data_record(data: Dataset, train: Split | StreamedSplit) -> DataRecor
         damaged=sorted(set(itertools.chain(*damaged))),
         skipped=list(data.skipped),
     )
-
-
-def _metrics(history: History) -> dict[str, Metric]:
-    """Every test metric but the loss: its headline, at the last epoch, and its best epoch."""
-    names = [name.removeprefix("test_") for name in history[-1] if name.startswith("test_") and name != "test_loss"]
-    metrics = {}
-    for name in names:
-        best = max(history, key=lambda row: row[f"test_{name}"])
-        metrics[name] = Metric(last=history[-1][f"test_{name}"], best=best[f"test_{name}"], best_epoch=int(best["epoch"]))
-    return metrics

@@ -1,15 +1,14 @@
-"""Weights and resume states as safetensors: no pickle, strict, atomic, with a checksum and the name of their run."""
+"""Files of tensors and of weights, as safetensors: no pickle, strict, atomic, with a checksum and the name of their run."""
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import torch
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -26,7 +25,6 @@ _UNVERIFIED = "rotnet-1"
 """The format of files from before they carried a checksum and their run's name."""
 
 _OF_RUN = "Delete it and make its run again."
-_OF_RESUME = "Delete it: the run starts again."
 """What to do with a file that is damaged or of another run."""
 
 
@@ -176,7 +174,7 @@ def _backbone_in(tensors: Mapping[str, torch.Tensor], found: Mapping[str, Any], 
     backbone = make_backbone(header.arch, width=header.width, mean=(0,) * 3, std=(1,) * 3)
     if tuple(header.taps) != backbone.taps:
         backbone.cut_after(header.taps[-1])
-    load_strictly(backbone.state_dict(), _of_prefix(tensors, "backbone."), path)
+    load_strictly(backbone.state_dict(), of_prefix(tensors, "backbone."), path)
     return backbone
 
 
@@ -209,7 +207,7 @@ def _checked_header(header: Mapping[str, Any], path: Path) -> _BackboneHeader:
     return found
 
 
-def _of_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def of_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     """The tensors whose name begins with the prefix, by the rest of their name."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
@@ -225,7 +223,7 @@ def load_network(path: Path, image_size: int) -> Network:
     """
     tensors, header = load_tensors(path)
     backbone = _backbone_in(tensors, header, path)
-    head = _of_prefix(tensors, "head.")
+    head = of_prefix(tensors, "head.")
     if not head:
         raise RotnetError(f"{path} holds no head beside its backbone: name a pretrain run's weights.")
     classes, features = next((tensor.shape for tensor in head.values() if tensor.dim() == 2), (0, 0))
@@ -264,91 +262,3 @@ def load_strictly(
         )
     for name, tensor in tensors.items():
         expected[name].copy_(tensor)
-
-
-_ROWS = TypeAdapter(list[dict[str, float]], config=ConfigDict(strict=True))
-
-
-class ResumeState:
-    """What a run goes on from: module, momentum, history. Of the module also what its weights leave out (a memory bank).
-
-    The batch order and augmentation of an epoch are functions of (seed, epoch), those of an iteration of (seed, iteration),
-    so no generator state is kept.
-
-    Args:
-        path: the file.
-        run: the name of the run; None outside a run's directory.
-    """
-
-    def __init__(self, path: Path, run: str | None = None) -> None:
-        self.path = path
-        self.run = run
-
-    def save(self, module: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, float]]) -> None:
-        """Write the state after the last row of `history`, with what the run has read unverified so far."""
-        tensors = {f"module.{name}": tensor for name, tensor in _everything(module).items()}
-        for position, parameter in enumerate(_trained(optimizer)):
-            momentum = optimizer.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                tensors[f"momentum.{position}"] = momentum
-        save_tensors(self.path, tensors, {"history": history, "unverified": noted()}, run=self.run)
-
-    def load(
-        self, module: nn.Module, optimizer: torch.optim.Optimizer, *, columns: Sequence[str] = (), end: int | None = None
-    ) -> list[dict[str, float]]:
-        """Restore module and momentum; returns the history so far, empty if there is nothing to go on from.
-
-        Args:
-            module, optimizer: those that `save` was given.
-            columns: what each row of the history must have, first its number (an epoch, an iteration).
-            end: the run's last number; None: any.
-
-        Raises:
-            RotnetError: the state is damaged, of another run, of a longer one, or does not fit the module.
-        """
-        if not self.path.exists():
-            return []
-        tensors, header = load_tensors(self.path, remedy=_OF_RESUME)
-        history = self._history(header, columns, end)
-        load_strictly(_everything(module), _of_prefix(tensors, "module."), self.path, _OF_RESUME)
-        parameters = {str(position): parameter for position, parameter in enumerate(_trained(optimizer))}
-        momenta = _of_prefix(tensors, "momentum.")
-        buffers = {position: torch.empty_like(parameters[position]) for position in momenta if position in parameters}
-        load_strictly(buffers, momenta, self.path, _OF_RESUME)
-        for position, buffer in buffers.items():
-            optimizer.state[parameters[position]]["momentum_buffer"] = buffer
-        for file in map(str, header.get("unverified") or ()):
-            note(file)
-        return history
-
-    def _history(self, header: Mapping[str, Any], columns: Sequence[str], end: int | None) -> list[dict[str, float]]:
-        history: list[dict[str, float]] = header.get("history")  # type: ignore[assignment]
-        try:
-            _ROWS.validate_python(history)  # the rows stay as they are: whole numbers stay whole
-        except ValidationError as error:
-            problem = error.errors()[0]
-            where = ".".join(map(str, ("history", *problem["loc"])))
-            raise RotnetError(
-                f"damaged checkpoint {self.path}: in its header, {where}: {problem['msg']}. {_OF_RESUME}"
-            ) from None
-        for number, row in enumerate(history, 1):
-            if lacking := [column for column in columns if not math.isfinite(row.get(column, math.nan))]:
-                raise RotnetError(
-                    f"damaged checkpoint {self.path}: row {number} of its history lacks {lacking[0]}. {_OF_RESUME}"
-                )
-        if history and columns and end is not None and history[-1][columns[0]] > end:
-            raise RotnetError(
-                f"checkpoint {self.path} is of a longer run: it is at {columns[0]} {history[-1][columns[0]]:g}, and this run "
-                f"ends at {end}. {_OF_RESUME}"
-            )
-        return history
-
-
-def _everything(module: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dictionary, and the buffers that are no part of it."""
-    return module.state_dict() | dict(module.named_buffers())
-
-
-def _trained(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
-    """The parameters of all groups, in order."""
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -71,6 +71,13 @@ def all_gather_rows(batch: Batch, rows: torch.Tensor, index: torch.Tensor) -> tu
     return all_rows[present], indices[present] - 1
 
 
+def add_up(*tensors: torch.Tensor) -> None:
+    """Give each tensor, in place, the sum of every rank's. Collective."""
+    if rank_and_world_size()[1] > 1:
+        for tensor in tensors:
+            dist.all_reduce(tensor)
+
+
 def distributed_step(task: Task, device: torch.device) -> Callable[[Batch], Step]:
     """`task.step`, wrapped so that a step on each rank's part of a batch is a step of the global batch.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rotnet_lib.data.loader import Batch
+    from rotnet_lib.runs.config import TrainingConfig
+    from rotnet_lib.runs.metrics import Metric
+    from rotnet_lib.training.image_pass import ImagePass
 
 
 @dataclass(frozen=True)
@@ -20,44 +24,91 @@ class Step:
 
     Attributes:
         loss: scalar, the mean over the batch's inputs; what is minimised.
-        correct: metric name -> (n,) bool, which of the network's n inputs were answered right; rotated copies count. The
-            metric is their share, in percent.
-        targets: (n,) int64, the right answer of each input: an index into the task's `target_names`.
+        inputs: how many inputs the network had; rotated copies count.
+        values: metric -> (m,) bool or float, of which the metric is the mean: which answers were right, an error of each. As a
+            rule m is the number of inputs.
+        targets: (n,) int64, the right answer of each of the n inputs: an index into the task's `target_names`; None: the
+            task has no answers to choose from.
         terms: `loss_<name>` -> scalar, what the loss is a weighted sum of; recorded, beside the loss, in training.
     """
 
     loss: torch.Tensor
-    correct: Mapping[str, torch.Tensor]
-    targets: torch.Tensor
+    inputs: int
+    values: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    targets: torch.Tensor | None = None
     terms: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
-    @property
-    def inputs(self) -> int:
-        return len(self.targets)
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch that is about to be trained.
+
+    Attributes:
+        number: from 0.
+        epochs: of the run.
+        images: a way to read all training images.
+        rng: on the CPU, a function of the run's seed and `number`, the same in every process.
+    """
+
+    number: int
+    epochs: int
+    images: ImagePass
+    rng: torch.Generator
+
+
+@dataclass(frozen=True)
+class EpochStart:
+    """What a task says of an epoch before it is trained.
+
+    Attributes:
+        order: the entries of the epoch in the order in which they are drawn (see `Loader.epoch`), on the CPU, the same in every
+            process; None: all of them in random order.
+        values: metric -> its value in this epoch, in the metric's unit. Such metrics have none on the test split.
+    """
+
+    order: torch.Tensor | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 class Task(ABC):
     """A module to train and how a batch becomes a loss.
 
+    What it must remember of each training image is a buffer of `module` with `persistent=False`: a run that is resumed has
+    it again, and the weights leave it out.
+
     Attributes:
         module: everything trained and everything saved; parameters that ask for no gradient stay as they are.
         references: modules that it reads but neither trains nor saves.
-        target_names: names of the targets: classes, rotations.
+        metrics: what its steps measure, beside the loss.
+        target_names: names of the targets: classes, rotations; empty for a task without targets.
         copies: how often an image is drawn per epoch (see `Loader`): 1, or K if its K rotated copies are separate samples.
         batch_copies: factor on the batch size: the loader's batch has `batch_size * batch_copies` entries.
-        chance: metric -> its chance level in percent, for the metrics that must rise above it. Training that stays at chance
-            is stopped.
     """
 
     module: nn.Module
     references: tuple[nn.Module, ...] = ()
-    target_names: Sequence[str]
+    metrics: Mapping[str, Metric] = MappingProxyType({})
+    target_names: Sequence[str] = ()
     copies: int = 1
     batch_copies: int = 1
-    chance: Mapping[str, float]
 
-    def starts_epoch(self, epoch: int, epochs: int) -> None:  # noqa: B027 (most tasks have nothing to do)
-        """Called on every rank before each epoch: number `epoch`, from 0, of `epochs`. A resumed run starts with its next."""
+    def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
+        """The optimisers of the module's parameters. After each backward pass, of which a step has one, all of them step.
+
+        By default it is SGD with Nesterov momentum, as `config` says. Where players train against each other, the loss is the
+        sum of theirs; each player's terms see the others through detached parameters or inputs, so that no gradient of one
+        reaches another.
+
+        The learning rate of the schedule is set before each step: `lr_factor` of a parameter group multiplies it (1 where a
+        group says none). Optimisers keep their state in tensors.
+        """
+        from rotnet_lib.training.optimizers import sgd
+
+        return (sgd([p for p in self.module.parameters() if p.requires_grad], config),)
+
+    def before_epoch(self, epoch: Epoch) -> EpochStart:
+        """Called in every process before each epoch. A run that is resumed starts with its next epoch."""
+        return EpochStart()
 
     @abstractmethod
     def step(self, batch: Batch) -> Step:
@@ -66,3 +117,10 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, batch: Batch) -> Step:
         """Loss and metrics of a test batch; the module is in evaluation mode and no gradient is kept."""
+
+    def finish(self, images: ImagePass) -> None:  # noqa: B027 (most tasks have nothing to do)
+        """Make the module ready for others to build on, before its weights are kept. Called in every process.
+
+        The figures of the task itself are measured before. It must depend on nothing but the module and the images: a run
+        that was killed meanwhile calls it again.
+        """

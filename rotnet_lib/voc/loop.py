@@ -13,7 +13,7 @@ from tqdm import tqdm
 from rotnet_lib.data.pool import in_workers, worker_count
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.seeds import derive, generator
-from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.schedules import iteration_rate
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.voc.task import VocTask
@@ -58,7 +58,7 @@ def fit(
     """
     groups = [group for group in task.parameter_groups() if group["params"]]
     optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-    history = resume.load(task.module, optimizer, columns=_COLUMNS, end=config.iterations)
+    history = resume.load(task.module, [optimizer], columns=_COLUMNS, end=config.iterations)
     done = int(history[-1]["iteration"]) if history else 0
     spacing = max(1, config.iterations // _ROWS)
     work, workers = _Batches(task, images, config), worker_count(config.workers)
@@ -72,9 +72,9 @@ def fit(
             history.append(_stretch(task, batches, optimizer, config, device, done, upto, bar))
             done = upto
             if done < config.iterations and time.perf_counter() - saved > save_seconds:
-                resume.save(task.module, optimizer, history)
+                resume.save(task.module, [optimizer], history)
                 saved = time.perf_counter()
-    resume.save(task.module, optimizer, history)  # an interrupted prediction must not cost the training
+    resume.save(task.module, [optimizer], history)  # an interrupted prediction must not cost the training
     return history
 
 

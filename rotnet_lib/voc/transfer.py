@@ -20,11 +20,12 @@ from rotnet_lib.runs import provenance
 from rotnet_lib.runs.directory import HISTORY, MODEL, PARAMETERS, RESUME, RunDirectory, checkpoint_of, open_run
 from rotnet_lib.runs.history import history_of
 from rotnet_lib.runs.result import StageResult, build_result
-from rotnet_lib.runs.schema import DataRecord, Metric, TrainingRecord
+from rotnet_lib.runs.schema import DataRecord, MetricValue, TrainingRecord
 from rotnet_lib.seeds import generator
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.training.checkpoints import ResumeState, save_tensors
+from rotnet_lib.training.checkpoints import save_tensors
 from rotnet_lib.training.devices import select_device
+from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.voc.loop import fit
 from rotnet_lib.voc.preparation import PreparationRecord, prepare
@@ -109,7 +110,7 @@ def transfer(
             train_images=len(voc.train),
             test_images=len(voc.test),
         ),
-        metrics={name: Metric(last=value) for name, value in evaluation.metrics.items()},
+        metrics={name: MetricValue(last=value) for name, value in evaluation.metrics.items()},
         by_target=evaluation.by_target,
         training=TrainingRecord(
             iterations=config.iterations,

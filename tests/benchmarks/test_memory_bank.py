@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from benchmarks.memory_bank import BankRates, bank_rates, main, report
 from rotnet_lib.bench.training import TrainingRates
-from rotnet_lib.pretext.memory_bank import MemoryBank
+from rotnet_lib.pretext.parts.memory_bank import MemoryBank
 
 
 def test_the_command_says_how_large_the_bank_is_and_what_the_loss_takes() -> None:

@@ -18,7 +18,7 @@ from torch import nn
 from rotnet_lib.cli import main
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.released import released_network
-from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.parts.rotate import rotate_all
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.training.checkpoints import load_backbone, load_network

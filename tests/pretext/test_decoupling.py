@@ -12,18 +12,22 @@ from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
-from rotnet_lib.pretext import Decoupling
-from rotnet_lib.pretext.pu import Plausibility
-from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.decoupling import Decoupling
+from rotnet_lib.pretext.parts.pu import Plausibility
+from rotnet_lib.pretext.parts.rotate import rotate_all
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.training.checkpoints import load_network, load_tensors
-from tests.pretext.banks import remember_all
+from tests.pretext.parts.banks import remember_all
+from tests.training import toys
 from tests.training.weights import killed, same_weights
 
 Pretrained = Callable[..., RunDirectory]
 K = 4
+
+IMAGES = {"fingerprint": "0"}
+"""Which images the weights are of."""
 
 
 def task(data: Dataset, arch: str = "nin3", width: float = 0.05, **options: Any) -> Decoupling:
@@ -131,13 +135,13 @@ def test_the_loss_is_the_weighted_sum(factors: tuple[float, float, float], shape
 
 def table(data: Dataset) -> Plausibility:
     p = torch.from_numpy(np.random.default_rng(0).random((len(data.train), K), np.float32))
-    return Plausibility(p, (0, 90, 180, 270), {})
+    return Plausibility(p, (0, 90, 180, 270), IMAGES)
 
 
 @pytest.mark.parametrize("gamma", [2.0, 0.5])
 def test_copies_that_pass_for_upright_weigh_less(gamma: float, shapes_data: Dataset) -> None:
     decoupling = task(shapes_data, gamma=gamma, lambda_n=0)
-    decoupling.weigh_copies(table(shapes_data))
+    decoupling.weigh_copies(table(shapes_data), "a run", IMAGES)
     decoupling.module.eval()
     batch = training_batch(shapes_data)
     expected = l_c(decoupling, batch, table(shapes_data).p.double().numpy(), gamma)
@@ -150,7 +154,7 @@ def test_they_do_in_the_last_seventh_of_the_epochs(epochs: int, first: int, shap
     decoupling = task(shapes_data, lambda_n=0)
     weighs = []
     for epoch in range(epochs):
-        decoupling.starts_epoch(epoch, epochs)
+        decoupling.before_epoch(toys.epoch(epoch, epochs))
         weighs.append(decoupling.weighs)
     assert weighs == [epoch >= first for epoch in range(epochs)]
 
@@ -250,7 +254,7 @@ def test_gradients_are_those_of_finite_differences(shapes_data: Dataset) -> None
     decoupling = task(shapes_data, lambda_c=1, lambda_r=3, lambda_n=0.5, width=0.02, dimension=3)
     module = decoupling.module.double()
     remember_all(module.bank)
-    decoupling.weigh_copies(table(shapes_data))
+    decoupling.weigh_copies(table(shapes_data), "a run", IMAGES)
     module.train()
     batch = training_batch(shapes_data, 3)
     memory = module.bank.memory.clone()

@@ -6,7 +6,7 @@ import torch
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import ordered_batches
 from rotnet_lib.models.backbone import make_backbone
-from rotnet_lib.pretext import Labels
+from rotnet_lib.pretext.labels import Labels
 
 
 def test_the_loss_is_the_cross_entropy_of_the_class(shapes_data: Dataset) -> None:
@@ -19,9 +19,9 @@ def test_the_loss_is_the_cross_entropy_of_the_class(shapes_data: Dataset) -> Non
         expected = -sum(float(probabilities[i, label].log()) for i, label in enumerate(batch.labels.tolist())) / 7
         for step in (task.step(batch), task.evaluate(batch)):
             assert step.loss.item() == pytest.approx(expected, rel=1e-5)
-            assert step.correct["top1"].tolist() == (probabilities.argmax(1) == batch.labels).tolist()
+            assert step.values["top1"].tolist() == (probabilities.argmax(1) == batch.labels).tolist()
             assert step.targets.tolist() == batch.labels.tolist()
     assert probabilities.shape == (7, 10)
-    assert task.chance == {"top1": 10.0}
+    assert task.metrics["top1"].chance == 10.0
     assert task.target_names == shapes_data.classes
     assert task.copies == task.batch_copies == 1

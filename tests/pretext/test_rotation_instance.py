@@ -13,17 +13,21 @@ from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
-from rotnet_lib.pretext import Rotation, RotationInstance
-from rotnet_lib.pretext.pu import Plausibility
-from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.parts.pu import Plausibility
+from rotnet_lib.pretext.parts.rotate import rotate_all
+from rotnet_lib.pretext.rotation import Rotation
+from rotnet_lib.pretext.rotation_instance import RotationInstance
 from rotnet_lib.runs.directory import MODEL, RESUME, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.training.checkpoints import load_network, load_tensors
-from tests.pretext.banks import remember_all
+from tests.pretext.parts.banks import remember_all
 from tests.training.weights import killed
 
 Pretrained = Callable[..., RunDirectory]
+
+IMAGES = {"fingerprint": "0"}
+"""Which images the weights are of."""
 
 
 def task(data: Dataset, **options: Any) -> RotationInstance:
@@ -89,7 +93,9 @@ def test_without_weight_it_is_rotation(shapes_data: Dataset) -> None:
     expected = Rotation.rotation_step(instance, *logits_of(instance, batch))
     step = instance.step(batch)
     assert step.loss.item() == pytest.approx(expected.loss.item())
-    assert torch.equal(step.correct["rotation_top1"], expected.correct["rotation_top1"])
+    assert torch.equal(step.values["rotation_top1"], expected.values["rotation_top1"])
+    assert step.targets is not None
+    assert expected.targets is not None
     assert torch.equal(step.targets, expected.targets)
 
 
@@ -121,7 +127,7 @@ def test_testing_asks_for_the_rotation_alone(shapes_data: Dataset) -> None:
 
 def test_weights_are_of_the_rotation_loss(shapes_data: Dataset) -> None:
     alone, weighted = task(shapes_data, instance_weight=0), task(shapes_data, instance_weight=0)
-    weighted.weigh_copies(Plausibility(torch.full((40, 4), 0.5), alone.angles, {}))
+    weighted.weigh_copies(Plausibility(torch.full((40, 4), 0.5), alone.angles, IMAGES), "a run", IMAGES)
     batch = training_batch(shapes_data)
     for instance in (alone, weighted):
         instance.module.eval()

@@ -13,7 +13,7 @@ from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.models.backbone import make_backbone
-from rotnet_lib.pretext import Rotation
+from rotnet_lib.pretext.rotation import Rotation
 
 
 @pytest.fixture

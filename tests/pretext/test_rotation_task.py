@@ -14,14 +14,18 @@ from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Loader, ordered_batches
 from rotnet_lib.data.split import Split
 from rotnet_lib.models.backbone import Backbone, make_backbone
-from rotnet_lib.pretext import Rotation
-from rotnet_lib.pretext.pu import Plausibility
+from rotnet_lib.pretext.parts.pu import Plausibility
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.seeds import seeded
+from tests.training import toys
 
 RIGHT_ANGLES = (0, 90, 180, 270)
 MODES = ("all", "shuffled", "one", "one-large-batch")
 EIGHT = (0, 45, 90, 135, 180, 225, 270, 315)
+
+IMAGES = {"fingerprint": "0"}
+"""Which images the weights are of."""
 
 
 def turned(image: np.ndarray, quarters: int) -> np.ndarray:
@@ -60,14 +64,14 @@ def test_the_loss_is_the_papers(shapes_data: Dataset) -> None:
             total += over_copies / 4
         for step in (rotation.step(batch), rotation.evaluate(batch)):
             assert step.loss.item() == pytest.approx(-total / 6, rel=1e-5)
-            assert step.correct["rotation_top1"].view(4, 6).tolist() == [[correct[y, i] for i in range(6)] for y in range(4)]
+            assert step.values["rotation_top1"].view(4, 6).tolist() == [[correct[y, i] for i in range(6)] for y in range(4)]
             assert step.targets.tolist() == [y for y in range(4) for _ in range(6)]
             assert step.inputs == 24
 
 
 def test_guessing_is_one_in_k(shapes_data: Dataset) -> None:
-    assert task(shapes_data).chance == {"rotation_top1": 25.0}
-    assert task(shapes_data, angles=EIGHT).chance == {"rotation_top1": 12.5}
+    assert task(shapes_data).metrics["rotation_top1"].chance == 25.0
+    assert task(shapes_data, angles=EIGHT).metrics["rotation_top1"].chance == 12.5
 
 
 def test_answers_are_called_by_their_angle(shapes_data: Dataset) -> None:
@@ -120,7 +124,7 @@ def test_an_epoch_shows_every_image_in_every_rotation_once(mode: str, shapes_dat
 @pytest.mark.parametrize("mode", MODES)
 def test_labels_name_the_rotation_shown(mode: str, shapes_data: Dataset) -> None:
     _, steps = run_epoch(task(shapes_data, copies=mode))
-    assert all(step.correct["rotation_top1"].all() for step in steps)
+    assert all(step.values["rotation_top1"].all() for step in steps)
     assert {int(target) for step in steps for target in step.targets} == {0, 1, 2, 3}
     assert all(step.loss.item() < 1e-6 for step in steps)
 
@@ -169,7 +173,7 @@ def test_testing_takes_all_copies_however_training_spreads_them(mode: str, shape
     rotation = task(shapes_data, copies=mode)
     rotation.module = Reader()
     step = rotation.evaluate(next(ordered_batches(corner_split(5), 5)))
-    assert step.correct["rotation_top1"].tolist() == [True] * 20
+    assert step.values["rotation_top1"].tolist() == [True] * 20
     assert rotation.module.copies_seen() == {(image, y): 1 for image in range(1, 6) for y in range(4)}
 
 
@@ -230,7 +234,7 @@ def test_wrong_options(options: dict[str, Any], message: str) -> None:
 def plausibility(angles: tuple[float, ...] = RIGHT_ANGLES) -> Plausibility:
     """Any probabilities of the 40 images of `shapes_data`."""
     with seeded(1):
-        return Plausibility(torch.rand(40, len(angles)), angles, {})
+        return Plausibility(torch.rand(40, len(angles)), angles, IMAGES)
 
 
 @pytest.mark.parametrize("gamma", [2.0, 0.5])
@@ -239,7 +243,7 @@ def test_copies_that_pass_for_upright_weigh_less(mode: str, gamma: float, shapes
     """L = 1/n sum w CE with w = 1 upright, 1 - p^gamma else, one copy at a time; upright is label 1 here."""
     angles = (90, 0, 180, 270)
     rotation, table = task(shapes_data, angles=angles, copies=mode, gamma=gamma), plausibility(angles)
-    rotation.weigh_copies(table)
+    rotation.weigh_copies(table, "a run", IMAGES)
     rotation.module.eval()
     shown: list[torch.Tensor] = []
     rotation.module.register_forward_pre_hook(lambda module, images: shown.append(images[0]))
@@ -261,7 +265,7 @@ def test_testing_weighs_every_copy_alike(shapes_data: Dataset) -> None:
     batch = next(ordered_batches(shapes_data.test, 8))
     weighted, alone = task(shapes_data), task(shapes_data)
     weighted.module.load_state_dict(alone.module.state_dict())
-    weighted.weigh_copies(plausibility())
+    weighted.weigh_copies(plausibility(), "a run", IMAGES)
     for rotation in (weighted, alone):
         rotation.module.eval()
     assert weighted.evaluate(batch).loss.item() == alone.evaluate(batch).loss.item()
@@ -271,7 +275,7 @@ def test_testing_weighs_every_copy_alike(shapes_data: Dataset) -> None:
 def test_weights_are_neither_trained_nor_saved(shapes_data: Dataset) -> None:
     rotation = task(shapes_data)
     names = set(rotation.module.state_dict())
-    rotation.weigh_copies(plausibility())
+    rotation.weigh_copies(plausibility(), "a run", IMAGES)
     assert set(rotation.module.state_dict()) == names
     (weights,) = rotation.references
     assert not list(weights.parameters())
@@ -292,7 +296,7 @@ def test_weights_count_after_a_share_of_the_epochs(
     after: float, epochs: int, weighted: list[int], shapes_data: Dataset
 ) -> None:
     rotation, alone = task(shapes_data, pu_after=after), task(shapes_data)
-    rotation.weigh_copies(plausibility())
+    rotation.weigh_copies(plausibility(), "a run", IMAGES)
     batch = next(ordered_batches(shapes_data.train, 4))
     alone.module.load_state_dict(rotation.module.state_dict())
     for both in (rotation, alone):
@@ -300,7 +304,7 @@ def test_weights_count_after_a_share_of_the_epochs(
     plain = alone.step(batch).loss.item()
     found = []
     for epoch in (*range(min(2, epochs)), *range(max(0, epochs - 40), epochs)):
-        rotation.starts_epoch(epoch, epochs)
+        rotation.before_epoch(toys.epoch(epoch, epochs))
         if rotation.step(batch).loss.item() < plain:
             found.append(epoch)
     assert sorted(set(found)) == weighted

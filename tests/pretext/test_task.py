@@ -7,7 +7,10 @@ import pytest
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
-from rotnet_lib.pretext import Labels, Rotation, RotationInstance, make_task
+from rotnet_lib.pretext import make_task
+from rotnet_lib.pretext.labels import Labels
+from rotnet_lib.pretext.rotation import Rotation
+from rotnet_lib.pretext.rotation_instance import RotationInstance
 from rotnet_lib.pretext.task import task_options
 
 

@@ -14,7 +14,7 @@ from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import HISTORY, NOTEBOOK
-from rotnet_lib.runs.schema import DataRecord, Environment, Metric, RunResult, TrainingRecord
+from rotnet_lib.runs.schema import DataRecord, Environment, MetricValue, RunResult, TrainingRecord
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, fingerprint_of, plan_suite
 
 matplotlib.use("agg")  # not by the environment, which kernels inherit: their pictures would be gone
@@ -80,7 +80,7 @@ class MadeUp:
                 test_images=1000,
                 validation=getattr(run.config, "validate", None) is not None,
             ),
-            metrics={n: Metric(last=end, best=end if best is None else best, best_epoch=2) for n, end in lasts.items()},
+            metrics={n: MetricValue(last=end, best=end if best is None else best, best_epoch=2) for n, end in lasts.items()},
             by_target={name: dict(by_target or {}) for name in lasts},
             training=TrainingRecord(epochs=epochs, inputs=12000, seconds=100.0, inputs_per_second=120.0, parameters=1234567)
             if trained

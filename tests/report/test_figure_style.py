@@ -18,7 +18,7 @@ from rotnet_lib.data.voc.objects import Objects
 from rotnet_lib.evaluation.looks import Look, Mistake, Picture
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers
 from rotnet_lib.evaluation.upright import PlausibleCopy
-from rotnet_lib.pretext.pu import Plausibility
+from rotnet_lib.pretext.parts.pu import Plausibility
 from rotnet_lib.report import inspection_plots, pu_plots, run_report, suite_plots, voc_curves, voc_pictures, voc_segments
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.runs.directory import RunDirectory

@@ -9,10 +9,10 @@ import torch
 from matplotlib.figure import Figure
 
 from rotnet_lib.evaluation.upright import PlausibleCopy
-from rotnet_lib.pretext.pu import Plausibility
+from rotnet_lib.pretext.parts.pu import Plausibility
 from rotnet_lib.report.pu_plots import plausibility_by_class, plausibility_histogram, plausible_copies
 from rotnet_lib.runs.directory import RunDirectory
-from rotnet_lib.runs.schema import DataRecord, Environment, Metric, RunResult
+from rotnet_lib.runs.schema import DataRecord, Environment, MetricValue, RunResult
 from rotnet_lib.stages.pu_weights import PuOutcome
 
 
@@ -20,7 +20,11 @@ def outcome(tmp_path: Path, classes: int = 3) -> PuOutcome:
     """Four images at three angles, the second upright; the last image could not be read. Class n has a mean p of n %."""
     p = torch.tensor([[0.1, 0.9, 0.7], [0.22, 0.8, 0.01], [0.95, 0.9, 0.02], [0, 0, 0]])
     data = DataRecord(name="d", title="D", fingerprint="0", classes=[], train_images=4, test_images=1)
-    metrics = {"rotation_top1": Metric(last=60.0), "upright": Metric(last=33.0), "plausible": Metric(last=100 / 3)}
+    metrics = {
+        "rotation_top1": MetricValue(last=60.0),
+        "upright": MetricValue(last=33.0),
+        "plausible": MetricValue(last=100 / 3),
+    }
     by_target = {"upright": {f"class {n}": float(n) for n in range(classes)}}
     nothing: Any = {}
     result = RunResult(

@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from rotnet_lib.report.run_report import describe_differences, loss_curves, plain, run_summary, target_bars, training_curves
-from rotnet_lib.runs.schema import Metric, RunResult
+from rotnet_lib.runs.schema import MetricValue, RunResult
 
 
 def text(result: RunResult) -> str:
@@ -29,7 +29,7 @@ def test_the_headline_is_the_last_epoch_and_the_best_is_named_as_such(made_up: A
 
 def test_several_layers_are_all_shown(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0)
-    result.metrics["conv3_top1"] = Metric(last=70.0, best=71.0, best_epoch=1)
+    result.metrics["conv3_top1"] = MetricValue(last=70.0, best=71.0, best_epoch=1)
     shown = text(result)
     for part in ("conv2_top1 80.00", "conv3_top1 70.00", "conv3_top1 71.00 % (epoch 1)"):
         assert part in shown

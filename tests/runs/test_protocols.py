@@ -135,14 +135,15 @@ def test_only_linear_probes_on_alexnet_have_a_recipe_besides_rotnets() -> None:
 
 def test_the_pretext_task_of_decoupling_has_a_protocol_on_alexnet_only() -> None:
     """Batch 192 and random resized crops, as RotNet's; on NIN all as RotNet's."""
-    found, rotnets = (protocol_values("pretrain", "alexnet", task) for task in ("decoupling", "rotation"))
+    found, rotnets = (PretrainConfig.protocol_for({"arch": "alexnet", "task": task}) for task in ("decoupling", "rotation"))
     assert {name for name in found if found[name] != rotnets[name]} == {"epochs", "lr_milestones", "lr_decay"}
     assert (found["epochs"], found["batch_size"], found["lr"], found["augment"]) == (245, 192, 0.01, "resized-crop")
     for arch in ("alexnet", "nin4"):
         assert PretrainConfig.build({"arch": arch, "task": "decoupling"}).protocol_differences() == {}
     shortened = PretrainConfig.build({"arch": "alexnet", "task": "decoupling", "epochs": 49, "lr_decay": 0.1})
     assert shortened.protocol_differences() == {"epochs": [245, 49], "lr_decay": [[0.1, 0.1, 0.1, 10, 0.1], 0.1]}
-    assert protocol_values("pretrain", "nin4", "decoupling") == protocol_values("pretrain", "nin4", "rotation")
+    on_nin = [PretrainConfig.protocol_for({"arch": "nin4", "task": task}) for task in ("decoupling", "rotation")]
+    assert on_nin[0] == on_nin[1]
 
 
 def test_a_kind_is_its_task_or_its_classifier_and_the_recipe() -> None:

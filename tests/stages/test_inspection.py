@@ -11,7 +11,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.looks import attention_maps
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import first_filters
-from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.parts.rotate import rotate_all
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.backbone_config import UNTRAINED

@@ -13,7 +13,7 @@ import pytest
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.directory import RunDirectory
-from rotnet_lib.runs.schema import DataRecord, Environment, Metric, RunResult
+from rotnet_lib.runs.schema import DataRecord, Environment, MetricValue, RunResult
 from rotnet_lib.stages import STAGES, launch
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.watchdog import process_token
@@ -52,7 +52,7 @@ def result(tmp_path: Path) -> RunResult:
         parameters={"seed": 3},
         protocol_differences={},
         data=DataRecord(name="shapes", title="Shapes", fingerprint="1a2b", classes=["disc"], train_images=40, test_images=20),
-        metrics={"rotation_top1": Metric(last=100 / 3, best=50.0, best_epoch=1)},
+        metrics={"rotation_top1": MetricValue(last=100 / 3, best=50.0, best_epoch=1)},
         by_target={},
         training=None,
         wall_seconds=1.5,

@@ -20,9 +20,9 @@ from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
-from rotnet_lib.pretext import Rotation
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import MODEL, RESUME, RunDirectory, directory_of
-from rotnet_lib.runs.schema import Metric, RunResult
+from rotnet_lib.runs.schema import MetricValue, RunResult
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task, pretrain
 from rotnet_lib.stages.train import train_stage
 from rotnet_lib.training.checkpoints import load_backbone, load_tensors
@@ -103,7 +103,7 @@ class Scripted(Rotation):
 
     def evaluate(self, batch: Batch) -> Step:
         step = super().evaluate(batch)
-        return replace(step, correct={"rotation_top1": torch.arange(step.inputs) < next(self.right)})
+        return replace(step, values={"rotation_top1": torch.arange(step.inputs) < next(self.right)})
 
 
 def test_the_headline_is_the_last_epoch_and_the_best_is_beside_it(build: Callable[..., PretrainConfig]) -> None:
@@ -112,7 +112,7 @@ def test_the_headline_is_the_last_epoch_and_the_best_is_beside_it(build: Callabl
         return Scripted(backbone, data, Scripted.Options()), backbone
 
     metrics = train_stage(build(epochs=4), task).result.metrics
-    assert metrics == {"rotation_top1": Metric(last=45.0, best=60.0, best_epoch=2)}
+    assert metrics == {"rotation_top1": MetricValue(last=45.0, best=60.0, best_epoch=2, chance=25.0)}
 
 
 def test_the_stored_weights_give_the_stored_figure(build: Callable[..., PretrainConfig]) -> None:

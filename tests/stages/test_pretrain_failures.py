@@ -11,7 +11,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.directory import all_runs
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task, pretrain
 from rotnet_lib.stages.train import load_data
-from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.trainer import StuckCheck, Trainer
 
 

@@ -19,9 +19,9 @@ from rotnet_lib.data.folds import folds
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.network import Network
-from rotnet_lib.pretext import Rotation
-from rotnet_lib.pretext.pu import Plausibility
-from rotnet_lib.pretext.rotate import rotate_all
+from rotnet_lib.pretext.parts.pu import Plausibility
+from rotnet_lib.pretext.parts.rotate import rotate_all
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import METRICS, MODEL, PARAMETERS, PU, RunDirectory, directory_of
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain

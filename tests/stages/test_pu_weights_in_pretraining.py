@@ -14,8 +14,8 @@ from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.folds import folds
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext import Rotation
-from rotnet_lib.pretext.pu import Plausibility, PuWeights, choice_of
+from rotnet_lib.pretext.parts.pu import Plausibility, PuWeights, choice_of
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import PU
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain

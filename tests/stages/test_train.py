@@ -13,7 +13,7 @@ from PIL import Image
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext import Rotation
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, PARAMETERS, RESUME, RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain

@@ -12,7 +12,7 @@ import safetensors
 import yaml
 
 from rotnet_lib.data import image_files, image_versions
-from rotnet_lib.pretext.pu import Plausibility
+from rotnet_lib.pretext.parts.pu import Plausibility
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import (
     HISTORY,

@@ -9,7 +9,7 @@ import torch
 
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.stages.pretrain import PretrainConfig
-from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.task import Task
 from rotnet_lib.training.trainer import STUCK, StuckCheck, Trainer
 from tests.training.toys import light_and_dark

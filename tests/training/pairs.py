@@ -16,7 +16,7 @@ from rotnet_lib.pretext import make_task
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.training import collectives
-from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.trainer import Trainer
 
 CPU = torch.device("cpu")

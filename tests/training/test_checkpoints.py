@@ -17,7 +17,6 @@ from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import (
-    ResumeState,
     backbone_header,
     load_backbone,
     load_network,
@@ -25,6 +24,7 @@ from rotnet_lib.training.checkpoints import (
     save_backbone,
     save_tensors,
 )
+from rotnet_lib.training.resume import ResumeState
 
 IMAGES = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -266,78 +266,6 @@ def test_a_file_that_is_no_checkpoint_is_named(path: Path, damage: Any, word: st
 @pytest.mark.parametrize("load", [load_backbone, backbone_header])
 def test_a_resume_state_is_no_backbone(tmp_path: Path, load: Any) -> None:
     module = nn.Linear(2, 2)
-    ResumeState(tmp_path / "resume.safetensors").save(module, torch.optim.SGD(module.parameters(), lr=0.1), [])
+    ResumeState(tmp_path / "resume.safetensors").save(module, [], [])
     with pytest.raises(RotnetError, match="holds no backbone"):
         load(tmp_path / "resume.safetensors")
-
-
-# --- Resume states ---
-
-
-def trained(momentum: float) -> tuple[nn.Module, torch.optim.SGD]:
-    """A module with a batch norm after a few steps."""
-    with seeded(0):
-        module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-        optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=momentum)
-        for _ in range(3):
-            module(torch.randn(5, 3)).square().mean().backward()
-            optimizer.step()
-            optimizer.zero_grad()
-    return module, optimizer
-
-
-def test_a_resume_state_holds_what_weights_leave_out(tmp_path: Path) -> None:
-    """A memory bank, say: a buffer that is not in the state dictionary."""
-    state = ResumeState(tmp_path / "resume.safetensors")
-    one, other = nn.Linear(3, 4), nn.Linear(3, 4)
-    for module, value in ((one, 1.0), (other, 2.0)):
-        module.register_buffer("memory", torch.full((5, 2), value), persistent=False)
-    state.save(one, torch.optim.SGD(one.parameters()), [])
-    state.load(other, torch.optim.SGD(other.parameters()))
-    assert torch.equal(other.get_buffer("memory"), torch.ones(5, 2))
-    bare = nn.Linear(3, 4)
-    with pytest.raises(RotnetError, match="unexpected memory"):
-        state.load(bare, torch.optim.SGD(bare.parameters()))
-
-
-@pytest.mark.parametrize("momentum", [0.9, 0.0])
-def test_a_resume_state_holds_all_that_training_goes_on_from(tmp_path: Path, momentum: float) -> None:
-    state = ResumeState(tmp_path / "resume.safetensors")
-    module, optimizer = trained(momentum)
-    history = [{"epoch": 1, "train_loss": 0.1 + 0.2}, {"epoch": 2, "train_loss": 1e-17}]
-    state.save(module, optimizer, history)
-    fresh = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    other = torch.optim.SGD(fresh.parameters(), lr=0.1, momentum=momentum)
-    assert state.load(fresh, other) == history  # to the last bit
-    for name, value in module.state_dict().items():
-        assert torch.equal(fresh.state_dict()[name], value)
-    for first, second in zip(module.parameters(), fresh.parameters(), strict=True):
-        buffers = [o.state[p].get("momentum_buffer") for o, p in ((optimizer, first), (other, second))]
-        if momentum:
-            assert torch.equal(*buffers)
-        else:
-            assert buffers == [None, None]
-
-
-def test_without_a_state_there_is_no_history(tmp_path: Path) -> None:
-    module, optimizer = trained(0.9)
-    before = [p.clone() for p in module.parameters()]
-    assert ResumeState(tmp_path / "none.safetensors").load(module, optimizer) == []
-    assert all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
-
-
-def test_a_damaged_state_is_named(tmp_path: Path) -> None:
-    state = ResumeState(tmp_path / "resume.safetensors")
-    module, optimizer = trained(0.9)
-    state.save(module, optimizer, [])
-    cut_short(state.path)
-    with pytest.raises(RotnetError, match=r"damaged checkpoint .*resume\.safetensors.*Delete it"):
-        state.load(module, optimizer)
-
-
-def test_a_state_of_another_module_is_refused(tmp_path: Path) -> None:
-    state = ResumeState(tmp_path / "resume.safetensors")
-    state.save(*trained(0.9), [])
-    other = nn.Linear(3, 4)
-    with pytest.raises(RotnetError, match=r"resume\.safetensors does not fit"):
-        state.load(other, torch.optim.SGD(other.parameters(), lr=0.1))

@@ -12,16 +12,14 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
-from torch import nn
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.network import Network
-from rotnet_lib.pretext.pu import Plausibility
-from rotnet_lib.runs.directory import MODEL, PARAMETERS, RESUME, RunDirectory
+from rotnet_lib.pretext.parts.pu import Plausibility
+from rotnet_lib.runs.directory import MODEL, PARAMETERS, RunDirectory
 from rotnet_lib.runs.unverified import noted, noting
 from rotnet_lib.training.checkpoints import (
-    ResumeState,
     backbone_header,
     load_backbone,
     load_network,
@@ -29,6 +27,7 @@ from rotnet_lib.training.checkpoints import (
     save_backbone,
     save_tensors,
 )
+from tests.training.tampering import from_before, metadata_of, tampered
 
 SMALL = {
     "a": torch.arange(6, dtype=torch.float32).reshape(2, 3),
@@ -37,26 +36,6 @@ SMALL = {
     "d": torch.tensor([True, False]),
     "e": torch.ones(3, dtype=torch.bfloat16),
 }
-
-
-def metadata_of(path: Path) -> dict[str, str]:
-    with safetensors.safe_open(path, framework="pt") as file:
-        metadata: dict[str, str] = file.metadata()
-        return metadata
-
-
-def from_before(path: Path) -> None:
-    """Make a file one of those that were written before files carried checksums."""
-    tensors = safetensors.torch.load_file(path)
-    safetensors.torch.save_file(tensors, path, {"format": "rotnet-1", "header": metadata_of(path)["header"]})
-
-
-def tampered(path: Path, header: Any = None, **metadata: str | None) -> None:
-    """Rewrite a file from before, where no checksum says so, with other metadata."""
-    from_before(path)
-    tensors = safetensors.torch.load_file(path)
-    new = metadata_of(path) | ({} if header is None else {"header": header}) | metadata
-    safetensors.torch.save_file(tensors, path, {name: value for name, value in new.items() if value is not None})
 
 
 # --- The checksum ---
@@ -239,71 +218,6 @@ def test_a_named_pipe_is_no_checkpoint(load: Callable[[Path], Any], tmp_path: Pa
     os.mkfifo(tmp_path / MODEL)
     with pytest.raises(RotnetError, match=f"{tmp_path / MODEL} is no file but a named pipe"):
         load(tmp_path / MODEL)
-
-
-# --- Resume states ---
-
-
-def module_and_optimizer() -> tuple[nn.Module, torch.optim.SGD]:
-    module = nn.Linear(3, 2)
-    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
-    module(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
-    return module, optimizer
-
-
-ROW = {"epoch": 1, "train_loss": 0.5}
-COLUMNS = ("epoch", "train_loss")
-
-
-def test_a_resume_state_of_another_run_is_refused(runs: tuple[RunDirectory, RunDirectory]) -> None:
-    one, two = runs
-    ResumeState(two.path / RESUME, two.name).save(*module_and_optimizer(), [dict(ROW)])
-    shutil.copy(two.path / RESUME, one.path)
-    with pytest.raises(RotnetError, match=rf"{RESUME}: it is of run two, .* run one\. Delete it: the run starts again"):
-        ResumeState(one.path / RESUME, one.name).load(*module_and_optimizer())
-
-
-def test_a_resume_state_of_a_longer_run_is_refused(tmp_path: Path) -> None:
-    state = ResumeState(tmp_path / RESUME)
-    state.save(*module_and_optimizer(), [{"epoch": epoch, "train_loss": 0.5} for epoch in range(1, 7)])
-    assert len(state.load(*module_and_optimizer(), columns=COLUMNS, end=6)) == 6
-    with pytest.raises(RotnetError, match=r"is of a longer run: it is at epoch 6, and this run ends at 4\. Delete it"):
-        state.load(*module_and_optimizer(), columns=COLUMNS, end=4)
-
-
-@pytest.mark.parametrize(
-    "history",
-    [None, 3, {}, "text", [3], [[]], [{"epoch": "1"}], [{"epoch": None, "train_loss": 1}], [{"epoch": 1}], [{"epoch": [1]}]],
-)
-def test_a_history_that_is_none_is_named(history: Any, tmp_path: Path) -> None:
-    state = ResumeState(tmp_path / RESUME)
-    state.save(*module_and_optimizer(), [dict(ROW)])
-    tampered(state.path, header=json.dumps({} if history is None else {"history": history}))
-    with pytest.raises(RotnetError, match=rf"damaged checkpoint .*{RESUME}: .*history.*Delete it: the run starts again"):
-        state.load(*module_and_optimizer(), columns=COLUMNS, end=4)
-
-
-@pytest.mark.parametrize("name", ["momentum.0", "momentum.7", "momentum.x", "module.weight", "module.more"])
-def test_a_resume_state_that_does_not_fit_is_named(name: str, tmp_path: Path) -> None:
-    state = ResumeState(tmp_path / RESUME)
-    state.save(*module_and_optimizer(), [dict(ROW)])
-    tensors, header = load_tensors(state.path)
-    save_tensors(state.path, tensors | {name: torch.zeros(1)}, header)
-    with pytest.raises(RotnetError, match=rf"{RESUME} does not fit the model: .*Delete it: the run starts again"):
-        state.load(*module_and_optimizer())
-
-
-def test_what_was_read_unverified_survives_an_interruption(tmp_path: Path) -> None:
-    old, state = tmp_path / "old.safetensors", ResumeState(tmp_path / RESUME)
-    save_tensors(old, SMALL, {})
-    from_before(old)
-    with noting():
-        load_tensors(old)
-        state.save(*module_and_optimizer(), [dict(ROW)])
-    with noting():
-        state.load(*module_and_optimizer())
-        assert noted() == [f"{tmp_path.name}/old.safetensors"]
 
 
 # --- Probabilities of copies ---

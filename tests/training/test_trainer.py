@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch.nn import functional as F
 
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.training.task import Step
+from rotnet_lib.runs.metrics import Metric
+from rotnet_lib.training.task import Epoch, EpochStart, Step
 from rotnet_lib.training.trainer import StuckCheck, Trainer
 from tests.training.toys import Brightness
 
@@ -24,7 +26,7 @@ class Guessing(Brightness):
 
     def step(self, batch: Batch) -> Step:
         step = super().step(batch)
-        return Step(step.loss, {"right": torch.arange(len(batch)) % 2 == 0}, batch.labels)
+        return replace(step, values={"right": torch.arange(len(batch)) % 2 == 0})
 
 
 class Diverging(Brightness):
@@ -35,7 +37,7 @@ class Diverging(Brightness):
     def step(self, batch: Batch) -> Step:
         step = super().step(batch)
         training = [call for call in self.calls if call[0]]
-        return Step(step.loss * self.bad, step.correct, step.targets) if self.module.training and len(training) == 4 else step
+        return replace(step, loss=step.loss * self.bad) if self.module.training and len(training) == 4 else step
 
 
 def test_any_task_can_be_learnt(make: Callable[..., Trainer]) -> None:
@@ -157,7 +159,7 @@ def test_a_loss_that_is_no_number_stops_the_run(make: Callable[..., Trainer], ba
     with pytest.raises(RotnetError, match=rf"the loss is {word} at epoch 2, step \d: training diverged\. Lower lr"):
         trainer.fit()
     fresh = make(Brightness())
-    history = fresh.resume.load(fresh.task.module, fresh.optimizer)
+    history = fresh.resume.load(fresh.task.module, fresh.optimizers)
     assert [row["epoch"] for row in history] == [1]  # what was good is kept
     assert all(p.isfinite().all() for p in fresh.parameters)
 
@@ -170,7 +172,7 @@ class Breaking(Brightness):
         if not self.module.training or len([call for call in self.calls if call[0]]) < 4:
             return step
         broken = sum((0 * p).abs().sqrt().sum() for p in self.module.parameters())
-        return Step(step.loss + broken, step.correct, step.targets)
+        return replace(step, loss=step.loss + broken)
 
 
 def test_weights_that_break_in_the_very_last_step_are_noticed(make: Callable[..., Trainer]) -> None:
@@ -203,7 +205,7 @@ def test_training_that_learns_goes_on(make: Callable[..., Trainer]) -> None:
 
 def test_a_task_that_promises_nothing_is_never_stopped(make: Callable[..., Trainer]) -> None:
     task = Guessing()
-    task.chance = {}
+    task.metrics = {"right": Metric(chance=50.0)}
     assert len(make(task, epochs=5, stuck=EARLY).fit()) == 5
 
 
@@ -221,9 +223,10 @@ class Stopped(Brightness):
         super().__init__()
         self.before = before
 
-    def starts_epoch(self, epoch: int, epochs: int) -> None:
-        if epoch == self.before:
+    def before_epoch(self, epoch: Epoch) -> EpochStart:
+        if epoch.number == self.before:
             raise KeyboardInterrupt
+        return super().before_epoch(epoch)
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
@@ -250,7 +253,7 @@ def test_what_follows_an_epoch_is_done_before_the_epoch_is_recorded(make: Callab
     def note(epoch: int) -> None:
         fresh = Brightness()
         optimizer = torch.optim.SGD(fresh.module.parameters(), lr=0.1)
-        recorded.append((epoch, len(trainer.resume.load(fresh.module, optimizer))))
+        recorded.append((epoch, len(trainer.resume.load(fresh.module, [optimizer]))))
 
     trainer = make(Brightness(), after_epoch=note)
     trainer.fit()
@@ -281,10 +284,11 @@ class Counting(Brightness):
         self.started: list[tuple[int, int, int]] = []
         """(epoch, of how many, calls before it)."""
 
-    def starts_epoch(self, epoch: int, epochs: int) -> None:
-        self.started.append((epoch, epochs, len(self.calls)))
-        if epoch == 2 and self.fails:
+    def before_epoch(self, epoch: Epoch) -> EpochStart:
+        self.started.append((epoch.number, epoch.epochs, len(self.calls)))
+        if epoch.number == 2 and self.fails:
             raise KeyboardInterrupt
+        return super().before_epoch(epoch)
 
 
 def test_a_task_is_told_of_every_epoch_before_it_is_trained_also_where_a_run_goes_on(make: Callable[..., Trainer]) -> None:
@@ -307,7 +311,7 @@ class Patterned(Brightness):
     def step(self, batch: Batch) -> Step:
         step = super().step(batch)
         light = batch.labels == 1
-        return Step(step.loss, {"some": light & (batch.index % 4 == 1), "all": torch.ones_like(light)}, batch.labels)
+        return replace(step, values={"some": light & (batch.index % 4 == 1), "all": torch.ones_like(light)})
 
 
 def test_accuracy_is_told_for_each_right_answer(make: Callable[..., Trainer]) -> None:

@@ -9,14 +9,16 @@ from torch.nn import functional as F
 
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.data.split import Split
-from rotnet_lib.training.task import Step, Task
+from rotnet_lib.runs.metrics import Metric
+from rotnet_lib.training.image_pass import ImagePass
+from rotnet_lib.training.task import Epoch, Step, Task
 
 
 class Brightness(Task):
     """Tell light images from dark ones by their mean: logistic regression."""
 
     module: nn.Linear
-    chance: Mapping[str, float] = {"right": 50.0}
+    metrics: Mapping[str, Metric] = {"right": Metric(chance=50.0, leaves_chance=True)}
     target_names: Sequence[str] = ("dark", "light")
 
     def __init__(self) -> None:
@@ -29,10 +31,16 @@ class Brightness(Task):
     def step(self, batch: Batch) -> Step:
         self.calls.append((self.module.training, torch.is_grad_enabled(), len(batch)))
         logits = self.module(batch.images.float().mean(dim=(1, 2, 3), keepdim=False)[:, None] / 128 - 1)
-        return Step(F.cross_entropy(logits, batch.labels), {"right": logits.argmax(1) == batch.labels}, batch.labels)
+        loss, right = F.cross_entropy(logits, batch.labels), logits.argmax(1) == batch.labels
+        return Step(loss, len(batch), {"right": right}, batch.labels)
 
     def evaluate(self, batch: Batch) -> Step:
         return self.step(batch)
+
+
+def epoch(number: int, epochs: int) -> Epoch:
+    """An epoch, of which the task looks at its number alone."""
+    return Epoch(number, epochs, ImagePass(light_and_dark(2), nn.Identity()), torch.Generator())
 
 
 def light_and_dark(count: int, seed: int = 0) -> Split:

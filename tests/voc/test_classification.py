@@ -17,7 +17,8 @@ from rotnet_lib.models.folding import fold
 from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.seeds import seeded
-from rotnet_lib.training.checkpoints import ResumeState, load_backbone, load_tensors
+from rotnet_lib.training.checkpoints import load_backbone, load_tensors
+from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.voc.classification import ClassificationTask, VocClassifier, evaluate_classification, presence_loss
 from rotnet_lib.voc.classification_config import ClassificationConfig
 from rotnet_lib.voc.loop import fit

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.training.checkpoints import ResumeState
+from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.voc.loop import fit
 from rotnet_lib.voc.task import VocTask

@@ -14,11 +14,12 @@ from campaigns.inputs.kinds.files import FileKind
 from campaigns.inputs.kinds.made import TINY, make_run, run_of_seed
 from campaigns.inputs.trial import Input
 from campaigns.inputs.values import alike
-from rotnet_lib.pretext.pu import Plausibility
+from rotnet_lib.pretext.parts.pu import Plausibility
 from rotnet_lib.runs.directory import MODEL, PU, RESUME, directory_of
 from rotnet_lib.runs.unverified import noted, noting
 from rotnet_lib.stages.pretrain import PretrainConfig
-from rotnet_lib.training.checkpoints import ResumeState, load_backbone
+from rotnet_lib.training.checkpoints import load_backbone
+from rotnet_lib.training.resume import ResumeState
 
 _OLD = "rotnet-1"
 """The format of files from before files carried a checksum; see `right`."""
@@ -141,7 +142,7 @@ class Resume(TensorFile):
                 module(torch.ones(4, 6)).square().mean().backward()
                 optimizer.step()
             history = [{"epoch": float(epoch), "train_loss": 1.0 / epoch} for epoch in (1, 2)]
-            ResumeState(directory.path / RESUME, directory.name).save(module, optimizer, history)
+            ResumeState(directory.path / RESUME, directory.name).save(module, [optimizer], history)
 
     def file(self, folder: Path) -> Path:
         return run_of_seed(folder, 0).path / RESUME
@@ -150,7 +151,7 @@ class Resume(TensorFile):
         path = self.file(given.folder)
         module, optimizer = _module(0)
         with noting():
-            history = ResumeState(path, path.parent.name).load(module, optimizer, columns=("epoch", "train_loss"), end=5)
+            history = ResumeState(path, path.parent.name).load(module, [optimizer], columns=("epoch", "train_loss"), end=5)
             unverified = noted()
         tensors = {f"module.{name}": tensor.numpy() for name, tensor in module.state_dict().items()}
         for place, parameter in enumerate(module.parameters()):

@@ -12,7 +12,7 @@ from campaigns.kills.processes import MARK
 from campaigns.kills.round import Round, play
 from campaigns.kills.suite import Suite, heed_signals
 from rotnet_lib.runs.directory import METRICS, REPORT, TABLE
-from rotnet_lib.runs.schema import Metric
+from rotnet_lib.runs.schema import MetricValue
 from tests.results import finish, finish_planned
 
 pytestmark = [
@@ -85,7 +85,7 @@ def test_another_figure_is_a_change(whole: Suite) -> None:
     plan = whole.plan()
     elsewhere = Suite(whole.runs.parent / "elsewhere", whole.own)
     for run in elsewhere.plan().runs:
-        finish(run.directory, run.config, run.config.fingerprint(), metrics={"top1": Metric(last=51.0)})
+        finish(run.directory, run.config, run.config.fingerprint(), metrics={"top1": MetricValue(last=51.0)})
         (run.directory.path / REPORT).write_text("<html></html>")
     shutil.copytree(plan.directory, elsewhere.runs / plan.directory.name)
     found = played(whole, copied(elsewhere))

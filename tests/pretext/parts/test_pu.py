@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext.angles import upright_label
-from rotnet_lib.pretext.pu import Plausibility, PuWeights
+from rotnet_lib.pretext.parts.angles import upright_label
+from rotnet_lib.pretext.parts.pu import Plausibility, PuWeights
 from rotnet_lib.training.checkpoints import save_tensors
 
 IMAGES: dict[str, Any] = {"dataset": "shapes", "train_size": 3, "image_size": 32, "grey": False, "fingerprint": "0123"}

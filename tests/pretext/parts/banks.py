@@ -2,7 +2,7 @@
 
 import torch
 
-from rotnet_lib.pretext.memory_bank import MemoryBank
+from rotnet_lib.pretext.parts.memory_bank import MemoryBank
 from rotnet_lib.seeds import seeded
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from rotnet_lib.pretext.memory_bank import MemoryBank, uniform_log_mean
+from rotnet_lib.pretext.parts.memory_bank import MemoryBank, uniform_log_mean
 from rotnet_lib.seeds import seeded
-from tests.pretext.banks import remember_all
+from tests.pretext.parts.banks import remember_all
 
 IMAGES, DIMENSION, BATCH = 30, 6, 4
 

@@ -8,7 +8,7 @@ from torch import nn
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.network import Network
-from rotnet_lib.pretext.memory_bank import MemoryBank
+from rotnet_lib.pretext.parts.memory_bank import MemoryBank
 
 
 class InstanceNetwork(Network):

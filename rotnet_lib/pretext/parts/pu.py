@@ -16,7 +16,7 @@ from torch import nn
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.pretext.angles import upright_label
+from rotnet_lib.pretext.parts.angles import upright_label
 from rotnet_lib.training.checkpoints import load_tensors, save_tensors
 
 _ANGLES, _IMAGES = TypeAdapter(list[float]), TypeAdapter(dict[str, Any])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rotnet_lib.pretext.rotate import inscribed_side, rotate, rotate_all, rotate_each
+from rotnet_lib.pretext.parts.rotate import inscribed_side, rotate, rotate_all, rotate_each
 
 RIGHT_ANGLES = (0, 90, 180, 270)
 MODES = ("all", "shuffled", "one", "one-large-batch")

@@ -1,0 +1,1 @@
+"""What pretext tasks are built of: networks, memory, transformations of images."""

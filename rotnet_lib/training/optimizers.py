@@ -1,0 +1,31 @@
+"""The optimiser of the published protocols."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from rotnet_lib.runs.config import TrainingConfig
+
+
+def sgd(parameters: Iterable[torch.nn.Parameter], config: TrainingConfig) -> torch.optim.SGD:
+    """SGD with Nesterov momentum: rate, momentum and weight decay are the config's."""
+    return torch.optim.SGD(
+        parameters,
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.momentum > 0,
+        fused=True,
+    )
+
+
+def trained(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+    """The parameters of an optimiser, in its order."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def set_rate(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> None:
+    """Set the learning rate of each group to the schedule's, times the group's `lr_factor`."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("lr_factor", 1.0)
