@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
@@ -32,12 +33,15 @@ class PretextTask(Task):
             what depends on the data, such as the chance level.
         protocol: benchmark -> the published values of parameters of the pretrain stage, where they differ from those of all
             stages (`runs.protocols`): epochs, schedule, augmentation.
+        alike: options under which several processes compute what one does, where by default each draws numbers for its share of
+            a batch (dropout); empty: they always do.
         weighable: whether copies of its images can be weighed by a `pu_weights` run.
     """
 
     Options: ClassVar[type[BaseModel]]
     metrics: Mapping[str, Metric]
     protocol: ClassVar[Mapping[str, Values]]
+    alike: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     weighable: ClassVar[bool] = False
 
     @abstractmethod

@@ -183,15 +183,16 @@ class Trainer:
     def gather_accuracy_by_target(self) -> dict[str, dict[str, float]]:
         """Metric -> target's name -> accuracy in percent over the test inputs with that target. Collective.
 
-        Of the metrics that say which answers were right, of a task with targets.
+        Of the metrics that say which answers were right; empty where targets have no names.
         """
         names = self.task.target_names
+        if not names:
+            return {}
         right: dict[str, torch.Tensor] = {}
         asked: dict[str, torch.Tensor] = {}
         with closing(self._test_steps()) as steps:
             for step in steps:
-                if step.targets is None:
-                    continue
+                assert step.targets is not None  # since they have names
                 targets = step.targets.cpu()
                 for metric, correct in step.values.items():
                     if correct.dtype != torch.bool:

@@ -38,4 +38,6 @@ class TileNetwork(nn.Module):
 
     def forward(self, tiles: torch.Tensor) -> torch.Tensor:
         """Tiles (B*T, 3, p, p), the T of an image one after the other, in [0, 255], to logits (B, K)."""
-        return self.head(self.column(self.backbone(tiles)).view(-1, self.tiles * self.column[1].out_features))
+        columns: torch.Tensor = self.column(self.backbone(tiles))
+        logits: torch.Tensor = self.head(columns.view(len(tiles) // self.tiles, -1))
+        return logits
