@@ -20,8 +20,10 @@ from rotnet_lib.data.dataset import Dataset, load_dataset
 from rotnet_lib.data.listing import SplitName
 from rotnet_lib.data.shapes_source import Shapes
 from rotnet_lib.data.spec import DataSpec
+from rotnet_lib.models.inputs import INPUTS, declare_inputs
 from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
+from tests.luminance import LUMINANCE
 
 torch.set_num_threads(1)
 
@@ -73,6 +75,14 @@ def _own_threads() -> Iterator[None]:
     """A config with `threads` sets them for the whole process."""
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def luminance() -> Iterator[str]:
+    """The name of a kind of input with one channel, registered for the test."""
+    declare_inputs(LUMINANCE)
+    yield LUMINANCE.name
+    INPUTS.remove(LUMINANCE.name)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.folding import first_filters
+from rotnet_lib.models.inputs import RGB
 from rotnet_lib.pretext.parts.rotate import rotate_all
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.training.devices import autocast
@@ -28,7 +29,7 @@ class Look:
         title: its run's name, and the epoch if that is not the last.
         arch: its arch.
         attention: layer -> maps (I, S, S) float32, not negative, of the I chosen images; for the layers that it has.
-        filters: (F, k, k, 3) float32, any sign.
+        filters: see `filter_pictures`.
     """
 
     title: str
@@ -114,7 +115,20 @@ def look(title: str, backbone: Backbone, layers: Sequence[str], images: torch.Te
     with autocast(images.device):
         features = backbone.features(images, layers)
     attention = {layer: attention_maps(features[layer], power, images.shape[-1]).cpu().numpy() for layer in layers}
-    return Look(title, backbone.arch, attention, first_filters(backbone).permute(0, 2, 3, 1).cpu().numpy())
+    return Look(title, backbone.arch, attention, filter_pictures(backbone))
+
+
+def filter_pictures(backbone: Backbone) -> np.ndarray:
+    """The first convolution's kernels as pictures (F, k, W, 3) float32, any sign.
+
+    Those on RGB are pictures in colour as they are, W = k. Those on another kind of input are drawn in grey, a kernel's C
+    channels side by side, W = C * k.
+    """
+    filters = first_filters(backbone)
+    if backbone.inputs == RGB:
+        return filters.permute(0, 2, 3, 1).cpu().numpy()
+    beside = filters.transpose(1, 2).flatten(2)
+    return beside[..., None].expand(*beside.shape, 3).cpu().numpy()
 
 
 @torch.inference_mode()

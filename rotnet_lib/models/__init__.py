@@ -1,10 +1,11 @@
 """Backbones with named taps, and the classifiers that are put on them.
 
-Importing this fills the registers of archs and classifiers, and imports no torch.
+Importing this fills the registers of archs, kinds of input and classifiers, and imports no torch.
 """
 
 from rotnet_lib.models import alexnet, nin
 from rotnet_lib.models.arch import ARCHS
 from rotnet_lib.models.classifiers import CLASSIFIERS
+from rotnet_lib.models.inputs import INPUTS
 
-__all__ = ["ARCHS", "CLASSIFIERS", "alexnet", "nin"]
+__all__ = ["ARCHS", "CLASSIFIERS", "INPUTS", "alexnet", "nin"]

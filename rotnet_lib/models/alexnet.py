@@ -6,14 +6,15 @@ from rotnet_lib.lazy import nn
 from rotnet_lib.models.arch import Arch, declare, scaled
 
 
-def alexnet(width: float) -> dict[str, nn.Module]:
+def alexnet(width: float, channels: int) -> dict[str, nn.Module]:
     """AlexNet with batch norm after every layer, without local response normalisation, dropout or groups.
 
     Taps conv1..conv5 are the outputs after the ReLU and before the pool behind it, which opens the next block. At 224 x 224
     (width 1): conv1 64 x 55 x 55, conv2 192 x 27 x 27, conv3 384 x 13 x 13, conv4 and conv5 256 x 13 x 13; at 64 x 64 these
     maps are 15, 7, 3, 3, 3 wide. fc6 and fc7 are 4096 x 1 x 1 at any size.
 
-    As in the authors' code, convolutions have a bias, the fully connected layers none, and all start as torch starts them.
+    The first convolution reads `channels` channels. As in the authors' code, convolutions have a bias, the fully connected
+    layers none, and all start as torch starts them.
     """
     conv1, conv2, conv3, conv4, conv5 = (scaled(c, width) for c in (64, 192, 384, 256, 256))
     hidden = scaled(4096, width)
@@ -21,7 +22,7 @@ def alexnet(width: float) -> dict[str, nn.Module]:
     # pool, and on another map fc6 keeps its shape, so that weights made at one image size load at another.
     pool5 = nn.AdaptiveMaxPool2d(6)
     return {
-        "conv1": nn.Sequential(*_conv(3, conv1, 11, stride=4, padding=2)),
+        "conv1": nn.Sequential(*_conv(channels, conv1, 11, stride=4, padding=2)),
         "conv2": nn.Sequential(nn.MaxPool2d(3, stride=2), *_conv(conv1, conv2, 5)),
         "conv3": nn.Sequential(nn.MaxPool2d(3, stride=2), *_conv(conv2, conv3, 3)),
         "conv4": nn.Sequential(*_conv(conv3, conv4, 3)),

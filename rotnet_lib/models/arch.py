@@ -21,8 +21,9 @@ class Arch:
         name: under which it is registered.
         benchmark: whose protocol applies to it: `cifar10` or `imagenet` (the sections of docs/protocol.md).
         taps: names of the blocks, from the image upwards: the layers that a probe can read.
-        min_image_size: shorter side in pixels of the smallest images that leave its last block something to work on.
-        blocks: width factor -> tap -> block, freshly initialised, in the order of `taps`.
+        min_image_size: shorter side in pixels of the smallest images that leave its last block something to work on, known
+            before it is built (`Backbone.min_image_size`).
+        blocks: (width factor, channels of the input) -> tap -> block, freshly initialised, in the order of `taps`.
         starts: other ways to initialise the blocks, by name: each draws a module's weights anew, from torch's global generator.
     """
 
@@ -30,7 +31,7 @@ class Arch:
     benchmark: str
     taps: tuple[str, ...]
     min_image_size: int
-    blocks: Callable[[float], dict[str, nn.Module]]
+    blocks: Callable[[float, int], dict[str, nn.Module]]
     starts: Mapping[str, Callable[[nn.Module], None]] = field(default_factory=dict)
 
     def check_layer(self, layer: str) -> None:

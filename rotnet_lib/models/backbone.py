@@ -7,24 +7,8 @@ from torch import nn
 
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.models.arch import ARCHS, Arch
-
-
-class Normalize(nn.Module):
-    """uint8 or float images in [0, 255], (N, 3, H, W), to zero mean and unit variance of each channel.
-
-    Part of the backbone, so the weights carry the statistics they were trained with.
-    """
-
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return (images.to(self.mean.dtype) - self.mean) / self.std
+from rotnet_lib.models.inputs import INPUTS, RGB
+from rotnet_lib.models.smallest import smallest_side
 
 
 class Backbone(nn.Module):
@@ -33,26 +17,53 @@ class Backbone(nn.Module):
     Args:
         arch: what it is built of.
         width: factor on the channels.
-        mean, std: channel statistics of the training images, of 255.
+        mean, std: channel statistics of the training images (R, G, B), of 255.
+        inputs: what the first convolution reads: a kind in `INPUTS`.
 
     Attributes:
         arch: the arch's name.
         width: factor on the channels.
-        min_image_size: see `Arch`.
+        inputs: the name of its kind of input.
+        normalize: pixels to that.
+        blocks: tap -> block.
+
+    Raises RotnetError for an unknown kind of input.
     """
 
-    def __init__(self, arch: Arch, width: float, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, arch: Arch, width: float, mean: Sequence[float], std: Sequence[float], inputs: str = RGB) -> None:
         super().__init__()
+        kind = INPUTS[inputs]
         self.arch = arch.name
         self.width = width
-        self.min_image_size = arch.min_image_size
-        self.normalize = Normalize(mean, std)
-        self.blocks = nn.ModuleDict(arch.blocks(width))
+        self.inputs = kind.name
+        self.normalize = kind.make(mean, std)
+        self.blocks = nn.ModuleDict(arch.blocks(width, kind.channels))
 
     @property
     def taps(self) -> tuple[str, ...]:
         """The layers a probe can read, from the image upwards."""
         return tuple(self.blocks)
+
+    @property
+    def min_image_size(self) -> int:
+        """Shorter side in pixels of the smallest images that its last block, as it stands now, can work on."""
+        return smallest_side(self.blocks.values())
+
+    @property
+    def stem_stride(self) -> int:
+        """Stride of the first convolution, in pixels. It is no part of the weights: a checkpoint comes back with the arch's.
+
+        A pretext task may set another: one that is shown parts of an image keeps more of their pixels by a smaller one.
+        """
+        return int(self._stem.stride[0])
+
+    @stem_stride.setter
+    def stem_stride(self, pixels: int) -> None:
+        self._stem.stride = (pixels, pixels)
+
+    @property
+    def _stem(self) -> nn.Conv2d:
+        return next(layer for layer in self.blocks.modules() if isinstance(layer, nn.Conv2d))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images (N, 3, H, W), uint8 or float in [0, 255], to the last block's output (N, C, H', W')."""
@@ -61,11 +72,11 @@ class Backbone(nn.Module):
     def features(self, images: torch.Tensor, layers: Iterable[str]) -> dict[str, torch.Tensor]:
         """The outputs (N, C, H', W') of the layers named, in one pass that ends at the deepest of them.
 
-        Raises RotnetError if a layer is none of the taps, or if the images are too small for the arch.
+        Raises RotnetError if a layer is none of the taps, or if the images are too small (`min_image_size`).
         """
-        if min(images.shape[-2:]) < self.min_image_size:
+        if min(images.shape[-2:]) < (side := self.min_image_size):
             given = "x".join(map(str, images.shape[-2:]))
-            least = f"{self.min_image_size}x{self.min_image_size}"
+            least = f"{side}x{side}"
             raise RotnetError(f"{self.arch} takes images of at least {least} pixels, not {given}: raise image_size.")
         wanted = set(layers)
         for layer in wanted:
@@ -103,9 +114,9 @@ class Backbone(nn.Module):
         return channels, height, width
 
 
-def make_backbone(arch: str, *, width: float, mean: Sequence[float], std: Sequence[float]) -> Backbone:
+def make_backbone(arch: str, *, width: float, mean: Sequence[float], std: Sequence[float], inputs: str = RGB) -> Backbone:
     """A freshly initialised backbone (from torch's global generator: see `seeds.seeded`).
 
-    Raises RotnetError for an unknown arch.
+    Raises RotnetError for an unknown arch or kind of input.
     """
-    return Backbone(ARCHS[arch], width, mean, std)
+    return Backbone(ARCHS[arch], width, mean, std, inputs)

@@ -93,9 +93,11 @@ def rest(backbone: Backbone, layer: str, shape: tuple[int, int, int], classes: i
     the block; on the conv2 of a frozen one, supervised training on a fixed stem. On a NIN's conv2 it is `conv` with as many
     blocks as the arch has. On the last layer only the head is left.
 
-    Raises RotnetError if the features have other channels than the layer: the blocks above take just those.
+    Raises RotnetError if the features have other channels than the layer, for the blocks above take just those, and if the
+    map is too small for them.
     """
     from rotnet_lib.models.backbone import make_backbone
+    from rotnet_lib.models.smallest import smallest_side
 
     # From the arch, not from the backbone: the blocks above the layer may have been cut off that one.
     fresh = make_backbone(backbone.arch, width=backbone.width, mean=(0,) * 3, std=(1,) * 3)
@@ -107,6 +109,12 @@ def rest(backbone: Backbone, layer: str, shape: tuple[int, int, int], classes: i
         )
     channels, _, _ = fresh.shape(fresh.taps[-1], fresh.min_image_size)
     above = [fresh.blocks[name] for name in fresh.taps[fresh.taps.index(layer) + 1 :]]
+    least = smallest_side(above)
+    if min(shape[1:]) < least:
+        raise RotnetError(
+            f"classifier 'rest': the blocks of {backbone.arch} above {layer} take maps of at least {least}x{least}, not "
+            f"{shape[1]}x{shape[2]}: raise image_size, or take another classifier, such as nonlinear."
+        )
     return nn.Sequential(*above, global_pool_linear(channels, classes))
 
 

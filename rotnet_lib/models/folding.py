@@ -75,8 +75,9 @@ def first_filters(backbone: Backbone) -> torch.Tensor:
     """The kernels of a backbone's first convolution with the batch norm behind it folded in (docs/protocol.md, "CIFAR-10").
 
     Returns:
-        (F, 3, k, k) on the backbone's device, for images of zero mean and unit variance.
+        (F, C, k, k) on the backbone's device, for what its kind of input makes of an image: C = 3, of zero mean and unit
+        variance, for `rgb`.
     """
-    leaves = [module for module in backbone.modules() if not list(module.children())]
+    leaves = [module for module in backbone.blocks.modules() if not list(module.children())]
     conv, norm = next((a, b) for a, b in pairwise(leaves) if isinstance(a, nn.Conv2d) and isinstance(b, nn.BatchNorm2d))
     return fold_batch_norm(conv, norm)[0]

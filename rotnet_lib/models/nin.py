@@ -26,15 +26,17 @@ def conv_block(channels_in: int, channels: Sequence[int], kernel: int) -> nn.Seq
     return nn.Sequential(*layers)
 
 
-def nin(count: int, width: float) -> dict[str, nn.Module]:
+def nin(count: int, width: float, channels: int) -> dict[str, nn.Module]:
     """NIN of `count` conv blocks; taps conv1..convN are the block outputs, after the pool where there is one.
+
+    The first convolution reads `channels` channels.
 
     At 32 x 32: conv1 96 x 16 x 16, conv2 and up 192 x 8 x 8 (at width 1).
     """
     first = [scaled(c, width) for c in (192, 160, 96)]
     rest = [scaled(192, width)] * 3
     blocks: dict[str, nn.Module] = {
-        "conv1": nn.Sequential(*conv_block(3, first, 5), nn.MaxPool2d(3, stride=2, padding=1)),
+        "conv1": nn.Sequential(*conv_block(channels, first, 5), nn.MaxPool2d(3, stride=2, padding=1)),
         "conv2": nn.Sequential(*conv_block(first[-1], rest, 5), nn.AvgPool2d(3, stride=2, padding=1)),
     }
     for number in range(3, count + 1):

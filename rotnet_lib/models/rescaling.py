@@ -7,7 +7,7 @@ from torch import nn
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone
 
-_Norm = nn.BatchNorm1d | nn.BatchNorm2d
+_Norm = nn.modules.batchnorm._BatchNorm  # those of several processes too
 
 
 @torch.no_grad()

@@ -150,15 +150,16 @@ def picture_rows(images: Sequence[np.ndarray], captions: Sequence[str], heading:
 
 
 def _mosaic(filters: np.ndarray) -> np.ndarray:
-    """Filters (F, k, k, 3) as one picture (H, W, 3) in [0, 1], a white line a pixel wide between them."""
+    """Filters (F, h, w, 3) as one picture (H, W, 3) in [0, 1], a white line a pixel wide between them."""
     filters = filters[np.argsort(-np.abs(filters).sum((1, 2, 3)), kind="stable")]
     largest = max(float(np.quantile(np.abs(filters), 0.98)), 1e-12)  # not the largest of all: a few weights would grey the rest
     shades = (0.5 + 0.5 * filters / largest).clip(0, 1)
-    count, side, across = len(filters), filters.shape[1], math.ceil(math.sqrt(1.5 * len(filters)))
-    mosaic = np.ones((-(-count // across) * (side + 1) - 1, across * (side + 1) - 1, 3))
+    count, height, width, _ = filters.shape
+    across = math.ceil(math.sqrt(1.5 * count * height / width))
+    mosaic = np.ones((-(-count // across) * (height + 1) - 1, across * (width + 1) - 1, 3))
     for number, shade in enumerate(shades):
-        top, left = (number // across) * (side + 1), (number % across) * (side + 1)
-        mosaic[top : top + side, left : left + side] = shade
+        top, left = (number // across) * (height + 1), (number % across) * (width + 1)
+        mosaic[top : top + height, left : left + width] = shade
     return mosaic
 
 

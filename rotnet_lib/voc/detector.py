@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.models.inputs import INPUTS
 from rotnet_lib.voc.detector_settings import ENGINES, EngineName, ProposalsName
 
 
@@ -79,11 +80,12 @@ def make_detector(engine: EngineName, backbone: Backbone, classes: int, config: 
 
 
 def pad_together(images: list[Tensor], backbone: Backbone) -> Tensor:
-    """Images (3, h, w) of several sizes as one normalised batch (N, 3, H, W), padded below and on the right with zeros, which
-    are the mean colour.
+    """Images (3, h, w) of several sizes as one normalised batch (N, C, H, W), padded below and on the right with zeros, which
+    are the mean colour. C is of the backbone's kind of input: 3 for `rgb`.
     """
     height, width = (max(image.shape[side] for image in images) for side in (1, 2))
-    batch = torch.zeros(len(images), 3, height, width, device=images[0].device)
+    channels = INPUTS[backbone.inputs].channels
+    batch = torch.zeros(len(images), channels, height, width, device=images[0].device)
     for place, image in enumerate(images):
         batch[place, :, : image.shape[1], : image.shape[2]] = backbone.normalize(image[None])[0]
     return batch

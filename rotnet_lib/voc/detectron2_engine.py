@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.folding import fold
+from rotnet_lib.models.inputs import INPUTS
 from rotnet_lib.voc import detector_settings as settings
 from rotnet_lib.voc.detector import Detections, Detector, DetectorConfig, anchor_sizes
 
@@ -96,7 +97,8 @@ def detectron2_config(backbone: Backbone, classes: int, config: DetectorConfig) 
     model.DEVICE = "cpu"
     model.LOAD_PROPOSALS = given
     # Images arrive normalised, so the zeros that they are padded with are the mean colour.
-    cfg.INPUT.FORMAT, model.PIXEL_MEAN, model.PIXEL_STD = "RGB", [0.0] * 3, [1.0] * 3
+    channels = INPUTS[backbone.inputs].channels
+    cfg.INPUT.FORMAT, model.PIXEL_MEAN, model.PIXEL_STD = "RGB", [0.0] * channels, [1.0] * channels
     model.BACKBONE.NAME = AlexNetTrunk.__name__
     model.PROPOSAL_GENERATOR.NAME = "PrecomputedProposals" if given else "RPN"
     model.ANCHOR_GENERATOR.SIZES = [list(anchor_sizes(config))]

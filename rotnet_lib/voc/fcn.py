@@ -61,7 +61,7 @@ class FullyConvolutionalAlexNet(nn.Module):
         self.fc7 = nn.Sequential(as_convolution(fc7, 1), nn.ReLU(inplace=True), nn.Dropout(dropout))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Normalised images (N, 3, H, W), sides multiples of 32 and at least 64, to [fc7's map (N, D, H / 32, W / 32)]."""
+        """Normalised images (N, C, H, W), sides multiples of 32 and at least 64, to [fc7's map (N, D, H / 32, W / 32)]."""
         for block in self.blocks.values():
             x = block(x)
         return [self.fc7(self.fc6(self.pool(x)))]

@@ -9,8 +9,8 @@ from rotnet_lib.models.backbone import Backbone
 
 
 def own_backbone(
-    blocks: dict[str, nn.Module], mean: Sequence[float] = (120,) * 3, std: Sequence[float] = (60,) * 3, min_image_size: int = 1
+    blocks: dict[str, nn.Module], mean: Sequence[float] = (120,) * 3, std: Sequence[float] = (60,) * 3
 ) -> Backbone:
     """A backbone of these blocks, by tap, of an arch called `own`."""
-    arch = Arch("own", "cifar10", tuple(blocks), min_image_size, lambda width: blocks)
+    arch = Arch("own", "cifar10", tuple(blocks), 1, lambda width, channels: blocks)
     return Backbone(arch, 1.0, mean, std)

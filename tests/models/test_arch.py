@@ -18,6 +18,7 @@ def test_the_smallest_images_it_declares_are_enough(name: str) -> None:
     backbone = make_backbone(name, width=0.01, mean=(0,) * 3, std=(1,) * 3)
     channels, height, width = backbone.shape(ARCHS[name].taps[-1], ARCHS[name].min_image_size)
     assert min(channels, height, width) >= 1
+    assert backbone.min_image_size == ARCHS[name].min_image_size
 
 
 def test_an_unknown_layer_is_refused_with_the_taps_there_are() -> None:

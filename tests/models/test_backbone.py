@@ -1,5 +1,6 @@
 """Taps, cutting and normalisation, which every arch shares."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ import torch
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models.arch import scaled
-from rotnet_lib.models.backbone import Backbone, Normalize, make_backbone
+from rotnet_lib.models.backbone import Backbone, make_backbone
+from rotnet_lib.models.normalize import Normalize
 from rotnet_lib.seeds import seeded
+from tests.weights import fresh
 
 
 @pytest.fixture
@@ -66,6 +69,35 @@ def test_cutting_drops_the_blocks_above(backbone: Backbone, images: torch.Tensor
 def test_cutting_at_the_top_changes_nothing(backbone: Backbone) -> None:
     backbone.cut_after("conv4")
     assert backbone.taps == ("conv1", "conv2", "conv3", "conv4")
+
+
+def test_another_stride_of_the_first_convolution_makes_larger_maps_of_the_same_weights(images: torch.Tensor) -> None:
+    backbone = fresh("alexnet").eval()
+    state = {name: value.clone() for name, value in backbone.state_dict().items()}
+    assert backbone.stem_stride == 4
+    assert backbone.shape("conv1", 64) == (3, 15, 15)
+    backbone.stem_stride = 2
+    assert backbone.stem_stride == 2
+    assert backbone.shape("conv1", 64) == (3, 29, 29)
+    assert backbone(images).shape == (3, 205, 1, 1)
+    assert backbone.state_dict().keys() == state.keys()
+    assert all(torch.equal(value, state[name]) for name, value in backbone.state_dict().items())
+    copied = copy.deepcopy(backbone)
+    backbone.stem_stride = 4
+    assert (copied.stem_stride, backbone.stem_stride) == (2, 4)
+    assert backbone.shape("conv1", 64) == (3, 15, 15)
+
+
+@pytest.mark.slow
+def test_a_compiled_backbone_follows_the_stride_and_still_refuses_small_images(images: torch.Tensor) -> None:
+    backbone = fresh("alexnet").eval()
+    compiled = torch.compile(backbone, backend="eager")
+    large = torch.cat([images] * 2, 3).repeat(1, 1, 2, 1)
+    for stride, given in ((4, large), (2, images), (4, large)):
+        backbone.stem_stride = stride
+        assert torch.equal(compiled(given), backbone(given))
+    with pytest.raises(RotnetError, match="alexnet takes images of at least 31x31 pixels, not 20x20"):
+        compiled(images[..., :20, :20])
 
 
 @pytest.mark.parametrize("training", [True, False])

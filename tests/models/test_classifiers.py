@@ -195,3 +195,13 @@ def test_the_rest_takes_no_concatenated_views() -> None:
     alexnet = on("alexnet", 0.05)
     with pytest.raises(RotnetError, match=r"'rest' takes the 13 channels of conv4 .* not 52: average .*combine=average"):
         make_classifier("rest", alexnet, "conv4", (52, 3, 3), 10)
+
+
+def test_the_rest_takes_no_map_that_is_too_small_for_its_blocks() -> None:
+    alexnet = on("alexnet", 0.05)
+    alexnet.cut_after("conv1")
+    shape = alexnet.shape("conv1", 31)
+    assert make_classifier("rest", alexnet, "conv1", shape, 10)(torch.zeros(2, *shape)).shape == (2, 10)
+    told = r"'rest': the blocks of alexnet above conv1 take maps of at least 7x7, not 6x6: raise image_size, or take another"
+    with pytest.raises(RotnetError, match=told):
+        make_classifier("rest", alexnet, "conv1", alexnet.shape("conv1", 30), 10)

@@ -109,7 +109,7 @@ def test_modules_fold_in_the_order_of_use_not_of_making() -> None:
             return self.norm(self.second(self.first(x)))
 
     with seeded(0):
-        backbone = own_backbone({"conv1": Reversed()}, min_image_size=3).eval()
+        backbone = own_backbone({"conv1": Reversed()}).eval()
     images = pictures(5)
     torch.testing.assert_close(fold(backbone)(images), backbone(images), atol=1e-4, rtol=1e-4)
 

@@ -12,7 +12,7 @@ from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch, Loader
 from rotnet_lib.data.split import Split
 from rotnet_lib.models.backbone import make_backbone
-from rotnet_lib.pretext import make_task
+from rotnet_lib.pretext import TASKS, make_task
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.training import collectives
@@ -29,13 +29,13 @@ NORMS = {
 """Batch norms, and the shape of a whole batch."""
 
 TRAININGS: dict[str, tuple[str, dict[str, Any], int]] = {
+    **{f"task {name}": (name, dict(TASKS[name].alike), 20) for name in TASKS},
     "a batch of tests, which one process has": ("rotation", {}, 20),
     "three batches of tests": ("rotation", {}, 300),
     "decoupling, sampled negatives": ("decoupling", {"dimension": 4, "negatives": 16}, 20),
     "decoupling, full softmax": ("decoupling", {"dimension": 4, "negatives": None}, 20),
-    "rotation-instance": ("rotation-instance", {"dimension": 4}, 20),
 }
-"""Task, its options, test images."""
+"""Task, its options, test images: every task there is, and what else differs between processes."""
 
 
 def both(rank: int, folder: str) -> None:

@@ -29,7 +29,7 @@ class Grouped(Brightness):
     """The bias learns at a tenth of the rate, without decay."""
 
     def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [self.module.weight]},
             {"params": [self.module.bias], "lr_factor": 0.1, "weight_decay": 0.0},
         ]
@@ -191,11 +191,11 @@ class Measuring(Brightness):
         step = super().step(batch)
         n = len(batch)
         values = {"error": torch.full((n,), 3.0), "psnr": torch.full((2 * n,), 20.0 + self.epoch)}
-        return replace(step, values=step.values | values, targets=None)
+        return replace(step, values={**step.values, **values}, targets=None)
 
     def evaluate(self, batch: Batch) -> Step:
         step = self.step(batch)
-        return replace(step, values=step.values | {"error": torch.full((len(batch),), next(self.errors))})
+        return replace(step, values={**step.values, "error": torch.full((len(batch),), next(self.errors))})
 
 
 def test_metrics_of_any_kind_are_means_in_their_unit(make: Make) -> None:

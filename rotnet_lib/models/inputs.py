@@ -1,0 +1,53 @@
+"""What a backbone's first convolution reads: the register of kinds of input.
+
+A backbone is given RGB pixels whatever its kind. Its first module makes of them what the first convolution reads, so that
+datasets, augmentation and stages know of no kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rotnet_lib.registry import Registry
+
+if TYPE_CHECKING:
+    from rotnet_lib.models.normalize import Normalize
+
+
+@dataclass(frozen=True)
+class InputKind:
+    """A kind of input, declared.
+
+    Attributes:
+        name: under which it is registered, and which a checkpoint's header names.
+        channels: of what its module gives, C: the first convolution has as many.
+        make: (mean, std) of R, G and B in the training images, of 255 -> the module, from uint8 or float images in [0, 255],
+            (N, 3, H, W), to float (N, C, H, W). It has no parameters, and keeps in buffers all that depends on `mean` and
+            `std`: a checkpoint is read into a module made of others. A value of 0 stands for no content, since images are
+            padded with zeros behind it.
+    """
+
+    name: str
+    channels: int
+    make: Callable[[Sequence[float], Sequence[float]], Normalize]
+
+
+INPUTS = Registry[InputKind]("kind of input")
+
+RGB = "rgb"
+
+
+def declare_inputs(kind: InputKind) -> None:
+    """Enter a kind of input in the register."""
+    INPUTS.register(kind.name)(kind)
+
+
+def _rgb(mean: Sequence[float], std: Sequence[float]) -> Normalize:
+    from rotnet_lib.models.normalize import Normalize
+
+    return Normalize(mean, std)
+
+
+declare_inputs(InputKind(RGB, channels=3, make=_rgb))

@@ -1,0 +1,169 @@
+"""What every pretext task promises, tried on each that is found. A new file in `rotnet_lib/pretext/` comes under it by itself.
+
+Two more promises are kept elsewhere, for every task as well: two processes compute what one does
+(`tests/training/test_collectives.py`), and no step waits for the device (`tests/rehearsal`).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.loader import Batch, Loader
+from rotnet_lib.models import ARCHS
+from rotnet_lib.pretext import TASKS
+from rotnet_lib.runs.directory import MODEL
+from rotnet_lib.runs.protocols import BENCHMARKS
+from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task, pretrain
+from rotnet_lib.training.checkpoints import load_backbone
+from rotnet_lib.training.resume import ResumeState
+from rotnet_lib.training.task import Step
+from rotnet_lib.training.trainer import Trainer
+from tests.training.weights import killed, same_weights
+
+NAMES = sorted(TASKS)
+COLUMNS = {"epoch", "lr", "train_loss", "test_loss", "seconds", "inputs", "inputs_per_second"}
+
+each = pytest.mark.parametrize("name", NAMES)
+
+
+def config(name: str, tiny: dict[str, Any], **parameters: Any) -> PretrainConfig:
+    return PretrainConfig.build(tiny | {"arch": "nin3", "task": name, "batch_size": 8} | parameters)
+
+
+@pytest.fixture
+def trainer(tmp_path: Path, tiny: dict[str, Any], shapes_data: Dataset) -> Callable[..., Trainer]:
+    def made(name: str, **parameters: Any) -> Trainer:
+        asked = config(name, tiny, **parameters)
+        task, _ = pretext_task(asked, shapes_data)
+        loader = Loader(
+            shapes_data.train,
+            asked.batch_size * task.batch_copies,
+            seed=0,
+            augment=asked.augment,
+            copies=task.copies,
+        )
+        state = ResumeState(tmp_path / "resume.safetensors")
+        return Trainer(task, loader, shapes_data.test, asked, state, torch.device("cpu"))
+
+    return made
+
+
+@each
+def test_it_says_what_it_measures(name: str, trainer: Callable[..., Trainer]) -> None:
+    found = trainer(name, epochs=1)
+    history = found.fit()
+    metrics = found.task.metrics
+    tested = {f"test_{metric}" for metric, declared in metrics.items() if declared.tested}
+    own = {column for column in history[-1] if column not in COLUMNS and not column.startswith("train_loss_")}
+    assert own == {f"train_{metric}" for metric in metrics} | tested
+    declared = TASKS[name].metrics
+    assert declared.keys() == metrics.keys()  # those that suites are planned by
+    for metric, shown in metrics.items():
+        assert (shown.unit, shown.better, shown.tested) == (
+            declared[metric].unit,
+            declared[metric].better,
+            declared[metric].tested,
+        )
+
+
+@each
+def test_its_targets_have_names(name: str, trainer: Callable[..., Trainer]) -> None:
+    found = trainer(name)
+    step = found.task.evaluate(next(found.loader.epoch(0)))
+    assert step.inputs > 0
+    if found.task.target_names:
+        assert step.targets is not None
+        assert step.targets.shape == (step.inputs,)
+        assert 0 <= int(step.targets.min()) <= int(step.targets.max()) < len(found.task.target_names)
+
+
+@each
+def test_two_steps_train_all_of_it(name: str, trainer: Callable[..., Trainer]) -> None:
+    """Every parameter moves: several processes wait for the gradient of each."""
+    found = trainer(name, lr=0.01)
+    before = [parameter.detach().clone() for parameter in found.parameters]
+    found.task.module.train()
+    for batch in list(found.loader.epoch(0))[:2]:
+        step = found.step(batch, 0.01)
+        assert torch.isfinite(step.loss)
+        for parameter in found.parameters:
+            assert parameter.grad is not None
+            assert torch.isfinite(parameter.grad).all()
+    trained = zip(before, found.parameters, strict=True)
+    assert all(not torch.equal(old, new) for old, new in trained)
+
+
+@each
+def test_its_loss_falls_on_one_batch(name: str, trainer: Callable[..., Trainer]) -> None:
+    found = trainer(name, task_options=dict(TASKS[name].alike))
+
+    def step() -> float:
+        batch = next(found.loader.epoch(0))  # the same images and draws each time
+        return found.step(batch, 0.02).loss.item()
+
+    found.task.module.train()
+    losses = [step() for _ in range(40)]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[2:7])  # a memory has seen the images by then
+
+
+@each
+def test_a_run_that_was_killed_goes_on_to_the_last_bit(name: str, tiny: dict[str, Any]) -> None:
+    """It dies in its second epoch of five steps."""
+    whole = pretrain(config(name, tiny, epochs=3))
+    whole.save()
+    interrupted = config(name, tiny, epochs=3, runs="others")
+    with killed(TASKS[name], call=8):
+        pretrain(interrupted)
+    resumed = pretrain(interrupted)
+    resumed.save()
+    assert same_weights(whole.directory, resumed.directory)
+    timing = ["seconds", "inputs_per_second"]
+    assert whole.history.drop(columns=timing).equals(resumed.history.drop(columns=timing))
+
+
+@each
+def test_probes_load_its_backbone(name: str, tiny: dict[str, Any]) -> None:
+    outcome = pretrain(config(name, tiny, epochs=1))
+    outcome.save()
+    backbone = load_backbone(outcome.directory.path / MODEL).eval()
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    for layer, features in backbone.features(images, backbone.taps).items():
+        assert torch.isfinite(features).all(), layer
+    assert set(outcome.result.metrics) == set(TASKS[name].metrics)
+
+
+@each
+def test_its_figures_do_not_depend_on_who_evaluates(name: str, trainer: Callable[..., Trainer]) -> None:
+    """A test batch gives the same, whatever was drawn before."""
+    found = trainer(name)
+    task = found.task
+    task.module.eval()
+
+    def evaluated(seed: int) -> Step:
+        batch: Batch = next(found.loader.epoch(0))
+        return task.evaluate(replace(batch, rng=torch.Generator().manual_seed(seed)))
+
+    with torch.no_grad():
+        one, other = evaluated(0), evaluated(1)
+    assert torch.equal(one.loss, other.loss)
+
+
+@each
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_it_has_a_schedule_for_every_benchmark(name: str, benchmark: str) -> None:
+    assert {"epochs", "lr_milestones"} <= TASKS[name].protocol[benchmark].keys()
+    arch = next(arch for arch in ARCHS if ARCHS[arch].benchmark == benchmark)
+    asked = PretrainConfig.build({"task": name, "arch": arch})
+    assert asked.protocol_differences() == {}
+
+
+@each
+def test_its_options_are_all_described(name: str) -> None:
+    for option, field in TASKS[name].Options.model_fields.items():
+        assert field.description, option
+        assert not field.is_required(), option
