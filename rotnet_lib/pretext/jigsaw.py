@@ -109,8 +109,8 @@ class Jigsaw(PretextTask):
         """Raises RotnetError if a tile is too small for the backbone, or the planes have no room to be shifted."""
         least, grid = backbone.min_image_size, self.options.grid
         if self.side < least:
-            where = f"{image_size} pixels have cells of {self.cell}, so tiles of {self.side}"
-            takes = f"{backbone.arch} takes tiles of at least {least} pixels" + (
+            where = f"images of {image_size} px have cells of {self.cell} and tiles of {self.side}"
+            takes = f"{backbone.arch} takes tiles of at least {least} px" + (
                 f" at stride {backbone.stem_stride}" if self.whole_stride > 1 else ""
             )
             fitting = math.floor(1000 * (self.cell - least + 0.49) / self.cell) / 1000 if self.cell >= least else None
@@ -120,8 +120,8 @@ class Jigsaw(PretextTask):
         if self.free < 0:
             most = (self.cell - self.side) // 2
             raise RotnetError(
-                f"task_options.channel_shift: {self.options.channel_shift:g} of a cell are {self.shift} pixels to each side, "
-                f"and its tile leaves {self.cell - self.side} free. Take at most {most / self.cell:.3g}, or a larger gap."
+                f"task_options.channel_shift: {self.options.channel_shift:g} of a cell is {self.shift} px to each side, "
+                f"and its tile leaves {self.cell - self.side} px free. Take at most {most / self.cell:.3g}, or a larger gap."
             )
 
     def step(self, batch: Batch) -> Step:
