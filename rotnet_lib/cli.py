@@ -355,6 +355,7 @@ def doctor() -> None:
 
 @main.command()
 @click.option("--seconds", default=10.0, show_default=True, help="How long each measurement may take.")
+@click.option("--task", default="rotation", show_default=True, help="The pretext task; rotation is shown beside another.")
 @click.option("--arch", default="nin4", show_default=True, help="The backbone that is trained.")
 @click.option("--width", default=1.0, show_default=True, help="Factor on the backbone's channels.")
 @click.option("--compile", is_flag=True, help="Through torch.compile.")
@@ -364,6 +365,7 @@ def doctor() -> None:
 @click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
 def bench(
     seconds: float,
+    task: str,
     arch: str,
     width: float,
     compile: bool,
@@ -372,7 +374,7 @@ def bench(
     suite: str | None,
     preset: str,
 ) -> None:
-    """Images a second of pretext training, its share of the matmul rate measured here, the loader's share of a step."""
+    """Inputs a second of pretext training, its share of the matmul rate measured here, the loader's share of a step."""
     if suite:
         from rotnet_lib.bench import estimate
 
@@ -384,7 +386,7 @@ def bench(
     else:
         from rotnet_lib.bench import training
 
-        click.echo(training.report(seconds, arch=arch, width=width, compile=compile))
+        click.echo(training.report(seconds, arch=arch, width=width, compile=compile, task=task))
 
 
 if __name__ == "__main__":

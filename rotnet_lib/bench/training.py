@@ -23,6 +23,9 @@ from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.task import Task
 from rotnet_lib.training.trainer import Trainer
 
+USUAL_TASK = "rotation"
+"""The task that others are measured beside."""
+
 _CPU_BATCH = 32
 """Images a step at most on a CPU, where a step of the protocol's batch may take a minute."""
 
@@ -48,7 +51,7 @@ class TrainingRates:
     flops: float
 
 
-def report(seconds: float, *, arch: str, width: float, compile: bool) -> str:
+def report(seconds: float, *, arch: str, width: float, compile: bool, task: str = USUAL_TASK) -> str:
     """Measure pretext training on random images of the size the arch's protocol has.
 
     Args:
@@ -56,32 +59,42 @@ def report(seconds: float, *, arch: str, width: float, compile: bool) -> str:
         arch: of the backbone.
         width: factor on the backbone's channels.
         compile: through torch.compile.
+        task: which is trained; another than rotation is shown beside that.
 
     Returns:
-        Inputs (rotated images) a second, the share of the matmul rate that this is, and the loader's share of a step.
+        Inputs a second, the share of the matmul rate that this is, and the loader's share of a step.
+
+    Raises RotnetError for an unknown arch or task, and as the task does for images of that size.
     """
-    config = PretrainConfig.build({"arch": arch, "width": width, "compile": compile})
-    device = select_device(config)
-    data = random_data(config, device)
-    task, _ = pretext_task(config, data)
-    rates = measure(config, task, data, seconds, device)
-    matmul = matmul_rate(seconds / 4, device)
-    rate = rates.inputs / rates.step
-    precision = "bf16" if in_bf16(device) else "fp32"
-    return "\n".join(
-        (
-            f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}",
-            f"pretext training, {arch} width {width:g}, {data.image_size} pixels, batch {rates.images} x "
-            f"{rates.inputs // rates.images}{', compiled' if compile else ''}: {rate:,.0f} rotated images/s "
-            f"({rates.step * 1e3:.1f} ms a step)",
-            f"arithmetic: {rates.flops / 1e9:.3f} GFLOP an image, forward and backward: "
-            f"{rate * rates.flops / 1e12:.3f} TFLOP/s, "
-            f"{100 * rate * rates.flops / matmul:.0f} % of the {precision} matmul rate measured here "
-            f"({matmul / 1e12:.3f} TFLOP/s)",
-            f"loader in memory (gather, crop, flip on the device): {rates.load * 1e3:.2f} ms, "
-            f"{100 * rates.load / rates.step:.1f} % of a step",
-        )
-    )
+    lines: list[str] = []
+    for name in dict.fromkeys((task, USUAL_TASK)):
+        config = PretrainConfig.build({"arch": arch, "width": width, "compile": compile, "task": name})
+        device = select_device(config)
+        data = random_data(config, device)
+        rates = measure(config, pretext_task(config, data)[0], data, seconds, device)
+        if not lines:
+            matmul = matmul_rate(seconds / 4, device)
+            precision = "bf16" if in_bf16(device) else "fp32"
+            lines.append(
+                f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}; "
+                f"{precision} matmul: {matmul / 1e12:.3f} TFLOP/s"
+            )
+        lines += _lines(config, data, rates, matmul)
+    return "\n".join(lines)
+
+
+def _lines(config: PretrainConfig, data: Dataset, rates: TrainingRates, matmul: float) -> list[str]:
+    """What was measured of one task; `matmul` in FLOP/s."""
+    rate, each = rates.inputs / rates.step, rates.inputs // rates.images
+    return [
+        f"{config.task} on {config.arch}, width {config.width:g}, {data.image_size} pixels, batch {rates.images}"
+        f"{f' x {each}' if each > 1 else ''}{', compiled' if config.compile else ''}: {rate:,.0f} inputs/s, "
+        f"{rates.images / rates.step:,.0f} images/s ({rates.step * 1e3:.1f} ms a step)",
+        f"  arithmetic: {rates.flops / 1e9:.3f} GFLOP an input, forward and backward: {rate * rates.flops / 1e12:.3f} TFLOP/s, "
+        f"{100 * rate * rates.flops / matmul:.0f} % of the matmul rate",
+        f"  loader in memory (gather, crop, flip on the device): {rates.load * 1e3:.2f} ms, "
+        f"{100 * rates.load / rates.step:.1f} % of a step",
+    ]
 
 
 def random_data(config: TrainingConfig, device: torch.device) -> Dataset:
@@ -110,6 +123,7 @@ def measure(
     with temporary_folder(Path(tempfile.gettempdir())) as folder:
         trainer = Trainer(task, loader, data.test, config, ResumeState(folder / "resume"), device)
         batches = _endless(loader)
+        trainer.start_epoch(0)
         task.module.train()
         # Uncompiled: torch 2.11 never again compiles a function that it meets first under the counter.
         with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:

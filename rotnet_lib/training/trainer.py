@@ -122,9 +122,7 @@ class Trainer:
             if per_epoch:
                 bar.total = int(per_epoch * self.config.epochs)
             for epoch in range(len(history), self.config.epochs):
-                rng = generator(torch.device("cpu"), self.config.seed, "task", epoch)
-                start = self.task.before_epoch(Epoch(epoch, self.config.epochs, self.images, rng))
-                row = self._train_epoch(epoch, start, bar)
+                row = self._train_epoch(epoch, self.start_epoch(epoch), bar)
                 row |= self._evaluate()
                 _check_finite(row["test_loss"], epoch, len(self.loader) - 1)
                 history.append(row)
@@ -133,6 +131,11 @@ class Trainer:
                 if first:
                     self.resume.save(self.task.module, self.optimizers, history)
         return history
+
+    def start_epoch(self, number: int) -> EpochStart:
+        """What the task says of epoch `number`, from 0, before it is trained."""
+        rng = generator(torch.device("cpu"), self.config.seed, "task", number)
+        return self.task.before_epoch(Epoch(number, self.config.epochs, self.images, rng))
 
     def step(self, batch: Batch, rate: float) -> Step:
         """One update of the weights at learning rate `rate`."""

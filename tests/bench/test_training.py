@@ -49,5 +49,13 @@ def test_a_step_is_of_all_rotated_copies_and_its_arithmetic_forward_and_backward
 
 def test_the_report_says_what_was_trained_and_how_fast() -> None:
     text = report(0.1, arch="nin3", width=0.05, compile=False)
-    assert re.search(r"nin3 width 0.05, 32 pixels, batch 32 x 4: [\d,]+ rotated images/s", text)
-    assert re.search(r"\d+ % of the fp32 matmul", text)
+    assert re.search(r"^rotation on nin3, width 0.05, 32 pixels, batch 32 x 4: [\d,]+ inputs/s, [\d,]+ images/s", text, re.M)
+    assert re.search(r"fp32 matmul: [\d.]+ TFLOP/s", text)
+    assert re.search(r"\d+ % of the matmul rate", text)
+    assert "jigsaw" not in text
+
+
+def test_another_task_stands_beside_rotation() -> None:
+    text = report(0.02, arch="nin3", width=0.05, compile=False, task="jigsaw")
+    assert re.search(r"^jigsaw on nin3, width 0.05, 32 pixels, batch 32: ([\d,]+) inputs/s, \1 images/s", text, re.M)
+    assert re.search(r"^rotation on nin3, width 0.05, 32 pixels, batch 32 x 4: ", text, re.M)
