@@ -22,13 +22,13 @@ from rotnet_lib.runs.directory import MODEL, PARAMETERS, RESUME, RunDirectory
 from rotnet_lib.runs.unverified import noted, noting
 from rotnet_lib.training.checkpoints import (
     ResumeState,
-    backbone_header,
     load_backbone,
     load_network,
     load_tensors,
     save_backbone,
     save_tensors,
 )
+from rotnet_lib.training.headers import backbone_header
 
 SMALL = {
     "a": torch.arange(6, dtype=torch.float32).reshape(2, 3),
