@@ -1,6 +1,7 @@
 """A backbone of another kind of input than RGB on VOC: prepared, trained, padded with what is nothing to it."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -44,14 +45,18 @@ def test_it_is_prepared(luminance: str) -> None:
     torch.testing.assert_close(after, share * before, rtol=1e-3, atol=1e-4 * after.abs().max().item())
 
 
+DETECTION = {"proposals": "rpn", "train_scales": (64,), "test_scale": 64}
+NEEDS_DETECTRON2 = pytest.mark.skipif(not find_spec("detectron2"), reason="needs detectron2")
+
+
 @pytest.mark.parametrize(
     ("stage", "schema", "own"),
     [
-        (classify, ClassificationConfig, {"image_size": 48, "crops": 2, "trained": "all"}),
-        (detect, DetectionConfig, {"engine": "torchvision", "proposals": "rpn", "train_scales": (64,), "test_scale": 64}),
-        (segment, SegmentationConfig, {"image_size": 64}),
+        pytest.param(classify, ClassificationConfig, {"image_size": 48, "crops": 2, "trained": "all"}, id="classification"),
+        pytest.param(detect, DetectionConfig, DETECTION | {"engine": "torchvision"}, id="torchvision"),
+        pytest.param(detect, DetectionConfig, DETECTION | {"engine": "detectron2"}, id="detectron2", marks=NEEDS_DETECTRON2),
+        pytest.param(segment, SegmentationConfig, {"image_size": 64}, id="segmentation"),
     ],
-    ids=["classification", "detection", "segmentation"],
 )
 @pytest.mark.parametrize("last", ["conv5", "fc7"])
 def test_it_is_trained_on(

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,18 @@ from tests.weights import fresh, put_weights
 
 IMAGES = torch.randint(0, 256, (6, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 SMALL: dict[str, Any] = {"train_size": 4, "test_size": 2, "iterations": 2, "batch_size": 2, "workers": 0, "device": "cpu"}
+DETECTION = {"dataset": "scenes:64", "proposals": "rpn", "train_scales": (64,), "test_scale": 64}
 STAGES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "classification": (classify, ClassificationConfig, {"dataset": "scenes:64", "image_size": 48, "crops": 2}),
-    "detection": (
-        detect,
-        DetectionConfig,
-        {"dataset": "scenes:64", "engine": "torchvision", "proposals": "rpn", "train_scales": (64,), "test_scale": 64},
-    ),
+    "detection": (detect, DetectionConfig, DETECTION | {"engine": "torchvision"}),
+    "detectron2": (detect, DetectionConfig, DETECTION | {"engine": "detectron2"}),
     "segmentation": (segment, SegmentationConfig, {"dataset": "scenes:64", "image_size": 64}),
 }
+
+TASKS = [
+    pytest.param(name, marks=pytest.mark.skipif(name == "detectron2" and not find_spec(name), reason="needs detectron2"))
+    for name in STAGES
+]
 
 
 def cut(last: str = "conv5") -> Backbone:
@@ -139,7 +143,7 @@ def test_the_page_says_which_layers_are_new(new: tuple[str, ...], told: str) -> 
 # --- The stages ---
 
 
-@pytest.mark.parametrize("task", list(STAGES))
+@pytest.mark.parametrize("task", TASKS)
 def test_a_backbone_that_ends_at_conv5_is_trained_on(task: str, pretrained: Callable[..., RunDirectory]) -> None:
     run = put_weights(pretrained(arch="alexnet", image_size=64), cut(), 64)
     outcome = run_of(task, run.name)
@@ -152,7 +156,7 @@ def test_a_backbone_that_ends_at_conv5_is_trained_on(task: str, pretrained: Call
     assert shown.result.metrics == outcome.result.metrics
 
 
-@pytest.mark.parametrize("task", list(STAGES))
+@pytest.mark.parametrize("task", TASKS)
 def test_the_same_seed_gives_the_same_start(task: str, pretrained: Callable[..., RunDirectory]) -> None:
     run = put_weights(pretrained(arch="alexnet", image_size=64), cut(), 64)
 
@@ -170,17 +174,15 @@ def test_the_same_seed_gives_the_same_start(task: str, pretrained: Callable[...,
     assert not any(torch.equal(one[name], other[name]) for name in new)
 
 
-@pytest.mark.parametrize("task", list(STAGES))
+@pytest.mark.parametrize("task", TASKS)
 def test_a_backbone_that_ends_below_conv5_is_refused_before_anything_takes_long(
     task: str, pretrained: Callable[..., RunDirectory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = put_weights(pretrained(arch="alexnet", image_size=64), cut("conv4"), 64)
     _, schema, _ = STAGES[task]
     monkeypatch.setattr(schema, "prepare_data", lambda *_: pytest.fail("the data are read"))
-    told = (
-        rf"voc_{task}: the weights in {run.path / MODEL} end at conv4, and have no conv5\. Layers there: conv1, .*, conv4\. Use"
-    )
-    with pytest.raises(RotnetError, match=told):
+    there = r"end at conv4, and have no conv5\. Layers there: conv1, .*, conv4\. Use"
+    with pytest.raises(RotnetError, match=rf"^{schema.stage}: the weights in {run.path / MODEL} {there}"):
         run_of(task, run.name)
 
 
