@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from rotnet_lib.runs.directory import REPORT, TABLE
+from rotnet_lib.runs.directory import REPORT, TABLE, RunDirectory
 from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.report_stamp import drawing
 from tests.results import finish_planned
@@ -71,3 +72,20 @@ def test_a_finished_suite_imports_nothing_heavy() -> None:
             (plan.directory / name).write_text("drawn")
     assert f"report: {plan.directory / REPORT}" in answered("reproduce table3 --preset quick")
     assert (plan.directory / REPORT).read_text() == "drawn"
+
+
+NEWEST = """
+import sys
+from rotnet_lib.stages.probe import ProbeConfig
+ProbeConfig.build({"layer": "conv2"})
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_choosing_a_backbone_by_the_layers_of_its_weights_imports_nothing_heavy(
+    pretrained: Callable[..., RunDirectory],
+) -> None:
+    run = pretrained()
+    done = subprocess.run([sys.executable, "-c", NEWEST], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"backbone: {run.name}" in done.stdout

@@ -26,6 +26,7 @@ class Backbone(nn.Module):
         inputs: the name of its kind of input.
         normalize: pixels to that.
         blocks: tap -> block.
+        min_image_size: shorter side in pixels of the smallest images that its last block, as it stands now, can work on.
 
     Raises RotnetError for an unknown kind of input.
     """
@@ -38,16 +39,12 @@ class Backbone(nn.Module):
         self.inputs = kind.name
         self.normalize = kind.make(mean, std)
         self.blocks = nn.ModuleDict(arch.blocks(width, kind.channels))
+        self.min_image_size = smallest_side(self.blocks.values())
 
     @property
     def taps(self) -> tuple[str, ...]:
         """The layers a probe can read, from the image upwards."""
         return tuple(self.blocks)
-
-    @property
-    def min_image_size(self) -> int:
-        """Shorter side in pixels of the smallest images that its last block, as it stands now, can work on."""
-        return smallest_side(self.blocks.values())
 
     @property
     def stem_stride(self) -> int:
@@ -60,6 +57,7 @@ class Backbone(nn.Module):
     @stem_stride.setter
     def stem_stride(self, pixels: int) -> None:
         self._stem.stride = (pixels, pixels)
+        self.min_image_size = smallest_side(self.blocks.values())
 
     @property
     def _stem(self) -> nn.Conv2d:
@@ -74,9 +72,9 @@ class Backbone(nn.Module):
 
         Raises RotnetError if a layer is none of the taps, or if the images are too small (`min_image_size`).
         """
-        if min(images.shape[-2:]) < (side := self.min_image_size):
+        if min(images.shape[-2:]) < self.min_image_size:
             given = "x".join(map(str, images.shape[-2:]))
-            least = f"{side}x{side}"
+            least = f"{self.min_image_size}x{self.min_image_size}"
             raise RotnetError(f"{self.arch} takes images of at least {least} pixels, not {given}: raise image_size.")
         wanted = set(layers)
         for layer in wanted:
@@ -101,6 +99,7 @@ class Backbone(nn.Module):
         self.check_layer(layer)
         for name in self.taps[self.taps.index(layer) + 1 :]:
             del self.blocks[name]
+        self.min_image_size = smallest_side(self.blocks.values())
 
     @torch.no_grad()
     def shape(self, layer: str, image_size: int) -> tuple[int, int, int]:

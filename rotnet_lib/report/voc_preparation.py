@@ -3,6 +3,7 @@
 from IPython.display import HTML
 
 from rotnet_lib.report.fragments import fragment
+from rotnet_lib.voc.new_layers import START_STD
 from rotnet_lib.voc.preparation import PreparationRecord
 
 
@@ -12,7 +13,11 @@ def preparation_summary(record: PreparationRecord) -> HTML:
 
 
 def preparation_sentence(record: PreparationRecord) -> str:
-    """What was done, with the figures it comes down to."""
+    """What was done, with the figures it comes down to, and whose fc6 and fc7 they are."""
+    return f"{_measures(record)} {_origin(record)}"
+
+
+def _measures(record: PreparationRecord) -> str:
     folded = f"Batch norm folded: outputs differ by at most {record.fold_error:.1g} of their spread on {record.images} images; "
     if not record.layers:
         return folded + "weights not rescaled."
@@ -20,6 +25,14 @@ def preparation_sentence(record: PreparationRecord) -> str:
     after = _range([layer.after for layer in record.layers])
     rounds = "1 round" if record.rounds == 1 else f"{record.rounds} rounds"
     return folded + f"rescaled in {rounds}: ratios of gradient to weight between {after}, before between {before}."
+
+
+def _origin(record: PreparationRecord) -> str:
+    if not record.fresh:
+        return "fc6 and fc7 are the backbone's own."
+    them = "it" if len(record.fresh) == 1 else "them"
+    new = " and ".join(record.fresh)
+    return f"{new} started afresh, from N(0, {START_STD:g}): the backbone's weights do not have {them}."
 
 
 def _range(values: list[float]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
@@ -20,6 +20,7 @@ from rotnet_lib.paths import from_project
 from rotnet_lib.runs.config import Fraction, ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import (
     METRICS,
+    MODEL,
     PARAMETERS,
     RunDirectory,
     all_runs,
@@ -31,6 +32,7 @@ from rotnet_lib.runs.directory import (
 from rotnet_lib.runs.resolution import BACKBONE, END, PROTOCOL, Upstream, WrongValue, naming
 from rotnet_lib.runs.stage_config import EXPERIMENT, taking
 from rotnet_lib.seeds import generator, seeded
+from rotnet_lib.training.headers import backbone_header
 from rotnet_lib.training.schedules import epochs_after
 
 if TYPE_CHECKING:
@@ -131,8 +133,13 @@ class BackboneConfig(RunConfig):
 
     @classmethod
     def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """The layers that a backbone must have for these parameters."""
+        """The layers that a backbone's arch must have for these parameters; `all` stands for all that it has."""
         raise NotImplementedError
+
+    @classmethod
+    def loads(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """The layers that its weights must have: those it needs, unless the stage can do without."""
+        return cls.needs(parameters)
 
     @model_validator(mode="after")
     def _checkpoint_of_run(self) -> Self:
@@ -147,7 +154,7 @@ class BackboneConfig(RunConfig):
             statistics: of the images that it will see, for a fresh one.
             images: (N, generator) -> N training images drawn at random, (N, 3, S, S) uint8, to rescale a `random-rescaled` one.
 
-        Raises RotnetError if the checkpoint is missing, damaged or of another arch or width.
+        Raises RotnetError if the checkpoint is missing, damaged, of another arch or width, or lacks a layer (`loads`).
         """
         from rotnet_lib.models.backbone import make_backbone
         from rotnet_lib.models.rescaling import rescale_by_data
@@ -168,7 +175,22 @@ class BackboneConfig(RunConfig):
                 f"{path} holds a {backbone.arch} of width {backbone.width:g}, but arch={self.arch} width={self.width:g} "
                 "was asked for. Leave arch and width out to follow the backbone."
             )
+        self._check_layers(path, backbone.taps)
         return backbone
+
+    def check_weights(self) -> None:
+        """Raises RotnetError if the backbone's weights are missing, damaged or lack a layer (`loads`). They are not loaded."""
+        if self.backbone not in UNTRAINED:
+            path = self.weights_file()
+            self._check_layers(path, backbone_header(path).taps)
+
+    def _check_layers(self, path: Path, taps: Sequence[str]) -> None:
+        lacking = [layer for layer in all_spelled_out(self.loads(self.model_dump()), self.arch) if layer not in taps]
+        if lacking:
+            raise RotnetError(
+                f"{self.stage}: the weights in {path} end at {taps[-1]}, and have no {', '.join(lacking)}. Layers there: "
+                f"{', '.join(taps)}. Use those, or take another backbone."
+            )
 
     def weights_file(self) -> Path:
         """The file with the backbone's weights. Raises RotnetError if its run did not keep those of `checkpoint`."""
@@ -236,10 +258,8 @@ def _find_upstream(
     if (run.path / PARAMETERS).exists():
         return Upstream(backbone, run.parameters())
     if checkpoint.is_file():
-        from rotnet_lib.training.checkpoints import backbone_header
-
         header = backbone_header(checkpoint)
-        return Upstream(backbone, {name: header[name] for name in ("arch", "width")})
+        return Upstream(backbone, {"arch": header.arch, "width": header.width})
     if all(given.get(name, BACKBONE) not in (BACKBONE, *cls.words(name)) for name in ("arch", "width")):
         return None  # nothing to look up: the run may come to exist
     raise unknown("backbone", backbone, (NEWEST, *UNTRAINED, *(run.name for run in all_runs(from_project(runs)))))
@@ -247,7 +267,7 @@ def _find_upstream(
 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:
     """The newest finished pretext run that has the layers and the parameters asked for. Raises RotnetError if there is none."""
-    layers = cls.needs(values)
+    layers, loaded = cls.needs(values), cls.loads(values)
     taps = {tap: None for arch in ARCHS for tap in ARCHS[arch].taps}  # in order, each once
     for layer in layers:
         if layer != "all" and layer not in taps:
@@ -275,7 +295,7 @@ def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> Run
             continue
         if (parameters.get("validate") or 0) < held:
             continue
-        if _has(parameters["arch"], layers):
+        if _has(parameters["arch"], layers) and _weights_have(run, all_spelled_out(loaded, parameters["arch"])):
             fitting.append(run)
     if fitting:
         print(_choice(fitting, wanted))
@@ -312,3 +332,19 @@ def _choice(fitting: list[RunDirectory], wanted: str) -> str:
 def _has(arch: str, layers: tuple[str, ...]) -> bool:
     """Whether an arch has these layers; every arch has `all`."""
     return all(layer == "all" or layer in ARCHS[arch].taps for layer in layers)
+
+
+def _weights_have(run: RunDirectory, layers: tuple[str, ...]) -> bool:
+    """Whether a finished run's weights have these layers of its arch. Damaged ones are named on stdout and have none.
+
+    Of a run without weights, which were deleted, that is not known: it is told when they are opened.
+    """
+    weights = run.path / MODEL
+    if not weights.exists():
+        return True
+    try:
+        header = backbone_header(weights)
+    except RotnetError as error:
+        print(f"passed over: {error}")
+        return False
+    return all(layer in header.taps for layer in layers)

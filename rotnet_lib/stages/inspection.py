@@ -77,6 +77,11 @@ class InspectConfig(ImageBackboneConfig):
     def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(layer_names(parameters.get("layer", cls.model_fields["layer"].default)))
 
+    @classmethod
+    def loads(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """`all` are those that the weights have."""
+        return tuple(layer for layer in cls.needs(parameters) if layer != "all")
+
     @field_validator("images", mode="before")
     @classmethod
     def _numbers(cls, images: Any) -> Any:

@@ -2,30 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors.torch import save_file
 from torch import nn
 
-from rotnet_lib.errors import RotnetError, unknown
-from rotnet_lib.files import check_is_file, replacing
-from rotnet_lib.models import ARCHS
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
-from rotnet_lib.runs.directory import run_of
 from rotnet_lib.runs.unverified import called, note, noted, noting
-
-_FORMAT = "rotnet-2"
-_UNVERIFIED = "rotnet-1"
-"""The format of files from before they carried a checksum and their run's name."""
-
-_OF_RUN = "Delete it and make its run again."
-"""What to do with a file that is damaged or of another run."""
+from rotnet_lib.training.headers import FORMAT, OF_RUN, UNVERIFIED, check_format, check_run, header_in, of_backbone, opened
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any], *, run: str | None = None) -> None:
@@ -38,7 +28,7 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], header: Mappin
         run: the name of the run whose file it is. A file in a run's directory is read only as that run's.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"format": _FORMAT, "run": run or "", "header": json.dumps(header)}
+    metadata = {"format": FORMAT, "run": run or "", "header": json.dumps(header)}
     metadata["checksum"] = _checksum(plain, metadata)
     with replacing(path) as temporary:
         save_file(plain, temporary, metadata=metadata)
@@ -67,10 +57,10 @@ def copy_renamed(path: Path, target: Path, run: str, replaced: Mapping[str, str]
         save_tensors(target, tensors, json.loads(text), run=run)
     else:
         with replacing(target) as temporary:
-            save_file(tensors, temporary, metadata={"format": _UNVERIFIED, "header": text})
+            save_file(tensors, temporary, metadata={"format": UNVERIFIED, "header": text})
 
 
-def load_tensors(path: Path, *, remedy: str = _OF_RUN) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def load_tensors(path: Path, *, remedy: str = OF_RUN) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The tensors and the header of a file written by `save_tensors`.
 
     A file from before files carried a checksum is read and noted as unverified (`runs.unverified`).
@@ -83,57 +73,18 @@ def load_tensors(path: Path, *, remedy: str = _OF_RUN) -> tuple[dict[str, torch.
         RotnetError: the file is missing, damaged, or of another origin; it lies in a run's directory and is another run's; or
             that run is damaged.
     """
-    return _read(path, lambda name: True, remedy)
-
-
-def _read(path: Path, wanted: Callable[[str], bool], remedy: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    try:
-        check_is_file(path, remedy)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RotnetError(f"no checkpoint {path}: {reason}. Finish its run, or delete its folder and run again.") from None
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            names = list(file.keys())
-            tensors = {name: file.get_tensor(name) for name in names if wanted(name)}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise RotnetError(f"damaged checkpoint {path}: {error}. {remedy}") from None
-    found = metadata.get("format")
-    if found not in (_FORMAT, _UNVERIFIED):
-        raise RotnetError(
-            f"foreign checkpoint {path}: its format is '{found or 'none'}', not '{_FORMAT}' (written by this library)."
-        )
-    if found == _FORMAT:
-        if not {"run", "header", "checksum"} <= metadata.keys():
-            raise RotnetError(f"damaged checkpoint {path}: it lacks its run, its header or its checksum. {remedy}")
-        if len(tensors) == len(names) and metadata["checksum"] != _checksum(tensors, metadata):
+    with opened(path, "pt", remedy) as file:
+        metadata = file.metadata() or {}
+        names = list(file.keys())
+        tensors = {name: file.get_tensor(name) for name in names}
+    check_format(path, metadata, remedy)
+    if metadata["format"] == FORMAT:
+        if metadata["checksum"] != _checksum(tensors, metadata):
             raise RotnetError(f"damaged checkpoint {path}: its content is not what was written (by its checksum). {remedy}")
     elif tensors:
         note(called(path))
-    _check_run(path, metadata.get("run"), remedy)
-    return tensors, _header_in(path, metadata, remedy)
-
-
-def _check_run(path: Path, name: str | None, remedy: str) -> None:
-    """Raises RotnetError if a file in a run's directory carries another name, or the run is damaged."""
-    run = run_of(path)
-    if run is None:
-        return
-    run.check()
-    if name is not None and name != run.name:
-        whose = f"of run {name}" if name else "of no run"
-        raise RotnetError(f"foreign checkpoint {path}: it is {whose}, and its folder is that of run {run.name}. {remedy}")
-
-
-def _header_in(path: Path, metadata: Mapping[str, str], remedy: str) -> dict[str, Any]:
-    try:
-        header = json.loads(metadata["header"])
-    except (KeyError, ValueError, RecursionError) as error:
-        raise RotnetError(f"damaged checkpoint {path}: its header is missing or no JSON ({error}). {remedy}") from None
-    if not isinstance(header, dict):
-        raise RotnetError(f"damaged checkpoint {path}: its header is a {type(header).__name__}. {remedy}")
-    return header
+    check_run(path, metadata, remedy)
+    return tensors, header_in(path, metadata, remedy)
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> str:
@@ -145,19 +96,9 @@ def _checksum(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) 
     return digest.hexdigest()
 
 
-class _BackboneHeader(BaseModel):
-    """What `save_backbone` says of its backbone."""
-
-    model_config = ConfigDict(strict=True)
-
-    arch: str
-    width: float = Field(gt=0, le=4, allow_inf_nan=False)
-    taps: list[str] = Field(min_length=1)
-
-
 def save_backbone(path: Path, module: nn.Module, backbone: Backbone, *, run: str | None = None) -> None:
     """Write a trained module whose backbone others will build on; its keys begin with `backbone.`. `run` as `save_tensors`."""
-    header = {"arch": backbone.arch, "width": backbone.width, "taps": backbone.taps}
+    header = {"arch": backbone.arch, "width": backbone.width, "taps": backbone.taps, "inputs": backbone.inputs}
     save_tensors(path, module.state_dict(), header, run=run)
 
 
@@ -170,41 +111,12 @@ def load_backbone(path: Path) -> Backbone:
 
 
 def _backbone_in(tensors: Mapping[str, torch.Tensor], found: Mapping[str, Any], path: Path) -> Backbone:
-    header = _checked_header(found, path)
-    backbone = make_backbone(header.arch, width=header.width, mean=(0,) * 3, std=(1,) * 3)
+    header = of_backbone(found, path)
+    backbone = make_backbone(header.arch, width=header.width, mean=(0,) * 3, std=(1,) * 3, inputs=header.inputs)
     if tuple(header.taps) != backbone.taps:
         backbone.cut_after(header.taps[-1])
     load_strictly(backbone.state_dict(), of_prefix(tensors, "backbone."), path)
     return backbone
-
-
-def backbone_header(path: Path) -> dict[str, Any]:
-    """What a file written by `save_backbone` says of its backbone: `arch`, `width`, `taps`. The weights are not read.
-
-    Raises RotnetError as `load_backbone` does, but for the weights.
-    """
-    _, header = _read(path, lambda name: False, _OF_RUN)
-    return _checked_header(header, path).model_dump()
-
-
-def _checked_header(header: Mapping[str, Any], path: Path) -> _BackboneHeader:
-    if "arch" not in header:
-        raise RotnetError(f"foreign checkpoint {path}: it holds no backbone (its header has no arch).")
-    try:
-        found = _BackboneHeader.model_validate({name: header[name] for name in ("arch", "width", "taps") if name in header})
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise RotnetError(f"damaged checkpoint {path}: in its header, {where}: {problem['msg']}. {_OF_RUN}") from None
-    if found.arch not in ARCHS:
-        raise RotnetError(f"foreign checkpoint {path}: {unknown('arch', found.arch, ARCHS)}")
-    taps = ARCHS[found.arch].taps
-    if tuple(found.taps) != taps[: len(found.taps)]:
-        raise RotnetError(
-            f"damaged checkpoint {path}: its header names the layers {', '.join(found.taps)}; those of {found.arch} are "
-            f"{', '.join(taps)}. {_OF_RUN}"
-        )
-    return found
 
 
 def of_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

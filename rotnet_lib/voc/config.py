@@ -15,13 +15,16 @@ from rotnet_lib.stages.backbone_config import RANDOM, UNTRAINED, BackboneConfig
 
 _TOP = "fc7"
 """The layer that a VOC network is built on. Only AlexNet has it."""
+_LOADED = "conv5"
+"""The last layer that the weights must have. Those above it are started afresh where the weights end here."""
 
 
 class VocConfig(BackboneConfig, ScheduleConfig):
     """Fields of the stages that transfer a backbone to PASCAL VOC.
 
     Batch norm is folded into the layers before it, and the weights are rescaled by data (see `preparation.prepare`). A `random`
-    backbone is not rescaled: the published tables have both kinds. Training is counted in iterations, with plain momentum as
+    backbone is not rescaled: the published tables have both kinds. Where a backbone's weights end at conv5 or fc6, the layers
+    above start afresh (`new_layers.complete`). Training is counted in iterations, with plain momentum as
     in Caffe; the learning rate of biases is twice that of weights.
     """
 
@@ -57,6 +60,10 @@ class VocConfig(BackboneConfig, ScheduleConfig):
     @classmethod
     def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         return (_TOP,)
+
+    @classmethod
+    def loads(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        return (_LOADED,)
 
     @field_validator("arch")
     @classmethod

@@ -71,8 +71,8 @@ def transfer(
         evaluate: config, data, the run's directory -> the metrics of the predictions in it; needs no network.
 
     Raises:
-        RotnetError: the backbone was trained on grey images; and as `open_voc`, `VocConfig.prepare_data`, `prepare`, `fit`,
-            `RunDirectory.open`.
+        RotnetError: the backbone was trained on grey images, or its weights end below conv5; and as `open_voc`,
+            `VocConfig.prepare_data`, `prepare`, `fit`, `RunDirectory.open`.
     """
     begin = time.perf_counter()
     _check_colour(config)
@@ -80,6 +80,7 @@ def transfer(
     directory = open_run(config)
     if directory.finished:
         return _shown(config, voc, directory, evaluate)
+    config.check_weights()  # before what takes long
     config.prepare_data(voc)
     device = select_device(config)
     # Detection and segmentation see many image sizes; searching the fastest kernels for each costs more than it gains.

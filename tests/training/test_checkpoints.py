@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.network import Network
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.checkpoints import (
-    backbone_header,
     load_backbone,
     load_network,
     load_tensors,
     save_backbone,
     save_tensors,
 )
+from rotnet_lib.training.headers import backbone_header
 from rotnet_lib.training.resume import ResumeState
 
 IMAGES = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -70,9 +71,35 @@ def test_a_backbone_that_was_cut_comes_back_cut(tmp_path: Path) -> None:
 
 def test_the_header_says_what_the_backbone_is(path: Path) -> None:
     taps = ["conv1", "conv2", "conv3", "conv4"]
-    assert backbone_header(path) == {"arch": "nin4", "width": 0.1, "taps": taps}
+    assert backbone_header(path).model_dump() == {"arch": "nin4", "width": 0.1, "taps": taps, "inputs": "rgb"}
     rewrite(path, lambda tensors, header: tensors.clear())
-    assert backbone_header(path)["arch"] == "nin4"  # whatever the weights are
+    assert backbone_header(path).arch == "nin4"  # whatever the weights are
+
+
+def test_a_file_that_names_no_kind_of_input_is_of_rgb(path: Path) -> None:
+    """As all were before there were several."""
+    rewrite(path, lambda tensors, header: header.pop("inputs"))
+    assert backbone_header(path).inputs == load_backbone(path).inputs == "rgb"
+    assert torch.equal(load_backbone(path).eval()(IMAGES), make()(IMAGES))
+
+
+def test_a_backbone_of_another_kind_of_input_comes_back_as_it_was(tmp_path: Path, luminance: str) -> None:
+    path = tmp_path / "model.safetensors"
+    with seeded(0, "test"):
+        before = make_backbone("nin4", width=0.1, mean=(100, 110, 120), std=(50, 60, 70), inputs=luminance).eval()
+    save_backbone(path, Network(before, 4, 32), before)
+    after = load_backbone(path).eval()
+    assert backbone_header(path).inputs == after.inputs == luminance
+    assert torch.equal(after(IMAGES), before(IMAGES))
+    assert torch.equal(load_network(path, 32).backbone(IMAGES), before(IMAGES))
+
+
+@pytest.mark.parametrize("load", [load_backbone, backbone_header])
+def test_an_unknown_kind_of_input_is_named_with_the_file(path: Path, load: Any) -> None:
+    rewrite(path, lambda tensors, header: header.update(inputs="rgbd"))
+    told = "unknown kind of input 'rgbd'; did you mean 'rgb'? Allowed: rgb. A version of this library that knows it reads"
+    with pytest.raises(RotnetError, match=rf"^foreign checkpoint {path}: {re.escape(told)}"):
+        load(path)
 
 
 def test_the_memory_format_does_not_matter(tmp_path: Path) -> None:

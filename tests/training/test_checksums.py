@@ -20,13 +20,13 @@ from rotnet_lib.pretext.parts.pu import Plausibility
 from rotnet_lib.runs.directory import MODEL, PARAMETERS, RunDirectory
 from rotnet_lib.runs.unverified import noted, noting
 from rotnet_lib.training.checkpoints import (
-    backbone_header,
     load_backbone,
     load_network,
     load_tensors,
     save_backbone,
     save_tensors,
 )
+from rotnet_lib.training.headers import backbone_header
 from tests.training.tampering import from_before, metadata_of, tampered
 
 SMALL = {

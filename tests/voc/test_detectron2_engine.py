@@ -18,6 +18,7 @@ from rotnet_lib.voc import detector_settings as settings
 from rotnet_lib.voc.detector import make_detector
 from rotnet_lib.voc.detector_settings import ENGINES
 from rotnet_lib.voc.torchvision_engine import TorchvisionDetector
+from tests.weights import fresh
 
 CLASSES = 4
 
@@ -188,3 +189,11 @@ def test_it_is_quiet(engine: ModuleType, caplog: pytest.LogCaptureFixture, recwa
     plain(proposals="rpn").train().loss(*batch()[:3], None)
     assert not caplog.records
     assert not recwarn.list
+
+
+def test_a_backbone_of_one_channel_is_detected_with(engine: ModuleType, luminance: str) -> None:
+    backbone = fold(fresh("alexnet", inputs=luminance).eval())
+    made: Any = make_detector("detectron2", backbone, CLASSES, config())
+    assert made.model.pixel_mean.shape == (1, 1, 1)
+    torch.stack(list(made.train().loss(*batch()).values())).sum().backward()
+    assert made.model.backbone.blocks["conv1"][0].weight.grad.shape[1] == 1
