@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ValidationError
 
 from rotnet_lib.errors import RotnetError, nearest
+from rotnet_lib.models.inputs import RGB
 from rotnet_lib.registry import Registry
 from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.runs.plain import check_no_bool
@@ -33,6 +34,7 @@ class PretextTask(Task):
             what depends on the data, such as the chance level.
         protocol: benchmark -> the published values of parameters of the pretrain stage, where they differ from those of all
             stages (`runs.protocols`): epochs, schedule, augmentation.
+        inputs: what its backbone's first convolution reads: a kind in `models.INPUTS`.
         alike: options under which several processes compute what one does, where by default each draws numbers for its share of
             a batch (dropout); empty: they always do.
         weighable: whether copies of its images can be weighed by a `pu_weights` run.
@@ -41,6 +43,7 @@ class PretextTask(Task):
     Options: ClassVar[type[BaseModel]]
     metrics: Mapping[str, Metric]
     protocol: ClassVar[Mapping[str, Values]]
+    inputs: ClassVar[str] = RGB
     alike: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     weighable: ClassVar[bool] = False
 

@@ -168,7 +168,8 @@ def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]
     from rotnet_lib.models.backbone import make_backbone
 
     with seeded(config.seed, "weights"):
-        backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std)
+        inputs = TASKS[config.task].inputs
+        backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std, inputs=inputs)
         if config.init != "he":
             ARCHS[config.arch].starts[config.init](backbone)
         task = make_task(config.task, backbone, data, config.task_options)

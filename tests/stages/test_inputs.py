@@ -9,10 +9,13 @@ import torch
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.models.folding import first_filters
+from rotnet_lib.pretext import TASKS
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.report.inspection_plots import filter_grid
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.stages.finetune import FinetuneConfig, finetune
 from rotnet_lib.stages.inspection import InspectConfig, inspect_backbone
+from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.training.checkpoints import load_backbone, load_network, load_tensors
 from tests.weights import fresh, put_weights
@@ -70,3 +73,18 @@ def test_its_file_is_as_any_other(run: RunDirectory) -> None:
     tensors, header = load_tensors(run.path / MODEL)
     assert header["inputs"] == "luminance"
     assert tensors["backbone.blocks.conv1.0.weight"].shape == (10, 1, 5, 5)
+
+
+def test_a_task_says_which_kind_its_backbone_reads(tiny: dict[str, Any], luminance: str) -> None:
+    @TASKS.register("grey-rotation")
+    class GreyRotation(Rotation):
+        inputs = luminance
+
+    try:
+        outcome = pretrain(PretrainConfig.build(tiny | {"arch": "nin3", "task": "grey-rotation"}))
+        outcome.save()
+        probed = probe(ProbeConfig.build(TRAINED | {"backbone": outcome.directory.name, "layer": "conv1", "width": 0.05}))
+    finally:
+        TASKS.remove("grey-rotation")
+    for directory in (outcome.directory, probed.directory):
+        assert load_backbone(directory.path / MODEL).inputs == luminance
