@@ -1,5 +1,6 @@
 """What two processes compute together, each its part, for `test_collectives`."""
 
+import contextlib
 import copy
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.training import collectives
 from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.trainer import Trainer
+from tests.training.toys import Adversaries
 
 CPU = torch.device("cpu")
 NORMS = {
@@ -48,6 +50,9 @@ def both(rank: int, folder: str) -> None:
         "embeddings": of_all(),
         "trained": {name: train(Path(folder) / f"resume-{rank}-{number}", name) for number, name in enumerate(TRAININGS)},
     }
+    found["adversaries"] = [
+        play(Path(folder) / f"play-{how}", interrupted=how == "interrupted") for how in ("whole", "interrupted")
+    ]
     collectives.all_gather(None)  # both have trained
     found["files"] = {path.name for path in Path(folder).glob("resume*")}
     torch.save(found, f"{folder}/{rank}.pt")
@@ -101,6 +106,22 @@ def train(resume: Path, name: str) -> tuple[list[dict[str, float]], dict[str, An
     trainer = Trainer(task, loader, test, config, ResumeState(resume), CPU)
     history = trainer.fit()
     return history, task.module.state_dict() | dict(task.module.named_buffers()), trainer.gather_accuracy_by_target()
+
+
+def play(resume: Path, *, interrupted: bool) -> dict[str, torch.Tensor]:
+    """What two players with an Adam each learn in four epochs, in one go or interrupted after two."""
+    config = PretrainConfig.build({"dataset": "shapes", "device": "cpu", "epochs": 4, "batch_size": 16, "lr": 0.01})
+
+    def trained(task: Adversaries) -> dict[str, torch.Tensor]:
+        loader = Loader(random_split(40, 0), 16, seed=0, augment="none", share=collectives.rank_and_world_size())
+        Trainer(task, loader, random_split(20, 1), config, ResumeState(resume), CPU).fit()
+        return task.module.state_dict()
+
+    if interrupted:
+        with contextlib.suppress(KeyboardInterrupt):
+            trained(Adversaries(stop=2))
+        collectives.all_gather(None)  # the first process has written the state
+    return trained(Adversaries())
 
 
 def random_split(count: int, seed: int) -> Split:

@@ -75,6 +75,17 @@ def test_training_ends_where_one_process_does(found: list[dict[str, Any]], name:
 
 
 @slow
+def test_players_with_optimisers_of_their_own_go_on_where_they_were(found: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Interrupted or not, to the last bit; and where one process would, up to rounding."""
+    alone = pairs.play(tmp_path / "resume", interrupted=False)
+    for part in found:
+        whole, interrupted = part["adversaries"]
+        for name, tensor in alone.items():
+            assert torch.equal(whole[name], interrupted[name]), name
+            torch.testing.assert_close(whole[name], tensor, rtol=1e-9, atol=1e-11)
+
+
+@slow
 def test_only_the_first_process_writes(found: list[dict[str, Any]]) -> None:
     assert found[0]["files"] == {f"resume-0-{number}" for number in range(len(pairs.TRAININGS))}
 
