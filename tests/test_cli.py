@@ -18,7 +18,8 @@ from rotnet_lib.cli import main
 from rotnet_lib.runs.directory import METRICS, PARAMETERS, REPORT
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, make_plan
-from rotnet_lib.suites.suite import load_collection, preset_named, suite_names
+from rotnet_lib.suites.presets import preset_named
+from rotnet_lib.suites.suite import load_collection, suite_names
 from tests.results import finish_planned
 
 COMMANDS = ["reproduce", "status", "run", "clean", "migrate", "data", "import-weights", "doctor", "bench"]

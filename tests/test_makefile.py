@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from rotnet_lib.cli import main
-from rotnet_lib.suites.suite import collection_names, load_collection, load_presets, load_suite, suite_names
+from rotnet_lib.suites.presets import load_presets
+from rotnet_lib.suites.suite import collection_names, load_collection, load_suite, suite_names
 from tests.readme import commands
 
 ROOT = Path(__file__).parents[1]

@@ -18,18 +18,10 @@ from rotnet_lib.runs.directory import PLAN, RunDirectory, directory_of
 from rotnet_lib.runs.plain import plain_values
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
+from rotnet_lib.suites.presets import preset_named
 from rotnet_lib.suites.resolve import choose_preset
 from rotnet_lib.suites.resolve_row import own_dataset, resolve_row
-from rotnet_lib.suites.suite import (
-    Collection,
-    Suite,
-    SuiteRun,
-    check_suite,
-    collection_names,
-    load_collection,
-    load_suite,
-    preset_named,
-)
+from rotnet_lib.suites.suite import Collection, Suite, SuiteRun, check_suite, collection_names, load_collection, load_suite
 from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 

@@ -9,7 +9,7 @@ from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.protocols import benchmark_of, kind_of, usual_dataset
 from rotnet_lib.runs.resolution import AUTO, NONE, PROTOCOL, Resolved, Said, naming
 from rotnet_lib.stages import STAGES
-from rotnet_lib.suites.suite import Preset, load_presets, preset_named
+from rotnet_lib.suites.presets import Preset, load_presets, preset_named
 from rotnet_lib.training.devices import gpu_name
 
 Config = TypeVar("Config", bound=RunConfig)

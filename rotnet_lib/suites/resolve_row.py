@@ -11,8 +11,9 @@ from rotnet_lib.runs.protocols import usual_dataset
 from rotnet_lib.runs.resolution import AUTO, BACKBONE, PROTOCOL, Resolved, Said
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.overrides import Override
+from rotnet_lib.suites.presets import preset_named
 from rotnet_lib.suites.resolve import resolve
-from rotnet_lib.suites.suite import Suite, preset_named
+from rotnet_lib.suites.suite import Suite
 
 if TYPE_CHECKING:
     from rotnet_lib.suites.plan import Options, PlannedRun

@@ -12,7 +12,8 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.pu import CHOICE
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite, upstream_first
-from rotnet_lib.suites.suite import Suite, load_presets, load_suite, preset_named, suite_names
+from rotnet_lib.suites.presets import load_presets, preset_named
+from rotnet_lib.suites.suite import Suite, load_suite, suite_names
 from tests.results import finish_planned
 
 

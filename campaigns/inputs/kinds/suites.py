@@ -14,8 +14,10 @@ from campaigns.inputs.mutations import ODD_NUMBERS, ODD_TEXT, change_text
 from campaigns.inputs.trial import Input, Kind
 from campaigns.inputs.values import alike, odd_value, quoted, shown
 from rotnet_lib.stages import STAGES
+from rotnet_lib.suites.documents import SUITES
 from rotnet_lib.suites.plan import Options, Plan, plan_suite, upstream_first
-from rotnet_lib.suites.suite import SUITES, Suite, load_collection, load_suite, preset_named
+from rotnet_lib.suites.presets import preset_named
+from rotnet_lib.suites.suite import Suite, load_collection, load_suite
 
 _PRESETS = "presets"
 
