@@ -120,10 +120,14 @@ def _does(run: PlannedRun) -> str:
 
 
 def _explained(run: PlannedRun) -> Iterator[str]:
-    values = _shown_values(run.config, tuple(run.origins))
+    values: dict[str, str] = {}
+    for name, text in _shown_values(run.config, tuple(run.origins)).items():
+        keys = getattr(run.config, name) if run.config.has_keys(name) else {}
+        values |= {f"{name}.{key}": _text(run.config, name, value) for key, value in keys.items()} or {name: text}
     widths = [max(map(len, column)) for column in (values, values.values())]
     for name, value in values.items():
-        yield f"    {name:{widths[0]}}  {value:{widths[1]}}  {run.origins[name]}"
+        origin = run.origins.get(name) or run.config.usual_origin(name.partition(".")[0])
+        yield f"    {name:{widths[0]}}  {value:{widths[1]}}  {origin}"
 
 
 def _changes(run: PlannedRun) -> str:

@@ -58,7 +58,7 @@ def resolve_row(
             stand_in = Said(f"preset {preset}", {"dataset": datasets[own]})
     users: dict[str, Any] = {}
     for override in overrides:
-        override.apply(key, run, users, rows)
+        override.apply(key, run, users)
     followed = backbone.config.model_dump() if backbone else {}
     if backbone and followed.get("grey") and "grey" not in schema.model_fields:
         raise RotnetError(
