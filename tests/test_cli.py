@@ -238,6 +238,13 @@ def test_status_without_a_suite_is_of_all() -> None:
     assert [line.split()[0] for line in output.splitlines() if not line.startswith(" ")] == suite_names()
 
 
+def test_status_of_all_suites_asks_those_for_methods_that_have_rows_for_them() -> None:
+    assert rotnet("status", "--preset", "quick", "--methods", "all").output == rotnet("status", "--preset", "quick").output
+    refused = rotnet("status", "--preset", "quick", "--methods", "rotne")
+    assert refused.exit_code == 1
+    assert "unknown method in METHODS, 'rotne'; did you mean 'rotnet'?" in refused.output
+
+
 def test_status_goes_on_past_a_suite_whose_data_is_not_here() -> None:
     result = rotnet("status", "--preset", "paper")
     assert result.exit_code == 0

@@ -17,11 +17,21 @@ from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PLAN, RunDirectory, directory_of
 from rotnet_lib.runs.plain import plain_values
 from rotnet_lib.stages import STAGES
+from rotnet_lib.suites.methods import asked_for
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
 from rotnet_lib.suites.presets import preset_named
 from rotnet_lib.suites.resolve import choose_preset
 from rotnet_lib.suites.resolve_row import own_dataset, resolve_row
-from rotnet_lib.suites.suite import Collection, Suite, SuiteRun, check_suite, collection_names, load_collection, load_suite
+from rotnet_lib.suites.suite import (
+    Collection,
+    Suite,
+    SuiteRun,
+    check_suite,
+    collection_names,
+    load_collection,
+    load_suite,
+    suites_with_methods,
+)
 from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 
@@ -38,11 +48,13 @@ class Options:
     seeds: int = 1
     set: str = ""
     runs: str = "runs"
+    methods: str | None = None
 
     def __post_init__(self) -> None:
         """Raises RotnetError for an option of another type, for text that cannot be written, and for too many seeds."""
         for name, value in vars(self).items():
-            if name != "seeds" and not isinstance(value, str) and not (value is None and name in ("preset", "dataset")):
+            may_be_left_out = name in ("preset", "dataset", "methods")
+            if name != "seeds" and not isinstance(value, str) and not (value is None and may_be_left_out):
                 raise RotnetError(f"{name}: text is needed, not {shown(value)}.")
         if isinstance(self.seeds, bool) or not isinstance(self.seeds, int) or not 1 <= self.seeds <= MOST_SEEDS:
             raise RotnetError(f"seeds: at least 1, not {shown(self.seeds)} (and at most {MOST_SEEDS}).")
@@ -232,9 +244,10 @@ def _plans(
 ) -> tuple[Plan, ...]:
     for suite_name in suite_names:
         check_suite(suite_name)  # first: whether there is a GPU may take seconds to find out
+    _check_methods(name, suite_names, options.methods)
     preset_name, reason = choose_preset(options.preset, gpu)
     preset = preset_named(preset_name)
-    suites = [load_suite(suite, preset.sweeps) for suite in suite_names]
+    suites = [load_suite(suite, preset.sweeps, options.methods) for suite in suite_names]
     notebooks = {run.notebook for suite in suites for run in suite.runs.values()}
     if options.dataset and not any(STAGES[notebook].config.takes(options.dataset) for notebook in notebooks):
         images, voc = (
@@ -255,6 +268,14 @@ def _plans(
         Plan(suite, preset_name, reason, preset.description, options, _planned(suite, preset_name, options, overrides, once))
         for suite in suites
     )
+
+
+def _check_methods(name: str, suite_names: list[str], methods: str | None) -> None:
+    """Raises RotnetError if METHODS names what is no method, or is said where no suite has rows for methods."""
+    asked_for(methods)
+    having = suites_with_methods()
+    if methods is not None and not any(suite in having for suite in suite_names):
+        raise RotnetError(f"METHODS: {name} has no rows for methods. Leave METHODS out. Suites that have: {', '.join(having)}.")
 
 
 def runs_by_key(suites: list[Suite]) -> dict[str, SuiteRun]:

@@ -54,6 +54,7 @@ def plan_lines(plan: Plan | CollectionPlan, problems: Mapping[str, str], *, expl
     """
     yield f"preset {plan.preset}: {plan.preset_reason}."
     yield f"  {plan.preset_description}"
+    yield from _method_lines(plan)
     seconds = _seconds_here(plan)
     for run in plan.runs:
         missing = _missing_data(run, problems)
@@ -101,6 +102,18 @@ def difference_lines(plan: Plan | CollectionPlan, other: Plan | CollectionPlan) 
             found = True
     if not found:
         yield "no run differs"
+
+
+def _method_lines(plan: Plan | CollectionPlan) -> Iterator[str]:
+    """Which methods have rows, what they need, and how to get the others; nothing of a suite without rows for methods."""
+    methods = next((part.suite.methods for part in plan.parts if part.suite.methods), [])
+    asked = [method for method in methods if method.asked]
+    others = [method.name for method in methods if not method.asked]
+    if methods:
+        more = f"; METHODS=all adds {', '.join(others)}" if others else ""
+        yield f"methods: {', '.join(method.name for method in asked) or 'none'}{more}"
+    for method in asked:
+        yield f"  {method.name} needs {method.needs}"
 
 
 def _missing_data(run: PlannedRun, problems: Mapping[str, str]) -> str:

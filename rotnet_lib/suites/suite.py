@@ -12,6 +12,8 @@ from rotnet_lib.runs.protocols import KIND
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.suites.documents import SUITES, parse, read_document, suite_documents
+from rotnet_lib.suites.method_rows import has_method_rows, with_methods
+from rotnet_lib.suites.methods import asked_for, load_methods
 from rotnet_lib.suites.sweeps import Sheet, expand
 
 _NAMES = ("arch", "dataset", *KIND)
@@ -86,6 +88,18 @@ class Question(BaseModel):
     column: str | None = Field(None, description="the column compared; None: the only one that the rows have")
 
 
+class SuiteMethod(BaseModel):
+    """A method that can have rows in a suite (`methods.yaml`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    title: str
+    needs: str
+    deviations: list[str]
+    asked: bool = Field(description="whether it has rows: METHODS names it")
+
+
 class Suite(BaseModel):
     """A published table or figure, and the runs that reproduce it (`suites/<name>.yaml`)."""
 
@@ -101,6 +115,7 @@ class Suite(BaseModel):
     runs: dict[str, SuiteRun]
     rows: list[SuiteRow] = Field(default_factory=list)
     questions: list[Question] = Field(default_factory=list)
+    methods: list[SuiteMethod] = Field(default_factory=list, description="those of which the suite has rows, or could have")
     changed_sweeps: dict[str, list[list[Any]]] = Field(
         default_factory=dict, description="sweeps whose values the preset changed: name -> [suite's values, preset's values]"
     )
@@ -126,6 +141,11 @@ class Suite(BaseModel):
                     raise ValueError(str(unknown(f"run of row '{row.label}'", cell.run, self.runs)))
             if self.published and row.published and row.label not in published_table(self.published):
                 raise ValueError(str(unknown(f"row of {self.published}", row.label, published_table(self.published))))
+            if self.published and not row.published and row.label in published_table(self.published):
+                raise ValueError(
+                    f"row '{row.label}' is in {self.published}. Leave `published: false` out; of a method, name the table "
+                    "in its `labels`"
+                )
         rows = {row.label: row for row in self.rows}
         columns = [column for row in self.rows for column in row.cells]
         for column in self.headings:
@@ -189,18 +209,26 @@ def collection_names(folder: Path = SUITES) -> list[str]:
     return [name for name, document in suite_documents(folder) if "suites" in document]
 
 
+def suites_with_methods(folder: Path = SUITES) -> list[str]:
+    """The suites in a folder that have rows for each method."""
+    return [name for name, document in suite_documents(folder) if has_method_rows(document)]
+
+
 def check_suite(name: str, folder: Path = SUITES) -> None:
     """Raises RotnetError, with the suites and collections there are, if a folder has no suite of that name."""
     if name not in suite_names(folder):
         raise unknown("suite", name, [*suite_names(folder), *collection_names(folder)])
 
 
-def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None, folder: Path = SUITES) -> Suite:
+def load_suite(
+    name: str, sweeps: Mapping[str, list[Any]] | None = None, methods: str | None = None, folder: Path = SUITES
+) -> Suite:
     """The suite of that name.
 
     Args:
         name: of its file.
         sweeps: sweep -> the values it takes in place of the suite's own.
+        methods: which have rows, where the suite has rows for methods; see `asked_for`.
         folder: where the suites' files are.
 
     Raises RotnetError if it is unknown or its YAML is malformed or not consistent.
@@ -208,11 +236,13 @@ def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None, folder:
     check_suite(name, folder)
     where = f"suites/{name}.yaml"
     document = read_document(name, folder)
-    for key in ("name", "changed_sweeps"):
+    for key in ("name", "changed_sweeps", "methods"):
         if key in document:
-            raise RotnetError(f"{where}: remove the key '{key}': the file's name or the preset decides it.")
+            raise RotnetError(f"{where}: remove the key '{key}': the file's name, the preset or methods.yaml decides it.")
     parse(Sheet, document, where)
     try:
+        if has_method_rows(document):
+            document = with_methods(document, load_methods(), asked_for(methods))
         expanded = expand(document, sweeps or {})
     except RotnetError as error:
         raise RotnetError(f"{where}: {error}") from None
