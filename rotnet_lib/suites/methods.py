@@ -139,6 +139,18 @@ def asked_for(words: str | None) -> list[str]:
     return [name for name, method in methods.items() if name in named or ALL in named or (CORE in named and method.core)]
 
 
+def usual_options(task: str, arch: str) -> dict[str, Any]:
+    """The options of a task under no preset, complete, as plain values: its method's for the arch's benchmark, and its own.
+
+    Args:
+        task: registered.
+        arch: whose benchmark counts.
+    """
+    _, [*weaker] = said_of_task(task, arch, None)
+    given = weaker[0].values["task_options"] if weaker else {}
+    return task_options(task, given).model_dump(mode="json")
+
+
 def said_of_task(task: str | None, arch: str, preset: str | None) -> tuple[list[Said], list[Said]]:
     """What the method of a task says of a pretrain run: what is stronger than the preset, and what is weaker.
 

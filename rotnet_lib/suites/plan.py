@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from operator import methodcaller
 from pathlib import Path
@@ -16,12 +16,14 @@ from rotnet_lib.paths import from_project, short_name
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PLAN, RunDirectory, directory_of
 from rotnet_lib.runs.plain import plain_values
+from rotnet_lib.runs.resolution import Resolved
 from rotnet_lib.stages import STAGES
-from rotnet_lib.suites.methods import asked_for
+from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.suites.methods import asked_for, usual_options
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
 from rotnet_lib.suites.presets import preset_named
 from rotnet_lib.suites.resolve import choose_preset
-from rotnet_lib.suites.resolve_row import own_dataset, resolve_row
+from rotnet_lib.suites.resolve_row import own_arch, own_dataset, resolve_row
 from rotnet_lib.suites.suite import (
     Collection,
     Suite,
@@ -71,8 +73,8 @@ class PlannedRun:
         directory: where it lives.
         upstream: the runs it builds on.
         dataset: the dataset the suite names; the preset or the user may have replaced it.
-        departures: parameter, or option of one (`task_options.bank`) -> [the suite's value, the user's], where an override made
-            it another experiment.
+        departures: parameter, or option of one (`task_options.bank`) -> [the suite's value, here], where an override made it
+            another experiment, or the preset changed an option.
         origins: parameter -> where its value comes from.
     """
 
@@ -303,15 +305,16 @@ def _planned(
         for key in upstream_first(suite):
             run = suite.runs[key]
             settings = (suite, key, of_seed, seed, preset, options)
-            asked = resolve_row(*settings, []).config
-            suite.check_metrics(key, asked.metric_names)  # before the overrides: the user may ask for a task with others
+            asked = resolve_row(*settings, [])
+            suite.check_metrics(key, asked.config.metric_names)  # before the overrides: the user may ask for a task with others
             resolved = resolve_row(*settings, overrides)
             config = resolved.config
             upstream = tuple(of_seed[name] for name in run.upstream)
             directory = directory_of(config, fingerprint(config))
-            of_seed[key] = PlannedRun(
-                key, config, directory, upstream, own_dataset(suite, key), _departures(asked, config), resolved.origins
-            )
+            departures = _departures(asked.config, config)
+            for place, pair in _presets_options(asked, config, own_arch(suite, key), preset):
+                departures[place] = pair
+            of_seed[key] = PlannedRun(key, config, directory, upstream, own_dataset(suite, key), departures, resolved.origins)
         planned += of_seed.values()
     return tuple(planned)
 
@@ -324,6 +327,25 @@ def _departures(asked: RunConfig, config: RunConfig) -> dict[str, list[Any]]:
         if config.role(name) == "experiment" and name not in DECIDED:
             found |= _different(name, suite[name], user[name])
     return found
+
+
+def _presets_options(asked: Resolved[RunConfig], config: RunConfig, arch: str, preset: str) -> Iterator[tuple[str, list[Any]]]:
+    """(option, [its value without the preset, here]) for what the preset says of a task's options: no protocol lists it.
+
+    Args:
+        asked: the run without the user's overrides.
+        config: the run.
+        arch: the suite's.
+        preset: its name.
+    """
+    if not isinstance(asked.config, PretrainConfig) or not isinstance(config, PretrainConfig):
+        return
+    if config.task != asked.config.task:
+        return
+    usual = usual_options(config.task, arch)
+    for key, value in config.task_options.items():
+        if asked.origins.get(f"task_options.{key}", "").endswith(f"preset {preset}") and value != usual[key]:
+            yield f"task_options.{key}", [usual[key], value]
 
 
 def _different(name: str, asked: Any, here: Any) -> dict[str, list[Any]]:

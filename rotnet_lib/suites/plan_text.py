@@ -144,15 +144,15 @@ def _explained(run: PlannedRun) -> Iterator[str]:
 
 
 def _changes(run: PlannedRun) -> str:
-    """`epochs 5 (100), lr 0.05 (0.1)`: the run's values, and the protocol's behind them."""
+    """`epochs 5 (100), lr 0.05 (0.1)`: the run's values, and behind them the protocol's, or the suite's of what it decides."""
     config = run.config
     differences = config.protocol_differences()
     differences.pop("dataset", None)  # the suite says which is the published one
     if config.dataset != run.dataset:
         differences = {"dataset": [run.dataset, config.dataset]} | differences
-    return ", ".join(
-        f"{name} {_text(config, name, ours)} ({_text(config, name, theirs)})" for name, (theirs, ours) in differences.items()
-    )
+    differences |= run.departures
+    texts = [(name, *(_text(config, name.partition(".")[0], value) for value in pair)) for name, pair in differences.items()]
+    return ", ".join(f"{name} {ours} ({theirs})" for name, theirs, ours in texts)
 
 
 def _shown_values(config: RunConfig, names: Sequence[str] | None = None) -> dict[str, str]:

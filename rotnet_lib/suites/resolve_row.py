@@ -49,7 +49,7 @@ def resolve_row(
         rows["backbone"] = backbone.name if backbone else run.backbone
     # A dataset that the suite itself names is not the protocol's: the user's does not replace it, but the preset may.
     own = own_dataset(suite, key)
-    replaced = options.dataset if own == usual_dataset(run.notebook, _arch(suite, key)) else None
+    replaced = options.dataset if own == usual_dataset(run.notebook, own_arch(suite, key)) else None
     stand_in = Said("")
     if rows.get("dataset") == own:
         if replaced and schema.takes(replaced):
@@ -77,7 +77,7 @@ def resolve_row(
             [Said("SET", users), stand_in, *decided, Said(f"suite {suite.name}", rows)],
             preset=preset,
             dataset=replaced,
-            arch=_arch(suite, key),
+            arch=own_arch(suite, key),
             planned={other.name: other.config.model_dump() for other in made.values()},
         )
     except RotnetError as error:
@@ -93,10 +93,10 @@ def own_dataset(suite: Suite, key: str) -> str:
         return said
     if said != PROTOCOL and BACKBONE in words and run.backbone in suite.runs:
         return own_dataset(suite, run.backbone)
-    return usual_dataset(run.notebook, _arch(suite, key))
+    return usual_dataset(run.notebook, own_arch(suite, key))
 
 
-def _arch(suite: Suite, key: str) -> str:
+def own_arch(suite: Suite, key: str) -> str:
     """The arch that the suite means for a run. Its benchmark says which data and settings, whatever an override makes of it."""
     run = suite.runs[key]
     schema = STAGES[run.notebook].config
@@ -105,7 +105,7 @@ def _arch(suite: Suite, key: str) -> str:
     if said not in (AUTO, *words):
         return said
     if run.backbone in suite.runs:
-        return _arch(suite, run.backbone)
+        return own_arch(suite, run.backbone)
     if PROTOCOL in words:
         protocols: str = schema.protocol_for({})["arch"]
         return protocols

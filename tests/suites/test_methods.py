@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from rotnet_lib.cli import main
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.protocols import BENCHMARKS
 from rotnet_lib.stages.pretrain import PretrainConfig
@@ -85,7 +87,8 @@ def test_no_name_is_no_method(words: str) -> None:
 def test_its_values_stand_over_the_presets_by_benchmark(preset: str, arch: str, expected: dict[str, Any]) -> None:
     values = configure("pretrain", {"task": "rotation-instance", "arch": arch}, preset).model_dump()
     assert expected.items() <= values.items()
-    assert from_notebook(PretrainConfig, {"task": "rotation-instance", "arch": arch, "preset": preset}).model_dump() == values
+    cell = {"task": "rotation-instance", "arch": arch, "preset": preset, "task_options": {}}
+    assert from_notebook(PretrainConfig, cell).model_dump() == values
 
 
 @pytest.mark.usefixtures("three")
@@ -136,6 +139,28 @@ def test_each_value_of_it_has_its_origin() -> None:
     assert origins["task_options.momentum"] == "method instance"
     assert origins["task_options.negatives"] == "SET"
     assert (origins["batch_size"], origins["task"]) == ("preset quick", "suite table3")
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {"task_options.gamma": [2.0, 1.5], "task_options.dimension": [64, 16]}),
+        ("instance.task_options.dimension=8", {"task_options.gamma": [2.0, 1.5], "task_options.dimension": [64, 8]}),
+        ("instance.task=rotation instance.task_options.gamma=3", {"task": ["rotation-instance", "rotation"]}),
+    ],
+)
+def test_options_that_the_preset_changes_are_among_what_differs(text: str, expected: dict[str, Any]) -> None:
+    departures = planned("instance", text).departures
+    assert expected.items() <= departures.items()
+    assert planned("rotnet").departures == {}
+
+
+@pytest.mark.usefixtures("three")
+def test_the_plan_shows_options_that_the_preset_changes() -> None:
+    output = CliRunner().invoke(main, ["plan", "table3", "--preset", "quick", "--methods", "instance"]).output
+    assert "task_options.dimension 16 (64)" in output
+    assert "task_options.momentum" not in output  # the method's own
 
 
 # --- What is wrong in an entry ---
