@@ -9,7 +9,7 @@ WORKERS ?= 3
 BIN := .venv/bin
 READY := .venv/.ready
 # A suite is a YAML file: a new table gets its target, and its line in the help, from its file alone.
-SUITES := $(filter-out presets,$(basename $(notdir $(wildcard rotnet_lib/suites/*.yaml))))
+SUITES := $(filter-out presets methods,$(basename $(notdir $(wildcard rotnet_lib/suites/*.yaml))))
 REPRODUCE := $(SUITES:%=reproduce-%)
 
 # One shell word, whatever it holds.
@@ -17,7 +17,7 @@ quote = '$(subst ','\'',$1)'
 
 # What is typed reaches rotnet as it is: no $ in it is expanded, and it goes through the environment, not through the text of
 # a recipe. make drops white space before a value; on Linux it is looked up in the command line.
-TYPED := PRESET DATASET SEEDS SET RUNS CORES EXECUTOR
+TYPED := PRESET METHODS DATASET SEEDS SET RUNS CORES EXECUTOR
 command_line = tr '\0' '\n' 2>/dev/null < /proc/$$PPID/cmdline
 space_before = $(subst .,,$(shell $(command_line) | sed -n 's/^$1:*=\([[:blank:]]*\).*/\1./p' | tail -n 1))
 define as_typed
@@ -28,7 +28,7 @@ $(foreach name,$(TYPED),$(if $(filter-out undefined,$(origin $(name))),$(eval $(
 
 option = $(if $(value $1), --$2 $(call given,$1))
 given = "$$$1"
-WHAT = $(call option,PRESET,preset)$(call option,DATASET,dataset)$(call option,SEEDS,seeds)$(call option,SET,set)$(call option,RUNS,runs)
+WHAT = $(call option,PRESET,preset)$(call option,METHODS,methods)$(call option,DATASET,dataset)$(call option,SEEDS,seeds)$(call option,SET,set)$(call option,RUNS,runs)
 HOW = $(call option,CORES,cores)$(call option,EXECUTOR,executor)$(if $(SNAKEMAKE_ARGS), -- $(SNAKEMAKE_ARGS))
 
 .PHONY: help setup status lab detectron2 test test-all lint format doctor bench rehearse-gpu pins clean $(REPRODUCE)
@@ -46,6 +46,7 @@ help: ## list the targets
 	@echo "Variables of reproduce-* and status (make -n reproduce-... shows what would run, and runs nothing):"
 	@awk -F '## ' '/^#   [A-Z]+ *## / { sub(/^# /, "", $$1); printf "%s%s\n", $$1, $$2 }' Makefile
 #   PRESET    ## quick, short, paper or released; without it: paper where a GPU is found, else quick
+#   METHODS   ## whose rows are made: core (default), all, or names with commas between
 #   DATASET   ## the data to use in place of the preset's
 #   SEEDS     ## how many seeds a row is averaged over
 #   SET       ## other parameters, as in SET="epochs=20 probe.lr=0.05 rotnet.width=0.5"; docs/parameters.md has the grammar

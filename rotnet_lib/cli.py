@@ -1,15 +1,22 @@
 """The `rotnet` command. The Makefile's targets are one call each."""
 
+from __future__ import annotations
+
+import dataclasses
+import functools
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import storage_error
 from rotnet_lib.watchdog import end_with_make, end_with_parent, ended_in_order
+
+if TYPE_CHECKING:
+    from rotnet_lib.suites.plan import Options
 
 # Heavy imports are inside the commands: `rotnet --help` should not load torch.
 
@@ -40,24 +47,30 @@ def main() -> None:
 
 
 def _suite_options(command: Any) -> Any:
+    """The options of a command about suites, which it gets as `Options`."""
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> Any:
+        from rotnet_lib.suites.plan import Options
+
+        said = {field.name: given.pop(field.name) for field in dataclasses.fields(Options)}
+        return command(options=Options(**said), **given)
+
+    decorated: Any = with_options
     for option in reversed(
         (
             click.option(
                 "--preset", help="paper, released, quick or short; by default paper where there is a GPU, else quick."
             ),
+            click.option("--methods", help="Whose rows: core (by default), all, or names with commas between them."),
             click.option("--dataset", help="In place of the suite's: tiny-imagenet, imagefolder:/path ..."),
             click.option("--seeds", default=1, show_default=True, help="Runs of every row, for mean and standard deviation."),
-            click.option(
-                "--set",
-                "set_",
-                default="",
-                help='Overrides of all runs, or of some: "epochs=20 probe.lr=0.05 rotnet.width=0.5" (docs/parameters.md).',
-            ),
+            click.option("--set", default="", help='"epochs=20 probe.lr=0.05 rotnet.width=0.5" (docs/parameters.md).'),
             click.option("--runs", default="runs", show_default=True, help="Folder of the run directories."),
         )
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated
 
 
 @main.command()
@@ -69,11 +82,7 @@ def _suite_options(command: Any) -> Any:
 @click.argument("snakemake_arguments", nargs=-1, type=click.UNPROCESSED)
 def reproduce(
     suite: str,
-    preset: str | None,
-    dataset: str | None,
-    seeds: int,
-    set_: str,
-    runs: str,
+    options: Options,
     cores: int | None,
     executor: str | None,
     dry_run: bool,
@@ -83,12 +92,11 @@ def reproduce(
 
     Arguments behind `--` go to Snakemake: `rotnet reproduce table3 --executor slurm -- --default-resources mem_mb=4000`.
     """
-    from rotnet_lib.suites.plan import Options, make_plan
+    from rotnet_lib.suites.plan import make_plan
 
     # From the Makefile alone: a command typed by hand outlives its shell, if that is what the user wants.
     if (make := os.environ.pop("ROTNET_MAKE", "")).isdecimal():
         end_with_make(int(make))
-    options = Options(preset, dataset, seeds, set_, runs)
     if dry_run:
         from rotnet_lib.suites.plan_text import FoundData, plan_lines
 
@@ -109,19 +117,17 @@ def reproduce(
 @_suite_options
 @click.option("--explain", is_flag=True, help="Every value with its origin, not only what differs from the protocol.")
 @click.option("--diff", "other", metavar="PRESET", help="Instead: what is otherwise by another preset.")
-def plan(
-    suite: str, preset: str | None, dataset: str | None, seeds: int, set_: str, runs: str, explain: bool, other: str | None
-) -> None:
+def plan(suite: str, options: Options, explain: bool, other: str | None) -> None:
     """What making SUITE would run, in order, and where each number comes from. Runs nothing."""
-    from rotnet_lib.suites.plan import Options, make_plan
+    from rotnet_lib.suites.plan import make_plan
     from rotnet_lib.suites.plan_text import FoundData, difference_lines, plan_lines
 
     if explain and other:
         raise click.UsageError("--explain and --diff are two different lists: name one of them.")
     data = FoundData()
-    found = make_plan(suite, Options(preset, dataset, seeds, set_, runs), data)
+    found = make_plan(suite, options, data)
     if other:
-        lines = difference_lines(found, make_plan(suite, Options(other, dataset, seeds, set_, runs), data))
+        lines = difference_lines(found, make_plan(suite, dataclasses.replace(options, preset=other), data))
     else:
         lines = plan_lines(found, data.problems, explain=explain)
     for line in lines:
@@ -131,15 +137,18 @@ def plan(
 @main.command()
 @click.argument("suite", required=False)
 @_suite_options
-def status(suite: str | None, preset: str | None, dataset: str | None, seeds: int, set_: str, runs: str) -> None:
+def status(suite: str | None, options: Options) -> None:
     """What of SUITE (or of every suite) is finished, failed, missing."""
-    from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan
-    from rotnet_lib.suites.suite import suite_names
+    from rotnet_lib.suites.methods import asked_for
+    from rotnet_lib.suites.plan import CollectionPlan, Plan, make_plan
+    from rotnet_lib.suites.suite import suite_names, suites_with_methods
 
+    asked_for(options.methods)  # what is wrong in it is so of all
+    with_methods = [suite] if suite else suites_with_methods()  # the others METHODS does not concern
     found: dict[str, Plan | CollectionPlan | RotnetError] = {}
     for name in [suite] if suite else suite_names():
         try:
-            found[name] = make_plan(name, Options(preset, dataset, seeds, set_, runs))
+            found[name] = make_plan(name, options if name in with_methods else dataclasses.replace(options, methods=None))
         except RotnetError as error:
             found[name] = error
     errors = [entry for entry in found.values() if isinstance(entry, RotnetError)]

@@ -18,7 +18,8 @@ from rotnet_lib.cli import main
 from rotnet_lib.runs.directory import METRICS, PARAMETERS, REPORT
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, make_plan
-from rotnet_lib.suites.suite import load_collection, preset_named, suite_names
+from rotnet_lib.suites.presets import preset_named
+from rotnet_lib.suites.suite import load_collection, suite_names
 from tests.results import finish_planned
 
 COMMANDS = ["reproduce", "status", "run", "clean", "migrate", "data", "import-weights", "doctor", "bench"]
@@ -137,7 +138,9 @@ def test_a_dry_run_says_what_would_run_and_creates_nothing(tmp_path: Path) -> No
     assert lines[0] == "preset quick: as asked."
     plan = make_plan("table3", Options(preset="quick", seeds=2))
     expected = [f"{run.key}, seed {run.config.seed}: would run (missing): {run.directory.path}" for run in plan.runs]
-    assert lines[2:-1] == expected
+    assert lines[2].startswith("methods: rotnet")
+    assert lines[3] == "  rotnet needs images that have an upright"
+    assert lines[4:-1] == expected
     assert list(tmp_path.iterdir()) == []
 
 
@@ -221,7 +224,7 @@ def test_a_dry_run_of_a_collection_names_every_run_of_its_suites_once() -> None:
     lines = [line for line in output.splitlines() if not line.startswith("    ")]
     plan = make_plan("cifar10", Options(preset="quick"))
     expected = [f"{run.key}, seed {run.config.seed}: would run (missing): {run.directory.path}" for run in plan.runs]
-    assert lines[2:-1] == expected
+    assert lines[4:-1] == expected
 
 
 def test_status_of_a_collection_counts_its_runs_once() -> None:
@@ -235,6 +238,13 @@ def test_status_of_a_collection_counts_its_runs_once() -> None:
 def test_status_without_a_suite_is_of_all() -> None:
     output = rotnet("status", "--preset", "quick").output
     assert [line.split()[0] for line in output.splitlines() if not line.startswith(" ")] == suite_names()
+
+
+def test_status_of_all_suites_asks_those_for_methods_that_have_rows_for_them() -> None:
+    assert rotnet("status", "--preset", "quick", "--methods", "core").output == rotnet("status", "--preset", "quick").output
+    refused = rotnet("status", "--preset", "quick", "--methods", "rotne")
+    assert refused.exit_code == 1
+    assert "unknown method in METHODS, 'rotne'; did you mean 'rotnet'?" in refused.output
 
 
 def test_status_goes_on_past_a_suite_whose_data_is_not_here() -> None:

@@ -19,11 +19,13 @@ ANSWERED = (
     "status table7 --preset quick",
     "reproduce cifar10 --dry-run --preset quick",
     "plan table3 --preset paper",
+    "plan table5 --preset quick --methods all --explain",
 )
 REFUSED = (
     "reproduce tabel3",
     "reproduce table3 --preset qick",
     "reproduce table3 --preset quick --set epoch=3",
+    "plan table5 --methods rotne",
     "run prob",
     "run probe -p layr conv2",
 )

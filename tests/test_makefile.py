@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from rotnet_lib.cli import main
-from rotnet_lib.suites.suite import collection_names, load_collection, load_presets, load_suite, suite_names
+from rotnet_lib.suites.presets import load_presets
+from rotnet_lib.suites.suite import collection_names, load_collection, load_suite, suite_names
 from tests.readme import commands
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +58,8 @@ def test_make_alone_lists_targets_suites_and_variables(checkout: Path) -> None:
     for name, title in titles.items():
         assert listed[f"reproduce-{name}"] == title
     assert "reproduce-presets" not in output
-    for variable in ("PRESET", "DATASET", "SEEDS", "SET", "CORES", "RUNS", "EXECUTOR"):
+    assert "reproduce-methods" not in output
+    for variable in ("PRESET", "METHODS", "DATASET", "SEEDS", "SET", "CORES", "RUNS", "EXECUTOR"):
         assert re.search(rf"^  {variable} ", output, re.MULTILINE), variable
     for preset in load_presets():
         assert preset in listed["PRESET"], preset
@@ -71,10 +73,12 @@ def test_every_target_listed_exists(ready: Path) -> None:
 
 @needs_make
 def test_reproduce_is_one_call_of_rotnet(ready: Path) -> None:
-    variables = ["PRESET=quick", "DATASET=imagefolder:/a b", "SEEDS=3", "SET=epochs=20 probe.lr=0.05", "RUNS=r", "CORES=2"]
+    said = ["PRESET=quick", "METHODS=core,rotnet", "DATASET=imagefolder:/a b", "SEEDS=3", "SET=epochs=20 probe.lr=0.05"]
+    variables = [*said, "RUNS=r", "CORES=2"]
     done = make(ready, "reproduce-table3", *variables)
     assert done.returncode == 0, done.stderr
-    asked = ["--preset", "quick", "--dataset", "imagefolder:/a b", "--seeds", "3", "--set", "epochs=20 probe.lr=0.05"]
+    asked = ["--preset", "quick", "--methods", "core,rotnet", "--dataset", "imagefolder:/a b"]
+    asked += ["--seeds", "3", "--set", "epochs=20 probe.lr=0.05"]
     assert done.stdout.splitlines() == ["rotnet", "reproduce", "table3", *asked, "--runs", "r", "--cores", "2"]
 
 
@@ -101,7 +105,7 @@ def test_reproduce_is_one_call_of_rotnet(ready: Path) -> None:
     ],
 )
 def test_words_of_the_user_reach_rotnet_as_they_are(value: str, ready: Path) -> None:
-    for variable, option in (("SET", "--set"), ("RUNS", "--runs"), ("DATASET", "--dataset")):
+    for variable, option in (("SET", "--set"), ("RUNS", "--runs"), ("METHODS", "--methods")):
         words = make(ready, "reproduce-table3", f"{variable}={value}").stdout.splitlines()
         assert words == ["rotnet", "reproduce", "table3", option, value]
     assert not (ready / "X").exists()
@@ -138,7 +142,8 @@ def test_arguments_for_a_cluster_are_handed_on(ready: Path) -> None:
 
 @needs_make
 def test_rotnet_takes_what_make_passes(ready: Path) -> None:
-    variables = ["PRESET=quick", "DATASET=shapes", "SEEDS=2", "SET=epochs=20", "RUNS=r", "CORES=2", "EXECUTOR=slurm"]
+    variables = ["PRESET=quick", "METHODS=core", "DATASET=shapes", "SEEDS=2", "SET=epochs=20"]
+    variables += ["RUNS=r", "CORES=2", "EXECUTOR=slurm"]
     _, command, suite, *words = make(ready, "reproduce-table3", *variables).stdout.splitlines()
     assert len(words) == 2 * len(variables)
     result = CliRunner().invoke(main, [command, "--dry-run", suite, *words])

@@ -43,7 +43,7 @@ def _suite_line(root: Path, path: Path, renamed: Container[str]) -> dict[str, An
     except RotnetError as error:
         damaged = {"title": f"damaged {path.name}: {error}", "preset": "", "options": "", "runs": 0, "finished": 0}
         return damaged | {"name": path.parent.name, "link": _link(path.parent)}
-    said = {name: plan.options.get(name) for name in ("dataset", "seeds", "set")}
+    said = {name: plan.options.get(name) for name in ("methods", "dataset", "seeds", "set")}
     asked = [f"{name.upper()}={value}" for name, value in said.items() if value not in (None, "", 1)]
     return {
         "name": path.parent.name,

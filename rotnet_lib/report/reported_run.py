@@ -97,6 +97,7 @@ class _Row(BaseModel):
     label: str
     cells: dict[str, _Cell] = Field(min_length=1)
     by_target: bool
+    published: bool = True
 
     @model_validator(mode="after")
     def _one_cell(self) -> "_Row":
@@ -112,6 +113,13 @@ class _Question(BaseModel):
     column: str | None
 
 
+class _Method(BaseModel):
+    name: str
+    title: str
+    deviations: list[str]
+    asked: bool
+
+
 class _Suite(BaseModel):
     """What a report reads of a suite."""
 
@@ -124,6 +132,7 @@ class _Suite(BaseModel):
     axis: Literal["epochs", "labels"] | None
     rows: list[_Row]
     questions: list[_Question]
+    methods: list[_Method] = []
     changed_sweeps: dict[str, tuple[list[Any], list[Any]]]
 
 

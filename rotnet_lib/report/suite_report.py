@@ -180,6 +180,12 @@ class SuiteReport:
                 found.append((difference, self._named(list(dict.fromkeys(keys)))))
         return found
 
+    @property
+    def method_deviations(self) -> list[tuple[str, str]]:
+        """A method and a sentence, for each way in which a method that has rows is not as its paper has it."""
+        asked = [method for method in self.suite["methods"] if method["asked"]]
+        return [(method["title"], deviation) for method in asked for deviation in method["deviations"]]
+
     def _named(self, keys: list[str]) -> str:
         """Keys of finished runs in a cell of a table."""
         finished = {run.key for run in self.runs if run.result}
@@ -239,6 +245,8 @@ class SuiteReport:
                 axis=self.axis,
                 seeds=len({run.seed for run in self.runs}),
                 source=source(self.suite["source"]) if any(cell.published is not None for cell in cells) else None,
+                methods=self.suite["methods"],
+                own=[row["label"] for row in self.suite["rows"] if self.suite["published"] and not row["published"]],
                 others=any(not any(cell.planned for cell in row.cells.values()) for row in self.rows),
                 bests=any(cell.bests for cell in cells),
             )
@@ -253,6 +261,7 @@ class SuiteReport:
                 measured=bool(self.results),
                 differences=self.differences,
                 code=self.code_differences,
+                deviations=self.method_deviations,
                 facts=self._facts(),
                 runs=[self._run_line(run) for run in self.runs],
                 unverified=sentence(self.unverified) if self.unverified else "",

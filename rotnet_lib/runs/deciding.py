@@ -12,6 +12,9 @@ from rotnet_lib.runs.resolution import AUTO, BACKBONE, PROTOCOL, UNLIMITED, Said
 if TYPE_CHECKING:
     from rotnet_lib.runs.stage_config import StageConfig
 
+_Protocol = Callable[[], tuple[Mapping[str, Any], str]]
+"""The protocol's values, and the part of it that they are from."""
+
 
 class Decisions:
     """The parameters of a run that are decided so far.
@@ -21,18 +24,25 @@ class Decisions:
         given: what is asked for, by parameter.
         origins: of what is given.
         follow: the parameters that are to follow the backbone's run, if they can, before what is given.
+        by_key: what is asked for of parameters that have keys, the strongest first; it is not in `given`.
 
     Attributes:
         values: parameter -> value, in plain form.
-        origins: parameter -> where its value comes from.
+        origins: parameter -> where its value comes from; of one that has keys, those too (`task_options.angles`).
     """
 
     def __init__(
-        self, schema: type[StageConfig], given: Mapping[str, Any], origins: Mapping[str, str], follow: Collection[str]
+        self,
+        schema: type[StageConfig],
+        given: Mapping[str, Any],
+        origins: Mapping[str, str],
+        follow: Collection[str],
+        by_key: Mapping[str, Sequence[Said]],
     ) -> None:
         self.values: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
         self._schema, self._given, self._given_by, self._follow = schema, given, origins, follow
+        self._by_key = by_key
 
     def decide(self, names: Sequence[str], preset: Sequence[Said], upstream: Upstream | None) -> None:
         """Decide parameters of which none decides what preset or protocol say of another.
@@ -44,6 +54,9 @@ class Decisions:
         """
         protocol = cache(lambda: (self._schema.protocol_for(self.values), self._schema.protocol_origin(self.values)))
         for name in names:
+            if self._schema.has_keys(name):
+                self._decide_keys(name, [*self._by_key.get(name, ()), *(one for one in preset if name in one.values)], protocol)
+                continue
             weak = next(((one.values[name], one.origin) for one in preset if name in one.values), None)
             words = self._schema.words(name)
             follows = upstream is not None and BACKBONE in words and self._schema.follows(name, self.values, upstream)
@@ -62,7 +75,22 @@ class Decisions:
                 default = self._schema.model_fields[name].get_default(call_default_factory=True)
                 self.values[name], self.origins[name] = default, self._schema.usual_origin(name)
 
-    def _enter(self, name: str, value: Any, origin: str, protocol: Callable[[], tuple[Mapping[str, Any], str]]) -> None:
+    def _decide_keys(self, name: str, sources: Sequence[Said], protocol: _Protocol) -> None:
+        """Decide a parameter that has keys: what a stronger source does not say of one, a weaker one may."""
+        values = self._schema.model_fields[name].get_default(call_default_factory=True)
+        origins: dict[str, str] = {}
+        for one in sources:
+            said = one.values[name]
+            if not isinstance(said, dict):
+                self._enter(name, said, one.origin, protocol)  # wrong, which the config's own check says
+                return
+            for key in said:
+                if (place := f"{name}.{key}") not in origins:
+                    values[key], origins[place] = said[key], one.origin
+        self.values[name] = values
+        self.origins |= origins | {name: "; ".join(dict.fromkeys(origins.values())) or self._schema.usual_origin(name)}
+
+    def _enter(self, name: str, value: Any, origin: str, protocol: _Protocol) -> None:
         """Enter a value, or what a word stands for."""
         words, role = self._schema.words(name), self._schema.role(name)
         self.origins[name] = origin

@@ -71,7 +71,10 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Resolved(Generic[Config]):
-    """A config, and the origin of each of its parameters, such as `protocol: imagenet, probe.linear`."""
+    """A config, and the origin of each of its parameters, such as `protocol: imagenet, probe.linear`.
+
+    Of a parameter that has keys, the origins of those that somebody says are there too, as `task_options.angles`.
+    """
 
     config: Config
     origins: Mapping[str, str]

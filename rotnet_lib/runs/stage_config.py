@@ -9,7 +9,7 @@ lists where it differs from the protocol.
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import to_jsonable_python
@@ -87,7 +87,7 @@ class StageConfig(BaseModel):
         """A config, each of its values with its origin: the one gate for notebooks, YAML files, command lines and callers.
 
         A value comes from the first of these that has one: `said`; the backbone's run, where the parameter follows it; the
-        preset; the protocol. Words of `runs.resolution` may stand for a value.
+        preset; the protocol. Of a parameter that has keys, each key does. Words of `runs.resolution` may stand for a value.
 
         Args:
             said: what is asked for, the strongest first.
@@ -98,16 +98,19 @@ class StageConfig(BaseModel):
         """
         given: dict[str, Any] = {}
         origins: dict[str, str] = {}
+        by_key: dict[str, list[Said]] = {}
         follow: set[str] = set()
         for one in said:
             for name, value in cls._checked(one).items():
                 if name in given or value == AUTO or (name == "runs" and value is None):  # `RUNS=` of make
                     continue
-                if value == BACKBONE and BACKBONE in cls.words(name):
+                if cls.has_keys(name):
+                    by_key.setdefault(name, []).append(Said(one.origin, {name: value}))
+                elif value == BACKBONE and BACKBONE in cls.words(name):
                     follow.add(name)
                 else:
                     given[name], origins[name] = value, one.origin
-        decisions = Decisions(cls, given, origins, follow)
+        decisions = Decisions(cls, given, origins, follow, by_key)
         groups = [[name for name in group if name in cls.model_fields] for group in _ORDER]
         early = {name for group in groups for name in group}
         try:
@@ -163,6 +166,12 @@ class StageConfig(BaseModel):
         """
         extra = cls.model_fields[field].json_schema_extra
         return tuple(extra.get("words", ())) if isinstance(extra, dict) else ()  # type: ignore[arg-type]
+
+    @classmethod
+    @cache
+    def has_keys(cls, field: str) -> bool:
+        """Whether a parameter is a dictionary, whose keys may come from several sources."""
+        return get_origin(cls.model_fields[field].annotation) is dict
 
     @classmethod
     def find_upstream(cls, given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]]) -> Upstream | None:

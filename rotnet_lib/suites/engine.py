@@ -19,9 +19,9 @@ from rotnet_lib.report.index import write_index
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import LOCK, PLAN, REPORT
 from rotnet_lib.suites.at_work import if_nobody_is, one_at_a_time
+from rotnet_lib.suites.documents import SUITES
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 from rotnet_lib.suites.report_stamp import drawing, is_drawn
-from rotnet_lib.suites.suite import SUITES
 from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.watchdog import INTERRUPT

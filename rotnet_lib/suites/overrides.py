@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, get_origin
+from typing import Any
 
 from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.runs.config import RunConfig
@@ -29,14 +28,13 @@ class Override:
     path: tuple[str, ...]
     value: Any
 
-    def apply(self, key: str, run: SuiteRun, values: dict[str, Any], rows: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def apply(self, key: str, run: SuiteRun, values: dict[str, Any]) -> None:
         """Put the value into what the user says of a run, if it is meant for that run and the run has the parameter.
 
         Args:
             key: the run's.
             run: of the suite.
             values: what the user says of it, so far.
-            rows: what the suite says: the keys of a parameter that are not set are the suite's.
 
         Raises RotnetError for a key in a parameter that another override has set to something without keys.
         """
@@ -48,7 +46,7 @@ class Override:
         if not rest:
             values[name] = self.value
             return
-        before = values.get(name, rows.get(name)) or {}
+        before = values.get(name) or {}
         if not isinstance(before, dict):
             raise RotnetError(
                 f"SET: {name}.{rest[0]} sets a key of {name}, which is set to {shown(before)}. Drop one of the two."
@@ -115,4 +113,4 @@ def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun]) -> Override:
 
 def _with_keys(schema: type[RunConfig]) -> list[str]:
     """The parameters of a stage that are dictionaries."""
-    return [name for name, field in schema.model_fields.items() if get_origin(field.annotation) is dict]
+    return [name for name in schema.model_fields if schema.has_keys(name)]

@@ -14,7 +14,7 @@ from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.runs.resolution import AUTO
 from rotnet_lib.runs.stage_config import StageConfig
 from rotnet_lib.stages import STAGES
-from rotnet_lib.suites.suite import load_presets
+from rotnet_lib.suites.presets import load_presets
 
 _FIRST_LINE = "# auto: the backbone's run decides, else the preset, else the published protocol"
 _HEADINGS = ("what is asked", "the data", "the training", "the machine")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from operator import methodcaller
 from pathlib import Path
@@ -16,10 +16,14 @@ from rotnet_lib.paths import from_project, short_name
 from rotnet_lib.runs.config import ImagesConfig, RunConfig
 from rotnet_lib.runs.directory import PLAN, RunDirectory, directory_of
 from rotnet_lib.runs.plain import plain_values
+from rotnet_lib.runs.resolution import Resolved
 from rotnet_lib.stages import STAGES
+from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.suites.methods import asked_for, usual_options
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
+from rotnet_lib.suites.presets import preset_named
 from rotnet_lib.suites.resolve import choose_preset
-from rotnet_lib.suites.resolve_row import own_dataset, resolve_row
+from rotnet_lib.suites.resolve_row import own_arch, own_dataset, resolve_row
 from rotnet_lib.suites.suite import (
     Collection,
     Suite,
@@ -28,7 +32,7 @@ from rotnet_lib.suites.suite import (
     collection_names,
     load_collection,
     load_suite,
-    preset_named,
+    suites_with_methods,
 )
 from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
@@ -46,11 +50,13 @@ class Options:
     seeds: int = 1
     set: str = ""
     runs: str = "runs"
+    methods: str | None = None
 
     def __post_init__(self) -> None:
         """Raises RotnetError for an option of another type, for text that cannot be written, and for too many seeds."""
         for name, value in vars(self).items():
-            if name != "seeds" and not isinstance(value, str) and not (value is None and name in ("preset", "dataset")):
+            may_be_left_out = name in ("preset", "dataset", "methods")
+            if name != "seeds" and not isinstance(value, str) and not (value is None and may_be_left_out):
                 raise RotnetError(f"{name}: text is needed, not {shown(value)}.")
         if isinstance(self.seeds, bool) or not isinstance(self.seeds, int) or not 1 <= self.seeds <= MOST_SEEDS:
             raise RotnetError(f"seeds: at least 1, not {shown(self.seeds)} (and at most {MOST_SEEDS}).")
@@ -67,8 +73,8 @@ class PlannedRun:
         directory: where it lives.
         upstream: the runs it builds on.
         dataset: the dataset the suite names; the preset or the user may have replaced it.
-        departures: parameter, or option of one (`task_options.bank`) -> [the suite's value, the user's], where an override made
-            it another experiment.
+        departures: parameter, or option of one (`task_options.bank`) -> [the suite's value, here], where an override made it
+            another experiment, or the preset changed an option.
         origins: parameter -> where its value comes from.
     """
 
@@ -240,9 +246,10 @@ def _plans(
 ) -> tuple[Plan, ...]:
     for suite_name in suite_names:
         check_suite(suite_name)  # first: whether there is a GPU may take seconds to find out
+    _check_methods(name, suite_names, options.methods)
     preset_name, reason = choose_preset(options.preset, gpu)
     preset = preset_named(preset_name)
-    suites = [load_suite(suite, preset.sweeps) for suite in suite_names]
+    suites = [load_suite(suite, preset.sweeps, options.methods) for suite in suite_names]
     notebooks = {run.notebook for suite in suites for run in suite.runs.values()}
     if options.dataset and not any(STAGES[notebook].config.takes(options.dataset) for notebook in notebooks):
         images, voc = (
@@ -263,6 +270,14 @@ def _plans(
         Plan(suite, preset_name, reason, preset.description, options, _planned(suite, preset_name, options, overrides, once))
         for suite in suites
     )
+
+
+def _check_methods(name: str, suite_names: list[str], methods: str | None) -> None:
+    """Raises RotnetError if METHODS names what is no method, or is said where no suite has rows for methods."""
+    asked_for(methods)
+    having = suites_with_methods()
+    if methods is not None and not any(suite in having for suite in suite_names):
+        raise RotnetError(f"METHODS: {name} has no rows for methods. Leave METHODS out. Suites that have: {', '.join(having)}.")
 
 
 def runs_by_key(suites: list[Suite]) -> dict[str, SuiteRun]:
@@ -290,15 +305,16 @@ def _planned(
         for key in upstream_first(suite):
             run = suite.runs[key]
             settings = (suite, key, of_seed, seed, preset, options)
-            asked = resolve_row(*settings, []).config
-            suite.check_metrics(key, asked.metric_names)  # before the overrides: the user may ask for a task with others
+            asked = resolve_row(*settings, [])
+            suite.check_metrics(key, asked.config.metric_names)  # before the overrides: the user may ask for a task with others
             resolved = resolve_row(*settings, overrides)
             config = resolved.config
             upstream = tuple(of_seed[name] for name in run.upstream)
             directory = directory_of(config, fingerprint(config))
-            of_seed[key] = PlannedRun(
-                key, config, directory, upstream, own_dataset(suite, key), _departures(asked, config), resolved.origins
-            )
+            departures = _departures(asked.config, config)
+            for place, pair in _presets_options(asked, config, own_arch(suite, key), preset):
+                departures[place] = pair
+            of_seed[key] = PlannedRun(key, config, directory, upstream, own_dataset(suite, key), departures, resolved.origins)
         planned += of_seed.values()
     return tuple(planned)
 
@@ -311,6 +327,25 @@ def _departures(asked: RunConfig, config: RunConfig) -> dict[str, list[Any]]:
         if config.role(name) == "experiment" and name not in DECIDED:
             found |= _different(name, suite[name], user[name])
     return found
+
+
+def _presets_options(asked: Resolved[RunConfig], config: RunConfig, arch: str, preset: str) -> Iterator[tuple[str, list[Any]]]:
+    """(option, [its value without the preset, here]) for what the preset says of a task's options: no protocol lists it.
+
+    Args:
+        asked: the run without the user's overrides.
+        config: the run.
+        arch: the suite's.
+        preset: its name.
+    """
+    if not isinstance(asked.config, PretrainConfig) or not isinstance(config, PretrainConfig):
+        return
+    if config.task != asked.config.task:
+        return
+    usual = usual_options(config.task, arch)
+    for key, value in config.task_options.items():
+        if asked.origins.get(f"task_options.{key}", "").endswith(f"preset {preset}") and value != usual[key]:
+            yield f"task_options.{key}", [usual[key], value]
 
 
 def _different(name: str, asked: Any, here: Any) -> dict[str, list[Any]]:

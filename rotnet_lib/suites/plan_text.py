@@ -54,6 +54,7 @@ def plan_lines(plan: Plan | CollectionPlan, problems: Mapping[str, str], *, expl
     """
     yield f"preset {plan.preset}: {plan.preset_reason}."
     yield f"  {plan.preset_description}"
+    yield from _method_lines(plan)
     seconds = _seconds_here(plan)
     for run in plan.runs:
         missing = _missing_data(run, problems)
@@ -103,6 +104,18 @@ def difference_lines(plan: Plan | CollectionPlan, other: Plan | CollectionPlan) 
         yield "no run differs"
 
 
+def _method_lines(plan: Plan | CollectionPlan) -> Iterator[str]:
+    """Which methods have rows, what they need, and how to get the others; nothing of a suite without rows for methods."""
+    methods = next((part.suite.methods for part in plan.parts if part.suite.methods), [])
+    asked = [method for method in methods if method.asked]
+    others = [method.name for method in methods if not method.asked]
+    if methods:
+        more = f"; METHODS=all adds {', '.join(others)}" if others else ""
+        yield f"methods: {', '.join(method.name for method in asked) or 'none'}{more}"
+    for method in asked:
+        yield f"  {method.name} needs {method.needs}"
+
+
 def _missing_data(run: PlannedRun, problems: Mapping[str, str]) -> str:
     """A dataset that a run, or one that it builds on, needs and that cannot be opened; empty if there is none."""
     if run.config.dataset in problems:
@@ -120,22 +133,26 @@ def _does(run: PlannedRun) -> str:
 
 
 def _explained(run: PlannedRun) -> Iterator[str]:
-    values = _shown_values(run.config, tuple(run.origins))
+    values: dict[str, str] = {}
+    for name, text in _shown_values(run.config, tuple(run.origins)).items():
+        keys = getattr(run.config, name) if run.config.has_keys(name) else {}
+        values |= {f"{name}.{key}": _text(run.config, name, value) for key, value in keys.items()} or {name: text}
     widths = [max(map(len, column)) for column in (values, values.values())]
     for name, value in values.items():
-        yield f"    {name:{widths[0]}}  {value:{widths[1]}}  {run.origins[name]}"
+        origin = run.origins.get(name) or run.config.usual_origin(name.partition(".")[0])
+        yield f"    {name:{widths[0]}}  {value:{widths[1]}}  {origin}"
 
 
 def _changes(run: PlannedRun) -> str:
-    """`epochs 5 (100), lr 0.05 (0.1)`: the run's values, and the protocol's behind them."""
+    """`epochs 5 (100), lr 0.05 (0.1)`: the run's values, and behind them the protocol's, or the suite's of what it decides."""
     config = run.config
     differences = config.protocol_differences()
     differences.pop("dataset", None)  # the suite says which is the published one
     if config.dataset != run.dataset:
         differences = {"dataset": [run.dataset, config.dataset]} | differences
-    return ", ".join(
-        f"{name} {_text(config, name, ours)} ({_text(config, name, theirs)})" for name, (theirs, ours) in differences.items()
-    )
+    differences |= run.departures
+    texts = [(name, *(_text(config, name.partition(".")[0], value) for value in pair)) for name, pair in differences.items()]
+    return ", ".join(f"{name} {ours} ({theirs})" for name, theirs, ours in texts)
 
 
 def _shown_values(config: RunConfig, names: Sequence[str] | None = None) -> dict[str, str]:

@@ -9,7 +9,8 @@ from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.protocols import benchmark_of, kind_of, usual_dataset
 from rotnet_lib.runs.resolution import AUTO, NONE, PROTOCOL, Resolved, Said, naming
 from rotnet_lib.stages import STAGES
-from rotnet_lib.suites.suite import Preset, load_presets, preset_named
+from rotnet_lib.suites.methods import said_of_task
+from rotnet_lib.suites.presets import Preset, load_presets, preset_named
 from rotnet_lib.training.devices import gpu_name
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -44,7 +45,9 @@ def resolve(
     def asked(values: Mapping[str, Any]) -> list[Said]:
         meant = arch or values["arch"]
         if "dataset" in values:
-            return [Said(f"preset {preset}", found.parameters(stage, meant, kind_of(values), values["dataset"]))]
+            stronger, weaker = said_of_task(values.get("task"), meant, preset)
+            of_preset = Said(f"preset {preset}", found.parameters(stage, meant, kind_of(values), values["dataset"]))
+            return [*stronger, of_preset, *weaker]
         with naming("arch"):
             usual = usual_dataset(stage, meant)
         sources = {

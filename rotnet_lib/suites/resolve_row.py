@@ -11,8 +11,9 @@ from rotnet_lib.runs.protocols import usual_dataset
 from rotnet_lib.runs.resolution import AUTO, BACKBONE, PROTOCOL, Resolved, Said
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.overrides import Override
+from rotnet_lib.suites.presets import preset_named
 from rotnet_lib.suites.resolve import resolve
-from rotnet_lib.suites.suite import Suite, preset_named
+from rotnet_lib.suites.suite import Suite
 
 if TYPE_CHECKING:
     from rotnet_lib.suites.plan import Options, PlannedRun
@@ -48,7 +49,7 @@ def resolve_row(
         rows["backbone"] = backbone.name if backbone else run.backbone
     # A dataset that the suite itself names is not the protocol's: the user's does not replace it, but the preset may.
     own = own_dataset(suite, key)
-    replaced = options.dataset if own == usual_dataset(run.notebook, _arch(suite, key)) else None
+    replaced = options.dataset if own == usual_dataset(run.notebook, own_arch(suite, key)) else None
     stand_in = Said("")
     if rows.get("dataset") == own:
         if replaced and schema.takes(replaced):
@@ -57,7 +58,7 @@ def resolve_row(
             stand_in = Said(f"preset {preset}", {"dataset": datasets[own]})
     users: dict[str, Any] = {}
     for override in overrides:
-        override.apply(key, run, users, rows)
+        override.apply(key, run, users)
     followed = backbone.config.model_dump() if backbone else {}
     if backbone and followed.get("grey") and "grey" not in schema.model_fields:
         raise RotnetError(
@@ -76,7 +77,7 @@ def resolve_row(
             [Said("SET", users), stand_in, *decided, Said(f"suite {suite.name}", rows)],
             preset=preset,
             dataset=replaced,
-            arch=_arch(suite, key),
+            arch=own_arch(suite, key),
             planned={other.name: other.config.model_dump() for other in made.values()},
         )
     except RotnetError as error:
@@ -92,10 +93,10 @@ def own_dataset(suite: Suite, key: str) -> str:
         return said
     if said != PROTOCOL and BACKBONE in words and run.backbone in suite.runs:
         return own_dataset(suite, run.backbone)
-    return usual_dataset(run.notebook, _arch(suite, key))
+    return usual_dataset(run.notebook, own_arch(suite, key))
 
 
-def _arch(suite: Suite, key: str) -> str:
+def own_arch(suite: Suite, key: str) -> str:
     """The arch that the suite means for a run. Its benchmark says which data and settings, whatever an override makes of it."""
     run = suite.runs[key]
     schema = STAGES[run.notebook].config
@@ -104,7 +105,7 @@ def _arch(suite: Suite, key: str) -> str:
     if said not in (AUTO, *words):
         return said
     if run.backbone in suite.runs:
-        return _arch(suite, run.backbone)
+        return own_arch(suite, run.backbone)
     if PROTOCOL in words:
         protocols: str = schema.protocol_for({})["arch"]
         return protocols

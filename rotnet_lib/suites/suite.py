@@ -1,32 +1,23 @@
-"""Suite and preset YAML, typed."""
+"""Suites: a YAML a published table or figure, and collections of them, typed."""
 
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rotnet_lib.errors import RotnetError, shown, unknown
-from rotnet_lib.models import CLASSIFIERS
-from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.published import published_table, source
-from rotnet_lib.runs.plain import plain_values
-from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, recipes
+from rotnet_lib.runs.protocols import KIND
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
+from rotnet_lib.suites.documents import SUITES, parse, read_document, suite_documents
+from rotnet_lib.suites.method_rows import has_method_rows, with_methods
+from rotnet_lib.suites.methods import asked_for, load_methods
 from rotnet_lib.suites.sweeps import Sheet, expand
-from rotnet_lib.yaml_reader import read_yaml
-
-_PRESETS = "presets"
 
 _NAMES = ("arch", "dataset", *KIND)
 """Parameters that plans look up before a config is built: they are text."""
-
-SUITES = Path(__file__).parent
-"""Where the YAML files are."""
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class SuiteRun(BaseModel):
@@ -97,6 +88,18 @@ class Question(BaseModel):
     column: str | None = Field(None, description="the column compared; None: the only one that the rows have")
 
 
+class SuiteMethod(BaseModel):
+    """A method that can have rows in a suite (`methods.yaml`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    title: str
+    needs: str
+    deviations: list[str]
+    asked: bool = Field(description="whether it has rows: METHODS names it")
+
+
 class Suite(BaseModel):
     """A published table or figure, and the runs that reproduce it (`suites/<name>.yaml`)."""
 
@@ -112,6 +115,7 @@ class Suite(BaseModel):
     runs: dict[str, SuiteRun]
     rows: list[SuiteRow] = Field(default_factory=list)
     questions: list[Question] = Field(default_factory=list)
+    methods: list[SuiteMethod] = Field(default_factory=list, description="those of which the suite has rows, or could have")
     changed_sweeps: dict[str, list[list[Any]]] = Field(
         default_factory=dict, description="sweeps whose values the preset changed: name -> [suite's values, preset's values]"
     )
@@ -137,6 +141,11 @@ class Suite(BaseModel):
                     raise ValueError(str(unknown(f"run of row '{row.label}'", cell.run, self.runs)))
             if self.published and row.published and row.label not in published_table(self.published):
                 raise ValueError(str(unknown(f"row of {self.published}", row.label, published_table(self.published))))
+            if self.published and not row.published and row.label in published_table(self.published):
+                raise ValueError(
+                    f"row '{row.label}' is in {self.published}. Leave `published: false` out; of a method, name the table "
+                    "in its `labels`"
+                )
         rows = {row.label: row for row in self.rows}
         columns = [column for row in self.rows for column in row.cells]
         for column in self.headings:
@@ -190,77 +199,19 @@ class Collection(BaseModel):
     suites: list[str] = Field(min_length=1)
 
 
-_NOT_PRESET = ("backbone", "arch", *KIND, "dataset")
-"""Parameters that a preset cannot set; what data stands in for other data, its `datasets` say."""
-
-
-class Preset(BaseModel):
-    """A way to run every suite: parameters for all runs, for a notebook, or for a kind of run of it, by benchmark.
-
-    `set` is keyed by benchmark, then by `all`, a notebook (`probe`), or a notebook and its task or classifier
-    (`pretrain.labels`), and for a classifier its recipe (`probe.linear.decoupling`); the more special key wins. What a notebook
-    has no parameter for does not concern it.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    description: str
-    datasets: dict[str, str] = Field(default_factory=dict, description="what stands in for a dataset of the protocol's")
-    set: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
-    sweeps: dict[str, list[Any]] = Field(default_factory=dict, description="values in place of the suites' own")
-
-    @model_validator(mode="after")
-    def _known_parameters(self) -> "Preset":
-        for benchmark, settings in self.set.items():
-            if benchmark not in BENCHMARKS:
-                raise ValueError(str(unknown("benchmark", benchmark, BENCHMARKS)))
-            for key, values in settings.items():
-                _check_setting(benchmark, key, values)
-        return self
-
-    def parameters(self, stage: str, arch: str, kind: str, dataset: str) -> dict[str, Any]:
-        """What this preset says to a run, by parameter.
-
-        Args:
-            stage: its name.
-            arch: its backbone's.
-            kind: see `kind_of`.
-            dataset: its images. The preset's image size is for data that it puts in for other data, and else left out.
-        """
-        settings = self.set.get(benchmark_of(arch), {})
-        merged: dict[str, Any] = {}
-        for key in ("all", *general_first(".".join(filter(None, (stage, kind))))):
-            merged |= settings.get(key, {})
-        if dataset not in self.datasets.values():
-            merged.pop("image_size", None)
-        known = STAGES[stage].config.model_fields
-        return {name: value for name, value in merged.items() if name in known}
-
-
-def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
-    notebook, kind, recipe = (*key.split(".", 2), "", "")[:3]
-    if kind and kind not in (*TASKS, *CLASSIFIERS):
-        raise ValueError(str(unknown(f"task or classifier of '{key}'", kind, (*TASKS, *CLASSIFIERS))))
-    known = recipes(notebook).get((benchmark, kind), [])
-    if recipe and recipe not in known:
-        raise ValueError(str(unknown(f"recipe of '{key}'", recipe, known)))
-    stages = list(STAGES) if key == "all" else [notebook]
-    allowed = {name: None for stage in stages for name in STAGES[stage].config.model_fields}
-    for name in values:
-        if name not in allowed:
-            raise ValueError(str(unknown(f"parameter under '{key}'", name, allowed)))
-        if name in _NOT_PRESET:
-            raise ValueError(f"'{key}': {name} says which run it is. A preset says how to make it")
-
-
 def suite_names(folder: Path = SUITES) -> list[str]:
     """The suites there are in a folder, collections of suites not among them. A file that cannot be read counts as a suite."""
-    return [name for name, document in _documents(folder) if "suites" not in document]
+    return [name for name, document in suite_documents(folder) if "suites" not in document]
 
 
 def collection_names(folder: Path = SUITES) -> list[str]:
     """The collections of suites there are in a folder."""
-    return [name for name, document in _documents(folder) if "suites" in document]
+    return [name for name, document in suite_documents(folder) if "suites" in document]
+
+
+def suites_with_methods(folder: Path = SUITES) -> list[str]:
+    """The suites in a folder that have rows for each method."""
+    return [name for name, document in suite_documents(folder) if has_method_rows(document)]
 
 
 def check_suite(name: str, folder: Path = SUITES) -> None:
@@ -269,96 +220,35 @@ def check_suite(name: str, folder: Path = SUITES) -> None:
         raise unknown("suite", name, [*suite_names(folder), *collection_names(folder)])
 
 
-def load_suite(name: str, sweeps: Mapping[str, list[Any]] | None = None, folder: Path = SUITES) -> Suite:
+def load_suite(
+    name: str, sweeps: Mapping[str, list[Any]] | None = None, methods: str | None = None, folder: Path = SUITES
+) -> Suite:
     """The suite of that name.
 
     Args:
         name: of its file.
         sweeps: sweep -> the values it takes in place of the suite's own.
+        methods: which have rows, where the suite has rows for methods; see `asked_for`.
         folder: where the suites' files are.
 
     Raises RotnetError if it is unknown or its YAML is malformed or not consistent.
     """
     check_suite(name, folder)
     where = f"suites/{name}.yaml"
-    document = _read(name, folder)
-    for key in ("name", "changed_sweeps"):
+    document = read_document(name, folder)
+    for key in ("name", "changed_sweeps", "methods"):
         if key in document:
-            raise RotnetError(f"{where}: remove the key '{key}': the file's name or the preset decides it.")
-    _parse(Sheet, document, where)
+            raise RotnetError(f"{where}: remove the key '{key}': the file's name, the preset or methods.yaml decides it.")
+    parse(Sheet, document, where)
     try:
+        if has_method_rows(document):
+            document = with_methods(document, load_methods(), asked_for(methods))
         expanded = expand(document, sweeps or {})
     except RotnetError as error:
         raise RotnetError(f"{where}: {error}") from None
-    return _parse(Suite, {"name": name} | expanded, where)
+    return parse(Suite, {"name": name} | expanded, where)
 
 
 def load_collection(name: str, folder: Path = SUITES) -> Collection:
     """The collection of that name. Raises RotnetError if its YAML is malformed."""
-    return _parse(Collection, _read(name, folder) | {"name": name}, f"suites/{name}.yaml")
-
-
-def load_presets(folder: Path = SUITES) -> dict[str, Preset]:
-    """Name -> preset. Raises RotnetError as `preset_named`, for the first that is malformed."""
-    return {name: preset_named(name, folder) for name in _read(_PRESETS, folder)}
-
-
-def preset_named(name: str, folder: Path = SUITES) -> Preset:
-    """The preset of that name. Raises RotnetError if there is none, or it is malformed; what the others are does not matter."""
-    presets = _read(_PRESETS, folder)
-    if name not in presets:
-        raise unknown("preset", name, presets)
-    return _parse(Preset, presets[name], f"presets.yaml, {name}")
-
-
-def _documents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and content of each file; no content of one that cannot be read: `load_suite` says what is wrong with it."""
-    for file in sorted(folder.glob("*.yaml"), key=lambda file: file.stem):
-        if file.stem == _PRESETS or not (file.is_file() or file.is_symlink()):
-            continue
-        try:
-            yield file.stem, _read(file.stem, folder)
-        except RotnetError:
-            yield file.stem, {}
-
-
-def _read(name: str, folder: Path) -> dict[str, Any]:
-    """A YAML as it is. Not to be changed: read once, since planning looks into every suite."""
-    found = _read_once(name, folder)
-    if isinstance(found, str):
-        raise RotnetError(found)
-    return found
-
-
-@cache
-def _read_once(name: str, folder: Path) -> dict[str, Any] | str:
-    """The content of a YAML, or what is wrong with it."""
-    where = f"{name}.yaml" if name == _PRESETS else f"suites/{name}.yaml"
-    try:
-        return plain_values(where, read_yaml(folder / f"{name}.yaml", where))
-    except RotnetError as error:
-        return str(error)
-
-
-def _parse(schema: type[Model], values: Any, where: str) -> Model:
-    try:
-        return schema.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place, kind = problem["loc"], problem["type"]
-        message = problem["msg"].removeprefix("Value error, ")
-        if kind == "extra_forbidden":
-            message += f". Allowed: {', '.join(_fields_at(schema, place[:-1]))}"
-        elif kind not in ("value_error", "missing"):
-            message += f", not {shown(problem['input'])}"
-        raise RotnetError(f"{where}: {' '.join(filter(None, ['.'.join(map(str, place)), message]))}") from None
-    except RotnetError as error:
-        raise RotnetError(f"{where}: {error}") from None
-
-
-def _fields_at(schema: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """The fields of the model at a place of another model, through its dictionaries and lists."""
-    found: Any = schema
-    for part in place:
-        found = found.model_fields[part].annotation if hasattr(found, "model_fields") else get_args(found)[-1]
-    return list(found.model_fields)
+    return parse(Collection, read_document(name, folder) | {"name": name}, f"suites/{name}.yaml")

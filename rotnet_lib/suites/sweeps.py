@@ -30,13 +30,15 @@ class SheetRow(BaseModel):
 
 
 class Sheet(BaseModel):
-    """The shape of a suite's YAML before its sweeps are written out, as far as `expand` looks at it."""
+    """The shape of a suite's YAML before its sweeps are written out, as far as `expand` and `with_methods` look at it."""
 
     model_config = ConfigDict(extra="allow")
 
+    published: str | None = None
     sweeps: dict[str, list[Any]] = Field(default_factory=dict)
     runs: dict[str, dict[str, Any]]
     rows: list[SheetRow] = Field(default_factory=list)
+    questions: list[dict[str, Any]] = Field(default_factory=list)
 
 
 def expand(document: dict[str, Any], replaced: Mapping[str, list[Any]]) -> dict[str, Any]:

@@ -42,6 +42,9 @@ def test_it_says_how_far_suites_and_runs_are(made_up: Any) -> None:
     line = lines(suites)[suite.plan.suite.title]
     assert line[1] == "quick SEEDS=2 SET=epochs=3"
     assert line[2] == "1 of 14"
+    made_up("table5", methods="rotnet")
+    newest, _ = lines(index_of(Path("runs")).find_all("table")[0]).values()
+    assert newest[1] == "quick METHODS=rotnet"
     finished, failed = lines(runs)[suite.run("supervised").name], lines(runs)[suite.run("rotnet").name]
     assert finished[1:4] == ["finished", "top1 91.50", "shapes"]
     assert failed[1] == "failed"

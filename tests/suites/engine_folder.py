@@ -20,8 +20,8 @@ import safetensors
 
 from rotnet_lib.runs.directory import REPORT, RESUME, RunDirectory
 from rotnet_lib.stages import STAGES
+from rotnet_lib.suites.documents import SUITES
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
-from rotnet_lib.suites.suite import SUITES
 from tests.results import stand_in_page
 
 ROOT = Path(__file__).parents[2]

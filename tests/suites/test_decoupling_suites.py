@@ -15,7 +15,8 @@ from rotnet_lib.stages.pretrain import pretrain
 from rotnet_lib.stages.probe import probe
 from rotnet_lib.stages.pu_weights import weigh_copies
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, make_plan, plan_suite
-from rotnet_lib.suites.suite import load_collection, load_presets, load_suite
+from rotnet_lib.suites.presets import load_presets
+from rotnet_lib.suites.suite import load_collection, load_suite
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
 

@@ -14,16 +14,10 @@ import yaml
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.published import PUBLISHED, published_table, source
+from rotnet_lib.suites.documents import SUITES
 from rotnet_lib.suites.plan import Options, make_plan
-from rotnet_lib.suites.suite import (
-    SUITES,
-    collection_names,
-    load_collection,
-    load_presets,
-    load_suite,
-    preset_named,
-    suite_names,
-)
+from rotnet_lib.suites.presets import load_presets, preset_named
+from rotnet_lib.suites.suite import collection_names, load_collection, load_suite, suite_names
 from rotnet_lib.yaml_reader import parse_yaml, read_yaml
 
 SMALL = """

@@ -12,7 +12,8 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.parts.pu import CHOICE
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite, upstream_first
-from rotnet_lib.suites.suite import Suite, load_presets, load_suite, preset_named, suite_names
+from rotnet_lib.suites.presets import load_presets, preset_named
+from rotnet_lib.suites.suite import Suite, load_suite, suite_names
 from tests.results import finish_planned
 
 
@@ -188,7 +189,8 @@ def test_the_plan_on_disk_is_all_an_engine_needs() -> None:
     assert re.fullmatch(r"table3-quick-[0-9a-f]{8}", path.parent.name)
     document = json.loads(path.read_text())
     assert document["preset"] == "quick"
-    assert document["options"] == {"preset": "quick", "dataset": None, "seeds": 2, "set": "epochs=3", "runs": "runs"}
+    said = {"preset": "quick", "dataset": None, "seeds": 2, "set": "epochs=3", "runs": "runs", "methods": None}
+    assert document["options"] == said
     for entry, run in zip(document["runs"], plan.runs, strict=True):
         assert (entry["key"], entry["name"], entry["dataset"]) == (run.key, run.name, run.dataset)
         assert entry["upstream"] == [upstream.name for upstream in run.upstream]

@@ -1,6 +1,7 @@
 """`rotnet plan`: what would run, what is not the protocol's, where each number comes from."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.plan import Options, PlannedRun, plan_suite
 from rotnet_lib.suites.plan_text import plan_lines
 from rotnet_lib.voc.classification_config import ClassificationConfig
+from tests.methods import INSTANCE, SPLIT, use_methods
 from tests.results import finish, finish_planned
 
 
@@ -58,6 +60,26 @@ def test_runs_like_finished_ones_say_how_long_they_take() -> None:
     again = next(line for line in lines if line.startswith(f"{found.runs[0].key}, seed 1: "))
     assert "would run (missing), about " in again
     assert lines[-1].startswith("1 of 13 to make, about ")
+
+
+def test_the_methods_asked_for_stand_there_with_what_they_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_methods(tmp_path, monkeypatch, instance=INSTANCE, split=SPLIT)
+    lines = plan("--preset", "quick")
+    assert lines[2:4] == ["methods: rotnet; METHODS=all adds instance, split", "  rotnet needs images that have an upright"]
+    lines = plan("--preset", "quick", "--methods", "instance,split")
+    expected = ["methods: instance, split; METHODS=all adds rotnet", "  instance needs an upright and memory for a bank"]
+    assert lines[2:5] == [*expected, "  split needs an upright"]
+    assert "methods: rotnet, instance, split" in plan("--preset", "quick", "--methods", "all")
+    assert "methods: " not in CliRunner().invoke(main, ["plan", "table1", "--preset", "quick"]).output
+
+
+def test_the_hours_are_of_the_methods_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_methods(tmp_path, monkeypatch, split=SPLIT)
+    for run in plan_suite("table3", Options(preset="quick", methods="all", seeds=2)).runs:
+        if run.config.seed == 1:
+            finish(run.directory, run.config, run.config.fingerprint(), wall_seconds=3600.0)
+    assert plan("--preset", "quick")[-1].startswith("7 of 7 to make, about 7.0 h, one after the other")
+    assert plan("--preset", "quick", "--methods", "all")[-1].startswith("12 of 12 to make, about 12.0 h")
 
 
 def test_a_dry_run_says_the_same() -> None:

@@ -8,7 +8,8 @@ from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.protocols import kind_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.plan import Options, plan_suite
-from rotnet_lib.suites.suite import Preset, load_presets, preset_named, suite_names
+from rotnet_lib.suites.presets import Preset, load_presets, preset_named
+from rotnet_lib.suites.suite import suite_names
 from rotnet_lib.voc.config import VocConfig
 
 BENCHMARK_ARCHS = {"cifar10": "nin4", "imagenet": "alexnet"}

@@ -10,14 +10,8 @@ from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.runs.config import RunConfig, TrainingConfig
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
-from rotnet_lib.suites.suite import (
-    SuiteCell,
-    collection_names,
-    load_collection,
-    load_presets,
-    load_suite,
-    suite_names,
-)
+from rotnet_lib.suites.presets import load_presets
+from rotnet_lib.suites.suite import SuiteCell, collection_names, load_collection, load_suite, suite_names
 from rotnet_lib.training.schedules import learning_rate
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)

@@ -9,14 +9,8 @@ from pydantic import ValidationError
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.suites.suite import (
-    Preset,
-    Suite,
-    SuiteRun,
-    load_suite,
-    preset_named,
-    suite_names,
-)
+from rotnet_lib.suites.presets import Preset, preset_named
+from rotnet_lib.suites.suite import Suite, SuiteRun, load_suite, suite_names
 
 
 def suite_values(**changes: Any) -> dict[str, Any]:

@@ -14,10 +14,14 @@ from campaigns.inputs.mutations import ODD_NUMBERS, ODD_TEXT, change_text
 from campaigns.inputs.trial import Input, Kind
 from campaigns.inputs.values import alike, odd_value, quoted, shown
 from rotnet_lib.stages import STAGES
+from rotnet_lib.suites.documents import METHODS, PRESETS, SUITES
+from rotnet_lib.suites.methods import load_methods
 from rotnet_lib.suites.plan import Options, Plan, plan_suite, upstream_first
-from rotnet_lib.suites.suite import SUITES, Suite, load_collection, load_suite, preset_named
+from rotnet_lib.suites.presets import preset_named
+from rotnet_lib.suites.suite import Suite, load_collection, load_suite
 
-_PRESETS = "presets"
+_ROTNET = {"{method}": "rotnet", "{method-}": "", "{task}": "rotation", "{label}": "RotNet"}
+"""What the words of a suite with rows for methods stand for, where METHODS is not said."""
 
 
 class SuiteFile(FileKind):
@@ -66,6 +70,7 @@ def _suite_problem(suite: Suite, document: Mapping[str, Any]) -> str | None:
     for name in ("title", "published", "source", "measure", "axis"):
         if name in document and not alike(getattr(suite, name), document[name]):
             return f"another {name} than the file's"
+    document = _of_rotnet(document)
     runs = _swept(document["runs"], document.get("sweeps", {}))
     if list(suite.runs) != list(runs):
         return f"the runs {list(suite.runs)}, not {list(runs)}"
@@ -76,6 +81,24 @@ def _suite_problem(suite: Suite, document: Mapping[str, Any]) -> str | None:
             return f"run {key} is another than the file's"
     labels = [row["label"] for row in document.get("rows", [])]
     return None if [row.label for row in suite.rows] == labels else "other rows than the file's"
+
+
+def _of_rotnet(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A suite's YAML with the runs and rows of methods written out for RotNet."""
+
+    def filled(node: Any) -> Any:
+        for sign, text in _ROTNET.items():
+            node = _filled(node, sign, text, text)
+        return node
+
+    def of_method(node: Any) -> bool:
+        return any(sign in repr(node) for sign in ("{method}", "{method-}"))
+
+    if not any(map(of_method, document["runs"])):
+        return dict(document)
+    runs = dict((filled(key), filled(run)) if of_method(key) else (key, run) for key, run in document["runs"].items())
+    rows = [filled(row) if of_method(row) else row for row in document.get("rows", [])]
+    return {**document, "runs": runs, "rows": rows}
 
 
 def _swept(runs: Mapping[str, Any], sweeps: Mapping[str, list[Any]]) -> dict[str, Any]:
@@ -115,7 +138,7 @@ class CollectionFile(SuiteFile):
 class PresetsFile(SuiteFile):
     name = "presets"
     right = "every preset as the file has it"
-    suite = _PRESETS
+    suite = PRESETS
 
     def read(self, given: Input) -> Any:
         return {
@@ -131,8 +154,34 @@ class PresetsFile(SuiteFile):
         return None
 
 
+class MethodsFile(SuiteFile):
+    name = "methods"
+    right = "every method as the file has it"
+    suite = METHODS
+
+    def read(self, given: Input) -> Any:
+        return {name: method.model_dump() for name, method in load_methods(given.folder / "suites").items()}
+
+    def problem(self, given: Input, found: Any) -> str | None:
+        document = yaml.safe_load(self.file(given.folder).read_bytes())
+        if list(found) != list(document):
+            return f"the methods {list(found)}, not {list(document)}"
+        for name, method in found.items():
+            for field, value in document[name].items():
+                if not alike(method[field], value):
+                    return f"another {field} of {name} than the file's"
+        return None
+
+
 _SUITE = "table3"
-_GOOD = {"preset": "quick", "dataset": None, "seeds": 2, "set": "train_size=100 probe.lr=0.05", "runs": "runs"}
+_GOOD = {
+    "preset": "quick",
+    "dataset": None,
+    "seeds": 2,
+    "set": "train_size=100 probe.lr=0.05",
+    "runs": "runs",
+    "methods": "core",
+}
 
 
 def _plan(options: Mapping[str, Any]) -> Plan:
@@ -183,7 +232,19 @@ def _odd_option(name: str, rng: random.Random) -> Any:
         "imagefolder:/none",
         "scenes",
     )
-    return rng.choice((*words, "elsewhere", "runs/", "./runs", "a" * 300, "a/" * 3000, "~", "~nobody"))
+    return rng.choice(
+        (
+            *words,
+            *("all", "rotnet", "core,rotnet", "rotne", "core,"),
+            "elsewhere",
+            "runs/",
+            "./runs",
+            "a" * 300,
+            "a/" * 3000,
+            "~",
+            "~nobody",
+        )
+    )
 
 
 class SetText(Kind):

@@ -1,0 +1,89 @@
+"""Presets: ways to run every suite (`presets.yaml`)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rotnet_lib.errors import unknown
+from rotnet_lib.models import CLASSIFIERS
+from rotnet_lib.pretext import TASKS
+from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, recipes
+from rotnet_lib.stages import STAGES
+from rotnet_lib.suites.documents import PRESETS, SUITES, parse, read_document
+
+_NOT_PRESET = ("backbone", "arch", *KIND, "dataset")
+"""Parameters that a preset cannot set; what data stands in for other data, its `datasets` say."""
+
+
+class Preset(BaseModel):
+    """A way to run every suite: parameters for all runs, for a notebook, or for a kind of run of it, by benchmark.
+
+    `set` is keyed by benchmark, then by `all`, a notebook (`probe`), or a notebook and its task or classifier
+    (`pretrain.labels`), and for a classifier its recipe (`probe.linear.decoupling`); the more special key wins. What a notebook
+    has no parameter for does not concern it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: str
+    datasets: dict[str, str] = Field(default_factory=dict, description="what stands in for a dataset of the protocol's")
+    set: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    sweeps: dict[str, list[Any]] = Field(default_factory=dict, description="values in place of the suites' own")
+
+    @model_validator(mode="after")
+    def _known_parameters(self) -> "Preset":
+        for benchmark, settings in self.set.items():
+            if benchmark not in BENCHMARKS:
+                raise ValueError(str(unknown("benchmark", benchmark, BENCHMARKS)))
+            for key, values in settings.items():
+                _check_setting(benchmark, key, values)
+        return self
+
+    def parameters(self, stage: str, arch: str, kind: str, dataset: str) -> dict[str, Any]:
+        """What this preset says to a run, by parameter.
+
+        Args:
+            stage: its name.
+            arch: its backbone's.
+            kind: see `kind_of`.
+            dataset: its images. The preset's image size is for data that it puts in for other data, and else left out.
+        """
+        settings = self.set.get(benchmark_of(arch), {})
+        merged: dict[str, Any] = {}
+        for key in ("all", *general_first(".".join(filter(None, (stage, kind))))):
+            merged |= settings.get(key, {})
+        if dataset not in self.datasets.values():
+            merged.pop("image_size", None)
+        known = STAGES[stage].config.model_fields
+        return {name: value for name, value in merged.items() if name in known}
+
+
+def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
+    notebook, kind, recipe = (*key.split(".", 2), "", "")[:3]
+    if kind and kind not in (*TASKS, *CLASSIFIERS):
+        raise ValueError(str(unknown(f"task or classifier of '{key}'", kind, (*TASKS, *CLASSIFIERS))))
+    known = recipes(notebook).get((benchmark, kind), [])
+    if recipe and recipe not in known:
+        raise ValueError(str(unknown(f"recipe of '{key}'", recipe, known)))
+    stages = list(STAGES) if key == "all" else [notebook]
+    allowed = {name: None for stage in stages for name in STAGES[stage].config.model_fields}
+    for name in values:
+        if name not in allowed:
+            raise ValueError(str(unknown(f"parameter under '{key}'", name, allowed)))
+        if name in _NOT_PRESET:
+            raise ValueError(f"'{key}': {name} says which run it is. A preset says how to make it")
+
+
+def load_presets(folder: Path = SUITES) -> dict[str, Preset]:
+    """Name -> preset. Raises RotnetError as `preset_named`, for the first that is malformed."""
+    return {name: preset_named(name, folder) for name in read_document(PRESETS, folder)}
+
+
+def preset_named(name: str, folder: Path = SUITES) -> Preset:
+    """The preset of that name. Raises RotnetError if there is none, or it is malformed; what the others are does not matter."""
+    presets = read_document(PRESETS, folder)
+    if name not in presets:
+        raise unknown("preset", name, presets)
+    return parse(Preset, presets[name], f"presets.yaml, {name}")

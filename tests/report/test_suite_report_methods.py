@@ -1,0 +1,81 @@
+"""The page of a suite with rows for methods: which were asked for, how to get the others, where they are not as published."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotnet_lib.report.published import published_table
+from tests.methods import INSTANCE, SPLIT, use_methods
+from tests.report.pages import page, text
+
+
+@pytest.fixture(autouse=True)
+def _three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_methods(tmp_path, monkeypatch, instance=INSTANCE, split=SPLIT)
+
+
+def test_published_rows_keep_their_order_and_our_own_come_last(made_up: Any) -> None:
+    suite = made_up("table5", methods="all")
+    suite.finish("linear-split", 20.0)
+    suite.finish("linear-instance", 30.0)
+    rows = {row.label: row for row in suite.report().rows}
+    assert list(rows) == [*published_table("table5"), "Decoupling"]
+    ours, published = rows["Decoupling"].cells["conv1"], rows[INSTANCE["labels"]["table5"]].cells["conv1"]
+    assert (ours.mean, ours.published) == (20.0, None)
+    assert (published.mean, published.published) == (30.0, 16.2)
+    assert "Rows of our own, not of the published table: Decoupling." in text(suite.report())
+
+
+def test_a_method_that_is_not_asked_for_is_shown_as_published(made_up: Any) -> None:
+    suite = made_up("table5", methods="split")
+    rows = {row.label: row for row in suite.report().rows}
+    cell = rows["RotNet"].cells["conv1"]
+    assert (cell.published, cell.planned) == (18.8, 0)
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        (
+            None,
+            "Methods asked for: RotNet (Gidaris et al., 2018). Not asked for: RotNet with instances (METHODS=instance); "
+            "Decoupling (METHODS=split). All: METHODS=all.",
+        ),
+        (
+            "split,instance",
+            "Methods asked for: RotNet with instances; Decoupling. Not asked for: RotNet (Gidaris",
+        ),
+    ],
+)
+def test_the_page_says_which_were_asked_for_and_how_to_get_the_others(methods: str | None, said: str, made_up: Any) -> None:
+    assert said in text(made_up("table5", methods=methods).report())
+
+
+def test_where_all_are_asked_for_there_are_no_others(made_up: Any) -> None:
+    found = text(made_up("table5", methods="all").report())
+    assert "Methods asked for: RotNet (Gidaris et al., 2018); RotNet with instances; Decoupling." in found
+    assert "Not asked for" not in found
+
+
+def test_a_suite_without_rows_for_methods_says_nothing_of_them(made_up: Any) -> None:
+    assert "Methods" not in text(made_up("table1").report())
+
+
+@pytest.mark.parametrize(("methods", "shown"), [(None, False), ("core,split", False), ("instance", True)])
+def test_deviations_are_those_of_the_methods_that_have_rows(methods: str | None, shown: bool, made_up: Any) -> None:
+    report = made_up("table5", methods=methods).report()
+    headings = [heading.get_text() for heading in page(report).select("h2")]
+    assert ("Where a method is not as its paper has it" in headings) == shown
+    assert ("The bank is that of Wu et al., 2018." in text(report)) == shown
+
+
+def test_a_plan_from_before_there_were_methods_is_read(made_up: Any) -> None:
+    suite = made_up("table5")
+    document = json.loads(suite.path.read_text())
+    del document["suite"]["methods"]
+    for row in document["suite"]["rows"]:
+        del row["published"]
+    suite.path.write_text(json.dumps(document))
+    assert suite.report().method_deviations == []

@@ -1,0 +1,240 @@
+"""Rows that each method has: which are in a suite, what they are called, and of which runs they are."""
+
+import copy
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.report.published import published_table
+from rotnet_lib.suites.method_rows import with_methods
+from rotnet_lib.suites.methods import load_methods
+from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan, plan_suite
+from rotnet_lib.suites.presets import load_presets
+from rotnet_lib.suites.suite import load_suite, suites_with_methods
+from tests.methods import INSTANCE, SPLIT, use_methods
+
+planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RotNet and two others."""
+    use_methods(tmp_path, monkeypatch, instance=INSTANCE, split=SPLIT)
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    return {
+        "title": "Mine",
+        "runs": {
+            "random": {"notebook": "probe", "backbone": "random"},
+            "{method}": {"notebook": "pretrain", "set": {"task": "{task}"}},
+            "top-{method}": {"notebook": "probe", "backbone": "{method}", "set": {"others": ["@{method}", "kept"]}},
+            "{method-}low": {"notebook": "probe", "backbone": "{method}"},
+        },
+        "rows": [
+            {"label": "{label}", "run": "top-{method}", "metric": "conv2_top1"},
+            {"label": "Random", "run": "random", "metric": "conv2_top1"},
+        ],
+    } | changes
+
+
+def written(asked: list[str], **changes: Any) -> dict[str, Any]:
+    return with_methods(document(**changes), load_methods(), asked)
+
+
+# --- One line for all methods ---
+
+
+@pytest.mark.usefixtures("three")
+def test_a_line_stands_for_a_run_of_each_method_asked_for() -> None:
+    runs = written(["rotnet", "split"])["runs"]
+    assert list(runs) == ["random", "rotnet", "split", "top-rotnet", "top-split", "low", "split-low"]
+    assert runs["split"] == {"notebook": "pretrain", "set": {"task": "decoupling"}}
+    assert runs["top-split"] == {"notebook": "probe", "backbone": "split", "set": {"others": ["@split", "kept"]}}
+
+
+@pytest.mark.usefixtures("three")
+def test_a_line_stands_for_a_row_of_each_method_asked_for() -> None:
+    rows = written(["rotnet", "split"])["rows"]
+    assert [(row["label"], row["run"]) for row in rows] == [
+        ("RotNet", "top-rotnet"),
+        ("Decoupling", "top-split"),
+        ("Random", "random"),
+    ]
+    assert [row["label"] for row in written([])["rows"]] == ["Random"]
+
+
+def test_the_document_stays_as_it_was() -> None:
+    given = document()
+    before = copy.deepcopy(given)
+    with_methods(given, load_methods(), ["rotnet"])
+    assert given == before
+
+
+@pytest.mark.usefixtures("three")
+def test_a_question_about_a_method_that_is_not_asked_for_is_left_out() -> None:
+    questions = [
+        {"ask": "1", "baseline": "Random", "against": ["RotNet"]},
+        {"ask": "2", "baseline": "Random", "against": ["RotNet", "Decoupling"]},
+        {"ask": "3", "baseline": "Decoupling", "against": ["Random"]},
+        {"ask": "4", "baseline": "Radnom", "against": []},  # a mistake, for `Suite` to find
+    ]
+    asked = {
+        names: [question["ask"] for question in written(list(names), questions=questions)["questions"]]
+        for names in (("rotnet", "split"), ("rotnet",), ())
+    }
+    assert asked == {("rotnet", "split"): ["1", "2", "3", "4"], ("rotnet",): ["1", "4"], (): ["4"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"runs": {"{method}": {}, "one": {"backbone": "{method}"}}}, "run 'one' is of {method}, and its key does not say so."),
+        ({"runs": {"{method}": {}, "rotnet": {}}}, "run 'rotnet' stands twice"),
+        ({"runs": {"top-{method}": {}, "top-rotnet": {}}}, "run 'top-rotnet' stands twice"),
+        ({"rows": [{"label": "RotNet", "run": "{method}", "metric": "m"}]}, "row 'RotNet' is of {method}, and its label does"),
+    ],
+)
+def test_what_would_be_the_same_for_every_method_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(RotnetError, match=re.escape(message)):
+        written(["rotnet"], **changes)
+
+
+def test_a_suites_file_with_such_a_mistake_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text('{title: t, runs: {"{method}": {notebook: pretrain}, b: {notebook: "{method}"}}}')
+    with pytest.raises(RotnetError, match=r"suites/mine\.yaml: run 'b' is of \{method\}"):
+        load_suite("mine", folder=tmp_path)
+
+
+def test_a_row_that_is_published_is_not_to_be_called_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_methods(tmp_path, monkeypatch, split=SPLIT | {"label": "Split-Brain (Zhang et al., 2016b)"})
+    with pytest.raises(
+        RotnetError, match=r"row 'Split-Brain .*' is in table5\. .* of a method, name the table in its `labels`"
+    ):
+        load_suite("table5", methods="split")
+
+
+# --- The tables ---
+
+TABLES = ("frozen-stem", "table3", "table4", "table5", "table6", "table7", "table8", "table9")
+
+
+def rows(plan: Plan) -> dict[str, bool]:
+    """Label -> whether the published table has the row."""
+    return {row.label: row.published for row in plan.suite.rows}
+
+
+def test_the_tables_that_compare_methods_have_rows_for_each() -> None:
+    assert suites_with_methods() == list(TABLES)
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("preset", load_presets())
+@pytest.mark.parametrize("suite", TABLES)
+@pytest.mark.parametrize("methods", ["all", "split", "core,instance"])
+def test_every_choice_of_methods_can_be_planned(suite: str, preset: str, methods: str) -> None:
+    plan = planned(suite, Options(preset=preset, methods=methods))
+    assert len({run.name for run in plan.runs}) == len(plan.runs)
+    named = {run.config.model_dump().get("task") for run in plan.runs} - {None, "labels"}
+    tasks = {"all": {"rotation", "rotation-instance", "decoupling"}, "split": {"decoupling"}}
+    assert named == tasks.get(methods, {"rotation", "rotation-instance"})
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("suite", TABLES)
+def test_other_methods_leave_core_runs_and_rows_as_they_are(suite: str) -> None:
+    core, everything = (planned(suite, Options(preset="quick", methods=methods)) for methods in (None, "all"))
+    names = {run.key: run.name for run in everything.runs}
+    assert {run.key: run.name for run in core.runs}.items() < names.items()
+    assert rows(core).items() < rows(everything).items()
+    assert planned(suite, Options(preset="quick", methods="core")).directory == core.directory  # named from its runs
+
+
+@pytest.mark.usefixtures("three")
+def test_a_method_has_its_published_row_or_one_of_our_own() -> None:
+    found = rows(planned("table5", Options(preset="quick", methods="all")))
+    assert (found["RotNet"], found["Context (Doersch et al., 2015)"], found["Decoupling"]) == (True, True, False)
+    found = rows(planned("table6", Options(preset="quick", methods="all")))
+    assert (found["RotNet"], found["Instances"], found["Decoupling"]) == (True, False, False)
+    for label in ("RotNet", "Instances", "Decoupling"):
+        assert found[f"{label}, pretext task on Places205"] is False
+
+
+@pytest.mark.usefixtures("three")
+def test_a_method_that_is_not_asked_for_has_no_row_and_no_run() -> None:
+    plan = planned("table5", Options(preset="quick", methods="instance"))
+    assert "RotNet" not in rows(plan)
+    assert [run.key for run in plan.runs if "rotnet" in run.key] == []
+    assert {"ImageNet labels", "Random"} < set(rows(plan))  # baselines are the table's own
+
+
+@pytest.mark.usefixtures("three")
+def test_rows_of_table3_are_named_after_the_method() -> None:
+    plan = planned("table3", Options(preset="quick", methods="split"))
+    assert rows(plan) == {
+        "Supervised NIN": True,
+        "Random Init. + conv": True,
+        "Decoupling + non-linear": False,
+        "Decoupling + conv": False,
+        "Decoupling + non-linear (fine-tuned)": False,
+        "Decoupling + conv (fine-tuned)": False,
+    }
+    keys = [run.key for run in plan.runs if run.config.stage == "finetune"]
+    assert keys == ["finetuned-split-nonlinear", "finetuned-split-conv"]
+
+
+def test_keys_of_rotnets_runs_are_what_users_know() -> None:
+    keys = {
+        "table3": {"rotnet", "rotnet-nonlinear", "rotnet-conv", "finetuned-nonlinear", "finetuned-conv"},
+        "table5": {"rotnet", "linear-rotnet"},
+        "table6": {"rotnet", "rotnet-places", "places-rotnet", "places-rotnet-places"},
+        "table7": {"rotnet", "fc-rotnet", "all-rotnet", "detection-rotnet", "segmentation-rotnet"},
+    }
+    assert all(expected < set(load_suite(name).runs) for name, expected in keys.items())
+
+
+def test_labels_of_shipped_methods_are_rows_of_their_tables() -> None:
+    for name in load_methods():
+        for suite in map(partial(load_suite, methods=name), TABLES):
+            published = {row.label for row in suite.rows if row.published}
+            assert suite.published
+            assert published <= set(published_table(suite.published))
+
+
+# --- METHODS for a suite ---
+
+
+def test_a_suite_without_rows_for_methods_says_so() -> None:
+    with pytest.raises(
+        RotnetError, match=r"METHODS: table1 has no rows for methods\. Leave METHODS out\. .* frozen-stem, table3"
+    ):
+        planned("table1", Options(preset="quick", methods="core"))
+    assert planned("table1", Options(preset="quick")).suite.methods == []
+
+
+@pytest.mark.parametrize("suite", ["table1", "table5"])
+def test_an_unknown_method_is_named_first(suite: str) -> None:
+    with pytest.raises(RotnetError, match=r"unknown method in METHODS, 'rotne'; did you mean 'rotnet'\?"):
+        planned(suite, Options(preset="quick", methods="rotne"))
+
+
+@pytest.mark.usefixtures("three")
+def test_in_a_collection_it_is_for_the_suites_that_have_such_rows() -> None:
+    core, more = (make_plan("cifar10", Options(preset="quick", methods=methods)) for methods in (None, "core,split"))
+    assert isinstance(core, CollectionPlan)
+    assert isinstance(more, CollectionPlan)
+    grown = {a.suite.name for a, b in zip(core.parts, more.parts, strict=True) if a.directory != b.directory}
+    assert grown == {"table3", "table9"}
+    with pytest.raises(RotnetError, match="METHODS: decoupling-cifar10 has no rows for methods"):
+        make_plan("decoupling-cifar10", Options(preset="quick", methods="core"))
+
+
+@pytest.mark.usefixtures("three")
+def test_the_plan_on_disk_says_which_were_asked_for() -> None:
+    plan = planned("table5", Options(preset="quick", methods="core,split"))
+    assert {method.name: method.asked for method in plan.suite.methods} == {"rotnet": True, "instance": False, "split": True}
+    assert plan.directory != planned("table5", Options(preset="quick")).directory
