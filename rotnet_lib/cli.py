@@ -372,6 +372,7 @@ def doctor() -> None:
 @click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one a core.")
 @click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
 @click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
+@click.option("--methods", help="Whose rows --plan reckons with: core (by default), all, or names with commas between them.")
 def bench(
     seconds: float,
     task: str,
@@ -382,12 +383,13 @@ def bench(
     workers: int | None,
     suite: str | None,
     preset: str,
+    methods: str | None,
 ) -> None:
     """Inputs a second of pretext training, its share of the matmul rate measured here, the loader's share of a step."""
     if suite:
         from rotnet_lib.bench import estimate
 
-        click.echo(estimate.report(suite, preset, seconds))
+        click.echo(estimate.report(suite, preset, seconds, methods))
     elif loader:
         from rotnet_lib.bench import loading
 

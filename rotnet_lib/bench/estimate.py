@@ -38,17 +38,18 @@ class _Estimate:
     load: float
 
 
-def report(suite: str, preset: str, seconds: float) -> str:
+def report(suite: str, preset: str, seconds: float, methods: str | None = None) -> str:
     """Hours for every run of a suite and for all of them, one after the other, without the data being here.
 
     Args:
         suite: or a collection of suites.
         preset: whose schedule it is.
         seconds: how long each kind of training is measured.
+        methods: whose rows (see `methods.asked_for`); None: core.
 
-    Raises RotnetError for a suite or preset that does not exist, or a dataset whose size is not known.
+    Raises RotnetError for a suite, preset or method that does not exist, or a dataset whose size is not known.
     """
-    plan = make_plan(suite, Options(preset=preset), fingerprint=lambda config: "not looked at")
+    plan = make_plan(suite, Options(preset=preset, methods=methods), fingerprint=lambda config: "not looked at")
     device = select_device(plan.runs[0].config)
     cores = worker_count(None)
     loading = (

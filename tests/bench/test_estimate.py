@@ -46,6 +46,14 @@ def test_hours_are_epochs_times_images_over_rates(made_up: list[str]) -> None:
     assert found["in all"] == pytest.approx(2 * pretext + 4 * probe, abs=0.006)
 
 
+def test_other_methods_than_core_are_counted_where_they_are_asked_for(made_up: list[str]) -> None:
+    found = hours(estimate.report("table5", "paper", 1.0, "jigsaw"))
+    train, test = 1_281_167, 50_000
+    computing = (train * STEP + test * TEST) / 8 / 3600
+    assert found["jigsaw"] == pytest.approx(70 * (computing + (train / 1800 + test / 1800) / 3600), abs=0.006)
+    assert "rotnet" not in found
+
+
 def test_what_costs_the_same_is_measured_once_on_data_like_the_suites(made_up: list[str]) -> None:
     estimate.report("table6", "paper", 1.0)
     assert sorted(made_up) == sorted(
