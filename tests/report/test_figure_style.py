@@ -22,6 +22,7 @@ from rotnet_lib.pretext.parts.pu import Plausibility
 from rotnet_lib.report import inspection_plots, pu_plots, run_report, suite_plots, voc_curves, voc_pictures, voc_segments
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.runs.directory import RunDirectory
+from rotnet_lib.runs.schema import MetricValue
 from rotnet_lib.stages.inspection import Inspection
 from rotnet_lib.stages.pu_weights import PuOutcome
 from rotnet_lib.voc.detection_scores import Example, Found
@@ -74,11 +75,14 @@ def test_curves_of_classes() -> None:
 def test_training_and_loss_curves() -> None:
     rows = {"epoch": [1, 2], "iteration": [1, 2], "lr": [0.1, 0.1], "train_loss": [1.0, 0.5], "test_loss": [1.0, 0.5]}
     names = [name for name in NAMES if "\n" not in name]  # a metric's name is an identifier
+    accuracy = MetricValue(last=2.0)
     odd = {f"{split}_{name}": [1.0, 2.0] for name in names for split in ("train", "test")}
-    text = drawn(run_report.training_curves(pd.DataFrame({**rows, **odd})))
+    text = drawn(run_report.training_curves(pd.DataFrame({**rows, **odd}), dict.fromkeys(names, accuracy)))
     assert all(name in text for name in names)
     losses = {f"train_loss_{name}": [1.0, 2.0] for name in ("$x", "plain")}
-    assert "plain" in drawn(run_report.training_curves(pd.DataFrame({**rows, **losses, "test_top1": [1.0, 2.0]})))
+    assert "plain" in drawn(
+        run_report.training_curves(pd.DataFrame({**rows, **losses, "test_top1": [1.0, 2.0]}), {"top1": accuracy})
+    )
     assert "plain" in drawn(run_report.loss_curves(pd.DataFrame({**rows, **losses})))
 
 
@@ -96,8 +100,8 @@ def test_pictures_of_a_suite(suite: str, made_up: Any) -> None:
 
 def test_learning_curves() -> None:
     histories = pd.DataFrame(
-        [(name, 0, "top1", epoch, 50.0) for name in NAMES for epoch in (1, 2)],
-        columns=["run", "seed", "metric", "epoch", "top1"],
+        [(name, 0, "top1", "top1 (%)", epoch, 50.0) for name in NAMES for epoch in (1, 2)],
+        columns=["run", "seed", "metric", "measure", "epoch", "value"],
     )
     assert shows_all(drawn(suite_plots.learning_curves(histories)))
 
