@@ -41,7 +41,7 @@ def _whose(result: RunResult, split: SplitName) -> str:
     training = f"{result.data.train_images} training images"
     if split != "test":
         return training
-    if not tested:
+    if others and not tested:
         return f"{training} (the test split tells nothing of {' and '.join(others)})"
     kind = "held-out training" if result.data.validation else "test"
     also = f" ({', '.join(others)}: on {training}, for the test split tells nothing of it)" if others else ""

@@ -101,9 +101,8 @@ def test_columns_of_several_units_have_them_in_their_headings() -> None:
     row = Row("A", {"x": Cell(None, [20.0], states=["finished"], unit="dB"), "y": Cell(None, [50.0], states=["finished"])})
     over = Headings([row], {"x": "pixels", "y": "classes"}, "figure", None, "the test split")
     assert (over.corner, over.columns) == ("figure", {"x": "pixels, dB", "y": "classes, percent"})
-    alike = Headings(
-        [Row("A", {"x": row.cells["x"], "y": row.cells["x"]})], {"x": "1", "y": "2"}, "psnr", None, "the test split"
-    )
+    alike = Row("A", dict.fromkeys("xy", row.cells["x"]))
+    over = Headings([alike], {"x": "1", "y": "2"}, "psnr", None, "the test split")
     assert (over.corner, over.columns) == ("psnr, dB", {"x": "1", "y": "2"})
 
 
