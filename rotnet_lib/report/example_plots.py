@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from rotnet_lib.pretext.examples import Example
 from rotnet_lib.report.figure_style import figure_style
@@ -28,19 +29,19 @@ def example_grid(examples: Sequence[Example]) -> Figure | None:
     columns = max(example.columns for example in examples)
     in_rows = any(len(example.pictures) > example.columns for example in examples)
     width = max(1.6, columns * (0.8 if in_rows else 1.2))
-    across = min(max(1, int(_WIDTH // width)), len(examples))
+    across = min(max(1, round(_WIDTH / width)), len(examples))
     rows = -(-len(examples) // across)
     captions = [_caption(example, width) for example in examples]
     height = width * max(mosaic.shape[0] / mosaic.shape[1] for mosaic in mosaics)
-    text = 0.17 * (1 + max(caption.count("\n") for caption in captions))
+    text = 0.14 * (1 + max(caption.count("\n") for caption in captions))
     with figure_style(0.75):
         figure, axes = pyplot.subplots(
             rows,
             across,
-            figsize=(max(width * across, 5.0), (height + text + 0.15) * rows + 0.4),
+            figsize=(max((width + 0.1) * across, 5.0), (height + text + 0.1) * rows + 0.4),
             dpi=_DPI,
             squeeze=False,
-            layout="constrained",
+            layout=ConstrainedLayoutEngine(w_pad=0.06),
         )
         figure.suptitle("What the network saw of test images, and what it answered")
         for axis in axes.flat[len(examples) :]:
@@ -59,7 +60,7 @@ def _caption(example: Example, width: float) -> str:
     """The caption in lines that fit `width` inches, after the word for right or wrong."""
     word, *_ = _MARKS[example.right]
     lines = (f"{word}: " if word else "") + example.caption
-    return "\n".join(textwrap.fill(line, max(12, int(13 * width))) for line in lines.split("\n"))
+    return "\n".join(textwrap.fill(line, max(12, int(15 * width))) for line in lines.split("\n"))
 
 
 def _mosaic(example: Example) -> np.ndarray:
