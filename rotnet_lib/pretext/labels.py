@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import torch
+from rotnet_lib.pretext.examples import Example
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.pretext.task import TASKS, PretextTask
 from rotnet_lib.runs.metrics import Metric
@@ -48,3 +49,12 @@ class Labels(PretextTask):
 
     def evaluate(self, batch: Batch) -> Step:
         return self.step(batch)
+
+    def examples(self, batch: Batch) -> list[Example]:
+        """Each image with its class."""
+        said = self.module(batch.images).argmax(1).tolist()
+        pixels = batch.images.permute(0, 2, 3, 1).cpu().numpy()
+        return [
+            Example([image], 1, f"true {self.target_names[true]}\nsaid {self.target_names[answer]}", answer == true)
+            for image, true, answer in zip(pixels, batch.labels.tolist(), said, strict=True)
+        ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rotnet_lib.lazy import nn, torch
+from rotnet_lib.pretext.examples import Example
 from rotnet_lib.pretext.task import TASKS, PretextTask
 from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.training.task import Epoch, EpochStart, Step
@@ -140,6 +141,20 @@ class Rotation(PretextTask):
             (weights,) = self.references
             losses = losses * weights(batch.index.repeat(len(labels) // len(batch)), labels)
         return Step(losses.mean(), len(labels), {"rotation_top1": logits.argmax(1) == labels}, labels)
+
+    def examples(self, batch: Batch) -> list[Example]:
+        """The K copies of each image in a row, as the network saw them."""
+        images, labels = self._all_copies(batch)
+        said = self.module(images).argmax(1)
+        copies = images.permute(0, 2, 3, 1).cpu().numpy()
+        found = []
+        for place in range(len(batch)):
+            mine = slice(place, None, len(batch))  # copies stand one rotation after the other
+            true, answered = (", ".join(f"{self.angles[k]:g}" for k in of[mine].tolist()) for of in (labels, said))
+            right = bool((said[mine] == labels[mine]).all())
+            caption = f"true {true} degrees\nsaid {answered} degrees"
+            found.append(Example(list(copies[mine]), len(self.angles), caption, right))
+        return found
 
     def _all_copies(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         from rotnet_lib.pretext.parts.rotate import rotate_all

@@ -18,7 +18,9 @@ from rotnet_lib.training.task import Task
 
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
+    from rotnet_lib.data.loader import Batch
     from rotnet_lib.models.backbone import Backbone
+    from rotnet_lib.pretext.examples import Example
     from rotnet_lib.pretext.parts.pu import Plausibility
     from rotnet_lib.runs.protocols import Values
 
@@ -62,6 +64,13 @@ class PretextTask(Task):
         Raises RotnetError if it is of other images or copies.
         """
         raise NotImplementedError(f"{type(self).__name__} has no copies to weigh")
+
+    def examples(self, batch: Batch) -> list[Example]:
+        """What the network sees of each image of a test batch, and what it answers; [] for a task that has nothing to show.
+
+        The module is in evaluation mode and no gradient is kept. What is drawn at random is drawn from `batch.rng`.
+        """
+        return []
 
 
 TASKS = Registry[type[PretextTask]]("pretext task")

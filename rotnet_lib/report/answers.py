@@ -11,6 +11,7 @@ from rotnet_lib.report.cells import Cell, Row, beyond_spread
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.suite_plots import compare_rows
 from rotnet_lib.report.suite_report import SuiteReport
+from rotnet_lib.report.units import change
 
 
 def answers(report: SuiteReport) -> HTML | None:
@@ -28,22 +29,32 @@ def answer(baseline: Row, others: list[Row]) -> str:
         return "Not measured yet."
     parts = []
     for label, cell in found:
+        if cell.kind != start.kind:
+            parts.append(f"{label} {cell.in_full} (another unit, not compared)")
+            continue
         difference = (cell.mean or 0) - start.mean
         size = {True: "more than the seeds' spread", False: "within the seeds' spread", None: "spread unknown"}
-        parts.append(f"{label} {cell} ({difference:+.2f} points, {size[beyond_spread(cell, start)]})")
+        parts.append(f"{label} {cell.with_unit} ({change(difference, cell.unit)}, {size[beyond_spread(cell, start)]})")
     missing = [row.label for row in others if not row.measured]
     end = f" Not measured: {', '.join(missing)}." if missing else ""
-    return f"{_opening(start, [cell for _, cell in found])} {baseline.label} {start}; {'; '.join(parts)}.{end}"
+    alike = [cell for _, cell in found if cell.kind == start.kind]
+    shown = start.with_unit if len(alike) == len(found) else start.in_full
+    return f"{_opening(start, alike)} {baseline.label} {shown}; {'; '.join(parts)}.{end}"
 
 
 def _opening(baseline: Cell, others: list[Cell]) -> str:
+    if not others:
+        return "Nothing has figures in the baseline's unit:"
     clear = [cell for cell in others if beyond_spread(cell, baseline)]
     if any(beyond_spread(cell, baseline) is None for cell in others):
         return "With one seed no spread is known, so a small difference says nothing:"
     if not clear:
         return "No difference beyond the seeds' spread:"
     higher = sum((cell.mean or 0) > (baseline.mean or 0) for cell in clear)
-    return f"Beyond the seeds' spread {higher} of {len(others)} stand higher and {len(clear) - higher} lower:"
+    lower = len(clear) - higher
+    if baseline.better == "lower":
+        return f"Beyond the seeds' spread {lower} of {len(others)} stand lower, which is better, and {higher} higher:"
+    return f"Beyond the seeds' spread {higher} of {len(others)} stand higher and {lower} lower:"
 
 
 def _only(row: Row) -> Cell:

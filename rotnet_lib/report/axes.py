@@ -50,23 +50,25 @@ def _course(rows: list[Row]) -> str:
         first, *_, last = row.measured.values()
         change = (last.mean or 0) - (first.mean or 0)
         verb = "rises" if change > 0 else "falls" if change < 0 else "goes"
-        parts.append(f"{row.label} {verb} from {first.mean:.1f} at {first.x:g} to {last.mean:.1f} at {last.x:g}")
+        verb += ", which is better," if change < 0 and first.better == "lower" else ""
+        parts.append(f"{row.label} {verb} from {first.brief} at {first.x:g} to {last.brief} at {last.x:g}")
     return "; ".join(parts) + "."
 
 
 def _crossing(rows: list[Row]) -> str:
-    """Where the first row stands above each other one."""
+    """Where the first row stands above each other one, or below where that is better; rows of another unit are left out."""
     first, *others = rows
     parts = []
     for other in others:
-        shared = [column for column in first.measured if column in other.measured]
-        above = [c for c in shared if (first.cells[c].mean or 0) > (other.cells[c].mean or 0)]
+        shared = [c for c in first.measured if c in other.measured and first.cells[c].kind == other.cells[c].kind]
+        good = "above" if all(first.cells[c].better == "higher" for c in shared) else "below"
+        ahead = [c for c in shared if first.cells[c].beats(other.cells[c])]
         words: dict[bool, list[str]] = {True: [], False: []}
         for column in shared:
             cell, rival = first.cells[column], other.cells[column]
-            words[column in above].append(f"{cell.x:g} ({cell.mean:.1f} against {rival.mean:.1f})")
-        parts += [f"{first.label} stands above {other.label} at {', '.join(words[True])}"] if words[True] else []
-        parts += [f"{first.label} does not stand above {other.label} at {', '.join(words[False])}"] if words[False] else []
+            words[column in ahead].append(f"{cell.x:g} ({cell.brief} against {rival.brief})")
+        parts += [f"{first.label} stands {good} {other.label} at {', '.join(words[True])}"] if words[True] else []
+        parts += [f"{first.label} does not stand {good} {other.label} at {', '.join(words[False])}"] if words[False] else []
     return "; ".join(parts) + " labelled images a class." if parts else "nothing to compare yet."
 
 

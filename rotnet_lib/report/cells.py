@@ -4,10 +4,16 @@ import math
 import statistics
 from dataclasses import dataclass, field
 
+from rotnet_lib.report.units import in_words, signed
+from rotnet_lib.runs.metrics import PERCENT, Better, decimals
+
+Kind = tuple[str, Better]
+"""What figures must have in common to stand beside each other: unit and direction."""
+
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure of the table. Accuracies in percent; None where there is none.
+    """A figure of the table, in its metric's unit; None where there is none.
 
     Attributes:
         published: the published figure.
@@ -15,6 +21,7 @@ class Cell:
         bests: the same at the best epoch on the test split, where that was kept.
         states: state of every planned run; empty for a figure of another method.
         x: what the column counts (epochs, labels), where it counts something.
+        unit, better, tested: as its `Metric` has them.
     """
 
     published: float | None
@@ -22,6 +29,13 @@ class Cell:
     bests: list[float] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
     x: float | None = None
+    unit: str = PERCENT
+    better: Better = "higher"
+    tested: bool = True
+
+    @property
+    def kind(self) -> Kind:
+        return self.unit, self.better
 
     @property
     def n(self) -> int:
@@ -52,8 +66,8 @@ class Cell:
     def standing(self) -> str:
         """Where the measured figure stands to the published one.
 
-        `match` (they differ by at most two standard deviations of the seeds), `above`, `below`, with ` (one seed)` behind
-        where no spread is known; `not run`, `not published`.
+        `match` (they differ by at most two standard deviations of the seeds), `above`, `below`, with `(one seed)` behind
+        where no spread is known; where lower is better, `below (better)` and `above (worse)`; `not run`, `not published`.
         """
         if self.mean is None:
             return "not run"
@@ -61,7 +75,10 @@ class Cell:
             return "not published"
         if self.std is not None and abs(self.difference) <= 2 * self.std:
             return "match"
-        return ("above" if self.difference > 0 else "below") + (" (one seed)" if self.std is None else "")
+        above = self.difference > 0
+        said = [("worse" if above else "better") if self.better == "lower" else "", "one seed" if self.std is None else ""]
+        behind = ", ".join(filter(None, said))
+        return ("above" if above else "below") + (f" ({behind})" if behind else "")
 
     @property
     def unfinished(self) -> str:
@@ -70,10 +87,52 @@ class Cell:
         return ", ".join(f"{odd.count(state)} {state}" if len(odd) > 1 else state for state in dict.fromkeys(odd))
 
     def __str__(self) -> str:
-        """`"69.43 ± 0.83"`, `"69.43"`, or nothing."""
+        """`"69.43 ± 0.83"`, `"69.43"`, or nothing; without the unit."""
         if self.mean is None:
             return ""
-        return f"{self.mean:.2f}" + (f" ± {self.std:.2f}" if self.std is not None else "")
+        digits = decimals(self.mean, self.unit)
+        return f"{self.mean:.{digits}f}" + (f" ± {self.std:.{digits}f}" if self.std is not None else "")
+
+    @property
+    def with_unit(self) -> str:
+        """As `str`, with the unit where that is not percent, of which sentences and tables speak unless they say another."""
+        return f"{self} {'' if self.unit == PERCENT else self.unit}".rstrip()
+
+    @property
+    def in_full(self) -> str:
+        """As `str`, with the unit and which direction is better, for a table whose figures have several."""
+        return f"{self} {in_words(self.unit, self.better)}" if self.mean is not None else ""
+
+    @property
+    def brief(self) -> str:
+        """The mean in a sentence: `"69.4"`, `"21.50 dB"`."""
+        if self.mean is None:
+            return ""
+        return (
+            f"{self.mean:.1f}"
+            if self.unit == PERCENT
+            else f"{self.mean:.{decimals(self.mean, self.unit)}f} {self.unit}".rstrip()
+        )
+
+    @property
+    def best_text(self) -> str:
+        """`best`, or nothing."""
+        return "" if self.best is None else f"{self.best:.{decimals(self.best, self.unit)}f}"
+
+    @property
+    def difference_text(self) -> str:
+        """`difference`, with its sign, or nothing."""
+        return "" if self.difference is None else signed(self.difference, self.unit)
+
+    def beats(self, other: "Cell") -> bool:
+        """Whether its mean is better than that of another figure of its kind."""
+        mine, theirs = self.mean or 0.0, other.mean or 0.0
+        return mine > theirs if self.better == "higher" else mine < theirs
+
+    @property
+    def rank(self) -> float:
+        """Sorts measured figures of one kind, the best first."""
+        return -(self.mean or 0.0) if self.better == "higher" else (self.mean or 0.0)
 
 
 @dataclass(frozen=True)

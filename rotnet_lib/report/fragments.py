@@ -8,6 +8,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from rotnet_lib.runs.metrics import digits
+
 TEMPLATES = resources.files("rotnet_lib.report") / "templates"
 
 
@@ -17,11 +19,12 @@ def style() -> str:
 
 
 def fragment(template: str, **values: Any) -> str:
-    """HTML from one of the templates, values escaped."""
+    """HTML from one of the templates, values escaped. `value | digits(unit)` is a figure without its unit."""
     environment = Environment(
         loader=PackageLoader("rotnet_lib.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    environment.filters["digits"] = digits
     return environment.get_template(template).render(**values)

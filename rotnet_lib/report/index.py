@@ -62,7 +62,7 @@ def _run_line(run: RunDirectory) -> dict[str, Any]:
     if state != "finished":
         return line | {"metrics": run.damage or "", "data": "", "finished_at": ""}
     result = run.result()
-    metrics = ", ".join(f"{name} {metric.last:.2f}" for name, metric in result.metrics.items())
+    metrics = ", ".join(f"{name} {metric.text}" for name, metric in result.metrics.items())
     return line | {"metrics": metrics, "data": result.data.title, "finished_at": result.finished_at}
 
 

@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from rotnet_lib.evaluation.looks import Picture
 from rotnet_lib.report.figure_style import figure_style
-from rotnet_lib.stages.inspection import Inspection
+from rotnet_lib.stages.inspection import Inspection, Rotations
 
 _DPI = 90
 _CELL = 1.15
@@ -88,9 +88,15 @@ def filter_grid(inspection: Inspection) -> Figure:
     return figure
 
 
-def confusion(inspection: Inspection) -> Figure:
+def rotation_figures(inspection: Inspection) -> list[Figure]:
+    """Confusion of rotations, mistakes and ambiguous images of a RotNet; none of another task's run."""
+    found = inspection.rotations
+    return [] if found is None else [confusion(found), mistakes(found), ambiguous(found)]
+
+
+def confusion(rotations: Rotations) -> Figure:
     """Which rotation is taken for which, in percent of the copies of the true one."""
-    answers = inspection.answers
+    answers = rotations.answers
     names = [f"{angle:g}°" for angle in answers.angles]
     with figure_style(0.8):
         side = 1.6 + 0.55 * len(names)
@@ -116,20 +122,20 @@ def confusion(inspection: Inspection) -> Figure:
     return figure
 
 
-def mistakes(inspection: Inspection) -> Figure:
+def mistakes(rotations: Rotations) -> Figure:
     """The rotated copies, as the network saw them, that it took most surely for another rotation."""
-    found = inspection.mistakes
+    found = rotations.mistakes
     captions = [f"true {m.true:g}°, said {m.said:g}°\n{_percent(m.probability)}, {_label(m.picture)}" for m in found]
     heading = "Copies whose rotation is mistaken, the surest first" if found else "No copy's rotation is mistaken"
     return picture_rows([m.picture.pixels for m in found], captions, heading)
 
 
-def ambiguous(inspection: Inspection) -> Figure:
+def ambiguous(rotations: Rotations) -> Figure:
     """The images, upright, whose rotated copies have the highest loss."""
-    guess = math.log(len(inspection.answers.angles))
-    captions = [f"loss {loss:.2f}\n{_label(picture)}" for picture, loss in inspection.ambiguous]
+    guess = math.log(len(rotations.answers.angles))
+    captions = [f"loss {loss:.2f}\n{_label(picture)}" for picture, loss in rotations.ambiguous]
     heading = f"Images whose orientation is hardest to tell: mean loss of their copies in nats (a guess has {guess:.2f})"
-    return picture_rows([picture.pixels for picture, _ in inspection.ambiguous], captions, heading)
+    return picture_rows([picture.pixels for picture, _ in rotations.ambiguous], captions, heading)
 
 
 def picture_rows(images: Sequence[np.ndarray], captions: Sequence[str], heading: str) -> Figure:

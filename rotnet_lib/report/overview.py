@@ -7,7 +7,9 @@ from typing import Any
 from rotnet_lib.files import write_text
 from rotnet_lib.report.cells import Cell
 from rotnet_lib.report.fragments import fragment, style
+from rotnet_lib.report.headings import kind_of
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.report.units import heading
 from rotnet_lib.runs.directory import PLAN, REPORT, now
 
 
@@ -54,6 +56,7 @@ def _standing(report: SuiteReport, cell: Cell) -> str:
 
 def _lines(report: SuiteReport, directory: Path) -> dict[str, Any]:
     states = [run.state for run in report.runs]
+    kind = kind_of(cell for _, _, cell in _cells(report))
     return {
         "title": report.suite["title"],
         "link": f"../{directory.name}/{REPORT}",
@@ -61,6 +64,8 @@ def _lines(report: SuiteReport, directory: Path) -> dict[str, Any]:
         "finished": states.count("finished"),
         "runs": len(states),
         "many": len(report.columns) > 1,
+        "figure": heading("figure", *kind) if kind else "figure",
+        "mixed": kind is None,
         "axis": report.axis.title if report.axis else "",
         "cells": [(label, column, cell, _standing(report, cell)) for label, column, cell in _cells(report)],
     }

@@ -13,7 +13,7 @@ from rotnet_lib.yaml_reader import read_yaml
 PUBLISHED = Path(__file__).parent / "published.yaml"
 
 Figure = float | None
-"""In percent; None where the source gives none."""
+"""In the unit of its metric, as a rule percent; None where the source gives none."""
 
 
 class _Table(BaseModel):
@@ -32,7 +32,7 @@ def _document(file: Path) -> dict[str, Any]:
 
 
 def published_table(name: str, file: Path = PUBLISHED) -> dict[str, dict[str, Figure]]:
-    """Row label -> column -> published figure, in percent; None where the source gives none.
+    """Row label -> column -> published figure, in its metric's unit; None where the source gives none.
 
     A table of one figure a row has one column, named as its metric.
 

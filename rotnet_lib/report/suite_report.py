@@ -15,17 +15,21 @@ from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
+from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.axes import AXES, Axis
 from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.code_differences import CodeDifference, code_differences
 from rotnet_lib.report.fragments import fragment
+from rotnet_lib.report.headings import Headings, by_kind
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.report.reported_run import ReportedRun, suite_of
 from rotnet_lib.report.run_report import plain
-from rotnet_lib.report.verdicts import extremes, highest_of
+from rotnet_lib.report.units import axis_label
+from rotnet_lib.report.verdicts import best_of, extremes
 from rotnet_lib.runs.directory import PLAN, REPORT, TABLE
+from rotnet_lib.runs.metrics import PERCENT, Metric
 from rotnet_lib.runs.plan_file import read_plan
-from rotnet_lib.runs.schema import RunResult
+from rotnet_lib.runs.schema import MetricValue, RunResult
 from rotnet_lib.runs.stage_config import EXECUTION, StageConfig
 from rotnet_lib.runs.unverified import sentence
 from rotnet_lib.stages.backbone_config import NEWEST
@@ -89,15 +93,21 @@ class SuiteReport:
     def _cell(self, cell: dict[str, Any], published: float | None) -> Cell:
         metric, share, runs = cell["metric"], cell["at"], self._of(cell)
         states, x = [_state(run, metric) for run in runs], self._place(cell)
+        found = [run.result.metrics[metric] for run in runs if run.result and metric in run.result.metrics]
+        meant = found[0] if found else self._declared(runs[0], metric)
         if share is None:
-            found = [run.result.metrics[metric] for run in runs if run.result and metric in run.result.metrics]
-            return Cell(published, [m.last for m in found], [m.best for m in found if m.best is not None], states, x)
-        values = []
-        for run in runs:
-            if f"test_{metric}" in run.history:
-                epoch = epochs_after(share, len(run.history))
-                values.append(float(run.history[f"test_{metric}"].iloc[epoch - 1]))
-        return Cell(published, values, [], states, x)
+            values, bests = [m.last for m in found], [m.best for m in found if m.best is not None]
+        else:
+            column, bests = _history_column(metric, meant), []
+            histories = [run.history[column] for run in runs if column in run.history]
+            values = [float(history.iloc[epochs_after(share, len(history)) - 1]) for history in histories]
+        return Cell(published, values, bests, states, x, unit=meant.unit, better=meant.better, tested=meant.tested)
+
+    def _declared(self, run: ReportedRun, metric: str) -> Metric:
+        """What a metric will be, of the run's task or of that of a run it builds on; an accuracy of classes if of neither."""
+        upstream = [other for other in self.runs if other.directory.name in run.upstream]
+        tasks = [TASKS[task] for one in (run, *upstream) if (task := str(one.parameters.get("task"))) in TASKS]
+        return next((task.metrics[metric] for task in tasks if metric in task.metrics), Metric())
 
     def _by_target(self, entry: dict[str, Any]) -> list[dict[str, float]]:
         """Right answer -> percent, for every finished run of a row's one cell."""
@@ -206,17 +216,17 @@ class SuiteReport:
         if any(row["by_target"] for row in self.suite["rows"]):
             return f"{count}: {'; '.join(extremes(row) for row in self.rows if row.measured)}."
         if self.separate:  # a figure of one task says nothing beside one of another
-            groups = [
+            together = [
                 (f"{heading}: ", {row.label: row.cells[c] for row in self.rows if c in row.measured})
                 for c, heading in self.columns.items()
             ]
         else:
             several = len(self.columns) > 1
-            groups = [
+            together = [
                 ("", {f"{label}, {self.columns[column]}" if several else label: cell for label, column, cell in measured})
             ]
-        groups = [(what, named) for what, named in groups if named]
-        text = f"{count}: {highest_of(groups)}."
+        groups = [group for what, named in together if named for group in by_kind(what, named)]
+        text = f"{count}: {best_of(groups)}."
         pairs = [
             ((a.mean or 0) > (b.mean or 0)) == (a.published > b.published)
             for _, named in groups
@@ -230,6 +240,8 @@ class SuiteReport:
         """The table with what it shows and what it was measured on, for a notebook cell."""
         titles = list(dict.fromkeys(result.data.title for result in self.results)) or ["no data yet"]
         cells = [cell for row in self.rows for cell in row.cells.values()]
+        tested_on = " or ".join(dict.fromkeys(r.data.tested_on for r in self.results)) or "the test split"
+        axis = self.axis.title if self.axis else None
         return HTML(
             fragment(
                 "suite.html.j2",
@@ -239,7 +251,8 @@ class SuiteReport:
                 plan=self.plan,
                 comparable=self.comparable,
                 measure=self.suite["measure"],
-                tested_on=" or ".join(dict.fromkeys(r.data.tested_on for r in self.results)) or "the test split",
+                tested_on=tested_on,
+                headings=Headings(self.rows, self.columns, self.suite["measure"], axis, tested_on),
                 rows=self.rows,
                 columns=self.columns,
                 axis=self.axis,
@@ -270,7 +283,9 @@ class SuiteReport:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The table as data, a line a figure: row, column, published, measured, std, n, difference, best_epoch."""
+        """The table as data, a line a figure: row, column, published, measured, std, n, difference, best_epoch, unit,
+        better.
+        """
         return pd.DataFrame(
             {
                 "row": row.label,
@@ -281,6 +296,8 @@ class SuiteReport:
                 "n": cell.n,
                 "difference": cell.difference,
                 "best_epoch": cell.best,
+                "unit": cell.unit,
+                "better": cell.better,
             }
             for row in self.rows
             for column, cell in row.cells.items()
@@ -288,25 +305,27 @@ class SuiteReport:
 
     @property
     def histories(self) -> pd.DataFrame:
-        """Test accuracy by epoch of every finished run that was tested by epoch: columns run, seed, metric, epoch, top1."""
+        """Test figures by epoch of every finished run that was tested by epoch.
+
+        Columns: run, seed, metric, measure (`top1 (%)`: what an axis says of the metric), epoch, value.
+        """
         frames = [
             pd.DataFrame(
                 {
                     "run": run.key,
                     "seed": run.seed,
                     "metric": metric,
+                    "measure": axis_label("top1" if value.unit == PERCENT else metric, value.unit, value.better),
                     "epoch": run.history["epoch"],
-                    "top1": run.history[f"test_{metric}"],
+                    "value": run.history[f"test_{metric}"],
                 }
             )
             for run in self.runs
             if run.result and not run.history.empty
-            for metric in run.result.metrics
+            for metric, value in run.result.metrics.items()
             if f"test_{metric}" in run.history
         ]
-        return (
-            pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["run", "seed", "metric", "epoch", "top1"])
-        )
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
     def save(self) -> None:
         """Write the table as `table.csv` beside the plan. The notebook calls it before anything is drawn."""
@@ -368,6 +387,11 @@ class SuiteReport:
 def _state(run: ReportedRun, metric: str) -> str:
     """The run's state; of a finished run without the metric (another task was asked for), that it has none."""
     return run.state if not run.result or metric in run.result.metrics else f"finished without {metric}"
+
+
+def _history_column(metric: str, meant: Metric | MetricValue) -> str:
+    """Where a history has the figures of a metric."""
+    return f"{'test' if meant.tested else 'train'}_{metric}"
 
 
 def _newest_plan(root: Path, suite: str) -> Path:

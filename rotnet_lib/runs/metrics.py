@@ -1,9 +1,13 @@
 """What a metric is: its unit, which direction is better, what guessing gives."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 PERCENT = "%"
+
+Better = Literal["higher", "lower"]
+"""Which direction of a metric is."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Metric:
     """
 
     unit: str = PERCENT
-    better: Literal["higher", "lower"] = "higher"
+    better: Better = "higher"
     chance: float | None = None
     leaves_chance: bool = False
     tested: bool = True
@@ -30,6 +34,18 @@ class Metric:
         return 100.0 if self.unit == PERCENT else 1.0
 
 
+def decimals(value: float, unit: str) -> int:
+    """How many decimals of a figure are shown: two of a percentage; of others so many that there are three digits, but two."""
+    if unit == PERCENT or value == 0 or not math.isfinite(value):
+        return 2
+    return max(2, 2 - math.floor(math.log10(abs(value))))
+
+
+def digits(value: float, unit: str = PERCENT) -> str:
+    """A figure as it is shown, without its unit: `89.06`."""
+    return f"{value:.{decimals(value, unit)}f}"
+
+
 def with_unit(value: float, unit: str = PERCENT) -> str:
-    """A figure as it is shown: `89.06 %`, `21.50 dB`."""
-    return f"{value:.2f} {unit}".rstrip()
+    """A figure as it is shown: `89.06 %`, `21.50 dB`, `0.0123`."""
+    return f"{digits(value, unit)} {unit}".rstrip()

@@ -37,7 +37,7 @@ class StageResult:
             self.directory.save(self.result)
         self.directory.close()
         headline = ", ".join(f"{name} {metric.text}" for name, metric in self.result.metrics.items())
-        print(f"{headline}: {self.directory.path}")
+        print(": ".join(filter(None, [headline, str(self.directory.path)])))
 
 
 def build_result(

@@ -1,10 +1,10 @@
 """The schema of `metrics.json`, a run's result."""
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from rotnet_lib.runs.metrics import PERCENT, with_unit
+from rotnet_lib.runs.metrics import PERCENT, Better, with_unit
 
 
 class MetricValue(BaseModel):
@@ -22,7 +22,7 @@ class MetricValue(BaseModel):
     best_epoch: int | None = None
     unit: str = PERCENT
     """Of `last` and `best`; empty: none."""
-    better: Literal["higher", "lower"] = "higher"
+    better: Better = "higher"
     """Which direction is."""
     chance: float | None = None
     """What guessing gives, in `unit`; None: not known, or without meaning."""

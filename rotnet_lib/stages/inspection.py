@@ -1,4 +1,4 @@
-"""The inspect stage: attention maps, first-layer filters and mistakes of a RotNet."""
+"""The inspect stage: attention maps, first-layer filters and examples of a pretext run; the mistakes of a RotNet."""
 
 from __future__ import annotations
 
@@ -13,32 +13,43 @@ from pydantic import Field, field_validator
 from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.lazy import torch
 from rotnet_lib.paths import from_project
+from rotnet_lib.pretext import TASKS
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import MODEL, RunDirectory, all_runs, checkpoint_name, checkpoint_of, open_run, own_name
 from rotnet_lib.runs.resolution import NONE, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.runs.schema import MetricValue
 from rotnet_lib.runs.stage_config import EXPERIMENT, taking
-from rotnet_lib.stages.backbone_config import NEWEST, ImageBackboneConfig, Layers, all_spelled_out, layer_names
+from rotnet_lib.stages.backbone_config import NEWEST, UNTRAINED, ImageBackboneConfig, Layers, all_spelled_out, layer_names
 from rotnet_lib.stages.register import stage
-from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
+from rotnet_lib.stages.trained_task import load_task
 
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
+    from rotnet_lib.data.split import Split
+    from rotnet_lib.data.stream import StreamedSplit
     from rotnet_lib.evaluation.looks import Look, Mistake, Picture
     from rotnet_lib.evaluation.rotation_answers import RotationAnswers
+    from rotnet_lib.pretext.examples import Example
+    from rotnet_lib.pretext.task import PretextTask
 
 
 class InspectConfig(ImageBackboneConfig):
-    """Attention maps, first-layer filters, mistakes of a RotNet (docs/protocol.md, "CIFAR-10").
+    """Attention maps, first-layer filters, examples of a pretext run; mistakes of a RotNet (docs/protocol.md, "CIFAR-10").
 
     Attention: A(i,j) = sum over channels of |feature|^power, upsampled over the image. Filters: the conv1 kernels with their
-    batch norm folded in. Mistakes: of all K rotated copies of every test image, at the angles of the backbone's run.
+    batch norm folded in. Examples: what the network saw of the chosen images, and what it answered. Mistakes: of all K rotated
+    copies of every test image, at the angles of the backbone's run.
     """
 
     stage: ClassVar[str] = "inspect"
     takes_random: ClassVar[bool] = False
 
-    backbone: str = Field(NEWEST, description="name or path of a run; newest: the newest RotNet", json_schema_extra=EXPERIMENT)
+    backbone: str = Field(
+        NEWEST,
+        description="name or path of a pretrain run; newest: the newest of a pretext task",
+        json_schema_extra=EXPERIMENT,
+    )
     layer: Layers = Field(
         ("all",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
     )
@@ -50,7 +61,7 @@ class InspectConfig(ImageBackboneConfig):
         tuple(range(8)),
         min_length=1,
         max_length=32,
-        description="which test images to show the attention on, counted from 0",
+        description="which test images to show the attention on and examples of, counted from 0",
         json_schema_extra=EXPERIMENT,
     )
     power: Literal[1, 2, 4] = Field(2, description="of the features in an attention map", json_schema_extra=EXPERIMENT)
@@ -58,20 +69,17 @@ class InspectConfig(ImageBackboneConfig):
         12,
         ge=1,
         le=60,
-        description="how many of the mistakes and of the ambiguous images to show",
+        description="how many of a RotNet's mistakes and of the ambiguous images to show",
         json_schema_extra=EXPERIMENT,
     )
 
     @classmethod
     def find_upstream(cls, given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]]) -> Upstream | None:
-        refuse_untrained(given.get("backbone"))
+        if given.get("backbone") in UNTRAINED:
+            raise RotnetError("backbone: a random one has learned no task. Allowed: newest, or a pretrain run.")
         if isinstance(given.get("compare"), str):
             given["compare"] = own_name(given["compare"], given.get("runs", "runs"))
         return super().find_upstream(given, planned)
-
-    @classmethod
-    def fits(cls, parameters: Mapping[str, Any]) -> bool:
-        return is_rotnet(parameters)
 
     @classmethod
     def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
@@ -106,11 +114,28 @@ class InspectConfig(ImageBackboneConfig):
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        return ("rotation_top1", *(("compare_top1",) if self.compare else ()))
+        """Those of all tasks that mean something on the test split: the run, which has one of them, may be still to come."""
+        tested = [name for task in TASKS for name, metric in TASKS[task].metrics.items() if metric.tested]
+        return (*dict.fromkeys(tested), *(("compare_top1",) if self.compare else ()))
 
     @property
     def slug(self) -> str:
         return f"inspect-{self.arch}" + (f"-at-{self.checkpoint:g}" if self.checkpoint else "")
+
+
+@dataclass(frozen=True)
+class Rotations:
+    """What a RotNet answered.
+
+    Attributes:
+        answers: on the whole test split.
+        mistakes: the most confident wrong answers.
+        ambiguous: images whose orientation is hardest to tell, upright, with the mean loss over their copies in nats.
+    """
+
+    answers: RotationAnswers
+    mistakes: list[Mistake]
+    ambiguous: list[tuple[Picture, float]]
 
 
 @dataclass(frozen=True)
@@ -122,59 +147,63 @@ class Inspection(StageResult):
         power: of the features in the attention maps.
         pictures: the I chosen test images.
         looks: of the backbone, and of the run of `compare` if there is one.
-        answers: of the backbone's run, on the whole test split.
-        mistakes: the most confident wrong answers.
-        ambiguous: images whose orientation is hardest to tell, upright, with the mean loss over their copies in nats.
+        examples: of the backbone's run, of the chosen images; empty if its task shows none.
+        rotations: of the backbone's run; None if it predicts no rotations.
     """
 
     layers: tuple[str, ...]
     power: int
     pictures: list[Picture]
     looks: list[Look]
-    answers: RotationAnswers
-    mistakes: list[Mistake]
-    ambiguous: list[tuple[Picture, float]]
+    examples: list[Example]
+    rotations: Rotations | None
 
 
 @stage(InspectConfig)
 def inspect_backbone(config: InspectConfig) -> Inspection:
     """Inspect the backbone's run, and show that of `compare` beside it.
 
-    Metrics, percent on the test split: `rotation_top1`, over all K copies; `compare_top1`, the class accuracy of `compare`
-    if that is a supervised run on the same dataset. A finished run is computed again for its pictures, but not written.
+    Metrics on the test split: those of the backbone's run that mean something there, for a RotNet `rotation_top1` over all K
+    copies; `compare_top1`, the class accuracy of `compare` in percent if that is a supervised run on the same dataset. They are
+    of the weights that others build on, which a task may have changed after its own figures (`Task.finish`). A finished run is
+    computed again for its pictures, but not written.
 
     Raises:
-        RotnetError: the backbone's run has no rotation task; the run of `compare` does not exist; an index of `images` is too
-            large; and as `load_dataset`, `load_network` and `RunDirectory.open` do.
+        RotnetError: the backbone's run is no pretrain run; the run of `compare` does not exist; an index of `images` is too
+            large; and as `load_dataset`, `load_task` and `RunDirectory.open` do.
     """
-    from rotnet_lib.evaluation.looks import class_accuracy, look, picture_of, pictured_mistakes, taps_with_maps
-    from rotnet_lib.evaluation.rotation_answers import answer_rotations
+    from rotnet_lib.evaluation.looks import class_accuracy, look, picture_of, taps_with_maps
+    from rotnet_lib.evaluation.task_figures import examples_of
     from rotnet_lib.stages.train import gather_data_record, load_data
     from rotnet_lib.training.checkpoints import load_backbone, load_network
     from rotnet_lib.training.devices import select_device
 
     begin = time.perf_counter()
     run = RunDirectory(checkpoint_of(config.backbone, config.runs).parent)
-    other_use = f" Another's attention can be shown beside such a one: -p compare {run.name}."
-    rotation = rotation_of(run, "be inspected", other_use)
+    if "task" not in run.parameters():
+        raise RotnetError(
+            f"backbone: run {run.name} is no pretext run, and only one can be inspected. Its attention can be shown beside "
+            f"such a one: -p compare {run.name}."
+        )
     beside = _compared(config)
     data = load_data(config)
     _check_images(config.images, data)
     config.make_backbone(data)  # raises if the weights are of another arch than asked for
     weights = config.weights_file()
-    network = load_network(weights, data.image_size)
+    task, backbone = load_task(weights, data)
     other = load_backbone(beside) if beside else None
     directory = open_run(config)
     device = select_device(config)
     test = data.test.to(device)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for module in (task.module, *task.references):
+        module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    answers = answer_rotations(network, test, rotation.angles, rotation.crop_for)
+    rotations = _rotations(task, test, data, config.shown) if isinstance(task, Rotation) else None
     chosen = test.read(config.images)
     everything = config.layer == ("all",)
-    layers = taps_with_maps(network.backbone, data.image_size) if everything else config.layers
-    looks = [look(_title(weights), network.backbone, layers, chosen, config.power)]
-    metrics = {"rotation_top1": _metric(answers.accuracy, weights)}
+    layers = taps_with_maps(backbone, data.image_size) if everything else config.layers
+    looks = [look(_title(weights), backbone, layers, chosen, config.power)]
+    metrics = {"rotation_top1": _metric(rotations.answers.accuracy, weights)} if rotations else _figures(task, test, weights)
     if beside and other:
         layers = tuple(dict.fromkeys((*layers, *(taps_with_maps(other, data.image_size) if everything else ()))))
         other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -189,7 +218,7 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         config,
         data=gather_data_record(data, data.train),
         metrics=metrics,
-        by_target={"rotation_top1": answers.by_rotation},
+        by_target={"rotation_top1": rotations.answers.by_rotation} if rotations else {},
         training=None,
         device=device,
         begin=begin,
@@ -201,10 +230,31 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         config.power,
         [picture_of(data, index) for index in config.images],
         looks,
-        answers,
-        pictured_mistakes(answers, data, rotation, config.shown),
-        [(picture_of(data, answers.place(index)), loss) for index, loss in answers.ambiguous(config.shown)],
+        examples_of(task, test, config.images, config.seed),
+        rotations,
     )
+
+
+def _rotations(task: Rotation, test: Split | StreamedSplit, data: Dataset, shown: int) -> Rotations:
+    """What a RotNet answers for all copies of the test split, and `shown` mistakes and ambiguous images."""
+    from rotnet_lib.evaluation.looks import picture_of, pictured_mistakes
+    from rotnet_lib.evaluation.rotation_answers import answer_rotations
+
+    answers = answer_rotations(task.module, test, task.angles, task.options.crop_for)
+    ambiguous = [(picture_of(data, answers.place(index)), loss) for index, loss in answers.ambiguous(shown)]
+    return Rotations(answers, pictured_mistakes(answers, data, task.options, shown), ambiguous)
+
+
+def _figures(task: PretextTask, test: Split | StreamedSplit, weights: Path) -> dict[str, MetricValue]:
+    """The task's own metrics on the test split."""
+    from rotnet_lib.evaluation.task_figures import tested_figures
+
+    found = {}
+    for name, figure in tested_figures(task, test).items():
+        metric = task.metrics[name]
+        meant = {"unit": metric.unit, "better": metric.better, "chance": metric.chance}
+        found[name] = _metric(figure, weights).model_copy(update=meant)
+    return found
 
 
 def _compared(config: InspectConfig) -> Path | None:
@@ -226,9 +276,9 @@ def _check_images(images: Sequence[int], data: Dataset) -> None:
         )
 
 
-def _metric(percent: float, weights: Path) -> MetricValue:
+def _metric(figure: float, weights: Path) -> MetricValue:
     """A figure of one set of weights. No epoch was chosen, so the best epoch is the one of these weights."""
-    return MetricValue(last=percent, best=percent, best_epoch=_epoch_of(weights)[0])
+    return MetricValue(last=figure, best=figure, best_epoch=_epoch_of(weights)[0])
 
 
 def _title(weights: Path) -> str:

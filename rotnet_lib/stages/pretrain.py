@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.models.backbone import Backbone
     from rotnet_lib.pretext.parts.pu import Plausibility
+    from rotnet_lib.pretext.task import PretextTask
     from rotnet_lib.stages.train import Outcome
-    from rotnet_lib.training.task import Task
 
 
 class PretrainConfig(TrainingConfig):
@@ -160,7 +160,7 @@ def _brief(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[Task, Backbone]:
+def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[PretextTask, Backbone]:
     """The task of a config, and its freshly initialised backbone.
 
     Raises RotnetError if the run of `pu_weights` does not exist, or was made for other images or angles.

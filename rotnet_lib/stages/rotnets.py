@@ -23,13 +23,12 @@ def refuse_untrained(backbone: str | None) -> None:
         raise RotnetError("backbone: a random one has learned no rotations. Allowed: newest, or a run of task rotation.")
 
 
-def rotation_of(run: RunDirectory, use: str, remedy: str = "") -> Rotation.Options:
+def rotation_of(run: RunDirectory, use: str) -> Rotation.Options:
     """The options of the rotation task that a run was trained on.
 
     Args:
         run: of any stage.
-        use: for the message: what only a RotNet can do, such as "be inspected".
-        remedy: for the message: what else to do with the run.
+        use: for the message: what only a RotNet can do, such as "say what passes for upright".
 
     Raises RotnetError if the run was not trained to predict rotations.
     """
@@ -40,6 +39,6 @@ def rotation_of(run: RunDirectory, use: str, remedy: str = "") -> Rotation.Optio
         allowed = ", ".join(name for name in TASKS if issubclass(TASKS[name], Rotation))
         what = f"of task {task}" if task else "no pretext run"
         raise RotnetError(
-            f"backbone: run {run.name} is {what}, and only one that predicts rotations can {use} (task {allowed}).{remedy}"
+            f"backbone: run {run.name} is {what}, and only one that predicts rotations can {use} (task {allowed})."
         )
     return options

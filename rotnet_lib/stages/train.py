@@ -98,7 +98,7 @@ def train_stage(
             return Outcome(directory, result, read_history(directory.path / HISTORY, result.training))
     device = select_device(config)
     data = load_data(config)
-    train = _training_images(config, data, fold)
+    train = training_images(config, data, fold)
     task, backbone = make_task(replace(data, train=train))
     for module in (task.module, *task.references):
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -153,7 +153,11 @@ def train_stage(
     return Outcome(directory, result, pd.DataFrame(history))
 
 
-def _training_images(config: TrainingConfig, data: Dataset, fold: Fold | None) -> Split | StreamedSplit:
+def training_images(config: TrainingConfig, data: Dataset, fold: Fold | None) -> Split | StreamedSplit:
+    """The images of a dataset's training split that a run with this config trains on, without the fold's.
+
+    Raises RotnetError as `Fold.without` and `first_per_class` do.
+    """
     if fold is not None:
         return data.train.part(fold.without(len(data.train)))
     if config.labels_per_class is not None:

@@ -14,6 +14,7 @@ from rotnet_lib.data.source import DATASETS
 from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import HISTORY, NOTEBOOK
+from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.runs.schema import DataRecord, Environment, MetricValue, RunResult, TrainingRecord
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, fingerprint_of, plan_suite
 
@@ -48,18 +49,20 @@ class MadeUp:
         course: Sequence[float] | None = None,
         train_images: int = 4000,
         trained: bool = True,
+        like: Metric | None = None,
     ) -> RunResult:
         """Write a run's result.
 
         Args:
             key, seed: which run.
-            last: percent at the last epoch, of every metric or by metric.
+            last: at the last epoch, in the metrics' unit, of every metric or by metric.
             best: percent at the best epoch, the second of three; None: as at the last.
             title: of the data; None: the one that published figures are of.
             by_target: percent by right answer, of every metric.
             course: percent at every epoch; None: three epochs that start at half of `last`.
             train_images: trained on, of 10 classes.
             trained: whether the run trains anything.
+            like: what the metrics are; None: percent on the test split.
         """
         run = self.run(key, seed)
         lasts = dict(last) if isinstance(last, Mapping) else dict.fromkeys(metrics_of(run), last)
@@ -80,7 +83,7 @@ class MadeUp:
                 test_images=1000,
                 validation=getattr(run.config, "validate", None) is not None,
             ),
-            metrics={n: MetricValue(last=end, best=end if best is None else best, best_epoch=2) for n, end in lasts.items()},
+            metrics={name: measured_like(like or Metric(), end, end if best is None else best) for name, end in lasts.items()},
             by_target={name: dict(by_target or {}) for name in lasts},
             training=TrainingRecord(epochs=epochs, inputs=12000, seconds=100.0, inputs_per_second=120.0, parameters=1234567)
             if trained
@@ -105,7 +108,9 @@ class MadeUp:
             numbers = range(1, epochs + 1)
             history: dict[str, Any] = {"epoch": numbers}
             for name, values in courses.items():
-                history |= {f"test_{name}": values, f"train_{name}": [1.0 * number for number in numbers]}
+                tested = like is None or like.tested
+                history |= {f"train_{name}": [1.0 * number for number in numbers] if tested else values}
+                history |= {f"test_{name}": values} if tested else {}
             losses = {"train_loss": [3.0 / n for n in numbers], "test_loss": [3.5 / n for n in numbers]}
             pd.DataFrame(history | losses).to_csv(run.directory.path / HISTORY, index=False)
         run.directory.open(run.config)
@@ -129,6 +134,12 @@ class MadeUp:
 
     def report(self) -> SuiteReport:
         return SuiteReport(ReportConfig(suite=self.plan.suite.name, plan=str(self.path)))
+
+
+def measured_like(metric: Metric, last: float, best: float) -> MetricValue:
+    """A figure of such a metric."""
+    value = MetricValue(last=last, unit=metric.unit, better=metric.better, chance=metric.chance, tested=metric.tested)
+    return value.model_copy(update={"best": best, "best_epoch": 2}) if metric.tested else value
 
 
 def metrics_of(run: PlannedRun) -> list[str]:

@@ -125,3 +125,31 @@ def test_an_answer_is_drawn_from_the_rows_its_question_names(made_up: Any) -> No
     assert "1 of 1 stand higher and 0 lower" in colour
     assert "Not measured: grey images in pretext task and probe." in colour
     assert found["9. Does a second pretext task help?"][0] == "Not measured yet."
+
+
+def error(label: str, *values: float) -> Row:
+    return Row(label, {"mse": Cell(None, list(values), unit="", better="lower")})
+
+
+def test_where_lower_is_better_the_lower_figure_wins() -> None:
+    text = answer(error("all", 0.5, 0.52), [error("one", 0.2, 0.22)])
+    assert text == (
+        "Beyond the seeds' spread 1 of 1 stand lower, which is better, and 0 higher: all 0.510 ± 0.014; "
+        "one 0.210 ± 0.014 (-0.300, more than the seeds' spread)."
+    )
+
+
+def test_differences_are_in_the_figures_unit() -> None:
+    rows = [Row(label, {"psnr": Cell(None, values, unit="dB")}) for label, values in (("a", [21.0]), ("b", [21.5]))]
+    assert answer(rows[0], rows[1:]).endswith("a 21.00 dB; b 21.50 dB (+0.500 dB, spread unknown).")
+
+
+def test_figures_of_different_units_are_not_compared() -> None:
+    text = answer(row("all", 79.0, 81.0), [row("one", 90.0, 92.0), error("other", 0.2, 0.22)])
+    assert text == (
+        "Beyond the seeds' spread 1 of 1 stand higher and 0 lower: all 80.00 ± 1.41 percent; one 91.00 ± 1.41 "
+        "(+11.00 points, more than the seeds' spread); other 0.210 ± 0.014 lower is better (another unit, not compared)."
+    )
+    assert answer(row("all", 79.0), [error("other", 0.2)]).startswith(
+        "Nothing has figures in the baseline's unit: all 79.00 percent;"
+    )

@@ -94,3 +94,21 @@ def test_only_columns_that_both_rows_have_are_compared() -> None:
 )
 def test_where_no_column_is_shared_there_is_nothing_to_compare(rows: list[Row]) -> None:
     assert LABELS.verdict(rows) == "nothing to compare yet."
+
+
+def error(label: str, figures: dict[float, float]) -> Row:
+    return Row(label, {f"{x:g}": Cell(None, [value], x=x, unit="", better="lower") for x, value in figures.items()})
+
+
+def test_where_lower_is_better_a_course_that_falls_says_so() -> None:
+    assert EPOCHS.verdict([error("Colours", {20: 0.5, 100: 0.25})]) == (
+        "Colours falls, which is better, from 0.500 at 20 to 0.250 at 100."
+    )
+
+
+def test_where_lower_is_better_the_first_row_should_stand_below() -> None:
+    text = LABELS.verdict([error("A", {20: 0.1, 100: 0.4}), error("B", {20: 0.3, 100: 0.2}), row("C", {20: 50.0})])
+    assert text == (
+        "A stands below B at 20 (0.100 against 0.300); A does not stand below B at 100 (0.400 against 0.200) "
+        "labelled images a class."
+    )

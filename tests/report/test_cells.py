@@ -111,3 +111,36 @@ def test_more_seeds_tell_a_smaller_difference() -> None:
 def test_a_rows_measured_cells_are_those_with_a_figure() -> None:
     row = Row("RotNet", {"conv1": cell(80.0), "conv2": cell(published=90.0)})
     assert list(row.measured) == ["conv1"]
+
+
+# --- Other units ---
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "text"),
+    [
+        ("dB", (21.0, 22.0), "21.50 ± 0.71"),
+        ("", (0.0123,), "0.0123"),
+        ("", (0.45, 0.47), "0.460 ± 0.014"),
+        ("", (0.0,), "0.00"),
+        ("%", (0.0123,), "0.01"),
+    ],
+)
+def test_a_figure_has_three_digits_unless_it_is_a_percentage(unit: str, values: tuple[float, ...], text: str) -> None:
+    assert str(Cell(None, list(values), unit=unit)) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "standing"),
+    [((0.2, 0.2), "below (better)"), ((0.9,), "above (worse, one seed)"), ((0.4, 0.6), "match")],
+)
+def test_where_lower_is_better_a_standing_says_which_side_is(values: tuple[float, ...], standing: str) -> None:
+    assert Cell(0.5, list(values), unit="", better="lower").standing == standing
+
+
+def test_the_better_figure_goes_by_the_direction() -> None:
+    low, high = (Cell(None, [value], unit="", better="lower") for value in (0.1, 0.2))
+    assert low.beats(high)
+    assert not high.beats(low)
+    assert cell(80.0).beats(cell(70.0))
+    assert low.rank < high.rank

@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,22 @@ from rotnet_lib.data.voc.objects import Objects
 from rotnet_lib.evaluation.looks import Look, Mistake, Picture
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers
 from rotnet_lib.evaluation.upright import PlausibleCopy
+from rotnet_lib.pretext import examples
 from rotnet_lib.pretext.parts.pu import Plausibility
-from rotnet_lib.report import inspection_plots, pu_plots, run_report, suite_plots, voc_curves, voc_pictures, voc_segments
+from rotnet_lib.report import (
+    example_plots,
+    inspection_plots,
+    pu_plots,
+    run_report,
+    suite_plots,
+    voc_curves,
+    voc_pictures,
+    voc_segments,
+)
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.runs.directory import RunDirectory
-from rotnet_lib.stages.inspection import Inspection
+from rotnet_lib.runs.schema import MetricValue
+from rotnet_lib.stages.inspection import Inspection, Rotations
 from rotnet_lib.stages.pu_weights import PuOutcome
 from rotnet_lib.voc.detection_scores import Example, Found
 from rotnet_lib.voc.segmentation import SegmentationDetails, Segmented
@@ -74,11 +85,14 @@ def test_curves_of_classes() -> None:
 def test_training_and_loss_curves() -> None:
     rows = {"epoch": [1, 2], "iteration": [1, 2], "lr": [0.1, 0.1], "train_loss": [1.0, 0.5], "test_loss": [1.0, 0.5]}
     names = [name for name in NAMES if "\n" not in name]  # a metric's name is an identifier
+    accuracy = MetricValue(last=2.0)
     odd = {f"{split}_{name}": [1.0, 2.0] for name in names for split in ("train", "test")}
-    text = drawn(run_report.training_curves(pd.DataFrame({**rows, **odd})))
+    text = drawn(run_report.training_curves(pd.DataFrame({**rows, **odd}), dict.fromkeys(names, accuracy)))
     assert all(name in text for name in names)
     losses = {f"train_loss_{name}": [1.0, 2.0] for name in ("$x", "plain")}
-    assert "plain" in drawn(run_report.training_curves(pd.DataFrame({**rows, **losses, "test_top1": [1.0, 2.0]})))
+    assert "plain" in drawn(
+        run_report.training_curves(pd.DataFrame({**rows, **losses, "test_top1": [1.0, 2.0]}), {"top1": accuracy})
+    )
     assert "plain" in drawn(run_report.loss_curves(pd.DataFrame({**rows, **losses})))
 
 
@@ -96,8 +110,8 @@ def test_pictures_of_a_suite(suite: str, made_up: Any) -> None:
 
 def test_learning_curves() -> None:
     histories = pd.DataFrame(
-        [(name, 0, "top1", epoch, 50.0) for name in NAMES for epoch in (1, 2)],
-        columns=["run", "seed", "metric", "epoch", "top1"],
+        [(name, 0, "top1", "top1 (%)", epoch, 50.0) for name in NAMES for epoch in (1, 2)],
+        columns=["run", "seed", "metric", "measure", "epoch", "value"],
     )
     assert shows_all(drawn(suite_plots.learning_curves(histories)))
 
@@ -111,21 +125,27 @@ def inspection(tmp_path: Path) -> Inspection:
     answers = RotationAnswers((0, 90), np.log(np.full((4, 2, 2), 0.5, np.float32)))
     result: Any = None
     return Inspection(
-        RunDirectory(tmp_path), result, ("conv1",), 2, pictures, looks, answers,
-        [Mistake(picture, 90, 0, 0.5) for picture in pictures], [(picture, 1.0) for picture in pictures],
-    )  # fmt: skip
+        RunDirectory(tmp_path),
+        result,
+        ("conv1",),
+        2,
+        pictures,
+        looks,
+        [examples.Example([picture.pixels], 1, picture.name, None) for picture in pictures],
+        Rotations(answers, [Mistake(picture, 90, 0, 0.5) for picture in pictures], [(picture, 1.0) for picture in pictures]),
+    )
 
 
-@pytest.mark.parametrize(
-    "draw", [inspection_plots.attention_grid, inspection_plots.mistakes, inspection_plots.ambiguous], ids=lambda f: f.__name__
-)
-def test_pictures_of_an_inspection(draw: Callable[[Inspection], Figure], inspection: Inspection) -> None:
-    assert shows_all(drawn(draw(inspection)))
+def test_pictures_of_an_inspection(inspection: Inspection) -> None:
+    _, mistakes, ambiguous = inspection_plots.rotation_figures(inspection)
+    for figure in (inspection_plots.attention_grid(inspection), mistakes, ambiguous):
+        assert shows_all(drawn(figure))
+    drawn(example_plots.example_grid(inspection.examples))
 
 
 def test_filters_and_confusion(inspection: Inspection) -> None:
     assert all(name in drawn(inspection_plots.filter_grid(inspection)) for name in NAMES[:3])
-    drawn(inspection_plots.confusion(inspection))
+    drawn(inspection_plots.rotation_figures(inspection)[0])
 
 
 def test_pictures_of_weights(tmp_path: Path, made_up: Any) -> None:

@@ -46,7 +46,7 @@ def test_it_says_how_far_suites_and_runs_are(made_up: Any) -> None:
     newest, _ = lines(index_of(Path("runs")).find_all("table")[0]).values()
     assert newest[1] == "quick METHODS=rotnet"
     finished, failed = lines(runs)[suite.run("supervised").name], lines(runs)[suite.run("rotnet").name]
-    assert finished[1:4] == ["finished", "top1 91.50", "shapes"]
+    assert finished[1:4] == ["finished", "top1 91.50 %", "shapes"]
     assert failed[1] == "failed"
     assert len(lines(runs)) == 2  # what has not begun is not listed
 
@@ -87,7 +87,7 @@ def test_one_damaged_result_does_not_hide_the_other_reports(damage: bytes, made_
     damaged.write_bytes(damage)
     suites, tables = index_of(Path("runs")).find_all("table")
     runs = lines(tables)
-    assert runs[suite.run("supervised").name][2] == "top1 91.50"
+    assert runs[suite.run("supervised").name][2] == "top1 91.50 %"
     assert runs[suite.run("rotnet").name][1] == "damaged"
     assert f"{damaged.relative_to(Path.cwd())} is damaged" in runs[suite.run("rotnet").name][2]
     assert lines(suites)[suite.plan.suite.title][2] == "1 of 7"

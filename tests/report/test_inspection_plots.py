@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from rotnet_lib.evaluation.looks import Look, Mistake, Picture
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers
-from rotnet_lib.report.inspection_plots import ambiguous, attention_grid, confusion, filter_grid, mistakes
+from rotnet_lib.report.inspection_plots import ambiguous, attention_grid, confusion, filter_grid, mistakes, rotation_figures
 from rotnet_lib.runs.directory import RunDirectory
-from rotnet_lib.stages.inspection import Inspection
+from rotnet_lib.stages.inspection import Inspection, Rotations
 
 
 def picture(index: int, name: str = "mug") -> Picture:
@@ -38,10 +38,18 @@ def inspection(tmp_path: Path) -> Inspection:
         2,
         [picture(0, "house"), picture(5, "tree"), picture(7, "car")],
         [look("rotation-nin4-shapes-s0-0123456789", 4), look("labels-nin3-shapes-s0-0123456789", 3)],
-        answers,
-        [Mistake(picture(1), 180, 0, 0.999), Mistake(picture(2), 0, 90, 0.5)],
-        [(picture(index), 3.0 - index / 10) for index in range(7)],
+        [],
+        Rotations(
+            answers,
+            [Mistake(picture(1), 180, 0, 0.999), Mistake(picture(2), 0, 90, 0.5)],
+            [(picture(index), 3.0 - index / 10) for index in range(7)],
+        ),
     )
+
+
+def rotations_of(inspection: Inspection) -> Rotations:
+    assert inspection.rotations is not None
+    return inspection.rotations
 
 
 def texts(figure: Figure) -> str:
@@ -101,7 +109,7 @@ def test_the_strongest_filter_stands_first_and_zero_is_grey(inspection: Inspecti
 
 
 def test_the_confusion_matrix_shows_percent_of_the_true_rotation(inspection: Inspection) -> None:
-    figure = confusion(inspection)
+    figure = confusion(rotations_of(inspection))
     [axis] = figure.axes
     assert [text.get_text() for text in axis.texts] == ["75.0", "25.0", "0.0", "0.0", "100.0", "0.0", "25.0", "0.0", "75.0"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["0°", "90°", "180°"]
@@ -110,19 +118,24 @@ def test_the_confusion_matrix_shows_percent_of_the_true_rotation(inspection: Ins
 
 
 def test_mistakes_say_what_was_true_and_what_was_answered(inspection: Inspection) -> None:
-    figure = mistakes(inspection)
+    figure = mistakes(rotations_of(inspection))
     assert [axis.get_title() for axis in figure.axes] == ["true 180°, said 0°\n99 %, 1: mug", "true 0°, said 90°\n50 %, 2: mug"]
     assert (np.asarray(figure.axes[0].get_images()[0].get_array()) == 7).all()
 
 
 def test_no_mistakes(inspection: Inspection) -> None:
-    figure = mistakes(dataclasses.replace(inspection, mistakes=[]))
+    figure = mistakes(dataclasses.replace(rotations_of(inspection), mistakes=[]))
     assert figure.axes == []
     assert "No copy's rotation is mistaken" in texts(figure)
 
 
 def test_ambiguous_images_with_their_loss(inspection: Inspection) -> None:
-    figure = ambiguous(inspection)
+    figure = ambiguous(rotations_of(inspection))
     assert len(drawn(figure)) == len(figure.axes) == 7
     assert figure.axes[0].get_title() == "loss 3.00\n0: mug"
     assert "a guess has 1.10" in texts(figure)
+
+
+def test_only_a_rotnet_has_pictures_of_rotations(inspection: Inspection) -> None:
+    assert len(rotation_figures(inspection)) == 3
+    assert rotation_figures(dataclasses.replace(inspection, rotations=None)) == []

@@ -10,6 +10,8 @@ from bs4 import BeautifulSoup
 from rotnet_lib.report.run_report import describe_differences, loss_curves, plain, run_summary, target_bars, training_curves
 from rotnet_lib.runs.schema import MetricValue, RunResult
 
+ACCURACY = MetricValue(last=50.0)
+
 
 def text(result: RunResult) -> str:
     return " ".join(BeautifulSoup(run_summary(result).data, "html.parser").get_text().split())
@@ -118,7 +120,7 @@ def test_curves_show_loss_and_accuracy_of_both_splits() -> None:
             "seconds": [7.0] * 3,
         }
     )
-    figure = training_curves(history)
+    figure = training_curves(history, {"top1": ACCURACY})
     loss, accuracy = figure.axes
     assert "loss" in loss.get_title()
     assert "accuracy" in accuracy.get_title()
@@ -136,7 +138,7 @@ def test_curves_of_several_layers() -> None:
         {"epoch": [1, 2], "train_loss": [2.0, 1.0], "test_loss": [2.0, 1.0]}
         | {f"{split}_conv{n}_top1": [10.0 * n, 10.0 * n + 1] for split in ("train", "test") for n in (1, 2)}
     )
-    accuracy = training_curves(history).axes[1]
+    accuracy = training_curves(history, dict.fromkeys(("conv1_top1", "conv2_top1"), ACCURACY)).axes[1]
     for n in (1, 2):
         assert lines_of(accuracy).count([10.0 * n, 10.0 * n + 1]) == 2
 
@@ -146,7 +148,7 @@ def test_the_terms_of_a_loss_have_a_panel_and_a_scale_each() -> None:
         {"epoch": [1, 2], "train_loss": [9.0, 235.0], "train_loss_c": [1.4, 1.3], "train_loss_n": [8.0, 234.0]}
         | {"test_loss": [1.2, 1.1], "train_rotation_top1": [30.0, 40.0], "test_rotation_top1": [35.0, 45.0]}
     )
-    panels = {axis.get_title(): axis for axis in training_curves(history).axes}
+    panels = {axis.get_title(): axis for axis in training_curves(history, {"rotation_top1": ACCURACY}).axes}
     shown = {title: lines_of(axis) for title, axis in panels.items()}
     assert list(shown) == ["loss (train)", "loss_c", "loss_n", "loss (test)", "accuracy (%)"]
     for title, values in {"loss (train)": [9.0, 235.0], "loss_c": [1.4, 1.3], "loss (test)": [1.2, 1.1]}.items():
@@ -161,7 +163,9 @@ def bars_of(axis: Any) -> list[float]:
 
 def test_bars_are_the_accuracies_by_right_answer(made_up: Any) -> None:
     result = made_up().finish("rotnet", 75.0, by_target={"0 degrees": 90.0, "90 degrees": 60.0})
-    [axis] = target_bars(result).axes
+    figure = target_bars(result)
+    assert figure is not None
+    [axis] = figure.axes
     assert bars_of(axis) == [90.0, 60.0]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0 degrees", "90 degrees"]
 
@@ -169,6 +173,7 @@ def test_bars_are_the_accuracies_by_right_answer(made_up: Any) -> None:
 def test_bars_of_several_metrics_stand_side_by_side_and_are_named(made_up: Any) -> None:
     result = made_up("table1").finish("probe3", 50.0, by_target={"cat": 60.0, "ship": 40.0})
     figure = target_bars(result)
+    assert figure is not None
     assert sorted(bars_of(figure.axes[0])) == [40.0] * 3 + [60.0] * 3
     [legend] = figure.legends
     assert [entry.get_text() for entry in legend.get_texts()] == ["conv1_top1", "conv2_top1", "conv3_top1"]
@@ -177,7 +182,7 @@ def test_bars_of_several_metrics_stand_side_by_side_and_are_named(made_up: Any) 
 @pytest.mark.parametrize("epochs", [1, 200])
 def test_curves_of_any_length(epochs: int) -> None:
     history = pd.DataFrame({"epoch": range(1, epochs + 1)} | dict.fromkeys(("train_loss", "test_loss", "test_top1"), 1.0))
-    assert len(training_curves(history).axes) == 2
+    assert len(training_curves(history, {"top1": ACCURACY}).axes) == 2
 
 
 @pytest.mark.parametrize(
@@ -204,5 +209,61 @@ def test_curves_of_held_out_training_images_are_named_so() -> None:
     history = pd.DataFrame(
         {"epoch": [1, 2], "train_loss": [1.0, 0.5], "test_loss": [1.0, 0.6], "train_top1": [1, 2], "test_top1": [1, 2]}
     )
-    [legend] = training_curves(history, validation=True).legends
+    [legend] = training_curves(history, {"top1": ACCURACY}, validation=True).legends
     assert [text.get_text() for text in legend.get_texts()] == ["train", "held out"]
+
+
+# --- Metrics of any kind ---
+
+ERROR = MetricValue(last=0.0123, best=0.0119, best_epoch=2, unit="", better="lower")
+PSNR = MetricValue(last=21.5, best=21.75, best_epoch=3, unit="dB", chance=8.0)
+PURITY = MetricValue(last=34.25, tested=False)
+
+
+def with_metrics(made_up: Any, **metrics: MetricValue) -> RunResult:
+    result: RunResult = made_up().finish("rotnet", 80.0)
+    return result.model_copy(update={"metrics": metrics})
+
+
+def test_the_headline_of_other_metrics_has_their_units_and_the_direction(made_up: Any) -> None:
+    shown = text(with_metrics(made_up, mse=ERROR, psnr=PSNR))
+    assert "mse 0.0123 (lower is better) psnr 21.50 dB on 1000 test images" in shown
+    assert "Best epoch on the test split: mse 0.0119 (epoch 2), psnr 21.75 dB (epoch 3). Guessing gives psnr 8.00 dB." in shown
+
+
+def test_what_guessing_gives_is_said_where_it_is_known(made_up: Any) -> None:
+    assert "Guessing" not in text(with_metrics(made_up, top1=ACCURACY))
+    assert "Guessing gives 25.00 %." in text(with_metrics(made_up, top1=MetricValue(last=80.0, chance=25.0)))
+
+
+def test_a_metric_without_meaning_on_the_test_split_says_so(made_up: Any) -> None:
+    shown = text(with_metrics(made_up, purity=PURITY))
+    assert "purity 34.25 % on 4000 training images (the test split tells nothing of purity) of made up" in shown
+    assert "Best epoch" not in shown
+    both = text(with_metrics(made_up, mse=ERROR, purity=PURITY))
+    assert "on 1000 test images (purity: on 4000 training images, for the test split tells nothing of it)" in both
+    assert "Best epoch on the test split: mse 0.0119 (epoch 2)." in both.replace(" .", ".")
+
+
+def test_curves_have_a_panel_a_unit() -> None:
+    names = {
+        "top1": ACCURACY,
+        "purity": PURITY,
+        "mse": ERROR,
+        "psnr": PSNR,
+        "ssim_db": PSNR,
+        "nmi": MetricValue(last=0.5, unit=""),
+    }
+    history = pd.DataFrame(
+        {"epoch": [1, 2], "train_loss": [2.0, 1.0], "test_loss": [2.5, 1.5]}
+        | {f"train_{name}": [10.0, 11.0 + n] for n, name in enumerate(names)}
+        | {f"test_{name}": [20.0, 21.0 + n] for n, (name, metric) in enumerate(names.items()) if metric.tested}
+    )
+    panels = {axis.get_title(): lines_of(axis) for axis in training_curves(history, names).axes}
+    assert list(panels) == ["loss", "accuracy (%)", "mse (lower is better)", "psnr, ssim_db (dB)", "nmi"]
+    assert sorted(line for line in panels["accuracy (%)"] if line) == [[10.0, 11.0], [10.0, 12.0], [20.0, 21.0]]
+    assert sorted(panels["mse (lower is better)"]) == [[10.0, 13.0], [20.0, 23.0]]
+
+
+def test_a_task_without_answers_to_choose_from_has_no_bars(made_up: Any) -> None:
+    assert target_bars(made_up().finish("rotnet", 75.0, by_target={})) is None

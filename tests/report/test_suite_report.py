@@ -250,10 +250,12 @@ def test_the_table_is_written_beside_the_plan(made_up: Any) -> None:
     table = pd.read_csv(report.path.parent / "table.csv").set_index("row")
     assert list(table.index) == list(published_table("table3"))
     assert set(table.pop("column")) == {"top1"}
+    unit, better = table.pop("unit"), table.pop("better")
     line = table.loc["Supervised NIN"]
     assert line.to_dict() == pytest.approx(
         {"published": 92.8, "measured": 90.5, "std": 0.5**0.5, "n": 2, "difference": -2.3, "best_epoch": 91.5}
     )
+    assert (set(unit), set(better)) == ({"%"}, {"higher"})
     assert table["measured"].notna().sum() == 1
 
 
@@ -267,8 +269,9 @@ def test_histories_hold_every_epoch_of_every_finished_run(made_up: Any) -> None:
         "run": ["supervised"] * 3 + ["rotnet"] * 3,
         "seed": [0] * 3 + [1] * 3,
         "metric": ["top1"] * 3 + ["rotation_top1"] * 3,
+        "measure": ["top1 (%)"] * 6,
         "epoch": [1, 2, 3] * 2,
-        "top1": [45.0, 95.0, 90.0, 40.0, 80.0, 80.0],
+        "value": [45.0, 95.0, 90.0, 40.0, 80.0, 80.0],
     }
 
 

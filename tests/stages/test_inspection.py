@@ -1,29 +1,41 @@
 """What a network looks at and mistakes, against plain loops and made-up answers; and what cannot be inspected."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.looks import attention_maps
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import first_filters
+from rotnet_lib.pretext.labels import Labels
 from rotnet_lib.pretext.parts.rotate import rotate_all
 from rotnet_lib.runs.directory import MODEL, RunDirectory
+from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.backbone_config import UNTRAINED
-from rotnet_lib.stages.inspection import InspectConfig, Inspection, inspect_backbone
+from rotnet_lib.stages.inspection import InspectConfig, Inspection, Rotations, inspect_backbone
 from rotnet_lib.stages.probe import ProbeConfig, probe
+from rotnet_lib.stages.pu_weights import PuWeightsConfig, weigh_copies
 from rotnet_lib.training.checkpoints import load_backbone, load_tensors, save_backbone
+from rotnet_lib.training.task import Step
 
 Pretrained = Callable[..., RunDirectory]
 
 
 def inspect(**parameters: Any) -> Inspection:
     return inspect_backbone(InspectConfig.build({"device": "cpu", "images": [0, 1]} | parameters))
+
+
+def rotations_of(inspection: Inspection) -> Rotations:
+    assert inspection.rotations is not None
+    return inspection.rotations
 
 
 # --- Attention ---
@@ -73,7 +85,7 @@ def test_of_decoupling_the_half_that_tells_rotations_is_asked(pretrained: Pretra
         pooled = backbone(copies).mean(dim=(2, 3))[:, : weight.shape[1]]
     expected = (pooled @ weight.T + bias).log_softmax(1).view(4, 20, 4).transpose(0, 1)
     assert 2 * weight.shape[1] <= backbone.shape("conv3", 32)[0]
-    torch.testing.assert_close(torch.from_numpy(found.answers.log_p), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.from_numpy(rotations_of(found).answers.log_p), expected, rtol=1e-4, atol=1e-5)
     assert found.looks[0].attention["conv3"].shape == (2, 32, 32)
 
 
@@ -98,14 +110,14 @@ def test_what_is_shown_of_a_network(pretrained: Pretrained, shapes_data: Dataset
     assert [picture.index for picture in found.pictures] == [3, 7]
     assert (found.pictures[1].pixels == shapes_data.test.images[7].numpy()).all()
     assert found.pictures[1].name == shapes_data.classes[shapes_data.test.labels[7]]
-    assert len(found.mistakes) == len(found.ambiguous) == 5
+    assert len(rotations_of(found).mistakes) == len(rotations_of(found).ambiguous) == 5
 
 
 def test_mistaken_copies_are_as_the_network_saw_them(pretrained: Pretrained, shapes_data: Dataset) -> None:
     pretrained(task_options={"angles": [0, 90, 180], "crop_for": [45]})
     found = inspect()
-    assert list(found.answers.angles) == [0, 90, 180]
-    for mistake in found.mistakes:
+    assert list(rotations_of(found).answers.angles) == [0, 90, 180]
+    for mistake in rotations_of(found).mistakes:
         image = shapes_data.test.images[mistake.picture.index][None].permute(0, 3, 1, 2)
         copy = rotate_all(image, [mistake.true], (45,))[0].permute(1, 2, 0)
         assert copy.shape == (22, 22, 3)
@@ -159,7 +171,7 @@ def test_a_finished_run_is_shown_again_and_not_written(pretrained: Pretrained) -
     written = (first.directory.path / "metrics.json").stat().st_mtime_ns
     again = inspect()
     assert again.result == first.result
-    assert (again.answers.loss == first.answers.loss).all()
+    assert (rotations_of(again).answers.loss == rotations_of(first).answers.loss).all()
     again.save()
     assert (first.directory.path / "metrics.json").stat().st_mtime_ns == written
 
@@ -168,6 +180,77 @@ def test_the_paper_has_no_say_in_what_is_shown() -> None:
     run = {"backbone": "some-run", "arch": "nin4", "width": 1.0, "dataset": "cifar10"}
     shown = {"layer": "conv1", "power": 4, "images": [5], "shown": 3, "compare": "other"}
     assert InspectConfig.build(run | shown).protocol_differences() == {}
+
+
+# --- Other tasks ---
+
+
+def test_a_supervised_run_is_inspected_when_it_is_named(pretrained: Pretrained, shapes_data: Dataset) -> None:
+    """Its figure is computed anew; its examples are the chosen images with their classes."""
+    run = pretrained(task="labels")
+    found = inspect(backbone=run.name, images=[3, 7])
+    expected = run.result().metrics["top1"]
+    assert found.result.metrics["top1"].last == pytest.approx(expected.last)
+    assert found.result.metrics["top1"].chance == expected.chance
+    assert found.result.by_target == {}
+    assert found.rotations is None
+    classes = [shapes_data.classes[shapes_data.test.labels[place]] for place in (3, 7)]
+    assert [example.caption.partition("\n")[0] for example in found.examples] == [f"true {name}" for name in classes]
+    assert (found.examples[0].pictures[0] == shapes_data.test.images[3].numpy()).all()
+    assert list(found.looks[0].attention) == ["conv1", "conv2", "conv3"]
+
+
+def test_newest_means_no_supervised_run(pretrained: Pretrained) -> None:
+    run = pretrained()
+    pretrained(task="labels")
+    assert inspect().result.parameters["backbone"] == run.name
+
+
+def test_metrics_of_other_units_are_kept_and_those_of_training_images_left_out(
+    pretrained: Pretrained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = pretrained(task="labels")
+    declared = {"top1": Metric(unit="dB", better="lower", chance=0.1), "purity": Metric(tested=False)}
+    evaluate = Labels.evaluate
+
+    def otherwise(self: Labels, batch: Batch) -> Step:
+        self.metrics = declared
+        step = evaluate(self, batch)
+        return replace(step, values={name: step.values["top1"].float() for name in declared})
+
+    monkeypatch.setattr(Labels, "evaluate", otherwise)
+    metrics = inspect(backbone=run.name).result.metrics
+    assert list(metrics) == ["top1"]
+    assert metrics["top1"].last == pytest.approx(run.result().metrics["top1"].last / 100)
+    assert (metrics["top1"].unit, metrics["top1"].better, metrics["top1"].chance) == ("dB", "lower", 0.1)
+
+
+def test_a_rotnet_has_examples_too(pretrained: Pretrained, shapes_data: Dataset) -> None:
+    pretrained()
+    found = inspect(images=[4])
+    [example] = found.examples
+    copies = rotate_all(shapes_data.test.images[4:5].permute(0, 3, 1, 2), (0, 90, 180, 270)).permute(0, 2, 3, 1)
+    assert all((picture == copy.numpy()).all() for picture, copy in zip(example.pictures, copies, strict=True))
+    said = [(0, 90, 180, 270)[label] for label in rotations_of(found).answers.said[4]]
+    assert example.caption == f"true 0, 90, 180, 270 degrees\nsaid {', '.join(map(str, said))} degrees"
+    assert example.right == (said == [0, 90, 180, 270])
+    assert example.columns == 4
+
+
+def test_a_run_with_weighed_copies_is_inspected_without_what_weighed_them(pretrained: Pretrained) -> None:
+    run = pretrained()
+    weights = weigh_copies(PuWeightsConfig.build({"backbone": run.name, "device": "cpu"}))
+    weights.save()
+    weighed = pretrained(pu_weights=weights.directory.name)
+    shutil.rmtree(weights.directory.path)
+    assert inspect(backbone=weighed.name).result.metrics["rotation_top1"].last == pytest.approx(
+        weighed.result().metrics["rotation_top1"].last
+    )
+
+
+def test_a_run_without_a_fold_is_inspected(pretrained: Pretrained) -> None:
+    run = pretrained(fold="1/2")
+    assert inspect().result.parameters["backbone"] == run.name
 
 
 # --- What cannot be inspected ---
@@ -181,24 +264,16 @@ def error_of(**parameters: Any) -> str:
 
 @pytest.mark.parametrize("backbone", UNTRAINED)
 def test_a_random_backbone_is_refused(backbone: str) -> None:
-    assert error_of(backbone=backbone) == (
-        "backbone: a random one has learned no rotations. Allowed: newest, or a run of task rotation."
-    )
-
-
-def test_a_supervised_backbone_is_referred_to_compare(pretrained: Pretrained) -> None:
-    run = pretrained(task="labels")
-    message = error_of(backbone=run.name)
-    assert f"run {run.name} is of task labels" in message
-    assert "(task rotation, decoupling, rotation-instance)" in message
-    assert f"-p compare {run.name}" in message
+    assert error_of(backbone=backbone) == ("backbone: a random one has learned no task. Allowed: newest, or a pretrain run.")
 
 
 def test_a_probe_is_no_pretext_run(pretrained: Pretrained, tiny: dict[str, Any]) -> None:
     pretrained()
     outcome = probe(ProbeConfig.build(tiny))
     outcome.save()
-    assert f"run {outcome.directory.name} is no pretext run" in error_of(backbone=outcome.directory.name)
+    message = error_of(backbone=outcome.directory.name)
+    assert f"run {outcome.directory.name} is no pretext run" in message
+    assert f"-p compare {outcome.directory.name}" in message
 
 
 def test_a_layer_that_the_arch_lacks(pretrained: Pretrained) -> None:
@@ -268,4 +343,6 @@ def test_weights_without_a_head(pretrained: Pretrained) -> None:
     with seeded(0):
         backbone = make_backbone("nin3", width=0.05, mean=(0,) * 3, std=(1,) * 3)
     save_backbone(run.path / MODEL, torch.nn.ModuleDict({"backbone": backbone}), backbone, run=run.name)
-    assert "holds no head beside its backbone" in error_of(backbone=run.name)
+    message = error_of(backbone=run.name)
+    assert "does not fit the model: missing head" in message
+    assert "It is of task rotation on shapes." in message

@@ -1,0 +1,56 @@
+"""A trained task on test images: its figures, and its examples of some of them."""
+
+from collections.abc import Sequence
+from contextlib import closing
+
+import torch
+
+from rotnet_lib.data.loader import Batch, ordered_batches
+from rotnet_lib.data.split import Split
+from rotnet_lib.data.stream import StreamedSplit
+from rotnet_lib.pretext.examples import Example
+from rotnet_lib.pretext.task import PretextTask
+from rotnet_lib.seeds import generator
+from rotnet_lib.training.devices import autocast
+
+
+@torch.inference_mode()
+def tested_figures(task: PretextTask, split: Split | StreamedSplit) -> dict[str, float]:
+    """Metric -> its figure over a split, in its unit, of the metrics that mean something there; measured as training does.
+
+    Args:
+        task: its module in evaluation mode, on the split's device.
+        split: the images.
+    """
+    totals: dict[str, torch.Tensor] = {}
+    counts: dict[str, int] = {}
+    with closing(ordered_batches(split)) as batches:
+        for batch in batches:
+            with autocast(batch.images.device):
+                step = task.evaluate(batch)
+            for name, values in step.values.items():
+                totals[name] = totals[name] + values.sum() if name in totals else values.sum()
+                counts[name] = counts.get(name, 0) + values.numel()
+    return {
+        name: metric.scale * totals[name].item() / counts[name]
+        for name, metric in task.metrics.items()
+        if metric.tested and name in totals
+    }
+
+
+@torch.inference_mode()
+def examples_of(task: PretextTask, split: Split | StreamedSplit, places: Sequence[int], seed: int) -> list[Example]:
+    """The task's examples of the images at those places of a split.
+
+    Args:
+        task: its module in evaluation mode, on the split's device.
+        split: the images.
+        places: indices into it.
+        seed: of what the task draws at random.
+    """
+    index = torch.tensor(list(places), device=split.device)
+    labels = split.labels[index]
+    rng = generator(split.device, seed, "examples")
+    batch = Batch(split.read(places), labels, torch.zeros_like(labels), index, rng)
+    with autocast(split.device):
+        return task.examples(batch)

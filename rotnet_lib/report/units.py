@@ -1,0 +1,31 @@
+"""How the unit and the direction of figures are said: over a table, on an axis, in a sentence."""
+
+from rotnet_lib.runs.metrics import PERCENT, Better, decimals
+
+_LOWER = "lower is better"
+
+
+def in_words(unit: str, better: Better = "higher") -> str:
+    """Over a table: `percent`; `dB`; `lower is better`; nothing for a plain number of which higher is better."""
+    return ", ".join(filter(None, ["percent" if unit == PERCENT else unit, _LOWER if better == "lower" else ""]))
+
+
+def heading(what: str, unit: str, better: Better = "higher") -> str:
+    """The heading of figures: `top1, percent`; `psnr, dB`; `mse, lower is better`; `nmi`."""
+    return ", ".join(filter(None, [what, in_words(unit, better)]))
+
+
+def axis_label(what: str, unit: str, better: Better = "higher") -> str:
+    """The label of an axis: `top1 (%)`; `psnr (dB)`; `mse (lower is better)`; `nmi`."""
+    said = ", ".join(filter(None, [unit, _LOWER if better == "lower" else ""]))
+    return f"{what} ({said})" if said else what
+
+
+def change(difference: float, unit: str) -> str:
+    """How far two figures lie apart: `+1.50 points` of a percentage, `-0.21 dB`, `+0.0123`."""
+    return f"{signed(difference, unit)} {'points' if unit == PERCENT else unit}".rstrip()
+
+
+def signed(difference: float, unit: str) -> str:
+    """A difference of figures, with its sign: `+1.50`."""
+    return f"{difference:+.{decimals(difference, unit)}f}"
