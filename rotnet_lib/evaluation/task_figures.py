@@ -15,7 +15,7 @@ from rotnet_lib.training.devices import autocast
 
 
 @torch.inference_mode()
-def tested_figures(task: PretextTask, split: Split | StreamedSplit) -> dict[str, float]:
+def figures_of(task: PretextTask, split: Split | StreamedSplit) -> dict[str, float]:
     """Metric -> its figure over a split, in its unit, of the metrics that mean something there; measured as training does.
 
     Args:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import torch
+from rotnet_lib.pretext.examples import Example
 from rotnet_lib.pretext.task import TASKS, PretextTask
 from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.training.task import Step
@@ -80,7 +81,7 @@ class Jigsaw(PretextTask):
         dropout: float = Field(0.5, ge=0, lt=1, description="in the layers above the backbone")
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
-        from rotnet_lib.pretext.parts.permutations import distant_permutations
+        from rotnet_lib.pretext.parts.permutations import distant_permutations, smallest_distance
         from rotnet_lib.pretext.parts.tile_network import TileNetwork
 
         tiles = options.grid**2
@@ -100,7 +101,12 @@ class Jigsaw(PretextTask):
         self._check(backbone, data.image_size)
         self.margin = (data.image_size - options.grid * self.cell) // 2
         self.module = TileNetwork(backbone, tiles, self.side, options.permutations, options.dropout)
-        self.module.register_buffer("permutations", torch.from_numpy(distant_permutations(tiles, options.permutations)))
+        permutations = distant_permutations(tiles, options.permutations)
+        self.module.register_buffer("permutations", torch.from_numpy(permutations))
+        self.notes = (
+            f"Puzzles of {tiles} tiles of {self.side} pixels in cells of {self.cell}, by {options.permutations} permutations, "
+            f"of which any two differ in {smallest_distance(permutations)} places or more.",
+        )
         self.metrics = {
             "jigsaw_top1": Metric(chance=100 / options.permutations)
         }  # it may sit at chance for long, and then learn
@@ -124,6 +130,17 @@ class Jigsaw(PretextTask):
                 f"and its tile leaves {self.cell - self.side} px free. Take at most {most / self.cell:.3g}, or a larger gap."
             )
 
+    def examples(self, batch: Batch) -> list[Example]:
+        """The puzzle of each image, before the tiles are normalised."""
+        labels, places = self._of_test(batch)
+        tiles = self.puzzle(batch.images, labels, places)
+        said = self._logits(tiles).argmax(1)
+        pictures = tiles.permute(0, 2, 3, 1).cpu().numpy().reshape(len(batch), -1, self.side, self.side, 3)
+        return [
+            Example(list(own), self.options.grid, f"true permutation {true}\nsaid {answer}", answer == true)
+            for own, true, answer in zip(pictures, labels.tolist(), said.tolist(), strict=True)
+        ]
+
     def step(self, batch: Batch) -> Step:
         from rotnet_lib.data.colours import grey_batch
 
@@ -140,9 +157,12 @@ class Jigsaw(PretextTask):
         return self._score(images, batch.randint(options.permutations), places)
 
     def evaluate(self, batch: Batch) -> Step:
-        labels = batch.index * 7919 % self.options.permutations  # any puzzle, but always the same, whoever evaluates
-        middle = torch.full((1, 1, 1, 2), self.free // 2 + self.shift, device=batch.images.device)
-        return self._score(batch.images, labels, middle)
+        return self._score(batch.images, *self._of_test(batch))
+
+    def _of_test(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Permutation (B,) and places of the tiles (see `puzzle`) of test images: any, but always the same, whoever asks."""
+        labels = batch.index * 7919 % self.options.permutations
+        return labels, torch.full((1, 1, 1, 2), self.free // 2 + self.shift, device=batch.images.device)
 
     def puzzle(self, images: torch.Tensor, labels: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """The tiles of each image, in the order of a permutation.
@@ -167,16 +187,16 @@ class Jigsaw(PretextTask):
             tops, lefts = tops[:, :, 0], lefts[:, :, 0]
         return cut_tiles(images, tops, lefts, self.side)
 
-    def _score(self, images: torch.Tensor, labels: torch.Tensor, places: torch.Tensor) -> Step:
+    def _logits(self, tiles: torch.Tensor) -> torch.Tensor:
         from rotnet_lib.pretext.parts.tiles import normalized
 
-        tiles = self.puzzle(images, labels, places)
         if self.options.normalize != "none":
-            normalize = self.module.backbone.normalize
-            tiles = (
-                normalized(tiles, self.options.normalize) * normalize.std + normalize.mean
-            )  # which the backbone takes off again
-        logits = self.module(tiles)
+            tiles = self.module.backbone.normalize.pixels(normalized(tiles, self.options.normalize))
+        logits: torch.Tensor = self.module(tiles)
+        return logits
+
+    def _score(self, images: torch.Tensor, labels: torch.Tensor, places: torch.Tensor) -> Step:
+        logits = self._logits(self.puzzle(images, labels, places))
         loss = torch.nn.functional.cross_entropy(logits, labels)
         return Step(loss, len(labels), {"jigsaw_top1": logits.argmax(1) == labels})
 

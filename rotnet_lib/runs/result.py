@@ -52,6 +52,7 @@ def build_result(
     begin: float,
     processes: int = 1,
     packages: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> RunResult:
     """The result of a run that ends now: its figures, with the config, the machine and the time that they took.
 
@@ -65,6 +66,7 @@ def build_result(
         device: where the run computed.
         begin: when the stage's function began, by `time.perf_counter`, in seconds.
         processes: how many trained together.
+        notes: sentences that belong to the figures.
         packages: whose versions to record, beside the usual ones.
     """
     unknown = metrics.keys() - set(config.metric_names)
@@ -81,6 +83,7 @@ def build_result(
         wall_seconds=time.perf_counter() - begin,
         peak_memory_mib=provenance.peak_memory_mib(),
         environment=provenance.environment(device, processes, packages),
+        notes=list(notes),
         finished_at=now(),
         version=config.version,
         execution=[name for name in type(config).model_fields if config.role(name) == "execution"],

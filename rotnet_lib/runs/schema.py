@@ -119,6 +119,8 @@ class RunResult(BaseModel):
     metrics: dict[str, MetricValue]
     by_target: dict[str, dict[str, float]]
     """Metric -> target's name (a class, a rotation) -> percent, at the last epoch on the test split."""
+    notes: list[str] = []
+    """Sentences that belong to the figures."""
     training: TrainingRecord | None
     """None for a run that trains nothing."""
     wall_seconds: float

@@ -247,10 +247,10 @@ def _rotations(task: Rotation, test: Split | StreamedSplit, data: Dataset, shown
 
 def _figures(task: PretextTask, test: Split | StreamedSplit, weights: Path) -> dict[str, MetricValue]:
     """The task's own metrics on the test split."""
-    from rotnet_lib.evaluation.task_figures import tested_figures
+    from rotnet_lib.evaluation.task_figures import figures_of
 
     found = {}
-    for name, figure in tested_figures(task, test).items():
+    for name, figure in figures_of(task, test).items():
         metric = task.metrics[name]
         meant = {"unit": metric.unit, "better": metric.better, "chance": metric.chance}
         found[name] = _metric(figure, weights).model_copy(update=meant)

@@ -32,12 +32,17 @@ from rotnet_lib.training.trainer import Trainer, measured
 
 
 @contextmanager
-def finished(task: Task, images: ImagePass) -> Iterator[None]:
-    """The task's module as it is for others to build on (`Task.finish`), for the length of the block."""
+def finished(task: Task, images: ImagePass) -> Iterator[dict[str, torch.Tensor]]:
+    """The task's module as it is for others to build on (`Task.finish`), for the length of the block.
+
+    Gives what that changed, as it was trained, by name.
+    """
     trained = {name: tensor.clone() for name, tensor in task.module.state_dict().items()}
     task.finish(images)
     try:
-        yield
+        yield {
+            name: trained[name] for name, tensor in task.module.state_dict().items() if not torch.equal(tensor, trained[name])
+        }
     finally:
         task.module.load_state_dict(trained)
 
@@ -117,12 +122,12 @@ def train_stage(
         if not collectives.in_process_group():  # there the process that started this one holds the lock
             directory.check_lock()
         if epoch in checkpoint_epochs:
-            with finished(task, trainer.images):
-                save(checkpoint_name(epoch))
+            save(checkpoint_name(epoch))
 
     def save(name: str) -> None:
-        if collectives.is_rank_zero():
-            save_backbone(directory.path / name, task.module, backbone, run=directory.name)
+        with finished(task, trainer.images) as changed:
+            if collectives.is_rank_zero():
+                save_backbone(directory.path / name, task.module, backbone, run=directory.name, trained=changed)
 
     resume = ResumeState(directory.path / RESUME, directory.name)
     trainer = Trainer(task, loader, data.test.to(device), config, resume, device, after_epoch=keep)
@@ -131,14 +136,14 @@ def train_stage(
     if collectives.is_rank_zero():
         with replacing(directory.path / HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False)
-    with finished(task, trainer.images):
-        save(MODEL)
+    save(MODEL)
     result = build_result(
         directory,
         config,
         data=gather_data_record(data, train),
         metrics=measured(task.metrics, history),
         by_target=by_target,
+        notes=task.notes,
         training=TrainingRecord(
             epochs=len(history),
             inputs=int(sum(row["inputs"] for row in history)),

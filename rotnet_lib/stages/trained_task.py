@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 def load_task(weights: Path, data: Dataset) -> tuple[PretextTask, Backbone]:
     """The task of a pretrain run, made again from its parameters, with the weights in one of its files, and its backbone.
 
-    Its module is in evaluation mode. The copies of its images are not weighed: that is for training alone.
+    Its module is in evaluation mode, as it was trained: what `Task.finish` then changed for others is undone. The copies of its
+    images are not weighed: that is for training alone.
 
     Args:
-        weights: the run's own file or one of its checkpoints. They are as `Task.finish` left them.
+        weights: the run's own file or one of its checkpoints.
         data: the images it will be given. A task whose module depends on them (on the classes, or on how many training images
             there are) takes no others than it was trained on.
 
@@ -31,7 +32,7 @@ def load_task(weights: Path, data: Dataset) -> tuple[PretextTask, Backbone]:
     as `load_tensors` and `pretext_task` do.
     """
     from rotnet_lib.stages.train import training_images
-    from rotnet_lib.training.checkpoints import load_strictly, load_tensors
+    from rotnet_lib.training.checkpoints import TRAINED, load_strictly, load_tensors, of_prefix
 
     run = RunDirectory(weights.parent)
     parameters = run.parameters()
@@ -41,6 +42,8 @@ def load_task(weights: Path, data: Dataset) -> tuple[PretextTask, Backbone]:
     fold = Fold.parse(made.fold) if made.fold else None
     tensors, _ = load_tensors(weights)
     task, backbone = pretext_task(made, replace(data, train=training_images(made, data, fold)))
-    load_strictly(task.module.state_dict(), tensors, weights, f"It is of task {made.task} on {made.dataset}.")
+    as_others_take_it = {name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINED)}
+    as_trained = as_others_take_it | of_prefix(tensors, TRAINED)
+    load_strictly(task.module.state_dict(), as_trained, weights, f"It is of task {made.task} on {made.dataset}.")
     task.module.eval()
     return task, backbone

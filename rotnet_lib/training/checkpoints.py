@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -96,10 +97,30 @@ def _checksum(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) 
     return digest.hexdigest()
 
 
-def save_backbone(path: Path, module: nn.Module, backbone: Backbone, *, run: str | None = None) -> None:
-    """Write a trained module whose backbone others will build on; its keys begin with `backbone.`. `run` as `save_tensors`."""
+TRAINED = "trained."
+"""What names of tensors begin with that a task changed for others to build on (`Task.finish`), as they were trained."""
+
+
+def save_backbone(
+    path: Path,
+    module: nn.Module,
+    backbone: Backbone,
+    *,
+    run: str | None = None,
+    trained: Mapping[str, torch.Tensor] = MappingProxyType({}),
+) -> None:
+    """Write a trained module whose backbone others will build on; its keys begin with `backbone.`.
+
+    Args:
+        path: the file.
+        module: what was trained, as others build on it.
+        backbone: in the module.
+        run: as `save_tensors`.
+        trained: what the task changed for others, as it was trained, by name in the module.
+    """
     header = {"arch": backbone.arch, "width": backbone.width, "taps": backbone.taps, "inputs": backbone.inputs}
-    save_tensors(path, module.state_dict(), header, run=run)
+    as_trained = {f"{TRAINED}{name}": tensor for name, tensor in trained.items()}
+    save_tensors(path, module.state_dict() | as_trained, header, run=run)
 
 
 def load_backbone(path: Path) -> Backbone:

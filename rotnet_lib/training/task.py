@@ -80,6 +80,7 @@ class Task(ABC):
         module: everything trained and everything saved; parameters that ask for no gradient stay as they are.
         references: modules that it reads but neither trains nor saves.
         metrics: what its steps measure, beside the loss.
+        notes: sentences that belong to the run's figures, shown with them.
         target_names: names of the targets: classes, rotations; empty for a task without targets.
         copies: how often an image is drawn per epoch (see `Loader`): 1, or K if its K rotated copies are separate samples.
         batch_copies: factor on the batch size: the loader's batch has `batch_size * batch_copies` entries.
@@ -88,6 +89,7 @@ class Task(ABC):
     module: nn.Module
     references: tuple[nn.Module, ...] = ()
     metrics: Mapping[str, Metric] = MappingProxyType({})
+    notes: Sequence[str] = ()
     target_names: Sequence[str] = ()
     copies: int = 1
     batch_copies: int = 1

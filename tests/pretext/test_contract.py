@@ -9,16 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch, Loader
+from rotnet_lib.evaluation.task_figures import figures_of
 from rotnet_lib.models import ARCHS
 from rotnet_lib.pretext import TASKS
-from rotnet_lib.runs.directory import MODEL
+from rotnet_lib.pretext.task import PretextTask
+from rotnet_lib.runs.directory import MODEL, checkpoint_name
 from rotnet_lib.runs.protocols import BENCHMARKS
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task, pretrain
+from rotnet_lib.stages.trained_task import load_task
 from rotnet_lib.training.checkpoints import load_backbone
 from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.task import Step
@@ -167,3 +171,34 @@ def test_its_options_are_all_described(name: str) -> None:
     for option, field in TASKS[name].Options.model_fields.items():
         assert field.description, option
         assert not field.is_required(), option
+
+
+@each
+def test_its_weights_give_its_figures_again(name: str, tiny: dict[str, Any], shapes_data: Dataset) -> None:
+    """Whatever it changed in them for others to build on."""
+    outcome = pretrain(config(name, tiny, epochs=2, checkpoints=[0.5]))
+    outcome.save()
+    task, _ = load_task(outcome.directory.path / MODEL, shapes_data)
+    found = figures_of(task, shapes_data.test)
+    assert found == pytest.approx({metric: value.last for metric, value in outcome.result.metrics.items() if value.tested})
+    on_the_way, _ = load_task(outcome.directory.path / checkpoint_name(1), shapes_data)
+    for metric, value in figures_of(on_the_way, shapes_data.test).items():
+        assert value == pytest.approx(outcome.history[f"test_{metric}"][0])
+
+
+@each
+def test_its_examples_are_pictures_with_what_was_answered(name: str, trainer: Callable[..., Trainer]) -> None:
+    found = trainer(name)
+    found.task.module.eval()
+    assert isinstance(found.task, PretextTask)
+    with torch.no_grad():
+        examples = found.task.examples(next(found.loader.epoch(0)))
+    assert len(examples) in (0, 8)
+    for example in examples:
+        assert example.pictures
+        assert 0 < example.columns <= len(example.pictures)
+        assert example.caption
+        for picture in example.pictures:
+            assert picture.dtype == np.uint8
+            assert picture.ndim == 3
+            assert picture.shape[-1] == 3

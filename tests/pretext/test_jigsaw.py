@@ -17,7 +17,7 @@ from rotnet_lib.pretext.parts.permutations import distant_permutations
 from rotnet_lib.runs.directory import MODEL, RESUME, checkpoint_name
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
-from rotnet_lib.training.checkpoints import load_backbone, load_tensors
+from rotnet_lib.training.checkpoints import TRAINED, load_backbone, load_tensors
 from rotnet_lib.training.image_pass import ImagePass
 
 SMALL: dict[str, Any] = {"permutations": 20, "dropout": 0.0}
@@ -175,6 +175,30 @@ def test_a_test_image_has_one_puzzle_in_its_own_colours() -> None:
     assert not torch.equal(seen[0][:, 0], seen[0][:, 1])
 
 
+def test_an_example_is_the_puzzle_as_it_was_shown() -> None:
+    data = random_data(24, 6)
+    jigsaw = task(data)
+    jigsaw.module.eval()
+    batch = next(ordered_batches(data.test, 6))
+    with torch.no_grad():
+        examples, step = jigsaw.examples(batch), jigsaw.evaluate(batch)
+    assert [example.right for example in examples] == step.values["jigsaw_top1"].tolist()
+    permutation = distant_permutations(9, 20)[3 * 7919 % 20]
+    assert examples[3].columns == 3
+    assert len(examples[3].pictures) == 9
+    for position, picture in enumerate(examples[3].pictures):
+        row, column = divmod(int(permutation[position]), 3)
+        top, left = 8 * row + 1, 8 * column + 1  # in the middle of its cell
+        assert (picture == data.test.images[3, top : top + 6, left : left + 6].numpy()).all()
+    assert examples[3].caption.startswith(f"true permutation {3 * 7919 % 20}\nsaid ")
+
+
+def test_the_page_says_how_far_the_permutations_are_apart() -> None:
+    assert task(random_data(24), permutations=100).notes == (
+        "Puzzles of 9 tiles of 6 pixels in cells of 8, by 100 permutations, of which any two differ in 2 places or more.",
+    )
+
+
 # --- The network ---
 
 
@@ -211,13 +235,13 @@ def test_the_weights_that_others_build_on_are_those(tiny: dict[str, Any]) -> Non
     weights = [load_tensors(outcome.directory.path / name)[0] for name in (MODEL, checkpoint_name(1))]
     state = load_tensors(outcome.directory.path / RESUME)[0]
     for found in weights:
+        as_trained = {name for name in found if name.startswith(TRAINED)}
+        assert {name.rpartition(".")[2] for name in as_trained} == {"running_mean", "running_var"}
         assert found["permutations"].tolist() == distant_permutations(9, 20).tolist()
-    names = [name for name in weights[0] if name.endswith("running_mean")]
-    assert names
-    for name in names:
-        assert not torch.equal(weights[0][name], state[f"module.{name}"])
-    plain = [name for name in weights[0] if name.endswith("weight")]
-    assert all(torch.equal(weights[0][name], state[f"module.{name}"]) for name in plain)
+    for name, tensor in weights[0].items():
+        trained = state[f"module.{name.removeprefix(TRAINED)}"]
+        changed = name.startswith("backbone.") and name.endswith(("running_mean", "running_var"))
+        assert torch.equal(tensor, trained) != changed, name
     assert load_backbone(outcome.directory.path / MODEL).taps == ("conv1", "conv2", "conv3")
 
 

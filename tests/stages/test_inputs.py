@@ -1,6 +1,6 @@
 """A backbone of another kind of input than RGB, in every stage that reads one: the images stay what they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,23 @@ from rotnet_lib.report.inspection_plots import filter_grid
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.stages.finetune import FinetuneConfig, finetune
 from rotnet_lib.stages.inspection import InspectConfig, inspect_backbone
-from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.training.checkpoints import load_backbone, load_network, load_tensors
-from tests.weights import fresh, put_weights
 
 SMALL: dict[str, Any] = {"dataset": "shapes", "train_size": 40, "test_size": 20, "device": "cpu"}
 TRAINED: dict[str, Any] = SMALL | {"epochs": 1, "batch_size": 16}
 
 
 @pytest.fixture
-def run(pretrained: Callable[..., RunDirectory], luminance: str) -> RunDirectory:
-    return put_weights(pretrained(arch="nin3"), fresh("nin3", inputs=luminance))
+def run(pretrained: Callable[..., RunDirectory], luminance: str) -> Iterator[RunDirectory]:
+    """Of a task whose backbone reads it."""
+
+    @TASKS.register("grey-rotation")
+    class GreyRotation(Rotation):
+        inputs = luminance
+
+    yield pretrained(arch="nin3", task="grey-rotation")
+    TASKS.remove("grey-rotation")
 
 
 @pytest.mark.parametrize("classifier", ["linear", "nonlinear", "conv", "rest"])
@@ -56,7 +61,8 @@ def test_it_is_inspected(run: RunDirectory, shapes_data: Dataset) -> None:
         answers = load_network(run.path / MODEL, 32)(chosen).log_softmax(1)
     expected = torch.nn.functional.interpolate(features, size=(32, 32), mode="bilinear")[:, 0]
     np.testing.assert_allclose(look.attention["conv1"], expected.numpy(), rtol=1e-4)
-    np.testing.assert_allclose(found.answers.log_p[[3, 7], 0], answers.numpy(), rtol=1e-4, atol=1e-5)
+    assert found.rotations
+    np.testing.assert_allclose(found.rotations.answers.log_p[[3, 7], 0], answers.numpy(), rtol=1e-4, atol=1e-5)
     assert (found.pictures[0].pixels == shapes_data.test.images[3].numpy()).all()  # in colour
 
 
@@ -75,16 +81,5 @@ def test_its_file_is_as_any_other(run: RunDirectory) -> None:
     assert tensors["backbone.blocks.conv1.0.weight"].shape == (10, 1, 5, 5)
 
 
-def test_a_task_says_which_kind_its_backbone_reads(tiny: dict[str, Any], luminance: str) -> None:
-    @TASKS.register("grey-rotation")
-    class GreyRotation(Rotation):
-        inputs = luminance
-
-    try:
-        outcome = pretrain(PretrainConfig.build(tiny | {"arch": "nin3", "task": "grey-rotation"}))
-        outcome.save()
-        probed = probe(ProbeConfig.build(TRAINED | {"backbone": outcome.directory.name, "layer": "conv1", "width": 0.05}))
-    finally:
-        TASKS.remove("grey-rotation")
-    for directory in (outcome.directory, probed.directory):
-        assert load_backbone(directory.path / MODEL).inputs == luminance
+def test_a_task_says_which_kind_its_backbone_reads(run: RunDirectory, luminance: str) -> None:
+    assert load_backbone(run.path / MODEL).inputs == luminance
