@@ -131,13 +131,13 @@ class Jigsaw(PretextTask):
             )
 
     def examples(self, batch: Batch) -> list[Example]:
-        """The puzzle of each image, before the tiles are normalised."""
+        """The puzzle of each image, before the tiles are normalised; permutations by their number."""
         labels, places = self._of_test(batch)
         tiles = self.puzzle(batch.images, labels, places)
         said = self._logits(tiles).argmax(1)
         pictures = tiles.permute(0, 2, 3, 1).cpu().numpy().reshape(len(batch), -1, self.side, self.side, 3)
         return [
-            Example(list(own), self.options.grid, f"true permutation {true}\nsaid {answer}", answer == true)
+            Example(list(own), self.options.grid, f"true {true}, said {answer}", answer == true)
             for own, true, answer in zip(pictures, labels.tolist(), said.tolist(), strict=True)
         ]
 
