@@ -165,10 +165,10 @@ def ordered_batches(
         share: (rank, world size): only the batches whose number, counted from 0, is the rank modulo the world size.
     """
     device = split.device
-    rng = generator(device, 0, "test")
     places = torch.arange(len(split), device=split.index_device).split(batch_size)[share[0] :: share[1]]
     with closing(split.cut(Request(index) for index in places)) as cuts:
-        for found in cuts:
+        for number, found in enumerate(cuts):
+            rng = generator(device, 0, "test", share[0] + number * share[1])  # whoever evaluates the batch
             index = found.request.index if found.kept is None else found.request.index[found.kept]
             index = to_device(index, device)
             labels = split.labels[index]

@@ -12,6 +12,7 @@ from rotnet_lib.pretext.examples import Example
 from rotnet_lib.pretext.task import PretextTask
 from rotnet_lib.seeds import generator
 from rotnet_lib.training.devices import autocast
+from rotnet_lib.training.sums import StepSums
 
 
 @torch.inference_mode()
@@ -22,20 +23,13 @@ def figures_of(task: PretextTask, split: Split | StreamedSplit) -> dict[str, flo
         task: its module in evaluation mode, on the split's device.
         split: the images.
     """
-    totals: dict[str, torch.Tensor] = {}
-    counts: dict[str, int] = {}
+    sums = StepSums(task.metrics)
     with closing(ordered_batches(split)) as batches:
         for batch in batches:
             with autocast(batch.images.device):
-                step = task.evaluate(batch)
-            for name, values in step.values.items():
-                totals[name] = totals[name] + values.sum() if name in totals else values.sum()
-                counts[name] = counts.get(name, 0) + values.numel()
-    return {
-        name: metric.scale * totals[name].item() / counts[name]
-        for name, metric in task.metrics.items()
-        if metric.tested and name in totals
-    }
+                sums.add(task.evaluate(batch))
+    _, means = sums.all_gathered("test")
+    return {name: means[f"test_{name}"] for name, metric in task.metrics.items() if metric.tested}
 
 
 @torch.inference_mode()

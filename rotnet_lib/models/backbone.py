@@ -101,6 +101,10 @@ class Backbone(nn.Module):
             del self.blocks[name]
         self.min_image_size = smallest_side(self.blocks.values())
 
+    def cut_after_convolutions(self) -> None:
+        """Drop the blocks above the last convolution."""
+        self.cut_after([tap for tap in self.taps if any(isinstance(m, nn.Conv2d) for m in self.blocks[tap].modules())][-1])
+
     @torch.no_grad()
     def shape(self, layer: str, image_size: int) -> tuple[int, int, int]:
         """(C, H, W) of a layer's output for square images of `image_size` pixels."""

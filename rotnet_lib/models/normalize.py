@@ -33,6 +33,8 @@ class Normalize(nn.Module):
     def pixels(self, normal: torch.Tensor) -> torch.Tensor:
         """What `forward` makes `normal`, (N, 3, H, W) float, of: for tasks that normalise their inputs themselves.
 
-        May lie outside of [0, 255].
+        May lie outside of [0, 255]. Raises NotImplementedError for another kind of input than RGB.
         """
+        if type(self) is not Normalize:
+            raise NotImplementedError(f"{type(self).__name__} cannot be undone")
         return normal * self.std + self.mean

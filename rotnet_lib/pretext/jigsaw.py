@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import torch
@@ -49,7 +50,8 @@ class Jigsaw(PretextTask):
     metrics: Mapping[str, Metric] = MappingProxyType({"jigsaw_top1": Metric()})
     protocol: ClassVar[Mapping[str, Values]] = {
         # None is published for small images: RotNet's, at a rate that suits layers without batch norm.
-        "cifar10": {"epochs": 100, "lr": 0.02, "lr_milestones": (0.3, 0.6, 0.8)},
+        # No crop: the black border of a padded one would tell which tiles lie at the edge.
+        "cifar10": {"augment": "random-crop", "epochs": 100, "lr": 0.02, "lr_milestones": (0.3, 0.6, 0.8)},
         # 350 000 steps of 256 images, x0.1 every 100 000 (the authors' code).
         "imagenet": {
             "augment": "random-crop",
@@ -60,7 +62,7 @@ class Jigsaw(PretextTask):
         },
     }
 
-    alike: ClassVar[Mapping[str, Any]] = {"dropout": 0.0}
+    same_in_processes: ClassVar[Mapping[str, Any]] = {"dropout": 0.0}
 
     class Options(BaseModel):
         """The puzzle, and its defences against shortcuts."""
@@ -68,7 +70,7 @@ class Jigsaw(PretextTask):
         model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         grid: Literal[2, 3] = Field(3, description="cells a side")
-        permutations: int = Field(1000, ge=2, description="K, how many the network tells apart")
+        permutations: int = Field(1000, ge=2, le=10_000, description="K, how many the network tells apart")
         gap: float = Field(0.25, ge=0, lt=1, description="share of a cell's side that its tile leaves free; 0: tiles touch")
         normalize: Literal["mean-std", "mean", "none"] = Field(
             "mean-std", description="each tile by itself, channel by channel; none: as pixels"
@@ -80,29 +82,32 @@ class Jigsaw(PretextTask):
         stride: int = Field(2, ge=1, description="of the first convolution while puzzling, where the arch's is larger")
         dropout: float = Field(0.5, ge=0, lt=1, description="in the layers above the backbone")
 
+        @model_validator(mode="after")
+        def _enough_permutations(self) -> Self:
+            most = math.factorial(self.grid**2)
+            if self.permutations > most:
+                remedy = f"Take at most {most}" + (", or grid 3" if self.grid == 2 else "")
+                raise ValueError(f"permutations: {self.permutations} asked for, and {self.grid**2} tiles have {most}. {remedy}")
+            return self
+
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.permutations import distant_permutations, smallest_distance
         from rotnet_lib.pretext.parts.tile_network import TileNetwork
 
         tiles = options.grid**2
-        if options.permutations > math.factorial(tiles):
-            raise RotnetError(
-                f"task_options.permutations: {options.permutations} asked for, and {tiles} tiles have {math.factorial(tiles)}. "
-                f"Take at most {math.factorial(tiles)}{', or grid 3' if options.grid == 2 else ''}."
-            )
         self.options = options
         self.cell = data.image_size // options.grid
         self.side = self.cell - round(options.gap * self.cell)
         self.shift = round(options.channel_shift * self.cell)
         self.free = self.cell - self.side - 2 * self.shift
-        backbone.cut_after([tap for tap in backbone.taps if tap.startswith("conv")][-1])
+        backbone.cut_after_convolutions()
         self.whole_stride = backbone.stem_stride
         backbone.stem_stride = min(options.stride, self.whole_stride)
         self._check(backbone, data.image_size)
         self.margin = (data.image_size - options.grid * self.cell) // 2
         self.module = TileNetwork(backbone, tiles, self.side, options.permutations, options.dropout)
         permutations = distant_permutations(tiles, options.permutations)
-        self.module.register_buffer("permutations", torch.from_numpy(permutations))
+        self.module.register_buffer("permutations", torch.tensor(permutations))
         self.notes = (
             f"Puzzles of {tiles} tiles of {self.side} pixels in cells of {self.cell}, by {options.permutations} permutations, "
             f"of which any two differ in {smallest_distance(permutations)} places or more.",
@@ -113,22 +118,40 @@ class Jigsaw(PretextTask):
 
     def _check(self, backbone: Backbone, image_size: int) -> None:
         """Raises RotnetError if a tile is too small for the backbone, or the planes have no room to be shifted."""
-        least, grid = backbone.min_image_size, self.options.grid
-        if self.side < least:
-            where = f"images of {image_size} px have cells of {self.cell} and tiles of {self.side}"
-            takes = f"{backbone.arch} takes tiles of at least {least} px" + (
-                f" at stride {backbone.stem_stride}" if self.whole_stride > 1 else ""
+        if self.side < backbone.min_image_size:
+            at = f" at stride {backbone.stem_stride}" if self.whole_stride > 1 else ""
+            raise RotnetError(
+                f"task_options.gap: images of {image_size} px have cells of {self.cell} and tiles of {self.side}, and "
+                f"{backbone.arch} takes tiles of at least {backbone.min_image_size} px{at}. "
+                f"Any one of these works: {', '.join(self._remedies(backbone, image_size))}."
             )
-            fitting = math.floor(1000 * (self.cell - least + 0.49) / self.cell) / 1000 if self.cell >= least else None
-            remedy = f"Take a gap of {fitting:g} at most" if fitting is not None else f"Take image_size {grid * least} at least"
-            lower = ", or a lower stride" if backbone.stem_stride > 1 else ""
-            raise RotnetError(f"task_options.gap: {where}, and {takes}. {remedy}{', or grid 2' if grid == 3 else ''}{lower}.")
         if self.free < 0:
             most = (self.cell - self.side) // 2
             raise RotnetError(
                 f"task_options.channel_shift: {self.options.channel_shift:g} of a cell is {self.shift} px to each side, "
                 f"and its tile leaves {self.cell - self.side} px free. Take at most {most / self.cell:.3g}, or a larger gap."
             )
+
+    def _remedies(self, backbone: Backbone, image_size: int) -> list[str]:
+        """What makes tiles large enough, each by itself."""
+
+        def fits(size: int, grid: int, gap: float) -> bool:
+            return size // grid - round(gap * (size // grid)) >= backbone.min_image_size
+
+        found, gap, grid = [], self.options.gap, self.options.grid
+        room = self.cell - backbone.min_image_size
+        if room >= 0:
+            found.append(f"a gap of {math.floor(1000 * (room + 0.49) / self.cell) / 1000:g} or less")
+        if grid == 3 and fits(image_size, 2, gap):
+            found.append("grid 2")
+        stride = backbone.stem_stride
+        for lower in range(stride - 1, 0, -1):
+            backbone.stem_stride = lower
+            if fits(image_size, grid, gap):
+                found.append(f"stride {lower}")
+                break
+        backbone.stem_stride = stride
+        return [*found, f"image_size {next(size for size in itertools.count(image_size) if fits(size, grid, gap))}"]
 
     def examples(self, batch: Batch) -> list[Example]:
         """The puzzle of each image, before the tiles are normalised; permutations by their number."""
@@ -205,5 +228,7 @@ class Jigsaw(PretextTask):
 
         backbone = self.module.backbone
         puzzling, backbone.stem_stride = backbone.stem_stride, self.whole_stride
-        rescale_by_data(backbone, images.spread(_REESTIMATED_ON))
-        backbone.stem_stride = puzzling
+        try:
+            rescale_by_data(backbone, images.spread(_REESTIMATED_ON))
+        finally:
+            backbone.stem_stride = puzzling  # training may go on

@@ -37,16 +37,16 @@ class PretextTask(Task):
         protocol: benchmark -> the published values of parameters of the pretrain stage, where they differ from those of all
             stages (`runs.protocols`): epochs, schedule, augmentation.
         inputs: what its backbone's first convolution reads: a kind in `models.INPUTS`.
-        alike: options under which several processes compute what one does, where by default each draws numbers for its share of
-            a batch (dropout); empty: they always do.
+        same_in_processes: options under which several processes compute what one does, where by default each draws numbers for
+            its share of a batch (dropout); empty: they always do.
         weighable: whether copies of its images can be weighed by a `pu_weights` run.
     """
 
     Options: ClassVar[type[BaseModel]]
     metrics: Mapping[str, Metric]
-    protocol: ClassVar[Mapping[str, Values]]
+    protocol: ClassVar[Mapping[str, Values]] = MappingProxyType({})
     inputs: ClassVar[str] = RGB
-    alike: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    same_in_processes: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     weighable: ClassVar[bool] = False
 
     @abstractmethod

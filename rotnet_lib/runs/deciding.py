@@ -69,6 +69,8 @@ class Decisions:
                 self._enter(name, *weak, protocol)
             elif words[-1:] == (BACKBONE,):
                 raise RotnetError(self._schema.undecided(name, self.values))
+            elif self._schema.role(name) == "protocol" and name in protocol()[0]:
+                self._enter(name, PROTOCOL, PROTOCOL, protocol)
             elif words:
                 self._enter(name, words[-1], self._schema.usual_origin(name), protocol)
             else:

@@ -28,6 +28,11 @@ class Metric:
     leaves_chance: bool = False
     tested: bool = True
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a metric that must leave chance and is none that rises from there in percent."""
+        if self.leaves_chance and (self.unit, self.better) != (PERCENT, "higher"):
+            raise ValueError("leaves_chance is for metrics in percent of which higher is better")
+
     @property
     def scale(self) -> float:
         """Factor on a mean of the values of inputs."""

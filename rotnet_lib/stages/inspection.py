@@ -164,9 +164,10 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
     """Inspect the backbone's run, and show that of `compare` beside it.
 
     Metrics on the test split: those of the backbone's run that mean something there, for a RotNet `rotation_top1` over all K
-    copies; `compare_top1`, the class accuracy of `compare` in percent if that is a supervised run on the same dataset. They are
-    of the weights that others build on, which a task may have changed after its own figures (`Task.finish`). A finished run is
-    computed again for its pictures, but not written.
+    copies; `compare_top1`, the class accuracy of `compare` in percent if that is a supervised run on the same dataset.
+
+    Figures and examples are of the task as it was trained, attention and filters of the backbone that others build on (see
+    `Task.finish`). A finished run is computed again for its pictures, but not written.
 
     Raises:
         RotnetError: the backbone's run is no pretrain run; the run of `compare` does not exist; an index of `images` is too
@@ -188,14 +189,14 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
     beside = _compared(config)
     data = load_data(config)
     _check_images(config.images, data)
-    config.make_backbone(data)  # raises if the weights are of another arch than asked for
+    backbone = config.make_backbone(data)
     weights = config.weights_file()
-    task, backbone = load_task(weights, data)
+    task, _ = load_task(weights, data)
     other = load_backbone(beside) if beside else None
     directory = open_run(config)
     device = select_device(config)
     test = data.test.to(device)
-    for module in (task.module, *task.references):
+    for module in (backbone, task.module, *task.references):
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     rotations = _rotations(task, test, data, config.shown) if isinstance(task, Rotation) else None

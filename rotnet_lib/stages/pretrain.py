@@ -16,7 +16,7 @@ from rotnet_lib.pretext.task import task_options
 from rotnet_lib.runs.config import Fraction, TrainingConfig
 from rotnet_lib.runs.directory import PARAMETERS, PU, RunDirectory, all_runs, file_of, own_name
 from rotnet_lib.runs.protocols import benchmark_of
-from rotnet_lib.runs.resolution import NONE, naming
+from rotnet_lib.runs.resolution import NONE, WrongValue, naming
 from rotnet_lib.runs.stage_config import EXPERIMENT, later, taking
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.register import stage
@@ -129,8 +129,16 @@ class PretrainConfig(TrainingConfig):
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         common, task = super().protocol_for(values), str(values["task"])
-        own = TASKS[task].protocol if task in TASKS else {}  # an unknown one is reported by its field
-        return common | dict(own.get(benchmark_of(values["arch"]), {}))
+        if task not in TASKS:
+            return common  # which the field reports
+        own, benchmark = TASKS[task].protocol, benchmark_of(values["arch"])
+        if benchmark not in own:
+            raise WrongValue(
+                "task",
+                f"{cls.stage}: task: {task} has no schedule for {benchmark}, the benchmark of {values['arch']}. It has: "
+                f"{', '.join(own) or 'none'}. Add one to its `protocol`, or take another arch.",
+            )
+        return common | dict(own[benchmark])
 
     @classmethod
     def protocol_origin(cls, values: Mapping[str, Any]) -> str:

@@ -80,7 +80,7 @@ class ResumeState:
             for position, parameter in enumerate(trained(optimizer)):
                 prefix = f"{number}.{position}."
                 for name, saved in of_prefix(tensors, prefix).items():
-                    is_number = saved.dim() == 0 and parameter.dim() > 0  # such as Adam's step
+                    is_number = name == "step" or (saved.dim() == 0 and parameter.dim() > 0)
                     made = torch.empty_like(saved if is_number else parameter)  # in the parameter's memory format
                     expected[f"{prefix}{name}"] = state["state"].setdefault(position, {})[name] = made
             load_strictly(expected, {n: t for n, t in tensors.items() if n in expected}, self.path, _REMEDY)

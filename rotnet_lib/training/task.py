@@ -24,7 +24,7 @@ class Step:
 
     Attributes:
         loss: scalar, the mean over the batch's inputs; what is minimised.
-        inputs: how many inputs the network had; rotated copies count.
+        inputs: how many inputs the loss is a mean over: images, rotated copies, puzzles.
         values: metric -> (m,) bool or float, of which the metric is the mean: which answers were right, an error of each. As a
             rule m is the number of inputs.
         targets: (n,) int64, the right answer of each of the n inputs: an index into the task's `target_names`; None: the
@@ -46,12 +46,14 @@ class Epoch:
     Attributes:
         number: from 0.
         epochs: of the run.
+        entries: how many images it draws, copies counted (`Loader.entries`).
         images: a way to read all training images.
         rng: on the CPU, a function of the run's seed and `number`, the same in every process.
     """
 
     number: int
     epochs: int
+    entries: int
     images: ImagePass
     rng: torch.Generator
 
@@ -109,7 +111,10 @@ class Task(ABC):
         return (sgd([p for p in self.module.parameters() if p.requires_grad], config),)
 
     def before_epoch(self, epoch: Epoch) -> EpochStart:
-        """Called in every process before each epoch. A run that is resumed starts with its next epoch."""
+        """Called in every process before each epoch. A run that is resumed starts with its next epoch.
+
+        What it says, and what it changes in the module, must be the same in every process: torch's global generator is.
+        """
         return EpochStart()
 
     @abstractmethod
@@ -123,6 +128,6 @@ class Task(ABC):
     def finish(self, images: ImagePass) -> None:  # noqa: B027 (most tasks have nothing to do)
         """Make the module ready for others to build on, before its weights are kept. Called in every process.
 
-        The figures of the task itself are measured before. It must depend on nothing but the module and the images: a run
-        that was killed meanwhile calls it again.
+        The figures of the task itself are measured before. It depends on nothing but the module and the images, and changes
+        nothing but what is in the module's state dictionary, which is put back: training may go on.
         """

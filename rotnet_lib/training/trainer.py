@@ -2,10 +2,11 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -24,11 +25,10 @@ from rotnet_lib.training.image_pass import ImagePass
 from rotnet_lib.training.optimizers import set_rate, trained
 from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.schedules import learning_rate
+from rotnet_lib.training.sums import StepSums, added_up, check_declared
 from rotnet_lib.training.task import Epoch, EpochStart, Step, Task
 
 History = list[dict[str, float]]
-
-_Number = TypeVar("_Number", int, float, torch.Tensor)
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ class Trainer:
             task.module.compile()
         self.optimizers = task.optimizers(config)
         self.parameters = [parameter for optimizer in self.optimizers for parameter in trained(optimizer)]
+        _check_task(task, self.parameters)
         self.images = ImagePass(loader.split, task.module)
 
     def fit(self) -> History:
@@ -125,6 +126,7 @@ class Trainer:
                 row = self._train_epoch(epoch, self.start_epoch(epoch), bar)
                 row |= self._evaluate()
                 _check_finite(row["test_loss"], epoch, len(self.loader) - 1)
+                _check_metrics(self.task.metrics, row)
                 history.append(row)
                 self._check_learning(history)
                 self.after_epoch(epoch + 1)
@@ -133,9 +135,18 @@ class Trainer:
         return history
 
     def start_epoch(self, number: int) -> EpochStart:
-        """What the task says of epoch `number`, from 0, before it is trained."""
+        """What the task says of epoch `number`, from 0, before it is trained.
+
+        Raises ValueError if it measures what it does not declare, or declares to be of the test split.
+        """
         rng = generator(torch.device("cpu"), self.config.seed, "task", number)
-        return self.task.before_epoch(Epoch(number, self.config.epochs, self.images, rng))
+        torch.manual_seed(derive(self.config.seed, "before", number))  # a new head, say: the same in every process
+        start = self.task.before_epoch(Epoch(number, self.config.epochs, self.loader.entries, self.images, rng))
+        for name in start.values:
+            check_declared(name, self.task.metrics)
+            if self.task.metrics[name].tested:
+                raise ValueError(f"the task measures '{name}' before an epoch: declare it with tested=False")
+        return start
 
     def step(self, batch: Batch, rate: float) -> Step:
         """One update of the weights at learning rate `rate`."""
@@ -154,7 +165,7 @@ class Trainer:
         steps = len(self.loader)
         rank, world_size = collectives.rank_and_world_size()
         torch.manual_seed(derive(self.config.seed, "network", epoch, rank))  # dropout
-        sums = _Sums(self.task.metrics)
+        sums = StepSums(self.task.metrics)
         begin = shown = time.perf_counter()
         rate = 0.0
         with closing(self.loader.epoch(epoch, start.order)) as batches:  # an interrupt must end the loader's worker processes
@@ -202,7 +213,7 @@ class Trainer:
                         continue
                     asked[metric] = asked.get(metric, 0) + targets.bincount(minlength=len(names))
                     right[metric] = right.get(metric, 0) + targets[correct.cpu()].bincount(minlength=len(names))
-        right, asked = (_added_up(collectives.all_gather(counts)) for counts in (right, asked))
+        right, asked = (added_up(collectives.all_gather(counts)) for counts in (right, asked))
         return {
             metric: {
                 name: 100 * hits / n for name, hits, n in zip(names, found.tolist(), asked[metric].tolist(), strict=True) if n
@@ -211,7 +222,7 @@ class Trainer:
         }
 
     def _evaluate(self) -> dict[str, float]:
-        sums = _Sums(self.task.metrics)
+        sums = StepSums(self.task.metrics)
         with closing(self._test_steps()) as steps:
             for step in steps:
                 sums.add(step)
@@ -231,13 +242,14 @@ class Trainer:
         if len(history) < self.stuck.epochs or seen < self.stuck.inputs:
             return
         for name, metric in self.task.metrics.items():
-            if not metric.leaves_chance or metric.chance is None:
+            if not metric.leaves_chance:
                 continue
+            assert metric.chance is not None  # see `_check_task`
             reached, chance = history[-1][f"train_{name}"], metric.chance
             if reached < chance + min(self.stuck.margin, chance / 2):
                 raise RotnetError(
                     f"{name} is stuck at chance: {reached:.2f} % after {len(history)} epochs, guessing gives {chance:.2f} %. "
-                    f"Lower lr (now {self.config.lr:g}), try another seed, or check that the images are upright and varied."
+                    f"Lower lr (now {self.config.lr:g}), try another seed, or look whether the images suit the task."
                 )
 
 
@@ -251,7 +263,7 @@ def measured(metrics: Mapping[str, Metric], history: History) -> dict[str, Metri
     found = {}
     for name, metric in metrics.items():
         column = f"{'test' if metric.tested else 'train'}_{name}"
-        if column not in history[-1]:
+        if column not in history[-1]:  # before the last epoch, nothing was to be measured
             continue
         value = MetricValue(
             last=history[-1][column], unit=metric.unit, better=metric.better, chance=metric.chance, tested=metric.tested
@@ -263,42 +275,25 @@ def measured(metrics: Mapping[str, Metric], history: History) -> dict[str, Metri
     return found
 
 
-class _Sums:
-    """Running sums of an epoch on this rank, kept on the device so that no step waits for it."""
-
-    def __init__(self, metrics: Mapping[str, Metric]) -> None:
-        self.inputs = 0
-        self._metrics = metrics
-        self._totals: dict[str, torch.Tensor] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, step: Step) -> None:
-        self.inputs += step.inputs
-        for name, value in ({"loss": step.loss} | dict(step.terms)).items():
-            self._add(name, value.detach().float() * step.inputs, step.inputs)
-        for name, values in step.values.items():
-            self._add(name, values.detach().sum(), values.numel())
-
-    def _add(self, name: str, value: torch.Tensor, count: int) -> None:
-        self._totals[name] = self._totals[name] + value if name in self._totals else value
-        self._counts[name] = self._counts.get(name, 0) + count
-
-    def all_gathered(self, prefix: str) -> tuple[int, dict[str, float]]:
-        """Over all ranks: the number of inputs; `<prefix>_loss`, its terms, `<prefix>_<metric>` in its unit. Collective."""
-        own = (self.inputs, {name: total.item() for name, total in self._totals.items()}, self._counts)
-        parts = collectives.all_gather(own)
-        totals, counts = _added_up([part[1] for part in parts]), _added_up([part[2] for part in parts])
-        scale = {name: self._metrics[name].scale if name in self._metrics else 1.0 for name in totals}
-        means = {f"{prefix}_{name}": scale[name] * total / counts[name] for name, total in totals.items()}
-        return sum(part[0] for part in parts), means
+def _check_task(task: Task, parameters: Sequence[torch.nn.Parameter]) -> None:
+    """Raises ValueError for a parameter that not exactly one optimiser has, or a metric that must leave an unknown chance."""
+    trained_by = Counter(map(id, parameters))
+    for name, parameter in task.module.named_parameters():
+        if parameter.requires_grad and trained_by[id(parameter)] != 1:
+            raise ValueError(f"{name} is a parameter of {trained_by[id(parameter)]} optimisers: give it to one, or freeze it")
+    for name, metric in task.metrics.items():
+        if metric.leaves_chance and metric.chance is None:
+            raise ValueError(f"metric '{name}' must leave chance, and its chance is not given")
 
 
-def _added_up(parts: Sequence[Mapping[str, _Number]]) -> dict[str, _Number]:
-    """Name -> sum over the ranks. A rank that got no batch of a small test split has no names."""
-    totals: dict[str, _Number] = {}
-    for part in parts:
-        totals |= {name: totals[name] + value if name in totals else value for name, value in part.items()}
-    return totals
+def _check_metrics(metrics: Mapping[str, Metric], row: Mapping[str, float]) -> None:
+    """Raises RotnetError for a metric that is no number, and ValueError for one that was to be measured on the test split."""
+    for name, metric in metrics.items():
+        if metric.tested and f"test_{name}" not in row:
+            raise ValueError(f"metric '{name}' was not measured on the test split: measure it in `evaluate`, or tested=False")
+        for column in (f"train_{name}", f"test_{name}"):
+            if not math.isfinite(row.get(column, 0.0)):
+                raise RotnetError(f"{column} is {row[column]} at epoch {row['epoch']}: training diverged. Lower lr.")
 
 
 def _check_finite(loss: float, epoch: int, step: int) -> None:

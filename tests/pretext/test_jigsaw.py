@@ -1,7 +1,7 @@
 """Jigsaw puzzles: the tiles, the defences, the sanity figures, bad input."""
 
 import math
-from dataclasses import replace
+import re
 from typing import Any
 
 import pytest
@@ -82,7 +82,7 @@ def test_position_t_of_a_puzzle_holds_the_tile_of_cell_perm_t(grid: int) -> None
         tiles = jigsaw.puzzle(batch.images, labels, torch.full((1, 1, 1, 2), corner))
         assert tiles.shape == (12 * grid**2, 3, 6, 6)
         means = tiles.float().mean((1, 2, 3)).view(12, -1)
-        assert torch.equal(means, torch.from_numpy(permutations[labels]).float())
+        assert torch.equal(means, torch.tensor(permutations[labels]).float())
     tiles, _ = shown(jigsaw, batch)
     found = tiles.float().mean((2, 3, 4))
     assert all(row.tolist() in permutations.tolist() for row in found.long())
@@ -95,7 +95,7 @@ def test_the_inverse_permutation_puts_the_image_together_again() -> None:
     labels = torch.tensor([3, 7, 0, 19, 5, 11])
     batch = batch_of(data)
     tiles = jigsaw.puzzle(batch.images, labels, torch.zeros(1, 1, 1, 2, dtype=torch.int64)).view(6, 9, 3, 8, 8)
-    permutations = torch.from_numpy(distant_permutations(9, 20))[labels]
+    permutations = torch.tensor(distant_permutations(9, 20))[labels]
     sorted_tiles = torch.stack([own[permutation.argsort()] for own, permutation in zip(tiles, permutations, strict=True)])
     image = sorted_tiles.view(6, 3, 3, 3, 8, 8).permute(0, 3, 1, 4, 2, 5).reshape(6, 3, 24, 24)
     assert torch.equal(image, batch.images)
@@ -248,47 +248,47 @@ def test_the_weights_that_others_build_on_are_those(tiny: dict[str, Any]) -> Non
 # --- Bad input ---
 
 
-@pytest.mark.parametrize(
-    ("side", "arch", "options", "message"),
-    [
-        (32, "nin3", {"grid": 2, "permutations": 25}, r"permutations: 25 asked for, and 4 tiles have 24\. Take at most 24"),
-        (
-            64,
-            "alexnet",
-            {},
-            r"gap: .* cells of 21 and tiles of 16, .* at least 19 px at stride 2\. .* 0\.118",
-        ),
-        (64, "alexnet", {"gap": 0.5, "stride": 1}, r"tiles of 11, .* at least 13 px at stride 1\. Take a gap of 0\.404"),
-        (32, "alexnet", {}, r"cells of 10 and tiles of 8, .* Take image_size 57 at least, or grid 2, or a lower stride"),
-        (
-            8,
-            "nin3",
-            {"gap": 0.9},
-            r"cells of 2 and tiles of 0, .* at least 1 px\. Take a gap of 0\.745",
-        ),
-        (
-            64,
-            "nin3",
-            {"channel_shift": 0.3},
-            r"channel_shift: 0\.3 of a cell is 6 px .* leaves 5 px free\. Take at most 0\.0952",
-        ),
-    ],
-)
-def test_a_puzzle_that_cannot_be_is_named_with_what_works(side: int, arch: str, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(RotnetError, match=message):
-        task(random_data(side, 2), arch, **options)
+TOO_SMALL = [
+    (64, "alexnet", {}, r"cells of 21 and tiles of 16, .* at least 19 px at stride 2\."),
+    (64, "alexnet", {"gap": 0.5, "stride": 1}, r"tiles of 11, .* at least 13 px at stride 1\."),
+    (32, "alexnet", {}, r"cells of 10 and tiles of 8, .* at least 19 px at stride 2\."),
+    (8, "nin3", {"gap": 0.9}, r"cells of 2 and tiles of 0, .* at least 1 px\."),
+]
 
 
-@pytest.mark.parametrize(
-    ("side", "arch", "options"),
-    [
-        (64, "alexnet", {"gap": 0.118}),
-        (64, "alexnet", {"gap": 0.404, "stride": 1}),
-        (57, "alexnet", {"gap": 0.0}),
-        (8, "nin3", {"gap": 0.745}),
-        (64, "nin3", {"channel_shift": 0.0952}),
-    ],
-)
-def test_what_the_message_says_works(side: int, arch: str, options: dict[str, Any]) -> None:
-    data = random_data(side, 2)
-    assert math.isfinite(task(data, arch, **options).step(replace(batch_of(data, 2))).loss.item())
+@pytest.mark.parametrize(("side", "arch", "options", "message"), TOO_SMALL)
+def test_tiles_that_are_too_small_are_named_with_what_works(
+    side: int, arch: str, options: dict[str, Any], message: str
+) -> None:
+    """Each remedy works by itself, and of a gap or an image size the one beside it does not."""
+    asked = {"channel_shift": 0.0} | options
+    with pytest.raises(
+        RotnetError, match=f"task_options.gap: images of {side} px have {message if side != 64 else '.*'}"
+    ) as error:
+        task(random_data(side, 2), arch, **asked)
+    remedies = str(error.value).partition("Any one of these works: ")[2].removesuffix(".").split(", ")
+    assert remedies[-1].startswith("image_size ")
+    for remedy in remedies:
+        value = float(re.findall(r"[\d.]+", remedy)[0])
+        name = next(name for name in ("gap", "grid", "stride", "image_size") if name in remedy)
+        size = int(value) if name == "image_size" else side
+        changed = asked if name == "image_size" else asked | {name: value if name == "gap" else int(value)}
+        data = random_data(size, 2)
+        assert math.isfinite(task(data, arch, **changed).step(batch_of(data, 2)).loss.item())
+        for beside in ({"gap": value + 0.06} if name == "gap" else None, {} if name == "image_size" else None):
+            if beside is not None:
+                with pytest.raises(RotnetError, match=r"task_options\.gap"):
+                    task(random_data(size - (name == "image_size"), 2), arch, **changed | beside)
+
+
+def test_planes_that_have_no_room_are_named_with_what_works() -> None:
+    data = random_data(64, 2)
+    with pytest.raises(RotnetError, match=r"channel_shift: 0\.3 of a cell is 6 px .* leaves 5 px free\. Take at most 0\.0952"):
+        task(data, channel_shift=0.3)
+    assert task(data, channel_shift=0.0952).shift == 2
+
+
+def test_more_permutations_than_there_are_are_refused_before_anything_starts(tiny: dict[str, Any]) -> None:
+    asked = tiny | {"arch": "nin3", "task": "jigsaw", "task_options": {"grid": 2, "permutations": 25}}
+    with pytest.raises(RotnetError, match=r"permutations: 25 asked for, and 4 tiles have 24\. Take at most 24, or grid 3"):
+        PretrainConfig.build(asked)

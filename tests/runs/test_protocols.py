@@ -1,12 +1,15 @@
 """The published protocol, as `docs/protocol.md` has it, is what a run does whose parameters are left alone."""
 
 import itertools
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pytest
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import ARCHS
+from rotnet_lib.pretext import TASKS
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.protocols import BENCHMARKS, benchmark_of, general_first, kind_of, protocol_values, recipes
 from rotnet_lib.stages.finetune import FinetuneConfig
@@ -144,6 +147,29 @@ def test_the_pretext_task_of_decoupling_has_a_protocol_on_alexnet_only() -> None
     assert shortened.protocol_differences() == {"epochs": [245, 49], "lr_decay": [[0.1, 0.1, 0.1, 10, 0.1], 0.1]}
     on_nin = [PretrainConfig.protocol_for({"arch": "nin4", "task": task}) for task in ("decoupling", "rotation")]
     assert on_nin[0] == on_nin[1]
+
+
+def test_a_task_may_say_any_parameter_of_the_protocol() -> None:
+    """Also those that all other tasks leave at their default."""
+    own = {"weight_decay": 1e-3, "momentum": 0.5, "schedule": "one-cycle", "image_size": 30}
+
+    @TASKS.register("other")
+    class Other(Rotation):
+        protocol: ClassVar[Mapping[str, Any]] = {"cifar10": {**Rotation.protocol["cifar10"], **own}}
+
+    try:
+        config = PretrainConfig.build({"arch": "nin3", "task": "other"})
+        assert {name: getattr(config, name) for name in own} == own
+        assert config.protocol_differences() == {}
+        assert PretrainConfig.build({"arch": "nin3", "task": "other", "momentum": 0.9}).protocol_differences() == {
+            "momentum": [0.5, 0.9]
+        }
+        with pytest.raises(
+            RotnetError, match=r"task: other has no schedule for imagenet, the benchmark of alexnet\. It has: cif"
+        ):
+            PretrainConfig.build({"arch": "alexnet", "task": "other"})
+    finally:
+        TASKS.remove("other")
 
 
 def test_a_kind_is_its_task_or_its_classifier_and_the_recipe() -> None:

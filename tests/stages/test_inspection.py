@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.evaluation.looks import attention_maps
+from rotnet_lib.evaluation.looks import attention_maps, look
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.models.folding import first_filters
 from rotnet_lib.pretext.labels import Labels
@@ -211,13 +212,17 @@ def test_metrics_of_other_units_are_kept_and_those_of_training_images_left_out(
 ) -> None:
     run = pretrained(task="labels")
     declared = {"top1": Metric(unit="dB", better="lower", chance=0.1), "purity": Metric(tested=False)}
-    evaluate = Labels.evaluate
+    start, evaluate = Labels.__init__, Labels.evaluate
+
+    def declaring(self: Labels, *arguments: Any) -> None:
+        start(self, *arguments)
+        self.metrics = declared
 
     def otherwise(self: Labels, batch: Batch) -> Step:
-        self.metrics = declared
         step = evaluate(self, batch)
         return replace(step, values={name: step.values["top1"].float() for name in declared})
 
+    monkeypatch.setattr(Labels, "__init__", declaring)
     monkeypatch.setattr(Labels, "evaluate", otherwise)
     metrics = inspect(backbone=run.name).result.metrics
     assert list(metrics) == ["top1"]
@@ -346,3 +351,15 @@ def test_weights_without_a_head(pretrained: Pretrained) -> None:
     message = error_of(backbone=run.name)
     assert "does not fit the model: missing head" in message
     assert "It is of task rotation on shapes." in message
+
+
+def test_attention_and_filters_are_of_the_backbone_that_others_build_on(pretrained: Pretrained, shapes_data: Dataset) -> None:
+    """Examples and figures are of the task as it was trained: on tiles, whose statistics are others."""
+    run = pretrained(task="jigsaw", task_options={"permutations": 20})
+    found = inspect(backbone=run.name, images=(3, 7))
+    others = look("", load_backbone(run.path / MODEL), found.layers, shapes_data.test.read([3, 7]), found.power)
+    [shown] = found.looks
+    for layer in found.layers:
+        np.testing.assert_allclose(shown.attention[layer], others.attention[layer], rtol=1e-4)
+    assert found.result.metrics["jigsaw_top1"].last == pytest.approx(run.result().metrics["jigsaw_top1"].last)
+    assert [len(example.pictures) for example in found.examples] == [9, 9]

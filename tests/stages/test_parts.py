@@ -1,12 +1,17 @@
 """Backbones whose weights end below their arch's last layer, as a pretext task may leave them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.pretext import TASKS
+from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.stages.finetune import FinetuneConfig, finetune
 from rotnet_lib.stages.inspection import InspectConfig, inspect_backbone
@@ -21,9 +26,17 @@ TRAINED: dict[str, Any] = SMALL | {"epochs": 1, "batch_size": 16, "classifier": 
 
 
 @pytest.fixture
-def run(pretrained: Pretrained) -> RunDirectory:
-    """A NIN of four blocks, of which there are two."""
-    return put_weights(pretrained(arch="nin4"), fresh("nin4", last="conv2"))
+def run(pretrained: Pretrained) -> Iterator[RunDirectory]:
+    """A NIN of four blocks, of which the task takes two."""
+
+    @TASKS.register("half")
+    class Half(Rotation):
+        def make_module(self, backbone: Backbone, data: Dataset) -> nn.Module:
+            backbone.cut_after("conv2")
+            return super().make_module(backbone, data)
+
+    yield pretrained(arch="nin4", task="half")
+    TASKS.remove("half")
 
 
 def test_the_layers_there_are_can_be_probed(run: RunDirectory) -> None:

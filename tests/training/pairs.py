@@ -17,6 +17,7 @@ from rotnet_lib.pretext import TASKS, make_task
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.training import collectives
+from rotnet_lib.training.image_pass import ImagePass
 from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.trainer import Trainer
 from tests.training.toys import Adversaries
@@ -31,7 +32,7 @@ NORMS = {
 """Batch norms, and the shape of a whole batch."""
 
 TRAININGS: dict[str, tuple[str, dict[str, Any], int]] = {
-    **{f"task {name}": (name, dict(TASKS[name].alike), 20) for name in TASKS},
+    **{f"task {name}": (name, dict(TASKS[name].same_in_processes), 20) for name in TASKS},
     "a batch of tests, which one process has": ("rotation", {}, 20),
     "three batches of tests": ("rotation", {}, 300),
     "decoupling, sampled negatives": ("decoupling", {"dimension": 4, "negatives": 16}, 20),
@@ -48,6 +49,7 @@ def both(rank: int, folder: str) -> None:
         "gathered": collectives.all_gather({"process": rank}),
         "norms": {name: normalise(name) for name in NORMS},
         "embeddings": of_all(),
+        "rows": {count: every_row(count) for count in (300, 20)},
         "trained": {name: train(Path(folder) / f"resume-{rank}-{number}", name) for number, name in enumerate(TRAININGS)},
     }
     found["adversaries"] = [
@@ -106,6 +108,11 @@ def train(resume: Path, name: str) -> tuple[list[dict[str, float]], dict[str, An
     trainer = Trainer(task, loader, test, config, ResumeState(resume), CPU)
     history = trainer.fit()
     return history, task.module.state_dict() | dict(task.module.named_buffers()), trainer.gather_accuracy_by_target()
+
+
+def every_row(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean colour of each of so many images: of 20, which are one batch, one process reads none."""
+    return ImagePass(random_split(count, 0), nn.Identity()).gather(lambda batch: batch.images.float().mean(dim=(2, 3)))
 
 
 def play(resume: Path, *, interrupted: bool) -> dict[str, torch.Tensor]:

@@ -75,6 +75,15 @@ def test_training_ends_where_one_process_does(found: list[dict[str, Any]], name:
 
 
 @slow
+@pytest.mark.parametrize("count", [300, 20])
+def test_every_process_gets_the_rows_of_all_images(found: list[dict[str, Any]], count: int) -> None:
+    expected = pairs.every_row(count)
+    for part in found:
+        for tensor, whole in zip(part["rows"][count], expected, strict=True):
+            assert torch.equal(tensor, whole)
+
+
+@slow
 def test_players_with_optimisers_of_their_own_go_on_where_they_were(found: list[dict[str, Any]], tmp_path: Path) -> None:
     """Interrupted or not, to the last bit; and where one process would, up to rounding."""
     alone = pairs.play(tmp_path / "resume", interrupted=False)

@@ -161,19 +161,81 @@ def test_metrics_of_any_kind_are_means_in_their_unit(make: Make) -> None:
     assert (found["error"].last, found["error"].best, found["error"].best_epoch) == (4.0, 2.0, 2)  # lower is better
     assert (found["psnr"].last, found["psnr"].best, found["psnr"].best_epoch) == (22.0, 22.0, 3)
     assert (found["agreement"].last, found["agreement"].best, found["agreement"].tested) == (0.5, None, False)
-    assert [value.text for value in found.values()][1:] == ["4.00", "22.00 dB", "0.50"]
+    assert [value.text for value in found.values()][1:] == ["4.00", "22.00 dB", "0.500"]
 
 
 @pytest.mark.parametrize("leaves", [True, False])
 def test_training_is_stuck_only_where_a_metric_must_leave_chance(make: Make, leaves: bool) -> None:
     task = Measuring([1.0] * 9)
-    task.metrics = {**task.metrics, "psnr": Metric(unit="dB", chance=30.0, leaves_chance=leaves)}
+    task.metrics = {**task.metrics, "right": Metric(chance=99.5, leaves_chance=leaves)}
     trainer = make(task, epochs=3, stuck=StuckCheck(epochs=2, inputs=1))
     if not leaves:
         trainer.fit()
         return
-    with pytest.raises(RotnetError, match="psnr is stuck at chance"):
+    with pytest.raises(RotnetError, match="right is stuck at chance"):
         trainer.fit()
+
+
+class Careless(Brightness):
+    """It forgets a parameter, measures what it does not declare, or what is no number."""
+
+    def __init__(self, measured: Mapping[str, float]) -> None:
+        super().__init__()
+        self.measured = measured
+
+    def step(self, batch: Batch) -> Step:
+        step = super().step(batch)
+        values = {name: torch.full((len(batch),), value) for name, value in self.measured.items()}
+        return replace(step, values={**step.values, **values})
+
+
+def test_what_is_measured_must_be_declared(make: Make) -> None:
+    with pytest.raises(ValueError, match="the task measures 'rigth', and declares right"):
+        make(Careless({"rigth": 1.0})).fit()
+
+
+def test_what_is_declared_must_be_measured_on_the_test_split(make: Make) -> None:
+    task = Careless({})
+    task.metrics = {**task.metrics, "error": Metric(unit="", better="lower")}
+    with pytest.raises(ValueError, match="metric 'error' was not measured on the test split"):
+        make(task).fit()
+
+
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_a_metric_that_is_no_number_is_named(make: Make, bad: float) -> None:
+    task = Careless({"psnr": bad})
+    task.metrics = {**task.metrics, "psnr": Metric(unit="dB")}
+    with pytest.raises(RotnetError, match=f"train_psnr is {bad} at epoch 1"):
+        make(task).fit()
+
+
+def test_metrics_in_half_precision_are_summed_in_full(make: Make) -> None:
+    task = Careless({})
+    task.metrics = {**task.metrics, "share": Metric()}
+    step = task.step
+
+    def half(batch: Batch) -> Step:
+        found = step(batch)
+        return replace(found, values={**found.values, "share": torch.full((len(batch),), 0.7, dtype=torch.bfloat16)})
+
+    task.step = half  # type: ignore[method-assign]
+    history = make(task, epochs=1, images=4000).fit()
+    assert history[0]["train_share"] == pytest.approx(100 * torch.tensor(0.7, dtype=torch.bfloat16).item(), rel=1e-4)
+
+
+class Forgetful(Brightness):
+    def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
+        return (torch.optim.SGD([self.module.weight], lr=config.lr),)
+
+
+def test_a_parameter_that_no_optimiser_has_is_named(make: Make) -> None:
+    with pytest.raises(ValueError, match="bias is a parameter of 0 optimisers"):
+        make(Forgetful())
+
+
+def test_only_accuracies_must_leave_chance() -> None:
+    with pytest.raises(ValueError, match="in percent of which higher is better"):
+        Metric(unit="dB", leaves_chance=True)
 
 
 # --- Looks at all training images ---
@@ -198,7 +260,7 @@ class Looking(Brightness):
         assert epoch.images.spread(3).shape == (3, 3, 8, 8)
         self.seen.append(found)
         light = (found[:, 0] > 128).nonzero()[:, 0]
-        return EpochStart(order=light[torch.randint(len(light), (len(epoch.images),), generator=epoch.rng)])
+        return EpochStart(order=light[torch.randint(len(light), (epoch.entries,), generator=epoch.rng)])
 
     def step(self, batch: Batch) -> Step:
         if self.module.training:
@@ -222,6 +284,15 @@ def test_a_task_looks_at_all_images_and_says_which_are_drawn(make: Make) -> None
     trainer.resume.path.unlink()
     trainer.fit()
     assert again.drawn == task.drawn  # a function of the seed
+
+
+def test_an_order_is_as_long_as_the_epoch_is(make: Make) -> None:
+    """Which may draw more images than there are, as with few labels."""
+    task = Looking()
+    trainer = make(task, epochs=1)
+    trainer.loader = Loader(light_and_dark(32), 8, seed=0, augment="none", epoch_images=80)
+    trainer.fit()
+    assert len(task.drawn) == 80
 
 
 def test_an_order_of_another_length_is_refused() -> None:

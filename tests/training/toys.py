@@ -90,7 +90,7 @@ class Adversaries(Task):
 
 def epoch(number: int, epochs: int) -> Epoch:
     """An epoch, of which the task looks at its number alone."""
-    return Epoch(number, epochs, ImagePass(light_and_dark(2), nn.Identity()), torch.Generator())
+    return Epoch(number, epochs, 2, ImagePass(light_and_dark(2), nn.Identity()), torch.Generator())
 
 
 def light_and_dark(count: int, seed: int = 0) -> Split:

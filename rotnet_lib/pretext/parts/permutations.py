@@ -2,12 +2,14 @@
 
 import itertools
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from rotnet_lib.seeds import derive
 
 
+@lru_cache(8)
 def distant_permutations(length: int, count: int) -> np.ndarray:
     """Permutations of `length` places, far from each other by the Hamming distance: (count, length) int64, distinct rows.
 
@@ -17,7 +19,9 @@ def distant_permutations(length: int, count: int) -> np.ndarray:
 
     Args:
         length: at most 9.
-        count: at most `length` factorial.
+        count: at most `length` factorial. A thousand of nine take a second or two, which is kept.
+
+    Returns an array that cannot be written.
     """
     pool = np.array(list(itertools.permutations(range(length))), np.int8).T.copy()
     total = np.zeros(pool.shape[1], np.int32)
@@ -27,10 +31,11 @@ def distant_permutations(length: int, count: int) -> np.ndarray:
         chosen.append(newest)
         for place in pool:
             total += place != place[newest]
-        total[newest] = -1
         total[chosen] = -1
         newest = int(total.argmax())
-    return pool[:, chosen].T.astype(np.int64)
+    found = pool[:, chosen].T.astype(np.int64)
+    found.flags.writeable = False
+    return found
 
 
 def smallest_distance(permutations: np.ndarray) -> int:
