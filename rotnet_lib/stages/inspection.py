@@ -16,6 +16,7 @@ from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import MODEL, RunDirectory, all_runs, checkpoint_name, checkpoint_of, open_run, own_name
+from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.runs.resolution import NONE, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.runs.schema import MetricValue
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from rotnet_lib.evaluation.looks import Look, Mistake, Picture
     from rotnet_lib.evaluation.rotation_answers import RotationAnswers
     from rotnet_lib.pretext.examples import Example
-    from rotnet_lib.pretext.task import PretextTask
 
 
 class InspectConfig(ImageBackboneConfig):
@@ -174,7 +174,7 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
             large; and as `load_dataset`, `load_task` and `RunDirectory.open` do.
     """
     from rotnet_lib.evaluation.looks import class_accuracy, look, picture_of, taps_with_maps
-    from rotnet_lib.evaluation.task_figures import examples_of
+    from rotnet_lib.evaluation.task_figures import examples_of, figures_of
     from rotnet_lib.stages.train import gather_data_record, load_data
     from rotnet_lib.training.checkpoints import load_backbone, load_network
     from rotnet_lib.training.devices import select_device
@@ -204,7 +204,8 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
     everything = config.layer == ("all",)
     layers = taps_with_maps(backbone, data.image_size) if everything else config.layers
     looks = [look(_title(weights), backbone, layers, chosen, config.power)]
-    metrics = {"rotation_top1": _metric(rotations.answers.accuracy, weights)} if rotations else _figures(task, test, weights)
+    figures = {"rotation_top1": rotations.answers.accuracy} if rotations else figures_of(task, test)
+    metrics = {name: _figure(task.metrics[name], figure, weights) for name, figure in figures.items()}
     if beside and other:
         layers = tuple(dict.fromkeys((*layers, *(taps_with_maps(other, data.image_size) if everything else ()))))
         other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -213,7 +214,8 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         shown = (config.dataset, config.image_size, config.grey)
         if made.get("task") == "labels" and (made["dataset"], made["image_size"], made.get("grey", False)) == shown:
             supervised = load_network(beside, data.image_size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            metrics["compare_top1"] = _metric(class_accuracy(supervised, test), beside)
+            accuracy = class_accuracy(supervised, test)
+            metrics["compare_top1"] = _figure(Metric(chance=100 / len(data.classes)), accuracy, beside)
     result = build_result(
         directory,
         config,
@@ -246,18 +248,6 @@ def _rotations(task: Rotation, test: Split | StreamedSplit, data: Dataset, shown
     return Rotations(answers, pictured_mistakes(answers, data, task.options, shown), ambiguous)
 
 
-def _figures(task: PretextTask, test: Split | StreamedSplit, weights: Path) -> dict[str, MetricValue]:
-    """The task's own metrics on the test split."""
-    from rotnet_lib.evaluation.task_figures import figures_of
-
-    found = {}
-    for name, figure in figures_of(task, test).items():
-        metric = task.metrics[name]
-        meant = {"unit": metric.unit, "better": metric.better, "chance": metric.chance}
-        found[name] = _metric(figure, weights).model_copy(update=meant)
-    return found
-
-
 def _compared(config: InspectConfig) -> Path | None:
     """The file with the weights of the run to compare with; None if there is none."""
     if config.compare is None:
@@ -277,9 +267,16 @@ def _check_images(images: Sequence[int], data: Dataset) -> None:
         )
 
 
-def _metric(figure: float, weights: Path) -> MetricValue:
+def _figure(metric: Metric, figure: float, weights: Path) -> MetricValue:
     """A figure of one set of weights. No epoch was chosen, so the best epoch is the one of these weights."""
-    return MetricValue(last=figure, best=figure, best_epoch=_epoch_of(weights)[0])
+    return MetricValue(
+        last=figure,
+        best=figure,
+        best_epoch=_epoch_of(weights)[0],
+        unit=metric.unit,
+        better=metric.better,
+        chance=metric.chance,
+    )
 
 
 def _title(weights: Path) -> str:

@@ -26,7 +26,7 @@ def load_task(weights: Path, data: Dataset) -> tuple[PretextTask, Backbone]:
     Args:
         weights: the run's own file or one of its checkpoints.
         data: the images it will be given. A task whose module depends on them (on the classes, or on how many training images
-            there are) takes no others than it was trained on.
+            there are, on their size) takes no others than it was trained on.
 
     Raises RotnetError if the run was trained on no task; for the first weight that is missing, over, or of another shape; and
     as `load_tensors` and `pretext_task` do.
@@ -44,6 +44,7 @@ def load_task(weights: Path, data: Dataset) -> tuple[PretextTask, Backbone]:
     task, backbone = pretext_task(made, replace(data, train=training_images(made, data, fold)))
     as_others_take_it = {name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINED)}
     as_trained = as_others_take_it | of_prefix(tensors, TRAINED)
-    load_strictly(task.module.state_dict(), as_trained, weights, f"It is of task {made.task} on {made.dataset}.")
+    origin = f"It is of task {made.task} on {made.dataset}, on images of {made.image_size or 'their own size'}."
+    load_strictly(task.module.state_dict(), as_trained, weights, origin)
     task.module.eval()
     return task, backbone
