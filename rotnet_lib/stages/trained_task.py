@@ -25,8 +25,8 @@ def load_task(weights: Path, data: Dataset) -> tuple[PretextTask, Backbone]:
 
     Args:
         weights: the run's own file or one of its checkpoints.
-        data: the images it will be given. A task whose module depends on them (on the classes, or on how many training images
-            there are, on their size) takes no others than it was trained on.
+        data: the images it will be given. A task whose module depends on them (on the classes, the size or the number of the
+            images) takes no others than it was trained on.
 
     Raises RotnetError if the run was trained on no task; for the first weight that is missing, over, or of another shape; and
     as `load_tensors` and `pretext_task` do.
@@ -44,7 +44,7 @@ def load_task(weights: Path, data: Dataset) -> tuple[PretextTask, Backbone]:
     task, backbone = pretext_task(made, replace(data, train=training_images(made, data, fold)))
     as_others_take_it = {name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINED)}
     as_trained = as_others_take_it | of_prefix(tensors, TRAINED)
-    origin = f"It is of task {made.task} on {made.dataset}, on images of {made.image_size or 'their own size'}."
+    origin = f"It is of task {made.task} on {made.dataset}" + (f", {made.image_size} px." if made.image_size else ".")
     load_strictly(task.module.state_dict(), as_trained, weights, origin)
     task.module.eval()
     return task, backbone
