@@ -93,11 +93,10 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
 
 def _benchmarks(runs: Mapping[str, Any]) -> dict[str, None]:
     """The benchmarks that methods are pretrained for."""
-    sets = [
-        run.get("set", {}) for key, run in runs.items() if _is_of_method(key) and run.get("notebook") == PretrainConfig.stage
-    ]
+    pretrained = [run for key, run in runs.items() if _is_of_method(key) and run.get("notebook") == PretrainConfig.stage]
+    sets = [said for run in pretrained if isinstance(said := run.get("set", {}), dict)]  # `Suite` says what is malformed
     archs = [values.get("arch", PretrainConfig.model_fields["arch"].default) for values in sets]
-    return dict.fromkeys(benchmark_of(arch) for arch in archs if arch in ARCHS)
+    return dict.fromkeys(benchmark_of(arch) for arch in archs if isinstance(arch, str) and arch in ARCHS)
 
 
 def _asks_about(question: Mapping[str, Any], labels: list[str]) -> bool:

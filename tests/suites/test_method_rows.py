@@ -109,6 +109,15 @@ def test_a_suites_file_with_such_a_mistake_is_named(tmp_path: Path) -> None:
         load_suite("mine", folder=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("said", "part"), [("[arch]", "set"), ("{arch: [nin4]}", "arch is a name"), ("{arch: 3}", "arch is a")]
+)
+def test_what_is_malformed_in_a_run_of_a_method_is_named(said: str, part: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(f'{{title: t, runs: {{"{{method}}": {{notebook: pretrain, set: {said}}}}}}}')
+    with pytest.raises(RotnetError, match=rf"suites/mine\.yaml: .*{part}"):
+        load_suite("mine", folder=tmp_path)
+
+
 def test_each_row_is_published_or_our_own_by_its_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of Scattering table 3 has the row, and none with a classifier behind it."""
     scattering = "Scattering (Oyallon et al., 2017)"
