@@ -65,7 +65,11 @@ def _suite_options(command: Any) -> Any:
             click.option("--methods", help="Whose rows: core (by default), all, or names with commas between them."),
             click.option("--dataset", help="In place of the suite's: tiny-imagenet, imagefolder:/path ..."),
             click.option("--seeds", default=1, show_default=True, help="Runs of every row, for mean and standard deviation."),
-            click.option("--set", default="", help='"epochs=20 probe.lr=0.05 rotnet.width=0.5" (docs/parameters.md).'),
+            click.option(
+                "--set",
+                default="",
+                help='Parameters over preset and suite: "epochs=20 probe.lr=0.05 rotnet.width=0.5" (docs/parameters.md).',
+            ),
             click.option("--runs", default="runs", show_default=True, help="Folder of the run directories."),
         )
     ):

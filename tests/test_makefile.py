@@ -105,7 +105,7 @@ def test_reproduce_is_one_call_of_rotnet(ready: Path) -> None:
     ],
 )
 def test_words_of_the_user_reach_rotnet_as_they_are(value: str, ready: Path) -> None:
-    for variable, option in (("SET", "--set"), ("RUNS", "--runs"), ("METHODS", "--methods")):
+    for variable, option in (("SET", "--set"), ("RUNS", "--runs"), ("DATASET", "--dataset"), ("METHODS", "--methods")):
         words = make(ready, "reproduce-table3", f"{variable}={value}").stdout.splitlines()
         assert words == ["rotnet", "reproduce", "table3", option, value]
     assert not (ready / "X").exists()

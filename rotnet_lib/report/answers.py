@@ -34,7 +34,9 @@ def answer(baseline: Row, others: list[Row]) -> str:
             continue
         difference = (cell.mean or 0) - start.mean
         size = {True: "more than the seeds' spread", False: "within the seeds' spread", None: "spread unknown"}
-        parts.append(f"{label} {cell.with_unit} ({change(difference, cell.unit)}, {size[beyond_spread(cell, start)]})")
+        parts.append(
+            f"{label} {cell.with_unit} ({change(difference, cell.mean or 0, cell.unit)}, {size[beyond_spread(cell, start)]})"
+        )
     missing = [row.label for row in others if not row.measured]
     end = f" Not measured: {', '.join(missing)}." if missing else ""
     alike = [cell for _, cell in found if cell.kind == start.kind]

@@ -121,8 +121,10 @@ class Cell:
 
     @property
     def difference_text(self) -> str:
-        """`difference`, with its sign, or nothing."""
-        return "" if self.difference is None else signed(self.difference, self.unit)
+        """`difference`, with its sign and the decimals of the mean, or nothing."""
+        if self.mean is None or self.difference is None:
+            return ""
+        return signed(self.difference, self.mean, self.unit)
 
     def beats(self, other: "Cell") -> bool:
         """Whether its mean is better than that of another figure of its kind."""

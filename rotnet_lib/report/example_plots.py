@@ -18,10 +18,14 @@ _MARKS = {True: ("right", "#1a7f37", "-"), False: ("wrong", "#b3261e", "--"), No
 """Whether the answer is right -> what is said of it, colour and line of its frame."""
 
 
-def example_grid(examples: Sequence[Example]) -> Figure | None:
+def example_grid(examples: Sequence[Example], tested_on: str = "the test split") -> Figure | None:
     """Each example's pictures in one frame under its caption; None where there are no examples.
 
     Right and wrong answers are told apart by a word, and by a frame of a full or of a dashed line.
+
+    Args:
+        examples: of a run's task.
+        tested_on: where their images are from; see `DataSummary.tested_on`.
     """
     if not examples:
         return None
@@ -43,7 +47,7 @@ def example_grid(examples: Sequence[Example]) -> Figure | None:
             squeeze=False,
             layout=ConstrainedLayoutEngine(w_pad=0.06),
         )
-        figure.suptitle("What the network saw of test images, and what it answered")
+        figure.suptitle(f"What the network saw of images of {tested_on}, and what it answered")
         for axis in axes.flat[len(examples) :]:
             axis.remove()
         for axis, example, mosaic, caption in zip(axes.flat, examples, mosaics, captions, strict=False):  # a last row in part

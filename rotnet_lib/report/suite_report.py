@@ -67,9 +67,18 @@ class SuiteReport:
         return [run.result for run in self.runs if run.result is not None]
 
     @cached_property
+    def _published(self) -> dict[str, dict[str, float | None]]:
+        """Label -> column -> published figure; empty where the suite's table is of our own."""
+        return published_table(self.suite["published"]) if self.suite["published"] else {}
+
+    @property
+    def _published_columns(self) -> dict[str, None]:
+        return dict.fromkeys(column for figures in self._published.values() for column in figures)
+
+    @cached_property
     def rows(self) -> list[Row]:
         """The published table's rows in their order, then the suite's own."""
-        published = published_table(self.suite["published"]) if self.suite["published"] else {}
+        published = self._published
         measured = {row["label"]: row for row in self.suite["rows"]}
         return [
             self._row(label, measured.get(label), published.get(label, {})) for label in dict.fromkeys([*published, *measured])
@@ -83,7 +92,8 @@ class SuiteReport:
             found, states = self._by_target(entry), [_state(run, cell["metric"]) for run in self._of(cell)]
             # What is not measured yet is shown in the columns of the rows that are.
             others = [targets for row in self.suite["rows"] if row["by_target"] for targets in self._by_target(row)]
-            names = dict.fromkeys(name for targets in found or others for name in targets) or published or entry["cells"]
+            measured = dict.fromkeys(name for targets in found or others for name in targets)
+            names = measured or published or self._published_columns or entry["cells"]
             return Row(
                 label,
                 {name: Cell(published.get(name), [t[name] for t in found if name in t], states=states) for name in names},

@@ -21,11 +21,11 @@ def axis_label(what: str, unit: str, better: Better = "higher") -> str:
     return f"{what} ({said})" if said else what
 
 
-def change(difference: float, unit: str) -> str:
-    """How far two figures lie apart: `+1.50 points` of a percentage, `-0.21 dB`, `+0.0123`."""
-    return f"{signed(difference, unit)} {'points' if unit == PERCENT else unit}".rstrip()
+def change(difference: float, figure: float, unit: str) -> str:
+    """How far a figure lies from another: `+1.50 points` of a percentage, `-0.21 dB`, `+0.0123`."""
+    return f"{signed(difference, figure, unit)} {'points' if unit == PERCENT else unit}".rstrip()
 
 
-def signed(difference: float, unit: str) -> str:
-    """A difference of figures, with its sign: `+1.50`."""
-    return f"{difference:+.{decimals(difference, unit)}f}"
+def signed(difference: float, figure: float, unit: str) -> str:
+    """How far a figure lies from another, with its sign and as many decimals as the figure is shown with: `+1.50`."""
+    return f"{difference:+.{decimals(figure, unit)}f}"

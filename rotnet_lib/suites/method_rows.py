@@ -7,15 +7,19 @@
       - {label: "{label} + conv", run: "{method}-conv", metric: conv2_top1}
 
 stands for two runs and a row of each method that is asked for. `{label}` is how the suite's published table calls the method,
-or the method's own label: its row is then one of our own. `{method-}` in a key is the name with a hyphen behind it, and
-nothing of a method that is `unnamed`.
+or the method's own label. A row that the published table does not have is one of our own. `{method-}` in a key is the name with
+a hyphen behind it, and nothing of a method that is `unnamed`.
 """
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.suites.methods import Method
+from rotnet_lib.models import ARCHS
+from rotnet_lib.report.published import published_table
+from rotnet_lib.runs.protocols import benchmark_of
+from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.suites.methods import ALL, Method
 
 _METHOD, _HYPHENED, _LABEL, _TASK = "{method}", "{method-}", "{label}", "{task}"
 
@@ -39,6 +43,7 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
     Raises RotnetError for a run or a row that would be the same for every method.
     """
     table = document.get("published") or ""
+    published = published_table(table) if table else {}
     words = {
         name: {
             _METHOD: name,
@@ -64,18 +69,34 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
             continue
         if _LABEL not in row["label"]:
             raise RotnetError(f"row '{row['label']}' is of {_METHOD}, and its label does not say so. Put {_LABEL} into it.")
-        for name, method in methods.items():
+        for name in methods:
             found = _filled(row, words[name])
             if name in asked:
-                rows.append(found | ({"published": False} if table and table not in method.labels else {}))
+                own = {"published": False} if table and found["label"] not in published else {}
+                rows.append(found | own)
             else:
                 left_out.append(found["label"])
     questions = [question for question in document.get("questions", []) if not _asks_about(question, left_out)]
+    where = _benchmarks(document["runs"])
     could = [
-        {"name": name, "asked": name in asked, **method.model_dump(include={"title", "needs", "deviations"})}
+        {
+            "name": name,
+            "title": method.title,
+            "needs": method.needs,
+            "asked": name in asked,
+            "deviations": [said for place in (ALL, *where) for said in method.deviations.get(place, [])],
+        }
         for name, method in methods.items()
     ]
     return document | {"runs": runs, "rows": rows, "questions": questions, "methods": could}
+
+
+def _benchmarks(runs: Mapping[str, Any]) -> dict[str, None]:
+    """The benchmarks that methods are pretrained for."""
+    pretrained = [run for key, run in runs.items() if _is_of_method(key) and run.get("notebook") == PretrainConfig.stage]
+    sets = [said for run in pretrained if isinstance(said := run.get("set", {}), dict)]  # `Suite` says what is malformed
+    archs = [values.get("arch", PretrainConfig.model_fields["arch"].default) for values in sets]
+    return dict.fromkeys(benchmark_of(arch) for arch in archs if isinstance(arch, str) and arch in ARCHS)
 
 
 def _asks_about(question: Mapping[str, Any], labels: list[str]) -> bool:

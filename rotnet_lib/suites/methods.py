@@ -15,6 +15,8 @@ from rotnet_lib.report.published import published_table
 from rotnet_lib.runs.config import ImagesConfig
 from rotnet_lib.runs.protocols import BENCHMARKS, benchmark_of
 from rotnet_lib.runs.resolution import Said
+from rotnet_lib.stages import STAGES
+from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.documents import METHODS, SUITES, parse, read_document
 from rotnet_lib.suites.presets import load_presets
@@ -53,7 +55,9 @@ class Method(BaseModel):
     presets: dict[str, dict[str, Values]] = Field(
         default_factory=dict, description="preset -> benchmark -> parameters of its pretraining"
     )
-    deviations: list[str] = Field(default_factory=list, description="sentences: where it is not as its paper has it")
+    deviations: dict[str, list[str]] = Field(
+        default_factory=dict, description="benchmark, or `all` -> sentences: where it is not as its paper has it"
+    )
 
     @field_validator("labels")
     @classmethod
@@ -75,6 +79,9 @@ class Method(BaseModel):
         for benchmark, options in self.options.items():
             _check_benchmark(benchmark, "options")
             task_options(self.task, options)
+        for benchmark in self.deviations:
+            if benchmark not in (ALL, *BENCHMARKS):
+                raise unknown("benchmark of deviations", benchmark, (ALL, *BENCHMARKS))
         for preset, by_benchmark in self.presets.items():
             if preset not in load_presets():
                 raise unknown("preset", preset, load_presets())
@@ -113,6 +120,7 @@ def _load(folder: Path) -> dict[str, Method]:
     for name, entry in read_document(METHODS, folder).items():
         if not re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", name) or name in (CORE, ALL):
             raise RotnetError(f"methods.yaml: '{name}' is no name: a-z, 0-9 and hyphens, and neither {CORE} nor {ALL}.")
+        _check_free(name)
         method = parse(Method, entry, f"methods.yaml, {name}")
         if (other := by_task.setdefault(method.task, name)) != name:
             raise RotnetError(
@@ -121,6 +129,17 @@ def _load(folder: Path) -> dict[str, Method]:
             )
         found[name] = method
     return found
+
+
+def _check_free(name: str) -> None:
+    """Raises RotnetError for a name that means something else where keys of runs stand: in SET, or as a backbone."""
+    taken: dict[str, str] = {field: "a parameter" for stage in STAGES for field in STAGES[stage].config.model_fields}
+    taken |= dict.fromkeys(STAGES, "a notebook") | dict.fromkeys(UNTRAINED, "an untrained backbone")
+    if name in taken:
+        raise RotnetError(
+            f"methods.yaml: '{name}' is the name of {taken[name]}, and keys of runs are made of a method's: "
+            "SET or a run's backbone could not tell the two. Rename the method."
+        )
 
 
 def asked_for(words: str | None) -> list[str]:
@@ -134,6 +153,8 @@ def asked_for(words: str | None) -> list[str]:
     methods = load_methods()
     named = [word.strip() for word in (CORE if words is None else words).split(",")]
     for word in named:
+        if len(parts := word.split()) > 1:
+            raise RotnetError(f"METHODS: names are separated by commas, and '{word}' has none: {','.join(parts)}.")
         if word not in (CORE, ALL, *methods):
             raise unknown("method in METHODS,", word, (CORE, ALL, *methods))
     return [name for name, method in methods.items() if name in named or ALL in named or (CORE in named and method.core)]

@@ -1,6 +1,6 @@
 """`SET="epochs=20 probe.lr=0.05"`: the user's word over presets and suites."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,12 +54,18 @@ class Override:
         values[name] = before | {rest[0]: self.value}
 
 
-def parse_overrides(text: str, suite: str, runs: Mapping[str, SuiteRun]) -> list[Override]:
+def parse_overrides(text: str, suite: str, runs: Mapping[str, SuiteRun], not_asked: Collection[str] = ()) -> list[Override]:
     """The overrides in a space-separated text, for the runs of a suite; a value may hold spaces only inside brackets.
+
+    Args:
+        text: what SET says.
+        suite: its name.
+        runs: of the suite.
+        not_asked: methods that could have runs in the suite, but METHODS does not name them.
 
     Raises RotnetError for a word that is no `name=value`, and for a name that no run of the suite has.
     """
-    return [_parse(word, suite, runs) for word in _words(text)]
+    return [_parse(word, suite, runs, not_asked) for word in _words(text)]
 
 
 def _words(text: str) -> Iterable[str]:
@@ -76,7 +82,7 @@ def _words(text: str) -> Iterable[str]:
         raise RotnetError(f"SET: a bracket is not closed in '{word.strip()}'.")
 
 
-def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun]) -> Override:
+def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun], not_asked: Collection[str]) -> Override:
     name, equals, value = word.partition("=")
     if not equals or not name:
         raise RotnetError(f"SET: '{word}' is no name=value. Example: SET=\"epochs=20 probe.lr=0.05\".")
@@ -87,7 +93,11 @@ def _parse(word: str, suite: str, runs: Mapping[str, SuiteRun]) -> Override:
     if path[0] in (*runs, *STAGES) and not alone:
         target, path = path[0], path[1:]
     elif len(path) > 1 and all(path[0] not in STAGES[run.notebook].config.model_fields for run in runs.values()):
-        raise unknown(f"target of '{word}' in SET,", path[0], (*STAGES, *runs))
+        problem = unknown(f"target of '{word}' in SET,", path[0], (*STAGES, *runs))
+        for method in not_asked:
+            if f"-{method}-" in f"-{path[0]}-":
+                raise RotnetError(f"{problem} METHODS={method} (or core,{method}) adds runs of {method}.")
+        raise problem
     notebooks = {run.notebook for key, run in runs.items() if target in (None, key, run.notebook)}
     if not notebooks:
         raise unknown(

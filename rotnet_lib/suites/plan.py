@@ -256,7 +256,8 @@ def _plans(
             any(issubclass(STAGES[notebook].config, kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig)
         )
         raise unknown(f"dataset of {name}", options.dataset, (*(DATASETS if images else ()), *(VOC_SETS if voc else ())))
-    overrides = parse_overrides(options.set, name, runs_by_key(suites))
+    not_asked = dict.fromkeys(method.name for suite in suites for method in suite.methods if not method.asked)
+    overrides = parse_overrides(options.set, name, runs_by_key(suites), not_asked)
     taken: dict[tuple[Any, ...], str] = {}
 
     def once(config: RunConfig) -> str:

@@ -1,6 +1,7 @@
 """A plan for a person: runs in order, how long they may take, what is not the protocol's, where each value comes from."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -74,7 +75,14 @@ def plan_lines(plan: Plan | CollectionPlan, problems: Mapping[str, str], *, expl
     if known:
         yield f"{len(known)} of {len(wanted)} to make{_length(sum(known))}, one after the other, by finished runs like them"
     elif wanted:
-        yield "how long: no finished run is like these; `rotnet bench --plan SUITE` measures it"
+        yield f"how long: no finished run is like these; `{_bench(plan)}` measures it"
+
+
+def _bench(plan: Plan | CollectionPlan) -> str:
+    """The command that measures how long a plan takes here."""
+    name = plan.suite.name if isinstance(plan, Plan) else plan.collection.name
+    methods = "" if plan.options.methods is None else f" --methods {shlex.quote(plan.options.methods)}"
+    return f"rotnet bench --plan {name} --preset {plan.preset}{methods}"
 
 
 def difference_lines(plan: Plan | CollectionPlan, other: Plan | CollectionPlan) -> Iterator[str]:

@@ -135,6 +135,12 @@ class Suite(BaseModel):
         source(self.source)
         if self.published:
             published_table(self.published)
+        labels = [row.label for row in self.rows]
+        for label in dict.fromkeys(labels):
+            if labels.count(label) > 1:
+                raise ValueError(
+                    f"{labels.count(label)} rows are called '{label}', so a page could show one alone: rename all but one"
+                )
         for row in self.rows:
             for cell in row.cells.values():
                 if cell.run not in self.runs:
@@ -142,10 +148,7 @@ class Suite(BaseModel):
             if self.published and row.published and row.label not in published_table(self.published):
                 raise ValueError(str(unknown(f"row of {self.published}", row.label, published_table(self.published))))
             if self.published and not row.published and row.label in published_table(self.published):
-                raise ValueError(
-                    f"row '{row.label}' is in {self.published}. Leave `published: false` out; of a method, name the table "
-                    "in its `labels`"
-                )
+                raise ValueError(f"row '{row.label}' is in {self.published}. Leave `published: false` out")
         rows = {row.label: row for row in self.rows}
         columns = [column for row in self.rows for column in row.cells]
         for column in self.headings:

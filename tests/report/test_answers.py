@@ -141,7 +141,7 @@ def test_where_lower_is_better_the_lower_figure_wins() -> None:
 
 def test_differences_are_in_the_figures_unit() -> None:
     rows = [Row(label, {"psnr": Cell(None, values, unit="dB")}) for label, values in (("a", [21.0]), ("b", [21.5]))]
-    assert answer(rows[0], rows[1:]).endswith("a 21.00 dB; b 21.50 dB (+0.500 dB, spread unknown).")
+    assert answer(rows[0], rows[1:]).endswith("a 21.00 dB; b 21.50 dB (+0.50 dB, spread unknown).")
 
 
 def test_figures_of_different_units_are_not_compared() -> None:

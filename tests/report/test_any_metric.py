@@ -40,7 +40,7 @@ def test_an_error_is_read_from_the_lowest_up(made_up: Any) -> None:
         "top1, lower is better": "Supervised NIN",
         "published": "92.8",
         "measured": "0.0105 ± 0.0007",
-        "difference": "-92.79",
+        "difference": "-92.7895",
         "n": "2",
         "best epoch": "0.0105",
     }

@@ -144,3 +144,9 @@ def test_the_better_figure_goes_by_the_direction() -> None:
     assert not high.beats(low)
     assert cell(80.0).beats(cell(70.0))
     assert low.rank < high.rank
+
+
+def test_a_difference_has_the_decimals_of_its_mean() -> None:
+    """A tiny one is not written in more."""
+    assert Cell(0.512, [0.51200001], unit="").difference_text == "+0.000"
+    assert Cell(0.5, [0.01234], unit="").difference_text == "-0.4877"

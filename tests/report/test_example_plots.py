@@ -43,5 +43,12 @@ def test_any_layout_and_number_of_examples(count: int, columns: int, shown: int)
     assert len(drawn(*[Example(pictures(count), columns, "caption", None)] * shown)) == shown
 
 
+@pytest.mark.parametrize("tested_on", ["the test split", "held-out training images"])
+def test_the_title_says_whose_images_they_are(tested_on: str) -> None:
+    figure = example_grid([Example(pictures(1), 1, "caption", None)], tested_on)
+    assert figure is not None
+    assert tested_on in figure.get_suptitle()
+
+
 def test_a_task_without_examples_has_no_figure() -> None:
     assert example_grid([]) is None

@@ -71,6 +71,18 @@ def test_deviations_are_those_of_the_methods_that_have_rows(methods: str | None,
     assert ("The bank is that of Wu et al., 2018." in text(report)) == shown
 
 
+@pytest.mark.parametrize(("suite", "own", "other"), [("table3", "small", "AlexNet"), ("table5", "AlexNet", "small")])
+def test_deviations_are_those_of_the_tables_benchmark(suite: str, own: str, other: str, made_up: Any) -> None:
+    said = " ".join(sentence for _, sentence in made_up(suite, methods="instance").report().method_deviations)
+    assert own in said
+    assert other not in said
+
+
+def test_a_row_of_our_own_by_class_has_the_published_columns(made_up: Any) -> None:
+    rows = {row.label: row for row in made_up("table9", methods="all").report().rows}
+    assert list(rows["Decoupling"].cells) == list(rows["RotNet"].cells) == list(published_table("table9")["RotNet"])
+
+
 def test_a_plan_from_before_there_were_methods_is_read(made_up: Any) -> None:
     suite = made_up("table5")
     document = json.loads(suite.path.read_text())

@@ -253,7 +253,7 @@ def test_a_run_with_weighed_copies_is_inspected_without_what_weighed_them(pretra
     )
 
 
-def test_a_run_without_a_fold_is_inspected(pretrained: Pretrained) -> None:
+def test_a_run_that_left_out_a_fold_is_inspected(pretrained: Pretrained) -> None:
     run = pretrained(fold="1/2")
     assert inspect().result.parameters["backbone"] == run.name
 

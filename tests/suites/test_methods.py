@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 from rotnet_lib.cli import main
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.protocols import BENCHMARKS
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.methods import OWN, asked_for, load_methods
 from rotnet_lib.suites.plan import Options, PlannedRun, plan_suite
@@ -68,6 +67,12 @@ def test_an_unknown_method_is_named_with_the_nearest(words: str, word: str, near
 @pytest.mark.parametrize("words", ["", "rotnet,", ","])
 def test_no_name_is_no_method(words: str) -> None:
     with pytest.raises(RotnetError, match=r"unknown method in METHODS, ''\. Allowed: core, all, rotnet"):
+        asked_for(words)
+
+
+@pytest.mark.parametrize("words", ["core jigsaw", "core  jigsaw", "rotnet, core jigsaw"])
+def test_names_with_a_space_between_them_are_told_of_commas(words: str) -> None:
+    with pytest.raises(RotnetError, match=r"METHODS: names are separated by commas, .*: core,jigsaw\."):
         asked_for(words)
 
 
@@ -184,6 +189,7 @@ def test_the_plan_shows_options_that_the_preset_changes() -> None:
         ({"presets": {"quick": {"cifar10": {"width": 0.5}}}}, "unknown parameter of a method (quick, cifar10) 'width'"),
         ({"presets": {"quick": {"cifar10": {"task_options": [1]}}}}, "presets.quick.cifar10.task_options: options by name"),
         ({"presets": {"quick": {"cifar10": {"task_options": {"dimension": 1}}}}}, "task_options.dimension: Input should be"),
+        ({"deviations": {"cifar": []}}, "unknown benchmark of deviations 'cifar'; did you mean 'cifar10'? Allowed: all, "),
         ({"titel": "x"}, "titel Extra inputs are not permitted. Allowed: title, label, labels"),
         ({"needs": ""}, "needs String should have at least 1 character"),
         ({"task": "rotation"}, "task rotation is that of rotnet already"),
@@ -203,5 +209,13 @@ def test_a_name_can_stand_in_methods_and_in_keys(name: str, tmp_path: Path, monk
         load_methods()
 
 
-def test_benchmarks_are_those_of_presets() -> None:
-    assert all(set(method.options) <= set(BENCHMARKS) for method in load_methods().values())
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("probe", "a notebook"), ("finetune", "a notebook"), ("random", "an untrained backbone"), ("epochs", "a parameter")],
+)
+def test_a_name_that_means_something_else_is_refused(
+    name: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_methods(tmp_path, monkeypatch, **{name: INSTANCE})
+    with pytest.raises(RotnetError, match=re.escape(f"methods.yaml: '{name}' is the name of {what}, and keys of runs")):
+        load_methods()

@@ -6,6 +6,7 @@ import pytest
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.suites.overrides import parse_overrides
+from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.suite import Suite, SuiteRun, load_suite
 
 
@@ -129,6 +130,16 @@ def test_what_is_wrong_is_named(text: str, parts: list[str], suite: Suite) -> No
         parse_overrides(f"lr=0.1 {text}", suite.name, suite.runs)
     for part in parts:
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["jigsaw.epochs=3", "jigsaw-conv.lr=1", "finetuned-jigsaw-conv.lr=1"])
+def test_a_run_of_a_method_that_is_not_asked_for_is_to_be_had_by_methods(text: str, suite: Suite) -> None:
+    with pytest.raises(RotnetError, match=r"METHODS=jigsaw \(or core,jigsaw\) adds runs of jigsaw\.") as error:
+        plan_suite("table3", Options(preset="quick", set=text))
+    assert "unknown target of" in str(error.value)
+    with pytest.raises(RotnetError) as error:
+        parse_overrides("jigsow.epochs=3", suite.name, suite.runs, ["jigsaw"])
+    assert "METHODS" not in str(error.value)
 
 
 # --- Suites with other stages, and collections ---

@@ -119,7 +119,9 @@ def test_another_part_of_the_network_takes_another_time() -> None:
 
 
 def test_where_no_run_is_alike_it_is_said_how_to_measure() -> None:
-    assert plan("--preset", "quick")[-1] == "how long: no finished run is like these; `rotnet bench --plan SUITE` measures it"
+    said = "how long: no finished run is like these; `rotnet bench --plan table3 --preset quick{}` measures it"
+    assert plan("--preset", "quick")[-1] == said.format("")
+    assert plan("--preset", "quick", "--methods", "core,jigsaw")[-1] == said.format(" --methods core,jigsaw")
 
 
 def test_explained_are_all_parameters_with_those_of_the_machine() -> None:

@@ -67,6 +67,17 @@ def test_a_recipe_is_more_special_than_its_classifier() -> None:
     assert said(classifier="rest") == (1, 1.0)
 
 
+@pytest.mark.parametrize("arch", BENCHMARK_ARCHS.values())
+def test_the_released_preset_leaves_jigsaw_its_own_schedule(arch: str) -> None:
+    assert preset_named("released").parameters("pretrain", arch, "jigsaw", "imagenet") == {}
+
+
+@pytest.mark.parametrize("task", ["rotation", "labels", "rotation-instance"])
+def test_the_released_preset_has_rotnets_schedule(task: str) -> None:
+    found = [preset_named("released").parameters("pretrain", arch, task, "imagenet") for arch in ("nin4", "alexnet")]
+    assert found == [{"epochs": 200}, {"epochs": 50, "lr_milestones": [0.3, 0.6, 0.9], "lr_decay": 0.1}]
+
+
 def test_the_released_preset_leaves_decoupling_its_own_schedule() -> None:
     """Which is the released one; on NIN, where none is published, it has RotNet's."""
     found = {

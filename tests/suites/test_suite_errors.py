@@ -70,6 +70,7 @@ def test_a_metric_that_a_run_will_not_have_is_named() -> None:
             {"rows": [row(label="Supervised NiN")]},
             ["row of table3 'Supervised NiN'", "did you mean 'Supervised NIN'?"],
         ),
+        ({"rows": [row(), row()]}, ["2 rows are called 'Supervised NIN'", "rename all but one"]),
         ({"published": "tabel3"}, ["published table 'tabel3'", "did you mean 'table3'?"]),
         (
             {"questions": [{"ask": "Why?", "baseline": "Supervised NIN", "against": ["Superwised NIN"]}]},
