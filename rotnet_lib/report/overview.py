@@ -8,7 +8,8 @@ from rotnet_lib.files import write_text
 from rotnet_lib.report.cells import Cell
 from rotnet_lib.report.fragments import fragment, style
 from rotnet_lib.report.headings import kind_of
-from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.report.report_config import ReportConfig
+from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.report.units import heading
 from rotnet_lib.runs.directory import PLAN, REPORT, now
 

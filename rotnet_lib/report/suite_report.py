@@ -2,17 +2,14 @@
 
 import itertools
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
-from pydantic import Field
 
 from rotnet_lib.data.dataset import bare_title
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.voc.source import VOC_SETS
-from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS
@@ -22,29 +19,17 @@ from rotnet_lib.report.code_differences import CodeDifference, code_differences
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.headings import Headings, by_kind
 from rotnet_lib.report.published import published_table, source
+from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.reported_run import ReportedRun, suite_of
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.units import axis_label
 from rotnet_lib.report.verdicts import best_of, extremes
-from rotnet_lib.runs.directory import PLAN, REPORT, TABLE
+from rotnet_lib.runs.directory import REPORT, TABLE
 from rotnet_lib.runs.metrics import PERCENT, Metric
 from rotnet_lib.runs.plan_file import read_plan
 from rotnet_lib.runs.schema import MetricValue, RunResult
-from rotnet_lib.runs.stage_config import EXECUTION, StageConfig
 from rotnet_lib.runs.unverified import sentence
-from rotnet_lib.stages.backbone_config import NEWEST
 from rotnet_lib.training.schedules import epochs_after
-
-
-class ReportConfig(StageConfig):
-    """Which suite to report on."""
-
-    stage: ClassVar[str] = "report"
-
-    suite: str = Field("table3", description="the suite's name")
-    plan: str = Field(
-        NEWEST, description="plan.json of the suite's runs; newest: the newest below `runs`", json_schema_extra=EXECUTION
-    )
 
 
 class SuiteReport:
@@ -56,7 +41,7 @@ class SuiteReport:
 
     def __init__(self, config: ReportConfig) -> None:
         root = from_project(config.runs)
-        self.path = from_project(config.plan) if config.plan != NEWEST else _newest_plan(root, config.suite)
+        self.path = config.plan_file()
         plan = read_plan(self.path)
         self.plan: dict[str, Any] = plan.model_dump()
         self.suite = suite_of(plan, self.path)
@@ -402,10 +387,3 @@ def _state(run: ReportedRun, metric: str) -> str:
 def _history_column(metric: str, meant: Metric | MetricValue) -> str:
     """Where a history has the figures of a metric."""
     return f"{'test' if meant.tested else 'train'}_{metric}"
-
-
-def _newest_plan(root: Path, suite: str) -> Path:
-    plans = sorted(root.glob(f"{suite}-*/{PLAN}"), key=lambda path: -path.stat().st_mtime)
-    if not plans:
-        raise RotnetError(f"no plan of suite '{suite}' in {root}. Make one: make reproduce-{suite}.")
-    return plans[0]

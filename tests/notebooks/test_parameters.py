@@ -11,7 +11,7 @@ import pytest
 
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report import run_report
-from rotnet_lib.report.suite_report import ReportConfig
+from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.stage_config import StageConfig
 from rotnet_lib.stages import STAGES

@@ -11,7 +11,8 @@ import pytest
 from matplotlib import pyplot
 
 from rotnet_lib.data.source import DATASETS
-from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.report.report_config import ReportConfig
+from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import HISTORY, NOTEBOOK
 from rotnet_lib.runs.metrics import Metric

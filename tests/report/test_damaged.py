@@ -9,8 +9,9 @@ import pytest
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.html import render
+from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.run_report import run_summary
-from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS, RunDirectory
 from rotnet_lib.runs.identity import result_checksum
 from tests.report.pages import text

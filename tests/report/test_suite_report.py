@@ -9,7 +9,8 @@ import pytest
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.cells import Cell
 from rotnet_lib.report.published import published_table
-from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.report.report_config import ReportConfig
+from rotnet_lib.report.suite_report import SuiteReport
 from tests.report.pages import cells, page, text
 
 LABELS = {

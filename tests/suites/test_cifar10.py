@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.report.report_config import ReportConfig
+from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.runs.directory import METRICS, PLAN, REPORT, RunDirectory
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.engine import reproduce

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from rotnet_lib.report.published import published_table, source
-from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.report.report_config import ReportConfig
+from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.stages.pretrain import pretrain
 from rotnet_lib.stages.probe import probe

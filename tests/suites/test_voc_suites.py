@@ -7,8 +7,9 @@ import pytest
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.published import published_table
+from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.suite_plots import picture
-from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.stages.pretrain import pretrain
 from rotnet_lib.suites.engine import prepare_data
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite

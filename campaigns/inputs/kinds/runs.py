@@ -14,7 +14,8 @@ from campaigns.inputs.kinds.files import FileKind, json_in
 from campaigns.inputs.kinds.made import make_run, run_of_seed
 from campaigns.inputs.trial import Input
 from campaigns.inputs.values import alike
-from rotnet_lib.report.suite_report import ReportConfig, SuiteReport
+from rotnet_lib.report.report_config import ReportConfig
+from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS, PLAN, RunDirectory
 from rotnet_lib.runs.history import history_of
 from rotnet_lib.runs.plan_file import read_plan
