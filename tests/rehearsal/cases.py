@@ -37,7 +37,7 @@ def cases() -> Iterator[Case]:
 
     tiny = {"dataset": "shapes", "test_size": 8, "width": 0.05, "epochs": 1, "batch_size": 8, "threads": 1}
     for task in TASKS:
-        yield Case(f"task {task}", "pretrain", tiny | {"arch": "nin4", "task": task})
+        yield Case(f"task {task}", "pretrain", tiny | {"arch": "nin4", "task": task, "augment": "pad-crop"})
     for arch in ARCHS:
         size = {"image_size": 64} if arch == "alexnet" else {}
         yield Case(f"arch {arch}", "pretrain", tiny | size | {"arch": arch, "augment": "pad-crop"})

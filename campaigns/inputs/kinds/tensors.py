@@ -156,7 +156,7 @@ class Resume(TensorFile):
         tensors = {f"module.{name}": tensor.numpy() for name, tensor in module.state_dict().items()}
         for place, parameter in enumerate(module.parameters()):
             if "momentum_buffer" in optimizer.state[parameter]:
-                tensors[f"momentum.{place}"] = optimizer.state[parameter]["momentum_buffer"].numpy()
+                tensors[f"optimizer.0.{place}.momentum_buffer"] = optimizer.state[parameter]["momentum_buffer"].numpy()
         return tensors, unverified, history
 
     def problem(self, given: Input, found: Any) -> str | None:
