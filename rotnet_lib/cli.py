@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import storage_error
+from rotnet_lib.suites.command_options import suite_options
 from rotnet_lib.watchdog import end_with_make, end_with_parent, ended_in_order
 
 if TYPE_CHECKING:
@@ -46,40 +46,9 @@ def main() -> None:
     """RotNet as a benchmark harness: notebooks that pretrain, probe and fine-tune, and the tables made of them."""
 
 
-def _suite_options(command: Any) -> Any:
-    """The options of a command about suites, which it gets as `Options`."""
-
-    @functools.wraps(command)
-    def with_options(**given: Any) -> Any:
-        from rotnet_lib.suites.plan import Options
-
-        said = {field.name: given.pop(field.name) for field in dataclasses.fields(Options)}
-        return command(options=Options(**said), **given)
-
-    decorated: Any = with_options
-    for option in reversed(
-        (
-            click.option(
-                "--preset", help="paper, released, quick or short; by default paper where there is a GPU, else quick."
-            ),
-            click.option("--methods", help="Whose rows: core (by default), all, or names with commas between them."),
-            click.option("--dataset", help="In place of the suite's: tiny-imagenet, imagefolder:/path ..."),
-            click.option("--seeds", default=1, show_default=True, help="Runs of every row, for mean and standard deviation."),
-            click.option(
-                "--set",
-                default="",
-                help='Parameters over preset and suite: "epochs=20 probe.lr=0.05 rotnet.width=0.5" (docs/parameters.md).',
-            ),
-            click.option("--runs", default="runs", show_default=True, help="Folder of the run directories."),
-        )
-    ):
-        decorated = option(decorated)
-    return decorated
-
-
 @main.command()
 @click.argument("suite")
-@_suite_options
+@suite_options
 @click.option("--cores", type=click.IntRange(1), help="CPU cores, or jobs at a time on a cluster; by default all here.")
 @click.option("--executor", help="A Snakemake executor plugin: slurm.")
 @click.option("--dry-run", is_flag=True, help="Only say what would run.")
@@ -118,7 +87,7 @@ def reproduce(
 
 @main.command()
 @click.argument("suite")
-@_suite_options
+@suite_options
 @click.option("--explain", is_flag=True, help="Every value with its origin, not only what differs from the protocol.")
 @click.option("--diff", "other", metavar="PRESET", help="Instead: what is otherwise by another preset.")
 def plan(suite: str, options: Options, explain: bool, other: str | None) -> None:
@@ -140,7 +109,7 @@ def plan(suite: str, options: Options, explain: bool, other: str | None) -> None
 
 @main.command()
 @click.argument("suite", required=False)
-@_suite_options
+@suite_options
 def status(suite: str | None, options: Options) -> None:
     """What of SUITE (or of every suite) is finished, failed, missing."""
     from rotnet_lib.suites.methods import asked_for

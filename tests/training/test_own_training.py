@@ -87,15 +87,6 @@ def test_a_run_with_several_optimisers_goes_on_to_the_last_bit(make: Make) -> No
 class Dropping(Brightness):
     """A network that draws at random itself."""
 
-    def __init__(self, stop: int = 99) -> None:
-        super().__init__()
-        self.stop = stop
-
-    def before_epoch(self, epoch: Epoch) -> EpochStart:
-        if epoch.number == self.stop:
-            raise KeyboardInterrupt
-        return super().before_epoch(epoch)
-
     def step(self, batch: Batch) -> Step:
         kept = nn.functional.dropout(batch.images.float(), 0.5, self.module.training)
         return super().step(replace(batch, images=kept))

@@ -216,26 +216,13 @@ def test_by_default_a_few_epochs_on_little_data_prove_nothing(make: Callable[...
 # --- Going on ---
 
 
-class Stopped(Brightness):
-    """Stopped before an epoch, counted from 0: the one before has been recorded."""
-
-    def __init__(self, before: int) -> None:
-        super().__init__()
-        self.before = before
-
-    def before_epoch(self, epoch: Epoch) -> EpochStart:
-        if epoch.number == self.before:
-            raise KeyboardInterrupt
-        return super().before_epoch(epoch)
-
-
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_a_run_goes_on_where_it_was(make: Callable[..., Trainer], epochs: int) -> None:
     whole = Brightness()
     expected = make(whole).fit()
     (Path.cwd() / "resume.safetensors").unlink()
     with pytest.raises(KeyboardInterrupt):
-        make(Stopped(before=epochs)).fit()
+        make(Brightness(stop=epochs)).fit()
     second = Brightness()
     history = make(second).fit()
     assert [row["epoch"] for row in history] == [1, 2, 3]

@@ -17,14 +17,26 @@ from rotnet_lib.training.image_pass import ImagePass
 from rotnet_lib.training.task import Epoch, EpochStart, Step, Task
 
 
-class Brightness(Task):
+class Interruptible(Task):
+    """Interrupted before epoch `stop`, from 0: the one before has been recorded. None: never."""
+
+    stop: int | None = None
+
+    def before_epoch(self, epoch: Epoch) -> EpochStart:
+        if epoch.number == self.stop:
+            raise KeyboardInterrupt
+        return super().before_epoch(epoch)
+
+
+class Brightness(Interruptible):
     """Tell light images from dark ones by their mean: logistic regression."""
 
     module: nn.Linear
     metrics: Mapping[str, Metric] = {"right": Metric(chance=50.0, leaves_chance=True)}
     target_names: Sequence[str] = ("dark", "light")
 
-    def __init__(self) -> None:
+    def __init__(self, stop: int | None = None) -> None:
+        self.stop = stop
         self.module = nn.Linear(1, 2)
         nn.init.zeros_(self.module.weight)
         nn.init.zeros_(self.module.bias)
@@ -59,20 +71,14 @@ class Players(nn.Module):
         return of_generator, (nn.functional.softplus(-real) + nn.functional.softplus(false)).mean()
 
 
-class Adversaries(Task):
+class Adversaries(Interruptible):
     """Two players, each with an Adam of its own; one backward pass of the sum of their losses."""
 
     module: Players
 
     def __init__(self, stop: int | None = None) -> None:
-        """It is interrupted before epoch `stop`, from 0; None: never."""
         self.module = Players()
         self.stop = stop
-
-    def before_epoch(self, epoch: Epoch) -> EpochStart:
-        if epoch.number == self.stop:
-            raise KeyboardInterrupt
-        return super().before_epoch(epoch)
 
     def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
         players = (self.module.generator, self.module.critic)
