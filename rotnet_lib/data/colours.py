@@ -27,6 +27,12 @@ def grey_batch(images: torch.Tensor) -> torch.Tensor:
     return (red + green + blue).round().to(torch.uint8)[..., None].repeat(1, 1, 1, 3)
 
 
+def some_grey(images: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Some of (B, 3, S, S) uint8 images in grey, as `grey_batch`, the others as they are; `chosen`: (B,) bool."""
+    grey = grey_batch(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    return torch.where(chosen[:, None, None, None], grey, images)
+
+
 def jitter_colours(
     images: torch.Tensor, strength: float, seed: int, places: torch.Tensor | None = None, whole: int | None = None
 ) -> torch.Tensor:

@@ -18,6 +18,9 @@ from rotnet_lib.seeds import derive, generator
 TEST_BATCH = 128
 """Images a batch of the test split: as many as the protocol trains on, so evaluation needs no more memory."""
 
+_FINE = 1_000_000
+"""Steps of a probability."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -49,6 +52,10 @@ class Batch:
         device = self.images.device
         drawn = torch.randint(high, (self.whole or len(self), *columns), generator=self.rng, device=device)
         return drawn if self.places is None else drawn[self.places]
+
+    def chosen(self, share: float, *columns: int) -> torch.Tensor:
+        """(B, *columns) bool, each true with probability `share`; as `randint`, whatever processes share the batch."""
+        return self.randint(_FINE, *columns) < share * _FINE
 
 
 class Loader:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.lazy import torch
+from rotnet_lib.lazy import nn, torch
+from rotnet_lib.models.arch import scaled
 from rotnet_lib.pretext.examples import Example
-from rotnet_lib.pretext.task import TASKS, PretextTask
+from rotnet_lib.pretext.parts.parts_task import PartsTask, below, least_side, remedies
+from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.training.task import Step
 
@@ -21,16 +22,15 @@ if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.data.loader import Batch
     from rotnet_lib.models.backbone import Backbone
-    from rotnet_lib.pretext.parts.tile_network import TileNetwork
+    from rotnet_lib.pretext.parts.parts_network import PartsNetwork
     from rotnet_lib.runs.protocols import Values
-    from rotnet_lib.training.image_pass import ImagePass
 
-_REESTIMATED_ON = 256
-"""Whole images from which batch norm is estimated anew at the end: about 10^5 responses a channel even where maps are small."""
+_COLUMN, _HIDDEN = 512, 4096
+"""Features of a tile and of the layer that sees all tiles, at width 1 (Noroozi and Favaro 2016, section 3.1)."""
 
 
 @TASKS.register("jigsaw")
-class Jigsaw(PretextTask):
+class Jigsaw(PartsTask):
     """Tell which of K fixed permutations an image's tiles stand in. Metric `jigsaw_top1`: percent of test images told right.
 
     The middle of the image is a grid of cells. A tile is cut out of each, at a random place in the cell; position t of the
@@ -41,12 +41,8 @@ class Jigsaw(PretextTask):
     against statistics that do; colour planes shifted against each other, and some images grey, against the colour fringes of
     lenses. All are options, and off in evaluation but for the gap and the normalisation: a test image has one puzzle, which
     its place in the split decides.
-
-    The backbone is trained on tiles that are normalised one by one, others use it on whole images: at the end batch norm's
-    statistics are estimated anew on those.
     """
 
-    module: TileNetwork
     metrics: Mapping[str, Metric] = MappingProxyType({"jigsaw_top1": Metric()})
     protocol: ClassVar[Mapping[str, Values]] = {
         # None is published for small images: RotNet's, at a rate that suits layers without batch norm.
@@ -92,7 +88,6 @@ class Jigsaw(PretextTask):
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.permutations import distant_permutations, smallest_distance
-        from rotnet_lib.pretext.parts.tile_network import TileNetwork
 
         tiles = options.grid**2
         self.options = options
@@ -100,12 +95,10 @@ class Jigsaw(PretextTask):
         self.side = self.cell - round(options.gap * self.cell)
         self.shift = round(options.channel_shift * self.cell)
         self.free = self.cell - self.side - 2 * self.shift
-        backbone.cut_after_convolutions()
-        self.whole_stride = backbone.stem_stride
-        backbone.stem_stride = min(options.stride, self.whole_stride)
+        self.take(backbone, options.stride)
         self._check(backbone, data.image_size)
         self.margin = (data.image_size - options.grid * self.cell) // 2
-        self.module = TileNetwork(backbone, tiles, self.side, options.permutations, options.dropout)
+        self.module = _network(backbone, tiles, self.side, options)
         permutations = distant_permutations(tiles, options.permutations)
         self.module.register_buffer("permutations", torch.tensor(permutations))
         self.notes = (
@@ -118,11 +111,10 @@ class Jigsaw(PretextTask):
     def _check(self, backbone: Backbone, image_size: int) -> None:
         """Raises RotnetError if a tile is too small for the backbone, or the planes have no room to be shifted."""
         if self.side < backbone.min_image_size:
-            at = f" at stride {backbone.stem_stride}" if self.whole_stride > 1 else ""
             raise RotnetError(
                 f"task_options.gap: images of {image_size} px have cells of {self.cell} and tiles of {self.side}, and "
-                f"{backbone.arch} takes tiles of at least {backbone.min_image_size} px{at}. "
-                f"Any one of these works: {', '.join(self._remedies(backbone, image_size))}."
+                f"{backbone.arch} takes tiles of at least {backbone.min_image_size} px{self.at_stride(backbone)}. "
+                f"Any one of these works: {self._remedies(backbone, image_size)}."
             )
         if self.free < 0:
             most = (self.cell - self.side) // 2
@@ -131,26 +123,19 @@ class Jigsaw(PretextTask):
                 f"and its tile leaves {self.cell - self.side} px free. Take at most {most / self.cell:.3g}, or a larger gap."
             )
 
-    def _remedies(self, backbone: Backbone, image_size: int) -> list[str]:
+    def _remedies(self, backbone: Backbone, image_size: int) -> str:
         """What makes tiles large enough, each by itself."""
+        grid, gap, stride = self.options.grid, self.options.gap, backbone.stem_stride
 
-        def fits(size: int, grid: int, gap: float) -> bool:
-            return size // grid - round(gap * (size // grid)) >= backbone.min_image_size
+        def fits(size: int = image_size, grid: int = grid, gap: float = gap, stride: int = stride) -> bool:
+            return size // grid - round(gap * (size // grid)) >= least_side(backbone, stride)
 
-        found, gap, grid = [], self.options.gap, self.options.grid
-        room = self.cell - backbone.min_image_size
-        if room >= 0:
-            found.append(f"a gap of {math.floor(1000 * (room + 0.49) / self.cell) / 1000:g} or less")
-        if grid == 3 and fits(image_size, 2, gap):
-            found.append("grid 2")
-        stride = backbone.stem_stride
-        for lower in range(stride - 1, 0, -1):
-            backbone.stem_stride = lower
-            if fits(image_size, grid, gap):
-                found.append(f"stride {lower}")
-                break
-        backbone.stem_stride = stride
-        return [*found, f"image_size {next(size for size in itertools.count(image_size) if fits(size, grid, gap))}"]
+        return remedies(
+            ("a gap of {:g} or less", below(gap), lambda gap: fits(gap=gap)),
+            ("grid {}", range(grid - 1, 1, -1), lambda grid: fits(grid=grid)),
+            ("stride {}", range(stride - 1, 0, -1), lambda stride: fits(stride=stride)),
+            ("image_size {}", range(image_size + 1, 100 * image_size), lambda size: fits(size)),
+        )
 
     def examples(self, batch: Batch) -> list[Example]:
         """The puzzle of each image, before the tiles are normalised; permutations by their number."""
@@ -164,15 +149,12 @@ class Jigsaw(PretextTask):
         ]
 
     def step(self, batch: Batch) -> Step:
-        from rotnet_lib.data.colours import grey_batch
+        from rotnet_lib.data.colours import some_grey
 
         options, count = self.options, self.options.grid**2
         images = batch.images
         if options.grey:
-            chosen = batch.randint(1_000_000) < options.grey * 1_000_000
-            images = torch.where(
-                chosen[:, None, None, None], grey_batch(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), images
-            )
+            images = some_grey(images, batch.chosen(options.grey))
         places = batch.randint(self.free + 1, count, 2)[:, :, None]
         if self.shift:
             places = places + batch.randint(2 * self.shift + 1, count, images.shape[1], 2)
@@ -222,12 +204,20 @@ class Jigsaw(PretextTask):
         loss = torch.nn.functional.cross_entropy(logits, labels)
         return Step(loss, len(labels), {"jigsaw_top1": logits.argmax(1) == labels})
 
-    def finish(self, images: ImagePass) -> None:
-        from rotnet_lib.models.rescaling import rescale_by_data
 
-        backbone = self.module.backbone
-        puzzling, backbone.stem_stride = backbone.stem_stride, self.whole_stride
-        try:
-            rescale_by_data(backbone, images.spread(_REESTIMATED_ON))
-        finally:
-            backbone.stem_stride = puzzling  # training may go on
+def _network(backbone: Backbone, tiles: int, side: int, options: Jigsaw.Options) -> PartsNetwork:
+    """The context-free network. Where things lie in a tile matters, so its layer on a tile reads the whole map."""
+    from rotnet_lib.pretext.parts.parts_network import PartsNetwork
+
+    channels, height, width = backbone.shape(backbone.taps[-1], side)
+    features, hidden = scaled(_COLUMN, backbone.width), scaled(_HIDDEN, backbone.width)
+    column = nn.Sequential(
+        nn.Flatten(), nn.Linear(channels * height * width, features), nn.ReLU(inplace=True), nn.Dropout(options.dropout)
+    )
+    head = nn.Sequential(
+        nn.Linear(tiles * features, hidden),
+        nn.ReLU(inplace=True),
+        nn.Dropout(options.dropout),
+        nn.Linear(hidden, options.permutations),
+    )
+    return PartsNetwork(backbone, tiles, column, head)

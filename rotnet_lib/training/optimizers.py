@@ -1,4 +1,4 @@
-"""The optimiser of the published protocols."""
+"""The optimisers of the published protocols."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,6 +16,13 @@ def sgd(parameters: Iterable[torch.nn.Parameter], config: TrainingConfig) -> tor
         weight_decay=config.weight_decay,
         nesterov=config.momentum > 0,
         fused=True,
+    )
+
+
+def adam(parameters: Iterable[torch.nn.Parameter], config: TrainingConfig) -> torch.optim.Adam:
+    """Adam: rate and weight decay (L2) are the config's, beta_1 its momentum, beta_2 0.999."""
+    return torch.optim.Adam(
+        parameters, lr=config.lr, betas=(config.momentum, 0.999), weight_decay=config.weight_decay, fused=True
     )
 
 

@@ -8,51 +8,28 @@ import pytest
 import torch
 
 from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.data.loader import Batch, Loader, ordered_batches
-from rotnet_lib.data.split import Split
+from rotnet_lib.data.loader import Batch, ordered_batches
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext.jigsaw import Jigsaw
 from rotnet_lib.pretext.parts.permutations import distant_permutations
 from rotnet_lib.runs.directory import MODEL, RESUME, checkpoint_name
-from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.training.checkpoints import TRAINED, load_backbone, load_tensors
 from rotnet_lib.training.image_pass import ImagePass
+from tests.pretext.made import batch_of, made_data, made_task, random_data, read_by, shown_in_tests
 
 SMALL: dict[str, Any] = {"permutations": 20, "dropout": 0.0}
 PLAIN: dict[str, Any] = {"normalize": "none", "channel_shift": 0.0, "grey": 0.0}
 
 
-def made_data(images: torch.Tensor) -> Dataset:
-    """Images (N, S, S, 3) uint8 as a dataset of two classes."""
-    split = Split(images, torch.arange(len(images)) % 2)
-    return Dataset("made", "made", ("one", "two"), images.shape[1], "", (127.5,) * 3, (73.6,) * 3, split, split)
+def task(data: Dataset, arch: str = "nin3", **options: Any) -> Any:
+    return made_task("jigsaw", data, arch, **SMALL | options)
 
 
-def random_data(side: int, count: int = 6) -> Dataset:
-    rng = torch.Generator().manual_seed(0)
-    return made_data(torch.randint(0, 256, (count, side, side, 3), generator=rng, dtype=torch.uint8))
-
-
-def task(data: Dataset, arch: str = "nin3", **options: Any) -> Jigsaw:
-    with seeded(0):
-        backbone = make_backbone(arch, width=0.05, mean=data.mean, std=data.std)
-        return Jigsaw(backbone, data, Jigsaw.Options(**SMALL | options))
-
-
-def batch_of(data: Dataset, size: int = 6) -> Batch:
-    return next(Loader(data.train, size, seed=0, augment="none").epoch(0))
-
-
-def shown(jigsaw: Jigsaw, batch: Batch) -> tuple[torch.Tensor, Any]:
-    """The tiles that the network gets in a training step, as (B, T, 3, p, p), and the step."""
-    seen: list[torch.Tensor] = []
-    hook = jigsaw.module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    step = jigsaw.step(batch)
-    hook.remove()
-    (tiles,) = seen
-    return tiles.view(len(batch), -1, *tiles.shape[1:]), step
+def shown(jigsaw: Jigsaw, batch: Batch) -> torch.Tensor:
+    """The tiles that the network gets in a training step, as (B, T, 3, p, p)."""
+    tiles = read_by(jigsaw.module, jigsaw, batch)
+    return tiles.view(len(batch), -1, *tiles.shape[1:])
 
 
 # --- The puzzle ---
@@ -83,7 +60,7 @@ def test_position_t_of_a_puzzle_holds_the_tile_of_cell_perm_t(grid: int) -> None
         assert tiles.shape == (12 * grid**2, 3, 6, 6)
         means = tiles.float().mean((1, 2, 3)).view(12, -1)
         assert torch.equal(means, torch.tensor(permutations[labels]).float())
-    tiles, _ = shown(jigsaw, batch)
+    tiles = shown(jigsaw, batch)
     found = tiles.float().mean((2, 3, 4))
     assert all(row.tolist() in permutations.tolist() for row in found.long())
     assert torch.equal(found, found.round())  # no tile crosses a cell's border
@@ -120,7 +97,7 @@ def test_tiles_stand_anywhere_in_their_cells() -> None:
     """A gradient: the mean of a tile tells where it was cut."""
     rows = torch.arange(24, dtype=torch.uint8)[:, None].expand(24, 24)
     data = made_data(torch.stack([rows, rows.T, rows], -1)[None].repeat(400, 1, 1, 1))
-    tiles, _ = shown(task(data, **PLAIN), batch_of(data, 400))
+    tiles = shown(task(data, **PLAIN), batch_of(data, 400))
     corners = (tiles[:, :, :2].float().mean((3, 4)) - 2.5).flatten(0, 1)  # of tiles of 6 in cells of 8
     assert torch.equal(corners, corners.round())
     for axis in range(2):
@@ -133,7 +110,7 @@ def test_tiles_stand_anywhere_in_their_cells() -> None:
 def test_colour_planes_are_shifted_against_each_other() -> None:
     rows = torch.arange(60, dtype=torch.uint8)[:, None].expand(60, 60)
     data = made_data(torch.stack([rows] * 3, -1)[None].repeat(100, 1, 1, 1))
-    tiles, _ = shown(task(data, **PLAIN | {"channel_shift": 0.1}), batch_of(data, 100))
+    tiles = shown(task(data, **PLAIN | {"channel_shift": 0.1}), batch_of(data, 100))
     tops = tiles.float().mean((3, 4))
     apart = (tops[:, :, 0] - tops[:, :, 1]).unique()
     assert apart.tolist() == [-4, -3, -2, -1, 0, 1, 2, 3, 4]  # two pixels to each side
@@ -142,7 +119,7 @@ def test_colour_planes_are_shifted_against_each_other() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_a_share_of_the_images_is_grey(share: float) -> None:
     data = random_data(24, 500)
-    tiles, _ = shown(task(data, **PLAIN | {"grey": share}), batch_of(data, 500))
+    tiles = shown(task(data, **PLAIN | {"grey": share}), batch_of(data, 500))
     grey = (tiles == tiles[:, :, :1]).flatten(1).all(1)  # all tiles of an image together
     assert grey.float().mean().item() == pytest.approx(share, abs=0.07 if 0 < share < 1 else 0)
 
@@ -165,14 +142,9 @@ def test_what_the_first_convolution_reads_is_normalised_tile_by_tile(how: str) -
 def test_a_test_image_has_one_puzzle_in_its_own_colours() -> None:
     data = random_data(24, 40)
     jigsaw = task(data, channel_shift=0.1, grey=1.0, normalize="none")
-    jigsaw.module.eval()
-    seen: list[torch.Tensor] = []
-    jigsaw.module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    for size in (40, 7):
-        for batch in ordered_batches(data.test, size):
-            jigsaw.evaluate(batch)
-    assert torch.equal(seen[0], torch.cat(seen[1:]))  # whatever the batches are
-    assert not torch.equal(seen[0][:, 0], seen[0][:, 1])
+    found = shown_in_tests(jigsaw, data, 40)
+    assert torch.equal(found, shown_in_tests(jigsaw, data, 7))  # whatever the batches are
+    assert not torch.equal(found[:, 0], found[:, 1])
 
 
 def test_an_example_is_the_puzzle_as_it_was_shown() -> None:
