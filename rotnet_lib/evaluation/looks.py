@@ -132,12 +132,12 @@ def filter_pictures(backbone: Backbone) -> np.ndarray:
 
 
 @torch.inference_mode()
-def class_accuracy(network: torch.nn.Module, test: Split | StreamedSplit) -> float:
-    """Percent of the images of a split whose class a network predicts. Both are on one device."""
+def class_accuracy(network: torch.nn.Module, test: Split | StreamedSplit) -> tuple[float, int]:
+    """Percent of the images of a split whose class a network predicts, and their number. Both are on one device."""
     right, seen = torch.zeros((), dtype=torch.int64, device=test.device), 0
     with closing(ordered_batches(test)) as batches:
         for batch in batches:
             with autocast(batch.images.device):
                 right += (network(batch.images).argmax(1) == batch.labels).sum()
             seen += len(batch)
-    return 100 * right.item() / seen
+    return 100 * right.item() / seen, seen

@@ -52,6 +52,11 @@ class RotationAnswers:
         return plausible
 
     @property
+    def images(self) -> int:
+        """N, of how many images `accuracy` and each figure of `by_rotation` are the share of right answers."""
+        return len(self.log_p)
+
+    @property
     def confusion(self) -> np.ndarray:
         """(K, K) float64: rows are true rotations, columns predictions, in percent of the row."""
         count = len(self.angles)

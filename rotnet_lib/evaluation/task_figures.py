@@ -10,26 +10,36 @@ from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
 from rotnet_lib.pretext.examples import Example
 from rotnet_lib.pretext.task import PretextTask
+from rotnet_lib.runs.schema import MetricValue
 from rotnet_lib.seeds import generator
 from rotnet_lib.training.devices import autocast
+from rotnet_lib.training.shares import ShareSums
 from rotnet_lib.training.sums import StepSums
 
 
 @torch.inference_mode()
-def figures_of(task: PretextTask, split: Split | StreamedSplit) -> dict[str, float]:
-    """Metric -> its figure over a split, in its unit, of the metrics that mean something there; measured as training does.
+def figures_of(task: PretextTask, split: Split | StreamedSplit) -> dict[str, MetricValue]:
+    """Metric -> its figure over a split, of the metrics that mean something there; measured as training does.
 
     Args:
         task: its module in evaluation mode, on the split's device.
         split: the images.
     """
-    sums = StepSums(task.metrics)
+    sums, shares = StepSums(task.metrics), ShareSums(())
     with closing(ordered_batches(split)) as batches:
         for batch in batches:
             with autocast(batch.images.device):
-                sums.add(task.evaluate(batch))
+                step = task.evaluate(batch)
+            sums.add(step)
+            shares.add(step, len(batch))
     _, means = sums.all_gathered("test")
-    return {name: means[f"test_{name}"] for name, metric in task.metrics.items() if metric.tested}
+    counted = shares.all_gathered()
+    found = {}
+    for name, metric in task.metrics.items():
+        if metric.tested:
+            value = MetricValue(last=means[f"test_{name}"], unit=metric.unit, better=metric.better, chance=metric.chance)
+            found[name] = value.of_images(counted[name].images) if name in counted else value
+    return found
 
 
 @torch.inference_mode()

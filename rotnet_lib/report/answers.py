@@ -7,7 +7,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 from IPython.display import HTML
 
-from rotnet_lib.report.cells import Cell, Row, beyond_spread
+from rotnet_lib.report.cells import Cell, Row
+from rotnet_lib.report.comparison import called, compare
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.suite_plots import compare_rows
 from rotnet_lib.report.suite_report import SuiteReport
@@ -22,41 +23,43 @@ def answers(report: SuiteReport) -> HTML | None:
 
 
 def answer(baseline: Row, others: list[Row]) -> str:
-    """What the measured figures of some rows of one column say against a baseline's: differences, and the seeds' spread."""
+    """What the measured figures of some rows of one column say against a baseline's: differences, and the errors of both."""
     start = _only(baseline)
-    found = [(row.label, _only(row)) for row in others if row.measured]
-    if start.mean is None or not found:
+    measured = [(row.label, _only(row)) for row in others if row.measured]
+    if start.mean is None or not measured:
         return "Not measured yet."
     parts = []
-    for label, cell in found:
+    for label, cell in measured:
         if cell.kind != start.kind:
             parts.append(f"{label} {cell.in_full} (another unit, not compared)")
             continue
         difference = (cell.mean or 0) - start.mean
-        size = {True: "more than the seeds' spread", False: "within the seeds' spread", None: "spread unknown"}
-        parts.append(
-            f"{label} {cell.with_unit} ({change(difference, cell.mean or 0, cell.unit)}, {size[beyond_spread(cell, start)]})"
-        )
+        size = found.words if (found := compare(cell, start)) else "spread unknown"
+        parts.append(f"{label} {cell.with_unit} ({change(difference, cell.mean or 0, cell.unit)}, {size})")
     missing = [row.label for row in others if not row.measured]
     end = f" Not measured: {', '.join(missing)}." if missing else ""
-    alike = [cell for _, cell in found if cell.kind == start.kind]
-    shown = start.with_unit if len(alike) == len(found) else start.in_full
+    alike = [cell for _, cell in measured if cell.kind == start.kind]
+    shown = start.with_unit if len(alike) == len(measured) else start.in_full
     return f"{_opening(start, alike)} {baseline.label} {shown}; {'; '.join(parts)}.{end}"
 
 
 def _opening(baseline: Cell, others: list[Cell]) -> str:
     if not others:
         return "Nothing has figures in the baseline's unit:"
-    clear = [cell for cell in others if beyond_spread(cell, baseline)]
-    if any(beyond_spread(cell, baseline) is None for cell in others):
+    found = [(cell, compare(cell, baseline)) for cell in others]
+    known = [comparison for _, comparison in found if comparison]
+    if len(known) < len(found):
         return "With one seed no spread is known, so a small difference says nothing:"
+    clear = [cell for cell, comparison in found if comparison and comparison.clear]
+    error = called(known)
     if not clear:
-        return "No difference beyond the seeds' spread:"
+        return f"No difference beyond the {error}:"
     higher = sum((cell.mean or 0) > (baseline.mean or 0) for cell in clear)
     lower = len(clear) - higher
+    end = "; other seeds may differ:" if any(comparison.known == "images" for comparison in known) else ":"
     if baseline.better == "lower":
-        return f"Beyond the seeds' spread {lower} of {len(others)} stand lower, which is better, and {higher} higher:"
-    return f"Beyond the seeds' spread {higher} of {len(others)} stand higher and {lower} lower:"
+        return f"Beyond the {error} {lower} of {len(others)} stand lower, which is better, and {higher} higher{end}"
+    return f"Beyond the {error} {higher} of {len(others)} stand higher and {lower} lower{end}"
 
 
 def _only(row: Row) -> Cell:

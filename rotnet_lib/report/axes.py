@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rotnet_lib.report.cells import Row
+from rotnet_lib.report.comparison import called, compare
 from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.training.schedules import epochs_after
 
@@ -51,24 +52,33 @@ def _course(rows: list[Row]) -> str:
         change = (last.mean or 0) - (first.mean or 0)
         verb = "rises" if change > 0 else "falls" if change < 0 else "goes"
         verb += ", which is better," if change < 0 and first.better == "lower" else ""
-        parts.append(f"{row.label} {verb} from {first.brief} at {first.x:g} to {last.brief} at {last.x:g}")
+        size = f", {found.words}" if (found := compare(first, last)) and found.level else ""
+        parts.append(f"{row.label} {verb} from {first.brief} at {first.x:g} to {last.brief} at {last.x:g}{size}")
     return "; ".join(parts) + "."
 
 
 def _crossing(rows: list[Row]) -> str:
-    """Where the first row stands above each other one, or below where that is better; rows of another unit are left out."""
+    """Where the first row stands above each other one, or below where that is better, where not, and where nobody can tell.
+
+    Rows of another unit are left out.
+    """
     first, *others = rows
     parts = []
     for other in others:
         shared = [c for c in first.measured if c in other.measured and first.cells[c].kind == other.cells[c].kind]
         good = "above" if all(first.cells[c].better == "higher" for c in shared) else "below"
-        ahead = [c for c in shared if first.cells[c].beats(other.cells[c])]
-        words: dict[bool, list[str]] = {True: [], False: []}
-        for column in shared:
-            cell, rival = first.cells[column], other.cells[column]
-            words[column in ahead].append(f"{cell.x:g} ({cell.brief} against {rival.brief})")
-        parts += [f"{first.label} stands {good} {other.label} at {', '.join(words[True])}"] if words[True] else []
-        parts += [f"{first.label} does not stand {good} {other.label} at {', '.join(words[False])}"] if words[False] else []
+        found = {c: compare(first.cells[c], other.cells[c]) for c in shared}
+        level = {c: comparison for c, comparison in found.items() if comparison and comparison.level}
+        ahead = [c for c in shared if c not in level and first.cells[c].beats(other.cells[c])]
+        behind = [c for c in shared if c not in level and c not in ahead]
+        for columns, said in (
+            (ahead, f"{first.label} stands {good} {other.label}"),
+            (behind, f"{first.label} does not stand {good} {other.label}"),
+            (list(level), f"{first.label} and {other.label} lie within the {called(level.values())} of each other"),
+        ):
+            cells = [(first.cells[c], other.cells[c]) for c in columns]
+            places = ", ".join(f"{cell.x:g} ({cell.brief} against {rival.brief})" for cell, rival in cells)
+            parts += [f"{said} at {places}"] if columns else []
     return "; ".join(parts) + " labelled images a class." if parts else "nothing to compare yet."
 
 

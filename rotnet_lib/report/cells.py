@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from rotnet_lib.report.units import in_words, signed
 from rotnet_lib.runs.metrics import PERCENT, Better, decimals
+from rotnet_lib.runs.sampling import sampling_error
 
 Kind = tuple[str, Better]
 """What figures must have in common to stand beside each other: unit and direction."""
@@ -21,6 +22,7 @@ class Cell:
         bests: the same at the best epoch on the test split, where that was kept.
         states: state of every planned run; empty for a figure of another method.
         x: what the column counts (epochs, labels), where it counts something.
+        images: of how many test images each value is the share of right answers; None: not known, or it is no such share.
         unit, better, tested: as its `Metric` has them.
     """
 
@@ -32,6 +34,7 @@ class Cell:
     unit: str = PERCENT
     better: Better = "higher"
     tested: bool = True
+    images: int | None = None
 
     @property
     def kind(self) -> Kind:
@@ -55,6 +58,30 @@ class Cell:
         return statistics.stdev(self.values) if self.n > 1 else None
 
     @property
+    def sampling(self) -> float | None:
+        """Sampling error of the mean, in points (see `sampling_error`); None where `images` is.
+
+        More seeds do not lower it: all stand on the same test images.
+        """
+        return None if self.mean is None or self.images is None else sampling_error(self.mean, self.images)
+
+    @property
+    def error(self) -> float | None:
+        """Standard error of the mean over s seeds on n images, sqrt(std^2/s + p(1-p)/n) in points; None where `images` is.
+
+        Of one seed it is the sampling error alone: what other seeds would give is not known. Of several it is a little too
+        large, since which images a seed happens to get wrong is in both terms.
+        """
+        if self.sampling is None or self.std is None:
+            return self.sampling
+        return math.sqrt(self.std**2 / self.n + self.sampling**2)
+
+    @property
+    def error_text(self) -> str:
+        """`error`, or nothing."""
+        return "" if self.error is None else f"{self.error:.2f}"
+
+    @property
     def best(self) -> float | None:
         return statistics.mean(self.bests) if self.bests else None
 
@@ -66,18 +93,23 @@ class Cell:
     def standing(self) -> str:
         """Where the measured figure stands to the published one.
 
-        `match` (they differ by at most two standard deviations of the seeds), `above`, `below`, with `(one seed)` behind
-        where no spread is known; where lower is better, `below (better)` and `above (worse)`; `not run`, `not published`.
+        `match` (they differ by at most two standard deviations of what a run gives: sqrt(std^2 + p(1-p)/n), of the seeds and
+        the test images, as far as these are known), `above`, `below`, with `(one seed)` behind where the seeds' part is not
+        known; where lower is better, `below (better)` and `above (worse)`; `not run`, `not published`.
+
+        The published figure is taken for one run. That its test images are a sample too is left out: how many they are is not
+        known here, and where they are ours the sampling error is rather too large already.
         """
         if self.mean is None:
             return "not run"
         if self.difference is None:
             return "not published"
-        if self.std is not None and abs(self.difference) <= 2 * self.std:
-            return "match"
+        known = [part for part in (self.std, self.sampling) if part is not None]
+        one = "one seed" if self.std is None else ""
+        if known and abs(self.difference) <= 2 * math.hypot(*known):
+            return "match" + (f" ({one})" if one else "")
         above = self.difference > 0
-        said = [("worse" if above else "better") if self.better == "lower" else "", "one seed" if self.std is None else ""]
-        behind = ", ".join(filter(None, said))
+        behind = ", ".join(filter(None, [("worse" if above else "better") if self.better == "lower" else "", one]))
         return ("above" if above else "below") + (f" ({behind})" if behind else "")
 
     @property
@@ -148,10 +180,3 @@ class Row:
     def measured(self) -> dict[str, Cell]:
         """The cells that some run has a figure for."""
         return {column: cell for column, cell in self.cells.items() if cell.mean is not None}
-
-
-def beyond_spread(a: Cell, b: Cell) -> bool | None:
-    """Whether two measured means differ by more than two standard errors of their difference; None if no spread is known."""
-    if a.mean is None or b.mean is None or a.std is None or b.std is None:
-        return None
-    return abs(a.mean - b.mean) > 2 * math.sqrt(a.std**2 / a.n + b.std**2 / b.n)

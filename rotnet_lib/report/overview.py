@@ -68,5 +68,6 @@ def _lines(report: SuiteReport, directory: Path) -> dict[str, Any]:
         "figure": heading("figure", *kind) if kind else "figure",
         "mixed": kind is None,
         "axis": report.axis.title if report.axis else "",
+        "errors": any(cell.error is not None for _, _, cell in _cells(report)),
         "cells": [(label, column, cell, _standing(report, cell)) for label, column, cell in _cells(report)],
     }

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from rotnet_lib.data.listing import SplitName
 from rotnet_lib.report.code_differences import differences_of
+from rotnet_lib.report.error_notes import note_on_run
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.headings import ACCURACY
@@ -29,7 +30,7 @@ def run_summary(result: RunResult, notes: Sequence[str] = (), split: SplitName =
         notes: sentences that belong to the headline.
         split: whose images the figures are of.
     """
-    shown: dict[str, Any] = {"whose": _whose(result, split), "guesses": _guesses(result)}
+    shown: dict[str, Any] = {"whose": _whose(result, split), "guesses": _guesses(result), "errors": note_on_run(result.metrics)}
     shown |= {"differences": describe_differences(result.protocol_differences), "unverified": _unverified(result)}
     return HTML(fragment("run.html.j2", result=result, notes=notes, code=differences_of(result), **shown))
 

@@ -1,6 +1,6 @@
 """The report stage: a suite's table, published beside measured, from whatever of its runs is finished."""
 
-import itertools
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -16,14 +16,15 @@ from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.axes import AXES, Axis
 from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.code_differences import CodeDifference, code_differences
+from rotnet_lib.report.error_notes import note_on_table
 from rotnet_lib.report.fragments import fragment
-from rotnet_lib.report.headings import Headings, by_kind
+from rotnet_lib.report.headings import Headings
 from rotnet_lib.report.published import published_table, source
 from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.reported_run import ReportedRun, suite_of
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.units import axis_label
-from rotnet_lib.report.verdicts import best_of, extremes
+from rotnet_lib.report.verdicts import verdict
 from rotnet_lib.runs.directory import REPORT, TABLE
 from rotnet_lib.runs.metrics import PERCENT, Metric
 from rotnet_lib.runs.plan_file import read_plan
@@ -75,13 +76,23 @@ class SuiteReport:
         if entry["by_target"]:
             [cell] = entry["cells"].values()
             found, states = self._by_target(entry), [_state(run, cell["metric"]) for run in self._of(cell)]
+            metrics = [run.result.metrics.get(cell["metric"]) for run in self._of(cell) if run.result]
+            counts = [metric.target_images for metric in metrics if metric]
             # What is not measured yet is shown in the columns of the rows that are.
             others = [targets for row in self.suite["rows"] if row["by_target"] for targets in self._by_target(row)]
             measured = dict.fromkeys(name for targets in found or others for name in targets)
             names = measured or published or self._published_columns or entry["cells"]
             return Row(
                 label,
-                {name: Cell(published.get(name), [t[name] for t in found if name in t], states=states) for name in names},
+                {
+                    name: Cell(
+                        published.get(name),
+                        [targets[name] for targets in found if name in targets],
+                        states=states,
+                        images=_least(images.get(name) for images in counts),
+                    )
+                    for name in names
+                },
             )
         return Row(label, {column: self._cell(cell, published.get(column)) for column, cell in entry["cells"].items()})
 
@@ -96,7 +107,8 @@ class SuiteReport:
             column, bests = _history_column(metric, meant), []
             histories = [run.history[column] for run in runs if column in run.history]
             values = [float(history.iloc[epochs_after(share, len(history)) - 1]) for history in histories]
-        return Cell(published, values, bests, states, x, unit=meant.unit, better=meant.better, tested=meant.tested)
+        kind: dict[str, Any] = {"unit": meant.unit, "better": meant.better, "tested": meant.tested}
+        return Cell(published, values, bests, states, x, images=_least(m.images for m in found), **kind)
 
     def _declared(self, run: ReportedRun, metric: str) -> Metric:
         """What a metric will be, of the run's task or of that of a run it builds on; an accuracy of classes if of neither."""
@@ -143,6 +155,12 @@ class SuiteReport:
     def comparable(self) -> bool:
         """Whether the measured figures may be held against the published ones."""
         return bool(self.results) and not self.differences
+
+    @property
+    def errors(self) -> str:
+        """What the standard errors of the figures are of, in sentences; empty where no figure has one."""
+        cells = [cell for row in self.rows for cell in row.cells.values()]
+        return note_on_table(cells, listed=len(self.columns) == 1)
 
     @property
     def unverified(self) -> list[str]:
@@ -199,36 +217,8 @@ class SuiteReport:
     @property
     def verdict(self) -> str:
         """What the table shows, in a sentence drawn from its figures."""
-        cells = [(row.label, column, cell) for row in self.rows for column, cell in row.cells.items()]
-        trained = [entry for entry in cells if entry[2].planned]
-        measured = [entry for entry in trained if entry[2].mean is not None]
-        count = f"{len(measured)} of {len(trained)} figures measured"
-        if self.axis:
-            rows = [row for row in self.rows if len(row.measured) > 1]
-            return f"{count}: {self.axis.verdict(rows)}" if rows else f"{count}: nothing to compare yet."
-        if len(measured) < 2:
-            return f"{count}: nothing to compare yet."
-        if any(row["by_target"] for row in self.suite["rows"]):
-            return f"{count}: {'; '.join(extremes(row) for row in self.rows if row.measured)}."
-        if self.separate:  # a figure of one task says nothing beside one of another
-            together = [
-                (f"{heading}: ", {row.label: row.cells[c] for row in self.rows if c in row.measured})
-                for c, heading in self.columns.items()
-            ]
-        else:
-            several = len(self.columns) > 1
-            together = [
-                ("", {f"{label}, {self.columns[column]}" if several else label: cell for label, column, cell in measured})
-            ]
-        groups = [group for what, named in together if named for group in by_kind(what, named)]
-        text = f"{count}: {best_of(groups)}."
-        pairs = [
-            ((a.mean or 0) > (b.mean or 0)) == (a.published > b.published)
-            for _, named in groups
-            for a, b in itertools.combinations(named.values(), 2)
-            if a.published is not None and b.published is not None and a.published != b.published
-        ]
-        return f"{text} Of {len(pairs)} pairs of figures, {sum(pairs)} stand in the published order." if pairs else text
+        by_target = any(row["by_target"] for row in self.suite["rows"])
+        return verdict(self.rows, self.columns, axis=self.axis, by_target=by_target, separate=self.separate)
 
     @property
     def summary(self) -> HTML:
@@ -257,6 +247,7 @@ class SuiteReport:
                 own=[row["label"] for row in self.suite["rows"] if self.suite["published"] and not row["published"]],
                 others=any(not any(cell.planned for cell in row.cells.values()) for row in self.rows),
                 bests=any(cell.bests for cell in cells),
+                errors=self.errors,
             )
         )
 
@@ -278,8 +269,8 @@ class SuiteReport:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The table as data, a line a figure: row, column, published, measured, std, n, difference, best_epoch, unit,
-        better.
+        """The table as data, a line a figure: row, column, published, measured, std, n, difference, best_epoch, unit, better,
+        images, sampling_error, standard_error (see `Cell`).
         """
         return pd.DataFrame(
             {
@@ -293,10 +284,13 @@ class SuiteReport:
                 "best_epoch": cell.best,
                 "unit": cell.unit,
                 "better": cell.better,
+                "images": cell.images,
+                "sampling_error": cell.sampling,
+                "standard_error": cell.error,
             }
             for row in self.rows
             for column, cell in row.cells.items()
-        )
+        ).astype({"images": "Int64"})  # a whole number or nothing
 
     @property
     def histories(self) -> pd.DataFrame:
@@ -382,6 +376,12 @@ class SuiteReport:
 def _state(run: ReportedRun, metric: str) -> str:
     """The run's state; of a finished run without the metric (another task was asked for), that it has none."""
     return run.state if not run.result or metric in run.result.metrics else f"finished without {metric}"
+
+
+def _least(images: Iterable[int | None]) -> int | None:
+    """Of how many images the figures of all seeds are, the fewest; None where one does not say."""
+    known = list(images)
+    return min((count for count in known if count is not None), default=None) if None not in known else None
 
 
 def _history_column(metric: str, meant: Metric | MetricValue) -> str:

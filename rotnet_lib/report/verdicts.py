@@ -1,41 +1,123 @@
 """Which of a table's figures are the highest, or the lowest where that is better, in words drawn from them."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from rotnet_lib.report.axes import Axis
 from rotnet_lib.report.cells import Cell, Row
+from rotnet_lib.report.comparison import Comparison, called, compare
+from rotnet_lib.report.headings import by_kind
+
+Groups = Sequence[tuple[str, Mapping[str, Cell]]]
+"""What stands before a group's figures, and its measured cells by label: at least one, all of one kind."""
+
+_NAMED = 3
+"""Figures that are as good as the best within the error, by name; more are counted."""
 
 _LISTED = 4
 """Groups that are gone through one by one; of more it is counted whose figure is the best."""
 
 
-def best_of(groups: Sequence[tuple[str, Mapping[str, Cell]]]) -> str:
-    """The best and the worst figure of each group, or, of many groups, in how many each row is the best.
+def verdict(rows: list[Row], columns: Mapping[str, str], *, axis: Axis | None, by_target: bool, separate: bool) -> str:
+    """What a table shows, in a sentence drawn from its figures.
 
     Args:
-        groups: what stands before a group's figures, and its measured cells by label: at least one, all of one kind.
+        rows: the table's.
+        columns: column -> its heading.
+        axis: what the columns count, if they count something.
+        by_target: whether the columns are right answers (classes).
+        separate: whether they come from different runs, so that a figure of one says nothing beside one of another.
+    """
+    cells = [(row.label, column, cell) for row in rows for column, cell in row.cells.items()]
+    trained = [entry for entry in cells if entry[2].planned]
+    measured = [entry for entry in trained if entry[2].mean is not None]
+    count = f"{len(measured)} of {len(trained)} figures measured"
+    if axis:
+        curves = [row for row in rows if len(row.measured) > 1]
+        return f"{count}: {axis.verdict(curves)}" if curves else f"{count}: nothing to compare yet."
+    if len(measured) < 2:
+        return f"{count}: nothing to compare yet."
+    if by_target:
+        return f"{count}: {'; '.join(extremes(row) for row in rows if row.measured)}."
+    if separate:
+        together = [
+            (f"{heading}: ", {row.label: row.cells[c] for row in rows if c in row.measured}) for c, heading in columns.items()
+        ]
+    else:
+        several = len(columns) > 1
+        together = [("", {f"{label}, {columns[column]}" if several else label: cell for label, column, cell in measured})]
+    groups = [group for what, named in together if named for group in by_kind(what, named)]
+    return f"{count}: {best_of(groups)}.{_published_order(groups)}"
+
+
+def _published_order(groups: Groups) -> str:
+    """How many pairs of figures stand in the published order, in a sentence; nothing where no pair is published."""
+    pairs = [
+        (a, b)
+        for _, named in groups
+        for a, b in itertools.combinations(named.values(), 2)
+        if a.published is not None and b.published is not None and a.published != b.published
+    ]
+    if not pairs:
+        return ""
+    alike = sum(((a.mean or 0) > (b.mean or 0)) == ((a.published or 0) > (b.published or 0)) for a, b in pairs)
+    level = _level(pairs)
+    unsure = f", {len(level)} of them within the {called(level)}" if level else ""
+    return f" Of {len(pairs)} pairs of figures{unsure}, {alike} stand in the published order."
+
+
+def best_of(groups: Groups) -> str:
+    """The best and the worst figure of each group, or, of many groups, in how many each row is the best.
+
+    With what the test images do not tell from the best.
     """
     if len(groups) <= _LISTED:
         return "; ".join(what + _best(named) for what, named in groups)
-    best = Counter(min(named, key=lambda label: named[label].rank) for _, named in groups)
+    firsts = [min(named, key=lambda label: named[label].rank) for _, named in groups]
+    best = Counter(firsts)
     words = {_words(named)[0] for _, named in groups}
     word = words.pop() if len(words) == 1 else "best"
     (first, most), *others = best.most_common()
     found = [f"{first} is {word} in {most}", *(f"{label} in {count}" for label, count in others)]
-    return f"of {len(groups)} columns, {', '.join(found)}"
+    contested = [
+        level
+        for (_, named), first in zip(groups, firsts, strict=True)
+        if (level := _level([(cell, named[first]) for label, cell in named.items() if label != first]))
+    ]
+    unsure = f"; in {len(contested)} another is within the {called(itertools.chain(*contested))}" if contested else ""
+    return f"of {len(groups)} columns, {', '.join(found)}{unsure}"
 
 
 def extremes(row: Row) -> str:
     """The columns where a row is highest and lowest."""
-    order = sorted(row.measured.items(), key=lambda item: -(item[1].mean or 0))
-    (high, most), (low, least) = order[0], order[-1]
-    return f"{row.label}: highest {high} ({most.brief}), lowest {low} ({least.brief})"
+    order = dict(sorted(row.measured.items(), key=lambda item: -(item[1].mean or 0)))
+    high, low = next(iter(order)), next(reversed(order))
+    ends = f"highest {high} ({order[high].brief}), lowest {low} ({order[low].brief})"
+    return f"{row.label}: {ends}{_close(order, high, 'highest')}"
+
+
+def _level(pairs: Sequence[tuple[Cell, Cell]]) -> list[Comparison]:
+    """Those of some pairs that the test images do not tell apart."""
+    return [found for a, b in pairs if (found := compare(a, b)) and found.level]
+
+
+def _close(named: Mapping[str, Cell], first: str, word: str) -> str:
+    """`; B (69.1) is within the sampling error of the highest`; nothing where all others are told from the first."""
+    found = {label: compare(cell, named[first]) for label, cell in named.items() if label != first}
+    level = {label: comparison for label, comparison in found.items() if comparison and comparison.level}
+    if not level:
+        return ""
+    *most, last = (f"{label} ({named[label].brief})" for label in sorted(level, key=lambda label: named[label].rank))
+    names = f"{len(level)} others" if len(level) > _NAMED else f"{', '.join(most)} and {last}" if most else last
+    return f"; {names} {'is' if len(level) == 1 else 'are'} within the {called(level.values())} of the {word}"
 
 
 def _best(named: Mapping[str, Cell]) -> str:
     order = sorted(named, key=lambda name: named[name].rank)
     first, last = _words(named)
-    return f"{first} {order[0]} ({named[order[0]].brief}), {last} {order[-1]} ({named[order[-1]].brief})"
+    ends = f"{first} {order[0]} ({named[order[0]].brief}), {last} {order[-1]} ({named[order[-1]].brief})"
+    return ends + _close(named, order[0], first.partition(",")[0])
 
 
 def _words(named: Mapping[str, Cell]) -> tuple[str, str]:

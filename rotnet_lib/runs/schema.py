@@ -1,10 +1,12 @@
 """The schema of `metrics.json`, a run's result."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rotnet_lib.runs.metrics import PERCENT, Better, with_unit
+from rotnet_lib.runs.sampling import sampling_error
 
 
 class MetricValue(BaseModel):
@@ -28,6 +30,27 @@ class MetricValue(BaseModel):
     """What guessing gives, in `unit`; None: not known, or without meaning."""
     tested: bool = True
     """Whether it is of the test images; else of the training images."""
+    images: int | None = Field(None, ge=1)
+    """Of how many images it is the share of right answers: images, not copies or views of them, on which the network was not
+    trained. None: it is no such share, or the result is from before results said so."""
+    target_images: dict[str, int] = {}
+    """The same of its figures by target (`RunResult.by_target`): target's name -> images."""
+
+    @property
+    def standard_error(self) -> float | None:
+        """Sampling error of `last`, in points of percent (see `sampling_error`); None where `images` is."""
+        return None if self.images is None else sampling_error(self.last, self.images)
+
+    def of_images(self, images: int, by_target: Mapping[str, int] | None = None) -> Self:
+        """The same figure, as a share of right answers on so many images; unchanged if it is not in percent.
+
+        Args:
+            images: at least 1.
+            by_target: target's name -> images, of its figures by target.
+        """
+        if self.unit != PERCENT:
+            return self
+        return self.model_copy(update={"images": images, "target_images": dict(by_target or {})})
 
     @property
     def text(self) -> str:

@@ -16,7 +16,6 @@ from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import MODEL, RunDirectory, all_runs, checkpoint_name, checkpoint_of, open_run, own_name
-from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.runs.resolution import NONE, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.runs.schema import MetricValue
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from rotnet_lib.evaluation.looks import Look, Mistake, Picture
     from rotnet_lib.evaluation.rotation_answers import RotationAnswers
     from rotnet_lib.pretext.examples import Example
+    from rotnet_lib.pretext.task import PretextTask
 
 
 class InspectConfig(ImageBackboneConfig):
@@ -204,8 +204,8 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
     everything = config.layer == ("all",)
     layers = taps_with_maps(backbone, data.image_size) if everything else config.layers
     looks = [look(_title(weights), backbone, layers, chosen, config.power)]
-    figures = {"rotation_top1": rotations.answers.accuracy} if rotations else figures_of(task, test)
-    metrics = {name: _figure(task.metrics[name], figure, weights) for name, figure in figures.items()}
+    figures = _rotation_figures(task, rotations.answers) if rotations else figures_of(task, test)
+    metrics = {name: _of_weights(figure, weights) for name, figure in figures.items()}
     if beside and other:
         layers = tuple(dict.fromkeys((*layers, *(taps_with_maps(other, data.image_size) if everything else ()))))
         other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -214,8 +214,9 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
         shown = (config.dataset, config.image_size, config.grey)
         if made.get("task") == "labels" and (made["dataset"], made["image_size"], made.get("grey", False)) == shown:
             supervised = load_network(beside, data.image_size).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            accuracy = class_accuracy(supervised, test)
-            metrics["compare_top1"] = _figure(Metric(chance=100 / len(data.classes)), accuracy, beside)
+            accuracy, seen = class_accuracy(supervised, test)
+            figure = MetricValue(last=accuracy, chance=100 / len(data.classes), images=seen)
+            metrics["compare_top1"] = _of_weights(figure, beside)
     result = build_result(
         directory,
         config,
@@ -267,16 +268,15 @@ def _check_images(images: Sequence[int], data: Dataset) -> None:
         )
 
 
-def _figure(metric: Metric, figure: float, weights: Path) -> MetricValue:
+def _rotation_figures(task: PretextTask, answers: RotationAnswers) -> dict[str, MetricValue]:
+    """As `figures_of`, from what a RotNet answered."""
+    figure = MetricValue(last=answers.accuracy, chance=task.metrics["rotation_top1"].chance)
+    return {"rotation_top1": figure.of_images(answers.images, dict.fromkeys(answers.by_rotation, answers.images))}
+
+
+def _of_weights(figure: MetricValue, weights: Path) -> MetricValue:
     """A figure of one set of weights. No epoch was chosen, so the best epoch is the one of these weights."""
-    return MetricValue(
-        last=figure,
-        best=figure,
-        best_epoch=_epoch_of(weights)[0],
-        unit=metric.unit,
-        better=metric.better,
-        chance=metric.chance,
-    )
+    return figure.model_copy(update={"best": figure.last, "best_epoch": _epoch_of(weights)[0]})
 
 
 def _title(weights: Path) -> str:

@@ -25,6 +25,7 @@ from rotnet_lib.stages.rotnets import is_rotnet, refuse_untrained, rotation_of
 if TYPE_CHECKING:
     import numpy as np
 
+    from rotnet_lib.evaluation.rotation_answers import RotationAnswers
     from rotnet_lib.evaluation.upright import PlausibleCopy
     from rotnet_lib.pretext.parts.pu import Plausibility
 
@@ -169,13 +170,12 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
         plausibility = plausibility_of(answers, upright, choice_of(config.data, data), len(data.train))
         plausibility.save(directory.path / PU, run=directory.name)
         by_class = mean_by_class(plausibility, data.train.labels, data.classes)
-        figures = {"rotation_top1": answers.accuracy} | upright_percent(plausibility)
         seen = gather_data_record(data, data.train)
         result = build_result(
             directory,
             config,
             data=seen.model_copy(update={"damaged": sorted({*seen.damaged, *damaged})}),
-            metrics={name: MetricValue(last=value) for name, value in figures.items()},
+            metrics=_metrics(answers, upright_percent(plausibility), unseen=len(scorers) > 1),
             by_target={"rotation_top1": answers.by_rotation, "upright": by_class},
             training=None,
             device=device,
@@ -183,6 +183,16 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
         )
     copies = most_plausible(plausibility, data, rotation, config.shown)
     return PuOutcome(directory, result, plausibility, copies, note)
+
+
+def _metrics(answers: RotationAnswers, percents: Mapping[str, float], *, unseen: bool) -> dict[str, MetricValue]:
+    """The stage's metrics; those that count answers say of how many images, if the RotNets were not trained on these."""
+    found = {name: MetricValue(last=value) for name, value in {"rotation_top1": answers.accuracy, **percents}.items()}
+    if not unseen:
+        return found
+    by_rotation = dict.fromkeys(answers.by_rotation, answers.images)
+    counted = {"rotation_top1": found["rotation_top1"].of_images(answers.images, by_rotation)}
+    return found | counted | {"plausible": found["plausible"].of_images(answers.images)}
 
 
 def _rotations_of(run: RunDirectory) -> tuple[Rotation.Options, int]:

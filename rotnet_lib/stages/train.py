@@ -132,7 +132,7 @@ def train_stage(
     resume = ResumeState(directory.path / RESUME, directory.name)
     trainer = Trainer(task, loader, data.test.to(device), config, resume, device, after_epoch=keep)
     history = trainer.fit()
-    by_target = trainer.gather_accuracy_by_target()
+    shares = trainer.gather_shares()
     if collectives.is_rank_zero():
         with replacing(directory.path / HISTORY) as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False)
@@ -141,8 +141,8 @@ def train_stage(
         directory,
         config,
         data=gather_data_record(data, train),
-        metrics=measured(task.metrics, history),
-        by_target=by_target,
+        metrics=measured(task.metrics, history, shares),
+        by_target={name: share.by_target for name, share in shares.items() if share.by_target},
         notes=task.notes,
         training=TrainingRecord(
             epochs=len(history),

@@ -25,8 +25,8 @@ class Step:
     Attributes:
         loss: scalar, the mean over the batch's inputs; what is minimised.
         inputs: how many inputs the loss is a mean over: images, rotated copies, puzzles.
-        values: metric -> (m,) bool or float, of which the metric is the mean: which answers were right, an error of each. As a
-            rule m is the number of inputs.
+        values: metric -> (m,) bool or float, of which the metric is the mean: which answers were right (bool), an error of
+            each. As a rule m is the number of inputs. Of bool values the result says the sampling error (see `shares`).
         targets: (n,) int64, the right answer of each of the n inputs: an index into the task's `target_names`; None: the
             task has no answers to choose from.
         terms: `loss_<name>` -> scalar, what the loss is a weighted sum of; recorded, beside the loss, in training.

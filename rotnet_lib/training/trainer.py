@@ -25,7 +25,8 @@ from rotnet_lib.training.image_pass import ImagePass
 from rotnet_lib.training.optimizers import set_rate, trained
 from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.schedules import learning_rate
-from rotnet_lib.training.sums import StepSums, added_up, check_declared
+from rotnet_lib.training.shares import Share, ShareSums
+from rotnet_lib.training.sums import StepSums, check_declared
 from rotnet_lib.training.task import Epoch, EpochStart, Step, Task
 
 History = list[dict[str, float]]
@@ -194,48 +195,34 @@ class Trainer:
             "inputs_per_second": inputs / seconds,
         }
 
-    def gather_accuracy_by_target(self) -> dict[str, dict[str, float]]:
-        """Metric -> target's name -> accuracy in percent over the test inputs with that target. Collective.
+    def gather_shares(self) -> dict[str, Share]:
+        """Metric -> of how many test images it is the share of right answers, and that share by target. Collective.
 
-        Of the metrics that say which answers were right; empty where targets have no names.
+        Of the metrics that say which answers were right. It takes a pass over the test split, so that a run that was
+        interrupted behind its last epoch has them too.
         """
-        names = self.task.target_names
-        if not names:
-            return {}
-        right: dict[str, torch.Tensor] = {}
-        asked: dict[str, torch.Tensor] = {}
+        sums = ShareSums(self.task.target_names)
         with closing(self._test_steps()) as steps:
-            for step in steps:
-                assert step.targets is not None  # since they have names
-                targets = step.targets.cpu()
-                for metric, correct in step.values.items():
-                    if correct.dtype != torch.bool:
-                        continue
-                    asked[metric] = asked.get(metric, 0) + targets.bincount(minlength=len(names))
-                    right[metric] = right.get(metric, 0) + targets[correct.cpu()].bincount(minlength=len(names))
-        right, asked = (added_up(collectives.all_gather(counts)) for counts in (right, asked))
-        return {
-            metric: {
-                name: 100 * hits / n for name, hits, n in zip(names, found.tolist(), asked[metric].tolist(), strict=True) if n
-            }
-            for metric, found in right.items()
-        }
+            for step, images in steps:
+                sums.add(step, images)
+        return sums.all_gathered()
 
     def _evaluate(self) -> dict[str, float]:
         sums = StepSums(self.task.metrics)
         with closing(self._test_steps()) as steps:
-            for step in steps:
+            for step, _ in steps:
                 sums.add(step)
         return sums.all_gathered("test")[1]
 
     @torch.inference_mode()
-    def _test_steps(self) -> Generator[Step, None, None]:
+    def _test_steps(self) -> Generator[tuple[Step, int], None, None]:
+        """Each step over the test split, and of how many images it is."""
         self.task.module.eval()
         with closing(ordered_batches(self.test, share=collectives.rank_and_world_size())) as batches:
             for batch in batches:
                 with autocast(self.device):
                     step = self.task.evaluate(batch)
-                yield step
+                yield step, len(batch)
 
     def _check_learning(self, history: History) -> None:
         seen = sum(row["inputs"] for row in history)
@@ -253,12 +240,13 @@ class Trainer:
                 )
 
 
-def measured(metrics: Mapping[str, Metric], history: History) -> dict[str, MetricValue]:
+def measured(metrics: Mapping[str, Metric], history: History, shares: Mapping[str, Share]) -> dict[str, MetricValue]:
     """The figures of a training: each metric at its last epoch, and at the best one by its direction.
 
     Args:
         metrics: the task's.
         history: as `Trainer.fit` returns it.
+        shares: as `Trainer.gather_shares` returns them.
     """
     found = {}
     for name, metric in metrics.items():
@@ -271,6 +259,8 @@ def measured(metrics: Mapping[str, Metric], history: History) -> dict[str, Metri
         if metric.tested:
             best = (max if metric.better == "higher" else min)(history, key=lambda row: row[column])
             value = value.model_copy(update={"best": best[column], "best_epoch": int(best["epoch"])})
+            if name in shares:
+                value = value.of_images(shares[name].images, shares[name].target_images)
         found[name] = value
     return found
 

@@ -162,10 +162,17 @@ def test_its_weights_give_its_figures_again(name: str, tiny: dict[str, Any], sha
     outcome.save()
     task, _ = load_task(outcome.directory.path / MODEL, shapes_data)
     found = figures_of(task, shapes_data.test)
-    assert found == pytest.approx({metric: value.last for metric, value in outcome.result.metrics.items() if value.tested})
+    tested = {metric: value for metric, value in outcome.result.metrics.items() if value.tested}
+    assert {metric: value.last for metric, value in found.items()} == pytest.approx(
+        {metric: value.last for metric, value in tested.items()}
+    )
+    for metric, value in tested.items():
+        assert value.images == found[metric].images in (None, 20), (
+            metric
+        )  # images, not copies of them; None: no share of answers
     on_the_way, _ = load_task(outcome.directory.path / checkpoint_name(1), shapes_data)
     for metric, value in figures_of(on_the_way, shapes_data.test).items():
-        assert value == pytest.approx(outcome.history[f"test_{metric}"][0])
+        assert value.last == pytest.approx(outcome.history[f"test_{metric}"][0])
 
 
 @each

@@ -1,6 +1,6 @@
 """A suite whose runs finished with figures of one's choice, without any of them being run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class MadeUp:
         train_images: int = 4000,
         trained: bool = True,
         like: Metric | None = None,
+        images: int | None = None,
     ) -> RunResult:
         """Write a run's result.
 
@@ -64,6 +65,7 @@ class MadeUp:
             train_images: trained on, of 10 classes.
             trained: whether the run trains anything.
             like: what the metrics are; None: percent on the test split.
+            images: of how many test images they are shares, a tenth of them by right answer; None: the result does not say.
         """
         run = self.run(key, seed)
         lasts = dict(last) if isinstance(last, Mapping) else dict.fromkeys(metrics_of(run), last)
@@ -84,7 +86,10 @@ class MadeUp:
                 test_images=1000,
                 validation=getattr(run.config, "validate", None) is not None,
             ),
-            metrics={name: measured_like(like or Metric(), end, end if best is None else best) for name, end in lasts.items()},
+            metrics={
+                name: measured_like(like or Metric(), end, end if best is None else best, images, by_target or ())
+                for name, end in lasts.items()
+            },
             by_target={name: dict(by_target or {}) for name in lasts},
             training=TrainingRecord(epochs=epochs, inputs=12000, seconds=100.0, inputs_per_second=120.0, parameters=1234567)
             if trained
@@ -137,9 +142,10 @@ class MadeUp:
         return SuiteReport(ReportConfig(suite=self.plan.suite.name, plan=str(self.path)))
 
 
-def measured_like(metric: Metric, last: float, best: float) -> MetricValue:
+def measured_like(metric: Metric, last: float, best: float, images: int | None, targets: Iterable[str]) -> MetricValue:
     """A figure of such a metric."""
     value = MetricValue(last=last, unit=metric.unit, better=metric.better, chance=metric.chance, tested=metric.tested)
+    value = value if images is None else value.of_images(images, dict.fromkeys(targets, images // 10))
     return value.model_copy(update={"best": best, "best_epoch": 2}) if metric.tested else value
 
 

@@ -10,8 +10,8 @@ from rotnet_lib.report.answers import answer, answers
 from rotnet_lib.report.cells import Cell, Row
 
 
-def row(label: str, *values: float) -> Row:
-    return Row(label, {"top1": Cell(None, list(values))})
+def row(label: str, *values: float, images: int | None = None) -> Row:
+    return Row(label, {"top1": Cell(None, list(values), images=images)})
 
 
 BASE = row("all copies", 79.0, 81.0)
@@ -47,6 +47,35 @@ def test_with_one_seed_nothing_is_claimed(base: tuple[float, ...], other: tuple[
     text = answer(row("all copies", *base), [row("8 angles", *other)])
     assert text.startswith("With one seed no spread is known, so a small difference says nothing:")
     assert "points, spread unknown)" in text
+
+
+def test_with_one_seed_the_images_tell_a_large_difference_from_a_small_one() -> None:
+    """Of 400 images 80 % has an error of 2 points, 90 % of 1.5: two errors of the difference are 5."""
+    base = row("all copies", 80.0, images=400)
+    text = answer(base, [row("8 angles", 90.0, images=400), row("2 angles", 79.0, images=400)])
+    assert text == (
+        "Beyond the sampling error 1 of 2 stand higher and 0 lower; other seeds may differ: all copies 80.00; "
+        "8 angles 90.00 (+10.00 points, more than the sampling error); "
+        "2 angles 79.00 (-1.00 points, within the sampling error)."
+    )
+    assert answer(base, [row("2 angles", 79.0, images=400)]) == (
+        "No difference beyond the sampling error: all copies 80.00; 2 angles 79.00 (-1.00 points, within the sampling error)."
+    )
+
+
+def test_with_several_seeds_the_images_count_too() -> None:
+    """By the spread of the seeds alone 80.2 and 84.2 would be told apart."""
+    base, other = row("all copies", 80.1, 80.3, images=400), row("8 angles", 84.1, 84.3, images=400)
+    assert answer(base, [other]) == (
+        "No difference beyond the error: all copies 80.20 ± 0.14; 8 angles 84.20 ± 0.14 (+4.00 points, within the error)."
+    )
+
+
+def test_an_error_rate_says_which_side_is_better() -> None:
+    base, other = (Row(label, {"x": Cell(None, [v], better="lower", images=400)}) for label, v in (("a", 20.0), ("b", 9.0)))
+    assert answer(base, [other]).startswith(
+        "Beyond the sampling error 1 of 1 stand lower, which is better, and 0 higher; other seeds may differ: a 20.00;"
+    )
 
 
 @pytest.mark.parametrize(

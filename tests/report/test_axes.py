@@ -112,3 +112,30 @@ def test_where_lower_is_better_the_first_row_should_stand_below() -> None:
         "A stands below B at 20 (0.100 against 0.300); A does not stand below B at 100 (0.400 against 0.200) "
         "labelled images a class."
     )
+
+
+# --- What the test images do not tell apart ---
+
+
+def curve(label: str, figures: dict[float, float]) -> Row:
+    """Of 400 images: two errors of a difference are 5 or 6 points here."""
+    return Row(label, {f"{x:g}": Cell(None, [value], x=x, images=400) for x, value in figures.items()})
+
+
+def test_a_course_within_the_error_says_so() -> None:
+    text = EPOCHS.verdict([curve("Rotation", {20: 80.0, 100: 82.0}), curve("Objects", {20: 60.0, 100: 82.0})])
+    assert text == (
+        "Rotation rises from 80.0 at 20 to 82.0 at 100, within the sampling error; "
+        "Objects rises from 60.0 at 20 to 82.0 at 100."
+    )
+
+
+def test_a_crossing_leaves_open_what_the_images_leave_open() -> None:
+    text = LABELS.verdict(
+        [curve("RotNet", {20: 70.0, 100: 82.0, 400: 80.0}), curve("Supervised", {20: 40.0, 100: 80.0, 400: 90.0})]
+    )
+    assert text == (
+        "RotNet stands above Supervised at 20 (70.0 against 40.0); "
+        "RotNet does not stand above Supervised at 400 (80.0 against 90.0); "
+        "RotNet and Supervised lie within the sampling error of each other at 100 (82.0 against 80.0) labelled images a class."
+    )

@@ -1,12 +1,12 @@
-"""The figures of a table: mean and spread over seeds, and how they stand to the published ones and to one another."""
+"""The figures of a table: mean, spread over seeds and errors, and how they stand to the published ones."""
 
 import pytest
 
-from rotnet_lib.report.cells import Cell, Row, beyond_spread
+from rotnet_lib.report.cells import Cell, Row
 
 
-def cell(*values: float, published: float | None = None) -> Cell:
-    return Cell(published, list(values))
+def cell(*values: float, published: float | None = None, images: int | None = None) -> Cell:
+    return Cell(published, list(values), images=images)
 
 
 # --- Mean and spread ---
@@ -59,6 +59,28 @@ def test_what_keeps_a_cell_from_being_measured(states: list[str], text: str) -> 
     assert Cell(None, states=states).unfinished == text
 
 
+# --- Errors ---
+
+
+def test_a_figure_of_one_seed_has_the_error_of_its_images() -> None:
+    figure = cell(80.0, images=400)
+    assert figure.sampling == figure.error == pytest.approx(2.0)
+    assert figure.error_text == "2.00"
+
+
+def test_more_seeds_lower_their_own_part_of_the_error_alone() -> None:
+    """All stand on the same test images."""
+    figure = cell(78.0, 80.0, 82.0, images=400)
+    assert figure.sampling == pytest.approx(2.0)
+    assert figure.error == pytest.approx((4 / 3 + 4) ** 0.5)
+    assert figure.error_text == "2.31"
+
+
+@pytest.mark.parametrize("figure", [cell(78.0, 82.0), cell(images=400), Cell(None, [21.0, 22.0], unit="dB")])
+def test_what_is_no_share_of_so_many_images_has_no_error(figure: Cell) -> None:
+    assert (figure.sampling, figure.error, figure.error_text) == (None, None, "")
+
+
 # --- Against the published figure ---
 
 
@@ -72,7 +94,14 @@ def test_what_keeps_a_cell_from_being_measured(states: list[str], text: str) -> 
         (cell(90.0, 90.0, published=90.0), "match"),
         (cell(90.0, published=90.01), "below (one seed)"),  # without a spread nothing is said to match
         (cell(90.0, published=89.0), "above (one seed)"),
-        (cell(90.0, 91.0), "not published"),
+        # Of 900 images 90 % has a sampling error of 1; two of them.
+        (cell(90.0, published=91.99, images=900), "match (one seed)"),
+        (cell(90.0, published=92.01, images=900), "below (one seed)"),
+        (cell(90.0, published=87.99, images=900), "above (one seed)"),
+        (cell(89.0, 91.0, published=90.0 + 2 * 3**0.5 - 0.01, images=900), "match"),  # a variance of 2 of the seeds, and 1
+        (cell(89.0, 91.0, published=90.0 + 2 * 3**0.5 + 0.01, images=900), "below"),
+        (cell(90.0, 90.0, published=91.99, images=900), "match"),
+        (cell(90.0, 91.0, images=900), "not published"),
         (cell(90.0), "not published"),
         (cell(published=90.0), "not run"),
         (cell(), "not run"),
@@ -80,32 +109,6 @@ def test_what_keeps_a_cell_from_being_measured(states: list[str], text: str) -> 
 )
 def test_how_a_figure_stands_to_the_published_one(figure: Cell, standing: str) -> None:
     assert figure.standing == standing
-
-
-# --- Against one another ---
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "beyond"),
-    [
-        # Standard error of the difference: sqrt(2/2 + 2/2) = 1.41; twice that: 2.83.
-        (cell(79.0, 81.0), cell(81.8, 83.8), False),
-        (cell(79.0, 81.0), cell(81.9, 83.9), True),
-        (cell(81.9, 83.9), cell(79.0, 81.0), True),
-        (cell(80.0, 80.0), cell(80.0, 80.0), False),
-        (cell(80.0), cell(90.0, 91.0), None),
-        (cell(80.0, 81.0), cell(90.0), None),
-        (cell(), cell(90.0, 91.0), None),
-    ],
-)
-def test_whether_two_means_differ_beyond_the_seeds_spread(a: Cell, b: Cell, beyond: bool | None) -> None:
-    assert beyond_spread(a, b) is beyond
-
-
-def test_more_seeds_tell_a_smaller_difference() -> None:
-    few, many = [79.0, 81.0], [79.0, 81.0] * 8
-    assert not beyond_spread(cell(*few), cell(*(value + 2 for value in few)))
-    assert beyond_spread(cell(*many), cell(*(value + 2 for value in many)))
 
 
 def test_a_rows_measured_cells_are_those_with_a_figure() -> None:
@@ -136,6 +139,11 @@ def test_a_figure_has_three_digits_unless_it_is_a_percentage(unit: str, values: 
 )
 def test_where_lower_is_better_a_standing_says_which_side_is(values: tuple[float, ...], standing: str) -> None:
     assert Cell(0.5, list(values), unit="", better="lower").standing == standing
+
+
+def test_a_share_of_which_lower_is_better_may_match_too() -> None:
+    assert Cell(11.99, [10.0], better="lower", images=900).standing == "match (one seed)"
+    assert Cell(12.01, [10.0], better="lower", images=900).standing == "below (better, one seed)"
 
 
 def test_the_better_figure_goes_by_the_direction() -> None:

@@ -4,8 +4,8 @@ from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.verdicts import best_of, extremes
 
 
-def named(**figures: float) -> dict[str, Cell]:
-    return {label: Cell(None, [figure]) for label, figure in figures.items()}
+def named(images: int | None = None, **figures: float) -> dict[str, Cell]:
+    return {label: Cell(None, [figure], images=images) for label, figure in figures.items()}
 
 
 def test_few_columns_are_gone_through() -> None:
@@ -27,3 +27,46 @@ def test_where_lower_is_better_the_lowest_comes_first() -> None:
     assert best_of([("", cells)]) == "lowest, which is best, B (0.0123), highest A (0.500)"
     assert best_of([(f"{n}: ", cells) for n in range(5)]) == "of 5 columns, B is lowest, which is best, in 5"
     assert best_of([(f"{n}: ", named(A=1.0, B=2.0)) for n in range(4)] + [("", cells)]) == "of 5 columns, B is best in 5"
+
+
+# --- What the test images do not tell apart ---
+
+
+def test_what_is_as_high_within_the_error_is_named() -> None:
+    """Of 400 images: two errors of a difference are 5 or 6 points here."""
+    text = best_of([("", named(400, A=82.0, B=81.0, C=60.0))])
+    assert text == "highest A (82.0), lowest C (60.0); B (81.0) is within the sampling error of the highest"
+    text = best_of([("", named(400, A=82.0, B=80.0, C=60.0, D=81.0))])
+    assert text.endswith("; D (81.0) and B (80.0) are within the sampling error of the highest")
+    text = best_of([("", named(400, A=82.0, B=81.0, C=81.5, D=80.5, E=80.0))])
+    assert text == "highest A (82.0), lowest E (80.0); 4 others are within the sampling error of the highest"
+
+
+def test_what_the_images_tell_apart_is_said_as_before() -> None:
+    assert best_of([("", named(400, A=82.0, B=70.0))]) == "highest A (82.0), lowest B (70.0)"
+
+
+def test_with_several_seeds_it_is_the_error_of_both() -> None:
+    cells = {label: Cell(None, [mean - 0.1, mean + 0.1], images=400) for label, mean in (("A", 82.0), ("B", 81.0))}
+    assert best_of([("", cells)]) == "highest A (82.0), lowest B (81.0); B (81.0) is within the error of the highest"
+    unknown = {label: Cell(None, cell.values) for label, cell in cells.items()}
+    assert best_of([("", unknown)]) == "highest A (82.0), lowest B (81.0)"
+
+
+def test_an_error_rate_is_as_low_within_the_error() -> None:
+    cells = {label: Cell(None, [figure], better="lower", images=400) for label, figure in (("A", 18.0), ("B", 19.0))}
+    assert best_of([("", cells)]) == (
+        "lowest, which is best, A (18.0), highest B (19.0); B (19.0) is within the sampling error of the lowest"
+    )
+
+
+def test_of_many_columns_those_are_counted_that_are_not_clear() -> None:
+    groups = [(f"{n}: ", named(400, A=82.0, B=81.0)) for n in range(2)] + [
+        (f"{n}: ", named(400, A=82.0, B=60.0)) for n in "abc"
+    ]
+    assert best_of(groups) == "of 5 columns, A is highest in 5; in 2 another is within the sampling error"
+
+
+def test_a_rows_extremes_may_be_no_extremes() -> None:
+    text = extremes(Row("A", named(100, cat=20.0, ship=70.0, dog=65.0)))
+    assert text == "A: highest ship (70.0), lowest cat (20.0); dog (65.0) is within the sampling error of the highest"

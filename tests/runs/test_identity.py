@@ -59,6 +59,17 @@ def test_a_result_that_only_bears_the_name_is_refused(part: str, before: bool) -
         run.result()
 
 
+def test_a_result_from_before_metrics_named_their_images_is_still_the_runs() -> None:
+    run = run_with(epochs=4)
+    document = json.loads((run.path / METRICS).read_text())
+    for field in ("images", "target_images"):
+        del document["metrics"]["top1"][field]
+    (run.path / METRICS).write_text(json.dumps(document | {"checksum": result_checksum(document)}))
+    assert run.finished
+    top1 = run.result().metrics["top1"]
+    assert (top1.last, top1.images, top1.standard_error) == (50.0, None, None)
+
+
 def test_where_a_run_was_executed_does_not_matter() -> None:
     config = PretrainConfig.build({"dataset": "shapes"})
     run = finished(config)

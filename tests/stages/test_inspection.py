@@ -70,6 +70,8 @@ def test_the_rotation_accuracy_is_the_runs_own(pretrained: Pretrained) -> None:
     expected = run.result()
     assert result.metrics["rotation_top1"].last == pytest.approx(expected.metrics["rotation_top1"].last)
     assert result.by_target["rotation_top1"] == pytest.approx(expected.by_target["rotation_top1"])
+    assert result.metrics["rotation_top1"].images == expected.metrics["rotation_top1"].images == 20
+    assert result.metrics["rotation_top1"].target_images == expected.metrics["rotation_top1"].target_images
     assert result.metrics["rotation_top1"].best_epoch == 1
     assert result.parameters["backbone"] == run.name
 
@@ -136,6 +138,7 @@ def test_another_run_beside_it_may_be_of_another_arch(pretrained: Pretrained) ->
     assert [look.arch for look in found.looks] == ["nin3", "nin4"]
     ours, theirs = found.result.metrics["compare_top1"], supervised.result().metrics["top1"]
     assert ours.last == pytest.approx(theirs.last)
+    assert ours.images == theirs.images == 20
     named = inspect(compare=supervised.name, layer="conv2,conv1")
     assert named.layers == ("conv2", "conv1")
 
@@ -193,6 +196,7 @@ def test_a_supervised_run_is_inspected_when_it_is_named(pretrained: Pretrained, 
     expected = run.result().metrics["top1"]
     assert found.result.metrics["top1"].last == pytest.approx(expected.last)
     assert found.result.metrics["top1"].chance == expected.chance
+    assert found.result.metrics["top1"].images == expected.images == 20
     assert found.result.by_target == {}
     assert found.rotations is None
     classes = [shapes_data.classes[shapes_data.test.labels[place]] for place in (3, 7)]
@@ -228,6 +232,7 @@ def test_metrics_of_other_units_are_kept_and_those_of_training_images_left_out(
     assert list(metrics) == ["top1"]
     assert metrics["top1"].last == pytest.approx(run.result().metrics["top1"].last / 100)
     assert (metrics["top1"].unit, metrics["top1"].better, metrics["top1"].chance) == ("dB", "lower", 0.1)
+    assert metrics["top1"].images is None
 
 
 def test_a_rotnet_has_examples_too(pretrained: Pretrained, shapes_data: Dataset) -> None:

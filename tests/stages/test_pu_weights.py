@@ -136,6 +136,7 @@ def test_the_figures_are_those_of_the_copies(pretrained: Pretrained, shapes_data
     assert metrics["rotation_top1"].last == pytest.approx(100 * sum(right) / 120)
     assert metrics["upright"].last == pytest.approx(100 * np.mean(p), rel=1e-4)
     assert metrics["plausible"].last == pytest.approx(100 * np.mean([one > 0.5 for one in p]))
+    assert {value.images for value in metrics.values()} == {None}  # the network was trained on these images
     targets = found.result.by_target
     assert targets["upright"] == pytest.approx({name: 100 * np.mean(own) for name, own in by_class.items()}, rel=1e-4)
     names = ("90 degrees", "360 degrees", "180 degrees")
@@ -212,6 +213,9 @@ def test_images_that_cannot_be_read_pass_for_nothing(tmp_path: Path, tiny: dict[
     assert found.plausibility.p[3].tolist() == [0, 0, 0, 0]
     assert found.result.data.damaged == ["train/a/4.jpg"]
     assert all(len(p) == 11 for p in found.rotated.values())
+    metrics = found.result.metrics
+    assert {name: value.images for name, value in metrics.items()} == {"rotation_top1": 11, "upright": None, "plausible": 11}
+    assert metrics["rotation_top1"].target_images == dict.fromkeys(found.result.by_target["rotation_top1"], 11)
     assert 3 not in {copy.index for copy in found.copies}
     assert len(weigh(max_damaged=0.5, workers=0, shown=60).copies) == 33
     assert "33 rotated copies of 11 images" in found.meaning

@@ -92,6 +92,18 @@ def test_the_result_tells_the_figure_of_each_rotation(pretrained: Pretrained) ->
     assert sum(by_rotation.values()) / 4 == pytest.approx(result.metrics["rotation_top1"].last)
 
 
+def test_the_result_tells_of_how_many_images_an_accuracy_is(pretrained: Pretrained, tiny: dict[str, Any]) -> None:
+    """Not of how many rotated copies: those of one image are not independent."""
+    run = pretrained()
+    rotation = run.result().metrics["rotation_top1"]
+    assert rotation.images == 20
+    assert rotation.target_images == dict.fromkeys(run.result().by_target["rotation_top1"], 20)
+    outcome = probe(ProbeConfig.build(tiny | {"backbone": run.name, "layer": "conv1,conv2", "views": "rotated", "epochs": 1}))
+    for metric in outcome.result.metrics.values():
+        assert metric.images == 20
+        assert metric.target_images == dict.fromkeys(outcome.result.data.classes, 2)
+
+
 def test_the_result_tells_the_figure_of_each_class(pretrained: Pretrained, tiny: dict[str, Any]) -> None:
     outcome = probe(ProbeConfig.build(tiny | {"backbone": pretrained().name, "layer": "conv1,conv2", "epochs": 3}))
     by_class = outcome.result.by_target

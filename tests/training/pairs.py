@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def of_all() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def train(resume: Path, name: str) -> tuple[list[dict[str, float]], dict[str, Any], dict[str, Any]]:
-    """Training in float64, in which rounding does not grow: history, weights and memory bank, accuracy by rotation."""
+    """Training in float64, in which rounding does not grow: history, weights and memory bank, shares of right answers."""
     kind, options, tests = TRAININGS[name]
     train, test = random_split(40, 0), random_split(tests, 1)
     data = Dataset("random", "random", ("one", "two"), 16, "", (127.5,) * 3, (73.6,) * 3, train, test)
@@ -107,7 +108,8 @@ def train(resume: Path, name: str) -> tuple[list[dict[str, float]], dict[str, An
     loader = Loader(train, 16, seed=0, augment="pad-crop", share=collectives.rank_and_world_size())
     trainer = Trainer(task, loader, test, config, ResumeState(resume), CPU)
     history = trainer.fit()
-    return history, task.module.state_dict() | dict(task.module.named_buffers()), trainer.gather_accuracy_by_target()
+    shares = {metric: asdict(share) for metric, share in trainer.gather_shares().items()}
+    return history, task.module.state_dict() | dict(task.module.named_buffers()), shares
 
 
 def every_row(count: int) -> tuple[torch.Tensor, torch.Tensor]:

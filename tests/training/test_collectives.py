@@ -58,7 +58,7 @@ def test_each_process_has_the_rows_of_the_whole_batch_in_its_order(found: list[d
 @slow
 @pytest.mark.parametrize("name", pairs.TRAININGS)
 def test_training_ends_where_one_process_does(found: list[dict[str, Any]], name: str, tmp_path: Path) -> None:
-    history, weights, by_rotation = pairs.train(tmp_path / "resume", name)
+    history, weights, shares = pairs.train(tmp_path / "resume", name)
     one, other = (part["trained"][name] for part in found)
     assert one[0] == other[0]  # the seconds too
     for row, expected in zip(one[0], history, strict=True):
@@ -66,7 +66,7 @@ def test_training_ends_where_one_process_does(found: list[dict[str, Any]], name:
         for column in expected.keys() - {"seconds", "inputs_per_second"}:
             assert row[column] == pytest.approx(expected[column], rel=1e-6), column
         assert row["inputs_per_second"] == pytest.approx(row["inputs"] / row["seconds"])
-    assert one[2] == other[2] == by_rotation
+    assert one[2] == other[2] == shares
     assert one[1].keys() == other[1].keys() == weights.keys()
     for key, tensor in weights.items():
         assert torch.equal(one[1][key], other[1][key]), key

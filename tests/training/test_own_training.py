@@ -14,6 +14,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.training.image_pass import ImagePass
+from rotnet_lib.training.shares import Share
 from rotnet_lib.training.task import Epoch, EpochStart, Step
 from rotnet_lib.training.trainer import StuckCheck, Trainer, measured
 from tests.training.toys import Adversaries, Brightness, Players, light_and_dark
@@ -141,18 +142,20 @@ class Measuring(Brightness):
 
 
 def test_metrics_of_any_kind_are_means_in_their_unit(make: Make) -> None:
-    trainer = make(Measuring([5.0, 2.0, 4.0]))
+    trainer = make(Measuring([5.0, 2.0, 4.0, 4.0]))
     history = trainer.fit()
     assert [row["test_error"] for row in history] == [5.0, 2.0, 4.0]
     assert [row["train_psnr"] for row in history] == [20.0, 21.0, 22.0]
     assert [row["train_agreement"] for row in history] == [0.0, 0.25, 0.5]
     assert "test_agreement" not in history[-1]
-    assert trainer.gather_accuracy_by_target() == {}  # there are no targets
-    found = measured(trainer.task.metrics, history)
+    shares = trainer.gather_shares()
+    assert shares == {"right": Share(20)}  # there are no targets, and the others count no answers
+    found = measured(trainer.task.metrics, history, shares)
     assert (found["error"].last, found["error"].best, found["error"].best_epoch) == (4.0, 2.0, 2)  # lower is better
     assert (found["psnr"].last, found["psnr"].best, found["psnr"].best_epoch) == (22.0, 22.0, 3)
     assert (found["agreement"].last, found["agreement"].best, found["agreement"].tested) == (0.5, None, False)
     assert [value.text for value in found.values()][1:] == ["4.00", "22.00 dB", "0.500"]
+    assert [value.images for value in found.values()] == [20, None, None, None]
 
 
 @pytest.mark.parametrize("leaves", [True, False])

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from rotnet_lib.data.loader import Batch
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.metrics import Metric
+from rotnet_lib.training.shares import Share
 from rotnet_lib.training.task import Epoch, EpochStart, Step
 from rotnet_lib.training.trainer import StuckCheck, Trainer
 from tests.training.toys import Brightness
@@ -303,13 +304,41 @@ class Patterned(Brightness):
 
 def test_accuracy_is_told_for_each_right_answer(make: Callable[..., Trainer]) -> None:
     trainer = make(Patterned(), tests=300)  # three batches; light images have odd places
-    assert trainer.gather_accuracy_by_target() == {"some": {"dark": 0.0, "light": 50.0}, "all": {"dark": 100.0, "light": 100.0}}
+    found = {metric: share.by_target for metric, share in trainer.gather_shares().items()}
+    assert found == {"some": {"dark": 0.0, "light": 50.0}, "all": {"dark": 100.0, "light": 100.0}}
 
 
 def test_an_answer_that_is_never_right_has_no_accuracy(make: Callable[..., Trainer]) -> None:
     task = Patterned()
     task.target_names = ("dark", "light", "neither")
-    assert set(make(task).gather_accuracy_by_target()["all"]) == {"dark", "light"}
+    share = make(task).gather_shares()["all"]
+    assert set(share.by_target) == set(share.target_images) == {"dark", "light"}
+
+
+class Viewed(Brightness):
+    """Every light image is shown three times, a dark one once; and one answer is given about each pair of images."""
+
+    def step(self, batch: Batch) -> Step:
+        step = super().step(batch)
+        targets = batch.labels.repeat_interleave(1 + 2 * batch.labels)
+        pairs = torch.ones(len(batch) // 2, dtype=torch.bool)
+        return replace(step, values={"right": targets == 1, "pairs": pairs, "sure": torch.ones(len(batch))}, targets=targets)
+
+
+def test_a_share_is_of_images_not_of_answers(make: Callable[..., Trainer]) -> None:
+    task = Viewed()
+    task.metrics = {name: Metric() for name in ("right", "pairs", "sure")}
+    task.target_names = ()
+    assert make(task, tests=300).gather_shares() == {"right": Share(300), "pairs": Share(150)}
+
+
+def test_a_target_has_no_more_images_than_there_are(make: Callable[..., Trainer]) -> None:
+    task = Viewed()
+    step = task.step
+    task.step = lambda batch: replace(step(batch), values={"right": step(batch).values["right"]})  # type: ignore[method-assign]
+    share = make(task, tests=20).gather_shares()["right"]
+    assert share.by_target == {"dark": 0.0, "light": 100.0}
+    assert share.target_images == {"dark": 10, "light": 20}  # 30 answers, of which nobody says about which images
 
 
 def test_accuracy_by_answer_averages_to_the_test_figure(make: Callable[..., Trainer]) -> None:
@@ -319,7 +348,7 @@ def test_accuracy_by_answer_averages_to_the_test_figure(make: Callable[..., Trai
         task.module.bias[0] = 0.488
     trainer = make(task, epochs=1, lr=0, tests=300)
     row = trainer.fit()[-1]
-    by_target = trainer.gather_accuracy_by_target()["right"]
+    by_target = trainer.gather_shares()["right"].by_target
     assert by_target["dark"] == 100
     assert 0 < by_target["light"] < 100
     assert (by_target["dark"] + by_target["light"]) / 2 == pytest.approx(row["test_right"])
@@ -328,6 +357,6 @@ def test_accuracy_by_answer_averages_to_the_test_figure(make: Callable[..., Trai
 def test_telling_the_accuracy_by_answer_changes_nothing(make: Callable[..., Trainer]) -> None:
     task = Brightness()
     trainer = make(task)
-    trainer.gather_accuracy_by_target()
+    trainer.gather_shares()
     assert {(training, gradients) for training, gradients, _ in task.calls} == {(False, False)}
     assert task.module.weight.eq(0).all()
