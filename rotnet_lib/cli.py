@@ -148,7 +148,7 @@ def status(suite: str | None, options: Options) -> None:
     help="paper, released, quick or short; none: the protocol alone; by default paper where there is a GPU, else quick.",
 )
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
-    """One run of NOTEBOOK (pretrain, probe, inspect, pu_weights ...) into its directory below `runs`, with its report."""
+    """One run of NOTEBOOK (pretrain, probe, knn, inspect ...) into its directory below `runs`, with its report."""
     from rotnet_lib.report.index import write_index
     from rotnet_lib.runs.directory import PARAMETERS, REPORT, directory_of
     from rotnet_lib.stages import STAGES

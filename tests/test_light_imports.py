@@ -20,6 +20,7 @@ ANSWERED = (
     "reproduce cifar10 --dry-run --preset quick",
     "plan table3 --preset paper",
     "plan table5 --preset quick --methods all --explain",
+    "plan knn-cifar10 --preset quick",
 )
 REFUSED = (
     "reproduce tabel3",
