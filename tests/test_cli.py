@@ -22,7 +22,7 @@ from rotnet_lib.suites.presets import preset_named
 from rotnet_lib.suites.suite import load_collection, suite_names
 from tests.results import finish_planned
 
-COMMANDS = ["reproduce", "status", "run", "clean", "migrate", "data", "import-weights", "doctor", "bench"]
+COMMANDS = ["reproduce", "status", "run", "clean", "migrate", "data", "features", "import-weights", "doctor", "bench"]
 TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
 ROOT = str(Path(__file__).parents[1])
 
