@@ -69,6 +69,7 @@ def find_neighbours(config: KnnConfig) -> StageResult:
     data = load_data(config)
     features = features_of_splits(config, data, device)
     check_neighbours(config.neighbours, len(features.train))
+    truth = features.test.labels.cpu()
     metrics, by_target = {}, {}
     for layer in features.layers:
         said = classify(
@@ -79,10 +80,10 @@ def find_neighbours(config: KnnConfig) -> StageResult:
             neighbours=config.neighbours,
             temperature=config.temperature,
         )
-        right = said == features.test.labels
+        right = said.cpu() == truth
         accuracy = 100 * right.double().mean().item()
         metrics[f"{layer}_top1"] = MetricValue(last=accuracy, chance=100 / len(data.classes))
-        by_target[f"{layer}_top1"] = _by_class(right, features.test.labels, data.classes)
+        by_target[f"{layer}_top1"] = _by_class(right, truth, data.classes)
     result = build_result(
         directory,
         config,
