@@ -13,6 +13,7 @@ import click
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import storage_error
 from rotnet_lib.suites.command_options import suite_options
+from rotnet_lib.suites.features_command import features
 from rotnet_lib.watchdog import end_with_make, end_with_parent, ended_in_order
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class _Commands(click.Group):
 @click.version_option(package_name="rotnet-lib")
 def main() -> None:
     """RotNet as a benchmark harness: notebooks that pretrain, probe and fine-tune, and the tables made of them."""
+
+
+main.add_command(features)
 
 
 @main.command()
@@ -148,7 +152,7 @@ def status(suite: str | None, options: Options) -> None:
     help="paper, released, quick or short; none: the protocol alone; by default paper where there is a GPU, else quick.",
 )
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
-    """One run of NOTEBOOK (pretrain, probe, inspect, pu_weights ...) into its directory below `runs`, with its report."""
+    """One run of NOTEBOOK (pretrain, probe, knn, inspect ...) into its directory below `runs`, with its report."""
     from rotnet_lib.report.index import write_index
     from rotnet_lib.runs.directory import PARAMETERS, REPORT, directory_of
     from rotnet_lib.stages import STAGES

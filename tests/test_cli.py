@@ -22,7 +22,7 @@ from rotnet_lib.suites.presets import preset_named
 from rotnet_lib.suites.suite import load_collection, suite_names
 from tests.results import finish_planned
 
-COMMANDS = ["reproduce", "status", "run", "clean", "migrate", "data", "import-weights", "doctor", "bench"]
+COMMANDS = ["reproduce", "status", "run", "clean", "migrate", "data", "features", "import-weights", "doctor", "bench"]
 TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
 ROOT = str(Path(__file__).parents[1])
 
@@ -251,7 +251,8 @@ def test_status_goes_on_past_a_suite_whose_data_is_not_here() -> None:
     result = rotnet("status", "--preset", "paper")
     assert result.exit_code == 0
     told = {line.split()[0]: line for line in result.output.splitlines() if re.match(r"[\w-]+:? ", line)}
-    missing = [suite for name in ("imagenet", "voc", "decoupling-imagenet") for suite in load_collection(name).suites]
+    collections = ("imagenet", "voc", "decoupling-imagenet")
+    missing = [*(suite for name in collections for suite in load_collection(name).suites), "knn-imagenet"]
     assert sorted(told) == sorted([f"{name}:" if name in missing else name for name in suite_names()])
     for name in missing:
         assert "imagenet" in told[f"{name}:"]

@@ -20,6 +20,8 @@ ANSWERED = (
     "reproduce cifar10 --dry-run --preset quick",
     "plan table3 --preset paper",
     "plan table5 --preset quick --methods all --explain",
+    "plan knn-cifar10 --preset quick",
+    "features --help",
 )
 REFUSED = (
     "reproduce tabel3",
@@ -28,6 +30,7 @@ REFUSED = (
     "plan table5 --methods rotne",
     "run prob",
     "run probe -p layr conv2",
+    "features nosuchrun --layer conv3",
 )
 SCRIPT = """
 import sys

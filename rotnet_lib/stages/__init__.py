@@ -3,7 +3,7 @@
 Each config's docstring is the protocol it carries out. Importing this registers the stages, and imports no torch.
 """
 
-from rotnet_lib.stages import finetune, inspection, pretrain, probe, pu_weights
+from rotnet_lib.stages import finetune, inspection, knn, pretrain, probe, pu_weights
 from rotnet_lib.stages.register import STAGES
 
-__all__ = ["STAGES", "finetune", "inspection", "pretrain", "probe", "pu_weights"]
+__all__ = ["STAGES", "finetune", "inspection", "knn", "pretrain", "probe", "pu_weights"]

@@ -20,7 +20,8 @@ from rotnet_lib.runs.resolution import NONE, Upstream
 from rotnet_lib.runs.result import StageResult, build_result
 from rotnet_lib.runs.schema import MetricValue
 from rotnet_lib.runs.stage_config import EXPERIMENT, taking
-from rotnet_lib.stages.backbone_config import NEWEST, UNTRAINED, ImageBackboneConfig, Layers, all_spelled_out, layer_names
+from rotnet_lib.stages.backbone_config import NEWEST, UNTRAINED
+from rotnet_lib.stages.layers_config import LayersConfig
 from rotnet_lib.stages.register import stage
 from rotnet_lib.stages.trained_task import load_task
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from rotnet_lib.pretext.task import PretextTask
 
 
-class InspectConfig(ImageBackboneConfig):
+class InspectConfig(LayersConfig):
     """Attention maps, first-layer filters, examples of a pretext run; mistakes of a RotNet (docs/protocol.md, "CIFAR-10").
 
     Attention: A(i,j) = sum over channels of |feature|^power, upsampled over the image. Filters: the conv1 kernels with their
@@ -49,9 +50,6 @@ class InspectConfig(ImageBackboneConfig):
         NEWEST,
         description="name or path of a pretrain run; newest: the newest of a pretext task",
         json_schema_extra=EXPERIMENT,
-    )
-    layer: Layers = Field(
-        ("all",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
     )
     compare: str | None = Field(
         description="name or path of another run to show beside it, such as a supervised one",
@@ -81,15 +79,6 @@ class InspectConfig(ImageBackboneConfig):
             given["compare"] = own_name(given["compare"], given.get("runs", "runs"))
         return super().find_upstream(given, planned)
 
-    @classmethod
-    def needs(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(layer_names(parameters.get("layer", cls.model_fields["layer"].default)))
-
-    @classmethod
-    def loads(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """`all` are those that the weights have."""
-        return tuple(layer for layer in cls.needs(parameters) if layer != "all")
-
     @field_validator("images", mode="before")
     @classmethod
     def _numbers(cls, images: Any) -> Any:
@@ -106,11 +95,6 @@ class InspectConfig(ImageBackboneConfig):
         if repeated:
             raise ValueError(f"{repeated[0]} stands twice in {list(images)}")
         return images
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The layers named, `all` spelled out."""
-        return all_spelled_out(self.layer, self.arch)
 
     @property
     def metric_names(self) -> tuple[str, ...]:

@@ -249,6 +249,13 @@ def test_the_notebook_of_weights_runs_cell_by_cell(tiny: dict[str, Any]) -> None
     assert weighted.result.parameters["pu_weights"] == found.directory.name
 
 
+def test_the_notebook_of_nearest_neighbours_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
+    run_cells("pretrain", **tiny, arch="nin3")
+    found = run_cells("knn", neighbours=5, device="cpu")["outcome"]
+    assert set(found.result.metrics) == {"conv1_top1", "conv2_top1", "conv3_top1"}
+    assert found.directory.finished
+
+
 @pytest.mark.parametrize("suite", ["table1", "table3", "table9", "figure5a", "figure5b", "inspect", "questions"])
 def test_the_report_notebook_runs_for_a_suite_of_which_nothing_is_finished(suite: str) -> None:
     path = plan_suite(suite, Options(preset="quick")).write()

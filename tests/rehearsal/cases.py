@@ -63,6 +63,8 @@ def cases() -> Iterator[Case]:
     yield Case("probe views", "probe", untrained | {"classifier": "linear", "layer": "conv2", "views": "rotated"})
     alexnet = {"backbone": "random-rescaled", "arch": "alexnet", "image_size": 64, "width": 0.02, "layer": "all"}
     yield Case("probe alexnet", "probe", tiny | alexnet | {"classifier": "linear", "augment": "pad-crop"})
+    untouched = {name: value for name, value in untrained.items() if name not in ("epochs", "batch_size")}
+    yield Case("knn", "knn", untouched | {"neighbours": 5})
     voc = {
         "backbone": "random",
         "dataset": "scenes:64",
@@ -98,6 +100,7 @@ def photographs() -> Path:
 def counted(case: Case, steps: int) -> collections.Counter[tuple[str, str]]:
     """The events of a run of so many steps, from its start to its end."""
     import rotnet_lib.voc  # noqa: F401  # registers its stages
+    from rotnet_lib.data.loader import TEST_BATCH
     from rotnet_lib.stages import STAGES
 
     shutil.rmtree("runs", ignore_errors=True)
@@ -105,7 +108,8 @@ def counted(case: Case, steps: int) -> collections.Counter[tuple[str, str]]:
     if "iterations" in schema.model_fields:
         length = {"iterations": steps, "train_size": 8}
     else:
-        length = {"train_size": steps * case.parameters["batch_size"] * (2 if "fold" in case.parameters else 1)}
+        batch = case.parameters.get("batch_size", TEST_BATCH)  # where nothing is trained, a batch of images is a step
+        length = {"train_size": steps * batch * (2 if "fold" in case.parameters else 1)}
     config = schema.build(length | case.parameters)
     with pretend_device.running() as counts:
         STAGES[case.stage].run(config)

@@ -21,7 +21,7 @@ NAMES = [
     *("copies one", "copies shuffled", "eight angles", "random-crop", "resized-crop", "grey", "jitter", "one-cycle"),
     *("few labels", "fold", "streamed"),
     *(f"{stage} {name}" for name in CLASSIFIERS for stage in ("probe", "finetune")),
-    *("probe views", "probe alexnet", "voc_classification", "voc_segmentation"),
+    *("probe views", "probe alexnet", "knn", "voc_classification", "voc_segmentation"),
     *("voc_detection selective-search", "voc_detection rpn"),
 ]
 COPIES = {"random-crop": 1, "resized-crop": 2, "jitter": 1, "streamed": 2}

@@ -36,6 +36,8 @@ def shared(suite: str, key: str, **options: Any) -> str:
         (("inspect", "supervised"), ("table3", "supervised")),
         (("table1", "rotnet"), ("table3", "rotnet")),
         (("questions", "rotnet-8"), ("table2", "rotnet-8")),
+        (("knn-cifar10", "rotnet"), ("table3", "rotnet")),
+        (("knn-cifar10", "supervised"), ("table3", "supervised")),
     ],
     ids=lambda names: "-".join(names),
 )
@@ -68,7 +70,7 @@ def test_a_collection_holds_every_run_of_its_suites_once() -> None:
 def test_every_suite_there_is_belongs_to_one_collection_or_is_asked_for_by_name() -> None:
     assert collection_names() == ["cifar10", "decoupling-cifar10", "decoupling-imagenet", "imagenet", "voc"]
     collected = [suite for name in collection_names() for suite in load_collection(name).suites]
-    assert sorted([*collected, "decoupling-ablation"]) == suite_names()
+    assert sorted([*collected, "decoupling-ablation", "knn-cifar10", "knn-imagenet"]) == suite_names()
     assert [part.suite.name for part in collection().parts] == load_collection("cifar10").suites
 
 

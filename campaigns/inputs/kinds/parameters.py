@@ -45,6 +45,7 @@ _GOOD: Mapping[str, Mapping[str, Any]] = {
     | {"task_options": {"angles": [0, 90, 180, 270]}, "lr_milestones": [0.5], "lr_decay": 0.2, "checkpoints": [0.5]},
     "probe": _TRAINED | _ON_RUN | {"classifier": "conv", "views": "flipped", "labels_per_class": 2},
     "finetune": _TRAINED | _ON_RUN | {"layer": "conv2"},
+    "knn": _ON_RUN | {"neighbours": 20, "temperature": 0.1, "labels_per_class": 4},
     "inspect": {"backbone": "RUN", "images": [0, 1, 2], "power": 2, "shown": 4},
     "pu_weights": {"backbone": "RUN", "shown": 6},
     "voc_classification": _VOC | {"iterations": 10, "image_size": 96, "crops": 2, "trained": "all"},
