@@ -47,7 +47,7 @@ class Egomotion(MovedTask):
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.parts_network import PartsNetwork
 
-        self.take(backbone, data, options)
+        self.prepare(backbone, data, options)
         channels, height, width = backbone.shape(backbone.taps[-1], self.side)
         first, second = (scaled(count, backbone.width) for count in _MAPS)
         features = scaled(_FEATURES, backbone.width)

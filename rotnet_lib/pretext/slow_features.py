@@ -42,7 +42,7 @@ class SlowFeatures(MovedTask):
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.parts_network import PartsNetwork
 
-        self.take(backbone, data, options)
+        self.prepare(backbone, data, options)
         self.margin = options.margin
         self.module = PartsNetwork(backbone, 2, nn.Flatten(), nn.Unflatten(1, (2, -1)))
 

@@ -70,6 +70,7 @@ def find_neighbours(config: KnnConfig) -> StageResult:
     features = features_of_splits(config, data, device)
     check_neighbours(config.neighbours, len(features.train))
     truth = features.test.labels.cpu()
+    asked = _by_class(truth, data.classes)
     metrics, by_target = {}, {}
     for layer in features.layers:
         said = classify(
@@ -81,9 +82,10 @@ def find_neighbours(config: KnnConfig) -> StageResult:
             temperature=config.temperature,
         )
         right = said.cpu() == truth
-        accuracy = 100 * right.double().mean().item()
-        metrics[f"{layer}_top1"] = MetricValue(last=accuracy, chance=100 / len(data.classes))
-        by_target[f"{layer}_top1"] = _by_class(right, truth, data.classes)
+        accuracy = MetricValue(last=100 * right.double().mean().item(), chance=100 / len(data.classes))
+        metrics[f"{layer}_top1"] = accuracy.of_images(len(truth), asked)
+        hits = _by_class(truth[right], data.classes)
+        by_target[f"{layer}_top1"] = {name: 100 * hits.get(name, 0) / count for name, count in asked.items()}
     result = build_result(
         directory,
         config,
@@ -97,8 +99,7 @@ def find_neighbours(config: KnnConfig) -> StageResult:
     return StageResult(directory, result)
 
 
-def _by_class(right: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...]) -> dict[str, float]:
-    """Class -> percent of its images that are right; classes without images are left out."""
-    asked = labels.bincount(minlength=len(classes)).tolist()
-    hits = labels[right].bincount(minlength=len(classes)).tolist()
-    return {name: 100 * hit / count for name, hit, count in zip(classes, hits, asked, strict=True) if count}
+def _by_class(labels: torch.Tensor, classes: tuple[str, ...]) -> dict[str, int]:
+    """Class -> how many of the labels (n,) are it; classes without any are left out."""
+    counts = labels.bincount(minlength=len(classes)).tolist()
+    return {name: count for name, count in zip(classes, counts, strict=True) if count}

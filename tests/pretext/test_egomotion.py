@@ -170,7 +170,9 @@ def test_motion_larger_than_the_crop_is_named_with_what_works(
     assert remedies != [""]
     for remedy in remedies:
         value = float(re.findall(r"[\d.]+", remedy)[0])
-        option = next(option for option in ("turn", "step", "shifts", "image_size") if option in remedy)
+        option = next(option for option in ("turn", "step", "shifts", "stride", "image_size") if option in remedy)
         data = random_data(int(value) if option == "image_size" else side, 2)
-        changed = options | ({} if option == "image_size" else {option: int(value) if option == "shifts" else value})
+        changed = options | (
+            {} if option == "image_size" else {option: int(value) if option in ("shifts", "stride") else value}
+        )
         assert math.isfinite(made_task(name, data, arch, **changed).step(batch_of(data, 2)).loss.item())

@@ -56,6 +56,9 @@ def test_the_result_says_that_nothing_was_trained_and_what_guessing_gives(pretra
     assert result.training is None
     assert {metric.chance for metric in result.metrics.values()} == {10.0}
     assert {metric.best for metric in result.metrics.values()} == {None}
+    for metric in result.metrics.values():  # an accuracy of so many images, from which its standard error follows
+        assert metric.images == 20
+        assert sum(metric.target_images.values()) == 20
     assert (result.data.train_images, result.data.test_images) == (40, 20)
     assert not (outcome.directory.path / MODEL).exists()
     assert set(result.protocol_differences) >= {"neighbours"}

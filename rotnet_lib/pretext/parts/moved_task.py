@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import torch
-from rotnet_lib.pretext.parts.parts_task import below, remedies
-from rotnet_lib.pretext.task import PretextTask
+from rotnet_lib.pretext.parts.parts_task import PartsTask, below, least_side, remedies
 
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
@@ -28,9 +27,10 @@ class MotionOptions(BaseModel):
     step: float = Field(1 / 28, gt=0, lt=1, description="a step, as a share of the image's side; at least a pixel")
     turns: int = Field(10, ge=1, le=180, description="steps that an image is turned at most, to each side")
     turn: float = Field(30.0, gt=0, le=180, description="degrees that those are")
+    stride: int = Field(4, ge=1, description="of the first convolution meanwhile, where the arch's is larger")
 
 
-class MovedTask(PretextTask):
+class MovedTask(PartsTask):
     """A task on pairs of an image's middle and the same after a motion, drawn from a grid of motions.
 
     Both show as much of the image as every motion fills. A test image has one motion, which its place in the split decides.
@@ -61,12 +61,12 @@ class MovedTask(PretextTask):
         },
     }
 
-    def take(self, backbone: Backbone, data: Dataset, options: MotionOptions) -> None:
+    def prepare(self, backbone: Backbone, data: Dataset, options: MotionOptions) -> None:
         """Cut a backbone after its last convolution, and settle what it will see.
 
         Raises RotnetError if too little of the images is left for the backbone.
         """
-        backbone.cut_after_convolutions()
+        self.take(backbone, options.stride)
         self.motion = options
         self.pixels = _pixels(options, data.image_size)
         self.side = _side(options, data.image_size)
@@ -74,16 +74,18 @@ class MovedTask(PretextTask):
         if self.side < least:
 
             def fits(image_size: int = size, **changed: float) -> bool:
-                return _side(options.model_copy(update=changed), image_size) >= least
+                asked = options.model_copy(update=changed)
+                return _side(asked, image_size) >= least_side(backbone, min(asked.stride, backbone.stem_stride))
 
             raise RotnetError(
                 f"task_options.turn: moved by up to {options.shifts * self.pixels} px and turned by up to {options.turn:g} "
                 f"degrees, images of {size} px have {max(0, self.side)} px that every motion fills, and {backbone.arch} takes "
-                f"at least {least}. Any one of these works: "
+                f"at least {least}{self.at_stride(backbone)}. Any one of these works: "
                 + remedies(
                     ("a turn of {:g} or less", range(int(options.turn), 0, -1), lambda turn: fits(turn=turn)),
                     ("a step of {:g} or less", below(options.step), lambda step: step > 0 and fits(step=step)),
                     ("shifts of {} or less", range(options.shifts - 1, 0, -1), lambda shifts: fits(shifts=shifts)),
+                    ("stride {}", range(backbone.stem_stride - 1, 0, -1), lambda stride: fits(stride=stride)),
                     ("image_size {}", range(size + 1, 100 * size), lambda image_size: fits(image_size)),
                 )
                 + "."
