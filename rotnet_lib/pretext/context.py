@@ -95,7 +95,7 @@ class Context(PartsTask):
         self.options = options
         self.image_size = data.image_size
         self.sizes = sizes_of(options, data.image_size)
-        self.take(backbone, options.stride)
+        self.take(backbone, data, options.stride)
         self._check(backbone)
         self.module = _network(backbone, self.sizes.patch)
         places = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if row or column]

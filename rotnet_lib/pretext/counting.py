@@ -97,7 +97,7 @@ class Counting(PartsTask):
 
         self.options = options
         self.side = data.image_size // 2
-        self.take(backbone, options.stride)
+        self.take(backbone, data, options.stride)
         self._check(backbone, data.image_size)
         self.module = _network(backbone, self.side, options)
         resizers = _MIXED if options.resizer == "mixed" else (options.resizer,)

@@ -95,7 +95,7 @@ class Jigsaw(PartsTask):
         self.side = self.cell - round(options.gap * self.cell)
         self.shift = round(options.channel_shift * self.cell)
         self.free = self.cell - self.side - 2 * self.shift
-        self.take(backbone, options.stride)
+        self.take(backbone, data, options.stride)
         self._check(backbone, data.image_size)
         self.margin = (data.image_size - options.grid * self.cell) // 2
         self.module = _network(backbone, tiles, self.side, options)

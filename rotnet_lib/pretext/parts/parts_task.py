@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.task import PretextTask
 
 if TYPE_CHECKING:
+    from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.models.backbone import Backbone
     from rotnet_lib.pretext.parts.parts_network import PartsNetwork
     from rotnet_lib.training.image_pass import ImagePass
@@ -25,8 +27,16 @@ class PartsTask(PretextTask):
 
     module: PartsNetwork
 
-    def take(self, backbone: Backbone, stride: int) -> None:
-        """Cut a backbone after its last convolution and set the first one's stride, unless the arch's own is smaller."""
+    def take(self, backbone: Backbone, data: Dataset, stride: int) -> None:
+        """Cut a backbone after its last convolution and set the first one's stride, unless the arch's own is smaller.
+
+        Raises RotnetError for a set of one image: batch norm could not be estimated on it, and there is no other to compare.
+        """
+        if len(data.train) < 2:
+            raise RotnetError(
+                f"dataset: {data.title} has {len(data.train)} training image here, and the task needs at least 2. "
+                "Raise train_size, or take another dataset."
+            )
         backbone.cut_after_convolutions()
         self._whole_stride = backbone.stem_stride
         backbone.stem_stride = min(stride, self._whole_stride)
