@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
@@ -12,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import nn, torch
 from rotnet_lib.models.arch import scaled
-from rotnet_lib.pretext.examples import Example
+from rotnet_lib.pretext.examples import Example, pictures_of
 from rotnet_lib.pretext.parts.parts_task import PartsTask, below, least_side, remedies
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.runs.metrics import Metric
+from rotnet_lib.seeds import generator
 from rotnet_lib.training.task import Step
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Context(PartsTask):
         model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         patch: float = Field(0.32, gt=0, lt=1, description="side of a patch, as a share of the image's")
-        gap: float = Field(0.5, ge=0, description="space between two patches, as a share of a patch's side")
+        gap: float = Field(0.5, ge=0, le=4, description="space between two patches, as a share of a patch's side")
         jitter: float = Field(
             7 / 96, ge=0, lt=1, description="each patch is moved by up to this share of its side, along both axes"
         )
@@ -103,6 +103,9 @@ class Context(PartsTask):
         if options.pixelate:
             matrices = torch.from_numpy(pixelating_matrices(self.sizes.patch))
             self.module.register_buffer("pixelating", matrices, persistent=False)
+        if options.colour == "drop":
+            noise = torch.rand(1, 3, self.sizes.patch, self.sizes.patch, generator=generator(torch.device("cpu"), 0, "noise"))
+            self.module.register_buffer("noise", noise - 0.5, persistent=False)
         patch, gap, jitter = self.sizes
         self.notes = (
             f"Pairs of patches of {patch} pixels, {gap} apart, each moved by up to {jitter}; "
@@ -113,34 +116,40 @@ class Context(PartsTask):
         """Raises RotnetError if a patch is too small for the backbone, or a pair too large for the image."""
         patch, gap, jitter = self.sizes
         side, options, stride = self.image_size, self.options, backbone.stem_stride
+        least = {stride: max(_LEAST, least_side(backbone, stride)) for stride in range(1, stride + 1)}
+        if self.sizes.span <= side and patch >= least[stride]:
+            return
 
         def fits(size: int = side, stride: int = stride, **changed: float) -> bool:
             found = sizes_of(options.model_copy(update=changed), size)
-            return found.span <= size and found.patch >= max(_LEAST, least_side(backbone, stride))
+            return found.span <= size and found.patch >= least[stride]
 
         if self.sizes.span > side:
-            raise RotnetError(
-                f"task_options.patch: two patches of {patch} px, a gap of {gap} and a jitter of {jitter} to each side take "
-                f"{self.sizes.span} px, and images have {side}. Any one of these works: "
-                + remedies(
-                    ("a patch of {:g} or less", below(options.patch), lambda patch: fits(patch=patch)),
-                    ("a gap of {:g} or less", below(options.gap), lambda gap: fits(gap=gap)),
-                    ("a jitter of {:g} or less", below(options.jitter), lambda jitter: fits(jitter=jitter)),
-                )
-                + "."
+            wrong = (
+                f"two patches of {patch} px, a gap of {gap} and a jitter of {jitter} to each side take {self.sizes.span} px, "
+                f"and images have {side}"
             )
-        if patch < (least := max(_LEAST, backbone.min_image_size)):
-            more = (share / 1000 for share in range(math.ceil(options.patch * 1000), 1000))
-            raise RotnetError(
-                f"task_options.patch: {options.patch:g} of {side} px are patches of {patch}, and {backbone.arch} takes patches "
-                f"of at least {least} px{self.at_stride(backbone)}. Any one of these works: "
-                + remedies(
-                    ("a patch of {:g}", more, lambda patch: fits(patch=patch)),
-                    ("stride {}", range(stride - 1, 0, -1), lambda stride: fits(stride=stride)),
-                    ("image_size {}", range(side + 1, 100 * side), lambda size: fits(size)),
-                )
-                + "."
+        else:
+            wrong = (
+                f"{options.patch:g} of {side} px are patches of {patch}, and {backbone.arch} takes patches of at least "
+                f"{least[stride]} px{self.at_stride(backbone)}"
             )
+        shares = [thousandths / 1000 for thousandths in range(999, 0, -1)]
+        work = remedies(
+            ("a patch of {:g}", sorted(shares, key=lambda share: abs(share - options.patch)), lambda patch: fits(patch=patch)),
+            ("a gap of {:g} or less", below(options.gap), lambda gap: fits(gap=gap)),
+            ("a jitter of {:g} or less", below(options.jitter), lambda jitter: fits(jitter=jitter)),
+            ("stride {}", range(stride - 1, 0, -1), lambda stride: fits(stride=stride)),
+            ("image_size {}", range(side + 1, 20 * side), lambda size: fits(size)),
+        )
+        if not work:
+            together = ((lower, share) for lower in range(stride - 1, 0, -1) for share in shares)
+            work = remedies(
+                ("a patch of {0[1]:g} at stride {0[0]}", together, lambda both: fits(stride=both[0], patch=both[1]))
+            )
+        raise RotnetError(
+            f"task_options.patch: {wrong}. " + (f"Any one of these works: {work}." if work else "Nothing would help.")
+        )
 
     def step(self, batch: Batch) -> Step:
         options, count, patch = self.options, self.options.pairs, self.sizes.patch
@@ -154,11 +163,20 @@ class Context(PartsTask):
             some = batch.chosen(options.pixelate, 2 * count)
             which = torch.where(some, coarser(batch.randint(_FINE, 2 * count), patch), 0).flatten()
             parts = resize(parts, self.module.get_buffer("pixelating")[which][:, None])
-        return self._score(parts, labels, batch.randint(3, 2 * count), batch)
+        noise = None
+        if options.colour == "drop":  # uniform in [-0.5, 0.5] of 255, the same for all patches of an image
+            noise = batch.randint(_FINE, 1, 3, patch, patch) / _FINE - 0.5
+            noise = noise.expand(-1, 2 * count, -1, -1, -1).flatten(0, 1)
+        return self._score(parts, labels, batch.randint(3, 2 * count), noise)
 
     def evaluate(self, batch: Batch) -> Step:
         labels, parts, kept = self._of_test(batch)
-        return self._score(parts.float(), labels, kept, batch)
+        return self._score(parts.float(), labels, kept, self._noise)
+
+    @property
+    def _noise(self) -> torch.Tensor | None:
+        """Of test images, all of which have the same."""
+        return self.module.get_buffer("noise") if self.options.colour == "drop" else None
 
     def _of_test(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Labels, patches and colour planes of test images: any, but always the same, whoever asks."""
@@ -192,18 +210,18 @@ class Context(PartsTask):
         tops, lefts = corners.flatten(1, 2).unbind(2)
         return cut_tiles(images, tops, lefts, patch)
 
-    def prepared(self, patches: torch.Tensor, kept: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def prepared(self, patches: torch.Tensor, kept: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor:
         """What the first convolution reads of patches: without what tells where they lie, of one contrast.
 
         Args:
             patches: (n, 3, p, p) float in [0, 255].
             kept: (n,) int64 in [0, 3), the colour plane that stays, where others are dropped.
-            noise: broadcast to the patches' shape, what takes the place of those.
+            noise: broadcast to the patches' shape, what takes the place of those; None where none are dropped.
         """
         from rotnet_lib.pretext.parts.patches import of_unit_contrast, one_colour, projected
 
         centred = patches - patches.mean((2, 3), keepdim=True)
-        if self.options.colour == "drop":
+        if noise is not None:
             centred = one_colour(centred, kept, noise)
         elif self.options.colour == "project":
             centred = projected(centred)
@@ -212,24 +230,20 @@ class Context(PartsTask):
     def examples(self, batch: Batch) -> list[Example]:
         """A pair of patches of each image, in its own colours."""
         labels, parts, kept = self._of_test(batch)
-        said = self._logits(parts.float(), kept, batch).argmax(1).view(len(batch), -1)[:, 0]
-        side = self.sizes.patch
-        pictures = parts.permute(0, 2, 3, 1).cpu().numpy().reshape(len(batch), -1, side, side, 3)
+        said = self._logits(parts.float(), kept, self._noise).argmax(1).view(len(batch), -1)[:, 0]
+        pictures = pictures_of(parts, 2 * self.options.pairs)
         return [
-            Example(list(own[:2]), 2, f"second patch: true {DIRECTIONS[true]}, said {DIRECTIONS[answer]}", answer == true)
+            Example(own[:2], 2, f"second patch: true {DIRECTIONS[true]}, said {DIRECTIONS[answer]}", answer == true)
             for own, true, answer in zip(pictures, labels[:, 0].tolist(), said.tolist(), strict=True)
         ]
 
-    def _logits(self, patches: torch.Tensor, kept: torch.Tensor, batch: Batch) -> torch.Tensor:
-        count, side = self.options.pairs, self.sizes.patch
-        # Uniform in [-0.5, 0.5] of 255, of an image's patches the same.
-        noise = batch.randint(_FINE, 1, patches.shape[1], side, side).expand(-1, 2 * count, -1, -1, -1) / _FINE - 0.5
-        ready = self.prepared(patches, kept.flatten(), noise.flatten(0, 1))
+    def _logits(self, patches: torch.Tensor, kept: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor:
+        ready = self.prepared(patches, kept.flatten(), noise)
         logits: torch.Tensor = self.module(self.module.backbone.normalize.pixels(ready))
         return logits
 
-    def _score(self, patches: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor, batch: Batch) -> Step:
-        logits, labels = self._logits(patches, kept, batch), labels.flatten()
+    def _score(self, patches: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor, noise: torch.Tensor | None) -> Step:
+        logits, labels = self._logits(patches, kept, noise), labels.flatten()
         loss = torch.nn.functional.cross_entropy(logits, labels)
         return Step(loss, len(labels), {"context_top1": logits.argmax(1) == labels}, labels)
 
@@ -237,7 +251,8 @@ class Context(PartsTask):
 def sizes_of(options: Context.Options, image_size: int) -> Sizes:
     """The pair's sizes in images of `image_size` pixels."""
     patch = round(options.patch * image_size)
-    return Sizes(patch, round(options.gap * patch), round(options.jitter * patch))
+    jitter = max(1, round(options.jitter * patch)) if options.jitter else 0
+    return Sizes(patch, round(options.gap * patch), jitter)
 
 
 def _network(backbone: Backbone, side: int) -> PartsNetwork:

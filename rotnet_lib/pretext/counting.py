@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import nn, torch
 from rotnet_lib.models.arch import scaled
-from rotnet_lib.pretext.examples import Example
+from rotnet_lib.pretext.examples import Example, pictures_of
 from rotnet_lib.pretext.parts.parts_task import PartsTask, least_side, remedies
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.runs.metrics import Metric
@@ -45,7 +45,8 @@ class Counting(PartsTask):
     decided by their place in the split.
 
     Metrics: `counting_top1`, percent of images whose own shrunk copy is nearer to their tiles' counts than another image's is;
-    `count_error`, |phi(D x) - c(x)|^2 over |phi(D x)|^2 + |c(x)|^2, from 0 to 1; `active_counts`, percent of counts above 0.
+    `count_error`, |phi(D x) - c(x)|^2 over |phi(D x)|^2 + |c(x)|^2, in [0, 1], and 1 where nothing is counted;
+    `active_counts`, percent of counts above 0.
     """
 
     metrics: Mapping[str, Metric] = MappingProxyType(
@@ -117,14 +118,16 @@ class Counting(PartsTask):
                         range(stride - 1, 0, -1),
                         lambda stride: least_side(backbone, stride) <= self.side,
                     ),
-                    ("image_size {}", range(image_size, 100 * image_size), lambda size: size // 2 >= backbone.min_image_size),
+                    ("image_size {}", range(image_size, 20 * image_size), lambda size: size // 2 >= backbone.min_image_size),
                 )
                 + "."
             )
 
     def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
+        from rotnet_lib.pretext.parts.partners import check_parts
         from rotnet_lib.training.optimizers import adam
 
+        check_parts(config)
         return (adam([p for p in self.module.parameters() if p.requires_grad], config),)
 
     def parts(self, images: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
@@ -149,7 +152,9 @@ class Counting(PartsTask):
     def step(self, batch: Batch) -> Step:
         from rotnet_lib.data.colours import some_grey
 
-        images = some_grey(batch.images, batch.chosen(self.options.grey))
+        images = batch.images
+        if self.options.grey:
+            images = some_grey(images, batch.chosen(self.options.grey))
         return self._score(self.parts(images, batch.randint(len(self._resizing))))
 
     def evaluate(self, batch: Batch) -> Step:
@@ -159,15 +164,14 @@ class Counting(PartsTask):
         """The shrunk image before its tiles, with how far its counts are from theirs and another image's are."""
         parts = self._of_test(batch)
         own, other, _ = self._distances(self.module(parts))
-        pictures = parts.permute(0, 2, 3, 1).cpu().numpy().reshape(len(batch), 5, self.side, self.side, 3)
         return [
             Example(
-                list(shown),
+                shown,
                 5,
-                f"counts of the shrunk image and the tiles' sum, squared distance {near:.2f}; another image's {far:.2f}",
+                f"counts of the shrunk image and the tiles' sum, squared distance {near:.3g}; another image's {far:.3g}",
                 near < far,
             )
-            for shown, near, far in zip(pictures, own.tolist(), other.tolist(), strict=True)
+            for shown, near, far in zip(pictures_of(parts, 5), own.tolist(), other.tolist(), strict=True)
         ]
 
     @property
@@ -194,18 +198,19 @@ class Counting(PartsTask):
         other = shrunk[partners(len(counts), counts.device)]
         own = (shrunk - tiles).square().sum(1)
         lengths = shrunk.square().sum(1) + tiles.square().sum(1)
-        return own, (other - tiles).square().sum(1), own / lengths.clamp(min=1e-12)
+        return own, (other - tiles).square().sum(1), torch.where(lengths > 0, own / lengths.clamp(min=1e-12), 1.0)
 
     def _score(self, parts: torch.Tensor) -> Step:
         counts = self.module(parts)
         with torch.autocast(counts.device.type, enabled=False):
             own, other, relative = self._distances(counts)
             contrast = (self.options.margin - other).clamp(min=0)
+            told = own < other
             if len(own) == 1:  # there is no other image
-                contrast = 0 * contrast
+                contrast, told = 0 * contrast, told[:0]
             pair, hinge = own.mean(), contrast.mean()
             values: dict[str, torch.Tensor] = {
-                "counting_top1": own < other,
+                "counting_top1": told,
                 "count_error": relative,
                 "active_counts": (counts > 0).float().mean((1, 2)),
             }

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from rotnet_lib.lazy import nn, torch
 from rotnet_lib.models.arch import scaled
-from rotnet_lib.pretext.examples import Example
+from rotnet_lib.pretext.examples import Example, pictures_of
 from rotnet_lib.pretext.parts.moved_task import MotionOptions, MovedTask
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.runs.metrics import Metric
@@ -77,10 +77,9 @@ class Egomotion(MovedTask):
         motions = self.of_test(batch)
         pairs = self.pairs(batch.images, motions)
         said = torch.stack([logits.argmax(1) for logits in self._logits(pairs)], 1)
-        pictures = pairs.permute(0, 2, 3, 1).cpu().numpy().reshape(len(batch), 2, self.side, self.side, 3)
         return [
-            Example(list(shown), 2, f"true {self.described(*true)}\nsaid {self.described(*answer)}", answer == true)
-            for shown, true, answer in zip(pictures, motions.tolist(), said.tolist(), strict=True)
+            Example(shown, 2, f"true {self.described(*true)}\nsaid {self.described(*answer)}", answer == true)
+            for shown, true, answer in zip(pictures_of(pairs, 2), motions.tolist(), said.tolist(), strict=True)
         ]
 
     def _logits(self, pairs: torch.Tensor) -> tuple[torch.Tensor, ...]:

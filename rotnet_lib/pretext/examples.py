@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
 
 @dataclass(frozen=True)
@@ -24,3 +25,16 @@ class Example:
     columns: int
     caption: str
     right: bool | None
+
+
+def pictures_of(parts: torch.Tensor, count: int) -> list[list[np.ndarray]]:
+    """The pictures of each example.
+
+    Args:
+        parts: (B * count, 3, h, w) uint8, those of an example one after the other.
+        count: how many an example has.
+
+    Returns B lists of (h, w, 3) uint8.
+    """
+    pictures = list(parts.permute(0, 2, 3, 1).cpu().numpy())
+    return [pictures[start : start + count] for start in range(0, len(pictures), count)]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import nn, torch
 from rotnet_lib.models.arch import scaled
-from rotnet_lib.pretext.examples import Example
+from rotnet_lib.pretext.examples import Example, pictures_of
 from rotnet_lib.pretext.parts.parts_task import PartsTask, below, least_side, remedies
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.runs.metrics import Metric
@@ -134,7 +134,7 @@ class Jigsaw(PartsTask):
             ("a gap of {:g} or less", below(gap), lambda gap: fits(gap=gap)),
             ("grid {}", range(grid - 1, 1, -1), lambda grid: fits(grid=grid)),
             ("stride {}", range(stride - 1, 0, -1), lambda stride: fits(stride=stride)),
-            ("image_size {}", range(image_size + 1, 100 * image_size), lambda size: fits(size)),
+            ("image_size {}", range(image_size + 1, 20 * image_size), lambda size: fits(size)),
         )
 
     def examples(self, batch: Batch) -> list[Example]:
@@ -142,10 +142,9 @@ class Jigsaw(PartsTask):
         labels, places = self._of_test(batch)
         tiles = self.puzzle(batch.images, labels, places)
         said = self._logits(tiles).argmax(1)
-        pictures = tiles.permute(0, 2, 3, 1).cpu().numpy().reshape(len(batch), -1, self.side, self.side, 3)
         return [
-            Example(list(own), self.options.grid, f"true {true}, said {answer}", answer == true)
-            for own, true, answer in zip(pictures, labels.tolist(), said.tolist(), strict=True)
+            Example(own, self.options.grid, f"true {true}, said {answer}", answer == true)
+            for own, true, answer in zip(pictures_of(tiles, self.options.grid**2), labels.tolist(), said.tolist(), strict=True)
         ]
 
     def step(self, batch: Batch) -> Step:

@@ -3,14 +3,14 @@ egomotion)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from rotnet_lib.lazy import nn, torch
-from rotnet_lib.pretext.examples import Example
+from rotnet_lib.pretext.examples import Example, pictures_of
 from rotnet_lib.pretext.parts.moved_task import MotionOptions, MovedTask
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.runs.metrics import Metric
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.data.loader import Batch
     from rotnet_lib.models.backbone import Backbone
+    from rotnet_lib.runs.config import TrainingConfig
 
 
 @TASKS.register("slow-features")
@@ -46,6 +47,12 @@ class SlowFeatures(MovedTask):
         self.margin = options.margin
         self.module = PartsNetwork(backbone, 2, nn.Flatten(), nn.Unflatten(1, (2, -1)))
 
+    def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
+        from rotnet_lib.pretext.parts.partners import check_parts
+
+        check_parts(config)
+        return super().optimizers(config)
+
     def step(self, batch: Batch) -> Step:
         return self._score(self.pairs(batch.images, self.draw(batch)))
 
@@ -58,13 +65,13 @@ class SlowFeatures(MovedTask):
 
         pairs = self.pairs(batch.images, self.of_test(batch))
         own, other = (squares.sqrt().tolist() for squares in self._distances(pairs))
-        pictures = pairs.permute(0, 2, 3, 1).cpu().numpy().reshape(len(batch), 2, self.side, self.side, 3)
+        pictures = pictures_of(pairs, 2)
         which = partners(len(batch), batch.images.device).tolist()
         return [
             Example(
                 [*shown, pictures[partner][1]],
                 3,
-                f"distance after the motion {near:.1f}, of the other image {far:.1f}",
+                f"distance after the motion {near:.3g}, of the other image {far:.3g}",
                 near < far,
             )
             for shown, partner, near, far in zip(pictures, which, own, other, strict=True)
@@ -82,7 +89,8 @@ class SlowFeatures(MovedTask):
 
     def _score(self, pairs: torch.Tensor) -> Step:
         own, other = self._distances(pairs)
-        return Step(contrastive(own, other, self.margin), 2 * len(own), {"slow_top1": own < other})
+        told = (own < other)[: len(own) if len(own) > 1 else 0]  # an image alone has no other to be told from
+        return Step(contrastive(own, other, self.margin), 2 * len(own), {"slow_top1": told})
 
 
 def contrastive(own: torch.Tensor, other: torch.Tensor, margin: float) -> torch.Tensor:

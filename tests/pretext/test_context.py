@@ -135,7 +135,11 @@ def test_one_colour_plane_is_left_and_the_others_are_noise() -> None:
     deviation, order = read[0].std((2, 3)).sort(1, descending=True)
     assert (deviation[:, 1] < 0.02 * deviation[:, 0]).all()
     assert (deviation[:, 2] > 0).all()
-    assert order[:, 0].bincount(minlength=3).min() > 0.25 * len(order)
+    kept = order[:, 0]
+    assert kept.bincount(minlength=3).min() > 0.25 * len(kept)
+    pairs = kept.view(-1, 2)
+    assert (pairs[:, 0] == pairs[:, 1]).float().mean().item() == pytest.approx(1 / 3, abs=0.1)  # drawn for each patch
+    assert read[0].mean((2, 3)).abs().max() < 0.5  # each plane less its own mean, and noise about 0
 
 
 def test_projected_patches_have_nothing_along_green_against_magenta() -> None:
@@ -147,6 +151,14 @@ def test_projected_patches_have_nothing_along_green_against_magenta() -> None:
     red, green, blue = read[0].unbind(1)
     torch.testing.assert_close(2 * green - red - blue, torch.zeros_like(red), atol=1e-3, rtol=0)
     assert (red - blue).std() > 10
+
+
+def test_patches_are_made_coarser_one_by_one() -> None:
+    data = random_data(64, 100)
+    context = made_task("context", data, colour="keep", pixelate=0.5)
+    patches = read_by(context.module, context, batch_of(data, 100)).reshape(100, 8, -1)
+    blurred = patches.diff(dim=2).std(2) < 1.2 * patches.std(2)
+    assert (blurred.any(1) & ~blurred.all(1)).float().mean() > 0.8  # of the patches of an image some and not all
 
 
 @pytest.mark.parametrize("share", [0.0, 0.33, 1.0])
@@ -168,7 +180,7 @@ def test_a_flat_image_gives_no_nan() -> None:
 
 def test_a_test_image_has_the_same_pairs_whatever_the_batches_are() -> None:
     data = random_data(32, 40)
-    context = made_task("context", data, colour="project", pixelate=1.0)
+    context = made_task("context", data, pixelate=1.0)
     assert torch.equal(shown_in_tests(context, data, 40), shown_in_tests(context, data, 7))
 
 
@@ -187,7 +199,26 @@ def test_an_example_is_the_pair_as_it_was_cut() -> None:
         assert (down, right) == ([(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)][label])
 
 
+def test_test_pairs_lie_in_the_middle_of_the_image() -> None:
+    data = made_data(positions(64, 8))
+    context = made_task("context", data, pairs=8)
+    context.module.eval()
+    examples = context.examples(next(ordered_batches(data.test, 8)))
+    for example in examples:
+        corners = torch.tensor([[float(picture[..., axis].mean()) for axis in (0, 1)] for picture in example.pictures])
+        assert ((corners.min(0).values + corners.max(0).values) / 2 - 31.5).abs().max() <= 0.5
+
+
 # --- The network ---
+
+
+def test_fc6_and_fc7_have_batch_norm_without_gain_and_shift() -> None:
+    """Else they may go to 0 (section 4.1)."""
+    network = made_task("context", random_data(32)).module
+    for name, part, count in (("fc6", network.column, 1), ("fc7", network.head, 1)):
+        norms = [layer for layer in part if isinstance(layer, nn.BatchNorm1d)]
+        assert len(norms) == count, name
+        assert not any(norm.affine for norm in norms), name
 
 
 def test_batch_norm_has_no_gain_and_shift_from_the_third_block_on(tiny: dict[str, Any]) -> None:
@@ -229,6 +260,7 @@ TOO_LARGE: list[tuple[int, str, dict[str, Any], str]] = [
     (64, "nin3", {"gap": 2.0}, r"two patches of 20 px, a gap of 40 and a jitter of 1 .* take 82 px"),
     (32, "nin3", {"patch": 0.4, "jitter": 0.4}, r"two patches of 13 px, a gap of 6 and a jitter of 5 .* take 42 px"),
 ]
+TOO_SMALL_AND_LARGE = (64, "alexnet", {"patch": 0.5}, r"two patches of 32 px, a gap of 16 and a jitter of 2 .* take 84 px")
 TOO_SMALL: list[tuple[int, str, dict[str, Any], str]] = [
     (64, "alexnet", {}, r"0\.32 of 64 px are patches of 20, and alexnet takes patches of at least 31 px at stride 4\."),
     (32, "alexnet", {"stride": 1}, r"0\.32 of 32 px are patches of 10, .* at least 13 px at stride 1\."),
@@ -236,7 +268,7 @@ TOO_SMALL: list[tuple[int, str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("side", "arch", "options", "message"), TOO_LARGE + TOO_SMALL)
+@pytest.mark.parametrize(("side", "arch", "options", "message"), [*TOO_LARGE, *TOO_SMALL, TOO_SMALL_AND_LARGE])
 def test_pairs_that_do_not_fit_are_named_with_what_works(side: int, arch: str, options: dict[str, Any], message: str) -> None:
     """Each remedy works by itself."""
     with pytest.raises(RotnetError, match=rf"task_options\.patch: {message}") as error:
@@ -244,8 +276,8 @@ def test_pairs_that_do_not_fit_are_named_with_what_works(side: int, arch: str, o
     remedies = str(error.value).partition("Any one of these works: ")[2].removesuffix(".").split(", ")
     assert remedies != [""]
     for remedy in remedies:
-        value = float(re.findall(r"[\d.]+", remedy)[0])
-        name = next(name for name in ("patch", "gap", "jitter", "stride", "image_size") if name in remedy)
-        data = random_data(int(value) if name == "image_size" else side, 2)
-        changed = options | ({} if name == "image_size" else {name: int(value) if name == "stride" else value})
+        found = dict(re.findall(r"(patch|gap|jitter|stride|image_size)(?: of)? ([\d.]+)", remedy))
+        assert found, remedy
+        data = random_data(int(found.pop("image_size", side)), 2)
+        changed = options | {name: int(value) if name == "stride" else float(value) for name, value in found.items()}
         assert math.isfinite(made_task("context", data, arch, **changed).step(batch_of(data, 2)).loss.item())

@@ -13,6 +13,8 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.counting import Counting
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.stages.pretrain import PretrainConfig
+from rotnet_lib.suites.presets import load_presets
+from rotnet_lib.suites.resolve import configure
 from rotnet_lib.training.task import Step
 from tests.pretext.made import batch_of, made_data, made_task, random_data, shown_in_tests
 
@@ -66,7 +68,7 @@ def test_an_exact_counter_has_no_error(resizer: str) -> None:
     assert counts[:, 1:, 0].sum(1).tolist() == [17, 3, 0, 9]
     step = counting.step(batch)
     assert terms(step) == (0, 0)
-    assert step.values["count_error"].tolist() == [0, 0, 0, 0]
+    assert step.values["count_error"].tolist() == [0, 0, 1, 0]  # of the one that has no marks nothing can be said
     assert step.values["counting_top1"].all()
 
 
@@ -85,7 +87,35 @@ def test_a_network_that_counts_nothing_has_the_margin_as_its_loss() -> None:
     assert step.loss.item() == 7
     assert not step.values["active_counts"].any()
     assert not step.values["counting_top1"].any()
-    assert not step.values["count_error"].any()
+    assert (step.values["count_error"] == 1).all()
+
+
+class Fixed(nn.Module):
+    """A network that counts what it was told: (B, 5, K), the shrunk image's first."""
+
+    def __init__(self, counts: list[list[list[float]]]) -> None:
+        super().__init__()
+        self.counts = nn.Parameter(torch.tensor(counts))
+
+    def forward(self, parts: torch.Tensor) -> torch.Tensor:
+        return self.counts + 0 * parts.float().mean()
+
+
+def test_the_loss_and_its_gradient_are_the_formulas() -> None:
+    """phi(D x) = (3, 1), c(x) = (4, 0), phi(D y) = (1, 1), c(y) = (2, 2): squared distances 2 and 2, of the other 10 and 2."""
+    network = Fixed([[[3.0, 1.0], *[[1.0, 0.0]] * 4], [[1.0, 1.0], *[[0.5, 0.5]] * 4]])
+    counting, batch = replaced(network, torch.zeros(2, 16, 16, 3, dtype=torch.uint8), margin=7.0)
+    step = counting.step(batch)
+    assert terms(step) == ((2 + 2) / 2, (0 + 7 - 2) / 2)
+    assert step.loss.item() == 4.5
+    assert step.values["counting_top1"].tolist() == [True, False]
+    assert step.values["count_error"].tolist() == pytest.approx([2 / (10 + 16), 2 / (2 + 8)])
+    assert step.values["active_counts"].tolist() == pytest.approx([0.6, 1])
+    step.loss.backward()
+    # d/d phi(D x): its own term 2 (-1, 1), and of y's tiles the hinge -2 (1, -1), half of the sum each.
+    assert network.counts.grad is not None
+    assert network.counts.grad[0, 0].tolist() == [-1 - 1, 1 + 1]
+    assert network.counts.grad[1, 0].tolist() == [-1, -1]  # the other's hinge is 0
 
 
 def test_the_sum_of_pixels_is_no_count() -> None:
@@ -100,8 +130,11 @@ def test_the_sum_of_pixels_is_no_count() -> None:
 
 
 def test_an_image_alone_is_not_told_from_another() -> None:
-    counting, batch = replaced(Marks(), marked([5]), resizer="area")
-    assert terms(counting.step(batch)) == (0, 0)
+    """It has no contrast, and counts neither as right nor as wrong."""
+    counting, _ = replaced(Marks(), marked([5, 5]), resizer="area")
+    step = counting.evaluate(next(ordered_batches(made_data(marked([5])).test, 1)))
+    assert step.loss == 0
+    assert len(step.values["counting_top1"]) == 0
 
 
 @pytest.mark.parametrize("counts", [20, 1000])
@@ -189,7 +222,27 @@ def test_it_is_trained_by_adam_without_decay(tiny: dict[str, Any]) -> None:
     assert optimizer.defaults["betas"] == (0.9, 0.999)
 
 
+@pytest.mark.parametrize("preset", load_presets())
+@pytest.mark.parametrize("arch", ["nin4", "alexnet"])
+def test_no_preset_has_a_rate_for_sgd(preset: str, arch: str) -> None:
+    config = configure("pretrain", {"task": "counting", "arch": arch, "dataset": "shapes"}, preset)
+    assert isinstance(config, TrainingConfig)
+    assert config.lr <= 0.001
+
+
 # --- Bad input ---
+
+
+@pytest.mark.parametrize("name", ["counting", "slow-features"])
+def test_odd_parts_of_a_batch_are_refused(name: str, tiny: dict[str, Any]) -> None:
+    """Partners would depend on the number of processes."""
+    task = made_task(name, random_data(32))
+    for size, gpus in ((6, 2), (4, 4)):
+        config = PretrainConfig.build(tiny | {"task": name, "arch": "nin3", "batch_size": size, "gpus": gpus})
+        with pytest.raises(RotnetError, match=rf"batch_size: .* of {size} each of {gpus} .* Take a multiple of {2 * gpus}"):
+            task.optimizers(config)
+    for size, gpus in ((5, 1), (8, 2)):
+        assert task.optimizers(PretrainConfig.build(tiny | {"task": name, "arch": "nin3", "batch_size": size, "gpus": gpus}))
 
 
 @pytest.mark.parametrize(

@@ -47,17 +47,17 @@ def test_a_shift_is_that_many_steps() -> None:
 
 
 def test_a_turn_is_counter_clockwise() -> None:
-    data = random_data(32, 1)
+    data = random_data(32, 2)
     task = made_task("egomotion", data, turn=90.0, turns=1, shifts=1)
     options = torch.tensor([[1, 1, 2]])
-    first, second = task.pairs(batch_of(data, 1).images, options).unbind(0)
+    first, second = task.pairs(batch_of(data, 2).images[:1], options).unbind(0)
     assert torch.equal(second, torch.rot90(first, 1, (1, 2)))
     assert task.described(1, 1, 2) == "0 px down, 0 px right, turned 90 degrees"
     assert task.described(0, 2, 0) == "1 px up, 1 px right, turned -90 degrees"
 
 
 @both
-@pytest.mark.parametrize("options", [{}, {"turn": 45.0}, {"turn": 180.0, "turns": 4, "shifts": 1}, {"step": 0.01, "shifts": 5}])
+@pytest.mark.parametrize("options", [{}, {"turn": 45.0}, {"turn": 135.0, "turns": 3, "shifts": 1}, {"step": 0.01, "shifts": 5}])
 def test_no_motion_shows_more_than_there_is(name: str, options: dict[str, Any]) -> None:
     """White images: what lies beyond is black. The next larger square would show it."""
     data = made_data(torch.full((2, 64, 64, 3), 255, dtype=torch.uint8))
@@ -85,8 +85,13 @@ def test_a_test_image_has_one_motion_whatever_the_batches_are(name: str) -> None
     data = random_data(32, 40)
     task = made_task(name, data)
     assert torch.equal(shown_in_tests(task, data, 40), shown_in_tests(task, data, 6))
-    of_test = torch.cat([task.of_test(batch) for batch in ordered_batches(data.test, 40)])
-    assert all(len(kind.unique()) == count for kind, count in zip(of_test.unbind(1), (7, 7, 21), strict=True))
+
+
+def test_test_images_have_all_motions() -> None:
+    data = random_data(16, 7 * 7 * 21)
+    task = made_task("egomotion", data)
+    of_test = torch.cat([task.of_test(batch) for batch in ordered_batches(data.test, 100)])
+    assert len(of_test.unique(dim=0)) == 7 * 7 * 21
 
 
 # --- The losses ---
@@ -103,8 +108,38 @@ def test_a_network_that_knows_nothing_has_the_loss_of_three_guesses() -> None:
         {"loss_down": math.log(7), "loss_right": math.log(7), "loss_turn": math.log(21)}, abs=1e-4
     )
     assert [metric.chance for metric in task.metrics.values()] == pytest.approx([100 / 7, 100 / 7, 100 / 21])
+    assert made_task("egomotion", data, dropout=0.3).module.head[-2].p == 0.3
     ten = made_task("egomotion", data, turns=1, shifts=2)
     assert [metric.chance for metric in ten.metrics.values()] == pytest.approx([20, 20, 100 / 3])
+
+
+@pytest.mark.parametrize(("kind", "place"), [("down", 0), ("right", 7), ("turn", 14)])
+def test_each_answer_is_about_its_own_kind_of_motion(kind: str, place: int) -> None:
+    """A network that says the first of each kind, moved by the first of one alone: only that answer is right."""
+    data = random_data(32, 2)
+    task = made_task("egomotion", data)
+    logits = torch.zeros(35)
+    logits[[0, 7, 14]] = 9.0
+    task.module = Constant(logits)
+    drawn = torch.tensor([[3, 3, 10], [3, 3, 10]])
+    drawn[:, (0, 7, 14).index(place)] = 0
+    setattr(task, "draw", lambda batch: drawn)  # noqa: B010
+    step = task.step(batch_of(data, 2))
+    assert {name: right.all().item() for name, right in step.values.items()} == {
+        f"{name}_top1": name == kind for name in ("down", "right", "turn")
+    }
+    assert min(step.terms, key=lambda name: step.terms[name].item()) == f"loss_{kind}"
+
+
+class Constant(nn.Module):
+    """A network that always answers the same."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, pairs: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(pairs) // 2, -1)
 
 
 def test_the_contrastive_loss_is_the_formulas() -> None:
@@ -131,8 +166,25 @@ def test_slow_features_compare_an_image_with_itself_and_with_its_neighbour() -> 
     assert task.evaluate(batch).values["slow_top1"].tolist() == [True] * 5
     assert task.evaluate(batch).inputs == 10
     captions = [example.caption for example in task.examples(batch)]
-    assert captions[0] == "distance after the motion 0.0, of the other image 10.0"
-    assert captions[4] == "distance after the motion 0.0, of the other image 180.0"  # of an odd number: the one before
+    assert captions[0] == "distance after the motion 0, of the other image 10"
+    assert captions[4] == "distance after the motion 0, of the other image 180"  # of an odd number: the one before
+
+
+def test_the_loss_of_slow_features_is_of_whole_distances_and_the_margin() -> None:
+    """Features (0, 0) and (3, 4) of one image, (1, 0) and (3, 0) of another: distances 5 and 2, and of the others 3 and 5."""
+    data = random_data(32, 2)
+    task = made_task("slow-features", data, margin=4.0)
+
+    class Features(nn.Module):
+        def forward(self, pairs: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([[[0.0, 0], [3, 4]], [[1, 0], [3, 0]]])
+
+    task.module = Features()
+    step = task.step(batch_of(data, 2))
+    others = (3.0, math.hypot(2, 4))  # (0, 0) to (3, 0), (1, 0) to (3, 4)
+    expected = (25 + 4) / 2 / 2 + sum(max(0, 4 - d) ** 2 for d in others) / 2 / 2
+    assert step.loss.item() == pytest.approx(expected / 2)
+    assert step.values["slow_top1"].tolist() == [False, True]
 
 
 def test_an_example_shows_the_pair_and_both_motions_in_words() -> None:

@@ -34,7 +34,7 @@ def largest_side(image_size: int, shift: int, turn: float) -> int:
     Args:
         image_size: S.
         shift: pixels, most along each axis.
-        turn: degrees in [0, 90], most to each side.
+        turn: degrees in [0, 180), most to each side.
     """
     angle = math.radians(min(turn, 45))  # at 45 the corners reach furthest
     inside = (image_size - 1 - 2 * shift * (math.cos(angle) + math.sin(angle))) / (math.cos(angle) + math.sin(angle)) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from rotnet_lib.runs.protocols import Values
 
 
+_PRIME = 7919
+"""Divides no number of motions, so that its multiples go through all of them."""
+
+
 class MotionOptions(BaseModel):
     """How far images are moved and turned."""
 
@@ -26,7 +31,7 @@ class MotionOptions(BaseModel):
     shifts: int = Field(3, ge=1, le=50, description="steps that an image is moved at most, to each side, along both axes")
     step: float = Field(1 / 28, gt=0, lt=1, description="a step, as a share of the image's side; at least a pixel")
     turns: int = Field(10, ge=1, le=180, description="steps that an image is turned at most, to each side")
-    turn: float = Field(30.0, gt=0, le=180, description="degrees that those are")
+    turn: float = Field(30.0, gt=0, lt=180, description="degrees that those are")
     stride: int = Field(4, ge=1, description="of the first convolution meanwhile, where the arch's is larger")
 
 
@@ -86,7 +91,7 @@ class MovedTask(PartsTask):
                     ("a step of {:g} or less", below(options.step), lambda step: step > 0 and fits(step=step)),
                     ("shifts of {} or less", range(options.shifts - 1, 0, -1), lambda shifts: fits(shifts=shifts)),
                     ("stride {}", range(backbone.stem_stride - 1, 0, -1), lambda stride: fits(stride=stride)),
-                    ("image_size {}", range(size + 1, 100 * size), lambda image_size: fits(image_size)),
+                    ("image_size {}", range(size + 1, 20 * size), lambda image_size: fits(image_size)),
                 )
                 + "."
             )
@@ -106,10 +111,10 @@ class MovedTask(PartsTask):
         return torch.stack([batch.randint(count) for count in self.motions], 1)
 
     def of_test(self, batch: Batch) -> torch.Tensor:
-        """Motions of test images, as `draw`: any, but always the same, whoever asks."""
-        return torch.stack(
-            [batch.index * prime % count for prime, count in zip((7919, 104729, 1299709), self.motions, strict=True)], 1
-        )
+        """Motions of test images, as `draw`: any, but always the same, whoever asks, and all of them where there are enough."""
+        _, columns, turns = self.motions
+        number = batch.index * _PRIME % math.prod(self.motions)
+        return torch.stack([number // (columns * turns), number // turns % columns, number % turns], 1)
 
     def pairs(self, images: torch.Tensor, motions: torch.Tensor) -> torch.Tensor:
         """The middle of each image, and the same after its motion.

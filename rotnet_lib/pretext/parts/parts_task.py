@@ -32,11 +32,12 @@ class PartsTask(PretextTask):
 
         Raises RotnetError for a set of one image: batch norm could not be estimated on it, and there is no other to compare.
         """
-        if len(data.train) < 2:
-            raise RotnetError(
-                f"dataset: {data.title} has {len(data.train)} training image here, and the task needs at least 2. "
-                "Raise train_size, or take another dataset."
-            )
+        for parameter, split in (("train_size", data.train), ("test_size", data.test)):
+            if len(split) < 2:
+                raise RotnetError(
+                    f"{parameter}: the task needs at least 2 images in each split, and {data.title} has {len(split)} here. "
+                    "Raise it, or take another dataset."
+                )
         backbone.cut_after_convolutions()
         self._whole_stride = backbone.stem_stride
         backbone.stem_stride = min(stride, self._whole_stride)

@@ -16,7 +16,7 @@ def test_there_are_such_tasks() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_set_of_one_image_is_refused_with_what_works(name: str) -> None:
-    with pytest.raises(RotnetError, match=r"dataset: made has 1 training image here, .* at least 2\. Raise train_size"):
+    with pytest.raises(RotnetError, match=r"train_size: .* at least 2 images in each split, and made has 1 here\. Raise it"):
         made_task(name, random_data(32, 1))
     made_task(name, random_data(32, 2))
 
