@@ -22,7 +22,8 @@ def note_on_run(metrics: Mapping[str, MetricValue]) -> str:
     if len(metrics) == 1:
         [(error, _)] = found.values()
         return f"Standard error {error:.2f} points: {what}"
-    return f"Standard errors {', '.join(f'{name} {error:.2f}' for name, (error, _) in found.items())} points: {what}"
+    each = ", ".join(f"{name} {error:.2f}" for name, (error, _) in found.items())
+    return f"Standard error{'' if len(found) == 1 else 's'} {each} points: {what}"
 
 
 def note_on_table(cells: Collection[Cell], *, listed: bool) -> str:

@@ -34,6 +34,12 @@ def test_each_layer_has_its_own(made_up: Any) -> None:
     assert "Standard errors conv2_top1 0.50, conv3_top1 0.30 points: √(p(1 − p)/N) of N = 10,000 images, without" in shown
 
 
+def test_of_two_metrics_the_one_with_an_error_is_named(made_up: Any) -> None:
+    result = made_up().finish("rotnet-conv", 50.0, images=10_000)
+    result.metrics["psnr"] = MetricValue(last=21.0, unit="dB")
+    assert "Standard error conv2_top1 0.50 points: √(p(1 − p)/N) of N = 10,000 images, without" in of_run(result)
+
+
 @pytest.mark.parametrize(("like", "images"), [(None, None), (Metric(unit="dB"), 1000)], ids=["from-before", "no-share"])
 def test_a_run_without_images_has_none(like: Metric | None, images: int | None, made_up: Any) -> None:
     assert "tandard error" not in of_run(made_up().finish("rotnet-conv", 21.0, like=like, images=images))
