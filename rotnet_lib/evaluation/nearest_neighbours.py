@@ -31,8 +31,9 @@ def classify(
     """The class of each test image, by the votes of the training images that are most similar to it.
 
     Features are scaled to unit length, the similarity s is their cosine. Each of the k nearest training images votes for its
-    class with weight exp(s / temperature). Of equally near images the earlier ones count; where they are equal but for
-    rounding, as copies of one image can be, any of them may. Of classes with equal votes the one of the lowest index wins. A vector of zeros has no direction: its similarity to all others is 0.
+    class with weight exp(s / temperature). Of equally near images the earlier ones count; where they are equal
+    but for rounding, as copies of one image can be, any of them may. Of classes with equal votes the one of the lowest index
+    wins. A vector of zeros has no direction: its similarity to all others is 0.
 
     Computed in float32 whatever the matmul precision is set to, votes in float64. Beside the chunks (see `CHUNK_NUMBERS`) it
     needs a copy of both sets of features.

@@ -1,7 +1,7 @@
 """The training loop on a toy task, which it has never heard of."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -296,7 +296,7 @@ def test_a_task_is_told_of_every_epoch_before_it_is_trained_also_where_a_run_goe
 class Patterned(Brightness):
     """Right on every second light image of a batch and on no dark one; a second metric is always right."""
 
-    metrics = {"some": Metric(), "all": Metric()}
+    metrics: Mapping[str, Metric] = {"some": Metric(), "all": Metric()}
 
     def step(self, batch: Batch) -> Step:
         step = super().step(batch)
