@@ -263,9 +263,8 @@ def _find_upstream(
     if all(given.get(name, BACKBONE) not in (BACKBONE, *cls.words(name)) for name in ("arch", "width")):
         return None  # nothing to look up: the run may come to exist
     untrained = UNTRAINED if cls.takes_random else ()
-    raise unknown(
-        "backbone", backbone, (NEWEST, *untrained, *(run.name for run in all_runs(from_project(runs)) if _has_backbone(run)))
-    )
+    usable = (run.name for run in all_runs(from_project(runs)) if _has_backbone(run))
+    raise unknown("backbone", backbone, (NEWEST, *untrained, *usable))
 
 
 def _has_backbone(run: RunDirectory) -> bool:

@@ -64,7 +64,8 @@ class ShareSums:
         """Metric -> what it is a share of, over all ranks. Collective."""
         own = (self._images, self._right, self._asked, self._copies, self._of_copies, self._at_least)
         parts = collectives.all_gather(own)
-        by_target = sum(part[4] if all(part[3] for part in parts) else part[5] for part in parts)
+        copies = all(part[3] for part in parts)
+        by_target = torch.stack([part[4] if copies else part[5] for part in parts]).sum(0)
         images = added_up([part[0] for part in parts])
         right, asked = added_up([part[1] for part in parts]), added_up([part[2] for part in parts])
         return {
