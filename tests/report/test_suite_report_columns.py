@@ -223,7 +223,7 @@ def test_a_page_on_nearest_neighbours_speaks_of_no_training_and_no_published_fig
     suite.finish("knn-random", {f"conv{n}_top1": 30.0 + n for n in range(1, 5)}, trained=False)
     said = text(suite.report())
     assert "without training anything on the backbones" in said
-    for wrong in ("last epoch", "not the published experiment", "published figures", "The source gives no figures"):
+    for wrong in ("last epoch", "not the published experiment", "than with the published", "chosen so", "The source gives"):
         assert wrong not in said, wrong
     assert "These are not the protocol's settings (see below): compare the rows with one another." in said
     assert "There is no published table of these." in said
