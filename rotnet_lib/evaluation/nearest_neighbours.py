@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch.nn.functional import normalize
 
 from rotnet_lib.errors import RotnetError
 
@@ -32,8 +31,9 @@ def classify(
     """The class of each test image, by the votes of the training images that are most similar to it.
 
     Features are scaled to unit length, the similarity s is their cosine. Each of the k nearest training images votes for its
-    class with weight exp(s / temperature). Of equally near images the earlier ones count, and of classes with equal votes the
-    one of the lowest index wins. A vector of zeros has no direction: its similarity to all others is 0.
+    class with weight exp(s / temperature). Of equally near images the earlier ones count; where they are equal
+    but for rounding, as copies of one image can be, any of them may. Of classes with equal votes the one of the lowest index
+    wins. A vector of zeros has no direction: its similarity to all others is 0.
 
     Computed in float32 whatever the matmul precision is set to, votes in float64. Beside the chunks (see `CHUNK_NUMBERS`) it
     needs a copy of both sets of features.
@@ -53,7 +53,7 @@ def classify(
     Raises RotnetError if k is larger than N.
     """
     check_neighbours(neighbours, len(train))
-    test, train = normalize(test), normalize(train)
+    test, train = _unit(test), _unit(train)
     rows = max(1, chunk_numbers // max(len(train), neighbours * classes))
     every = torch.arange(classes, device=labels.device)
     found = [torch.empty(0, dtype=torch.int64, device=test.device)]
@@ -75,6 +75,14 @@ def check_neighbours(neighbours: int, training_images: int) -> None:
             f"neighbours: {neighbours} asked for, but there are {training_images} training images. Allowed: 1 to "
             f"{training_images}."
         )
+
+
+def _unit(features: torch.Tensor) -> torch.Tensor:
+    """Rows (n, C) scaled to unit length; zeros stay zeros. A copy."""
+    largest = features.abs().amax(1, keepdim=True) if features.numel() else features[:, :1]
+    # First by the largest value: squares of values beyond 1e19 are infinite in float32, those of values below 1e-23 are 0.
+    scaled = features / largest.where(largest > 0, 1.0)
+    return scaled.div_(scaled.norm(dim=1, keepdim=True).clamp(min=1.0))  # at least 1 for a row that is not zeros
 
 
 def _nearest(similarity: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

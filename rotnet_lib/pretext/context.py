@@ -245,7 +245,8 @@ class Context(PartsTask):
     def _score(self, patches: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor, noise: torch.Tensor | None) -> Step:
         logits, labels = self._logits(patches, kept, noise), labels.flatten()
         loss = torch.nn.functional.cross_entropy(logits, labels)
-        return Step(loss, len(labels), {"context_top1": logits.argmax(1) == labels}, labels)
+        places = torch.arange(len(labels), device=labels.device) // self.options.pairs
+        return Step(loss, len(labels), {"context_top1": logits.argmax(1) == labels}, labels, places=places)
 
 
 def sizes_of(options: Context.Options, image_size: int) -> Sizes:

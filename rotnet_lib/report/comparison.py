@@ -27,7 +27,11 @@ class Comparison:
 
     @property
     def level(self) -> bool:
-        """Whether the test images do not tell them apart. False where it is not known of how many images they are."""
+        """Whether they differ by no more than the error. False where it is not known of how many images they are.
+
+        It does not say that they are alike: both are taken for figures of independent images, and as a rule they are of the
+        same ones. A comparison image by image could tell more.
+        """
         return not self.clear and self.known != "seeds"
 
     @property

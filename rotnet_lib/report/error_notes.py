@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from rotnet_lib.report.cells import Cell
+from rotnet_lib.report.headings import ACCURACY
 from rotnet_lib.runs.schema import MetricValue
 
 _SAMPLING = "√(p(1 − p)/N)"
@@ -22,7 +23,8 @@ def note_on_run(metrics: Mapping[str, MetricValue]) -> str:
     if len(metrics) == 1:
         [(error, _)] = found.values()
         return f"Standard error {error:.2f} points: {what}"
-    return f"Standard errors {', '.join(f'{name} {error:.2f}' for name, (error, _) in found.items())} points: {what}"
+    each = ", ".join(f"{name} {error:.2f}" for name, (error, _) in found.items())
+    return f"Standard error{'' if len(found) == 1 else 's'} {each} points: {what}"
 
 
 def note_on_table(cells: Collection[Cell], *, listed: bool) -> str:
@@ -30,7 +32,7 @@ def note_on_table(cells: Collection[Cell], *, listed: bool) -> str:
 
     Args:
         cells: the table's.
-        listed: whether the table shows the errors; else the note says how large they are.
+        listed: whether the table has a column of the errors; else they stand in the cells as `s.e.`, which the note explains.
     """
     found = [(cell, error, cell.images) for cell in cells if (error := cell.error) is not None and cell.images]
     if not found:
@@ -45,10 +47,12 @@ def note_on_table(cells: Collection[Cell], *, listed: bool) -> str:
         what = f"{_BOTH} of n seeds and {images}"
         if not all(several):
             what += f"; where n is 1, {_SAMPLING}, the sampling error, {_ONE_SEED}"
+    lacking = any(cell.mean is not None and cell.error is None and cell.kind == ACCURACY and cell.tested for cell in cells)
+    unknown = " Of accuracies without one it is not known: their results do not say N." if lacking else ""
     return (
-        f"Standard error{', in points' if listed else ''}: {size}{what}. Figures are said to be within the "
+        f"Standard error{', in points' if listed else ' (s.e.)'}: {size}{what}.{unknown} Figures are said to be within the "
         f"{'error' if any(several) else 'sampling error'} of each other if they differ by at most two standard errors of the "
-        "difference, the images of both taken as independent."
+        "difference, the images of both taken as independent: compared image by image they might still be told apart."
     )
 
 

@@ -157,6 +157,32 @@ class SuiteReport:
         return bool(self.results) and not self.differences
 
     @property
+    def _measuring(self) -> list[ReportedRun]:
+        """The runs whose figures stand in the table."""
+        keys = {cell["run"] for row in self.suite["rows"] for cell in row["cells"].values()}
+        return [run for run in self.runs if run.key in keys]
+
+    @property
+    def _notice(self) -> str:
+        """What is said of figures that are not of the protocol's settings, in a sentence; empty where they are."""
+        if self.comparable:
+            return ""
+        if self.suite["published"] or self.axis:
+            return (
+                "This is not the published experiment (see below): compare the measured rows with one another rather than with "
+                "the published figures."
+            )
+        return (
+            "These are not the protocol's settings (see below): compare the rows with one another." if self.differences else ""
+        )
+
+    @property
+    def _unpublished(self) -> str:
+        """Why a table without a published figure has none, in a sentence."""
+        known = self.suite["published"] or self.axis
+        return "The source gives no figures for these." if known else "There is no published table of these."
+
+    @property
     def errors(self) -> str:
         """What the standard errors of the figures are of, in sentences; empty where no figure has one."""
         cells = [cell for row in self.rows for cell in row.cells.values()]
@@ -235,6 +261,9 @@ class SuiteReport:
                 data_title="; ".join(titles),
                 plan=self.plan,
                 comparable=self.comparable,
+                notice=self._notice,
+                unpublished=self._unpublished,
+                trains=any(not {"epochs", "iterations"}.isdisjoint(run.parameters) for run in self._measuring),
                 measure=self.suite["measure"],
                 tested_on=tested_on,
                 headings=Headings(self.rows, self.columns, self.suite["measure"], axis, tested_on),

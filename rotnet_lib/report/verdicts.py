@@ -29,6 +29,13 @@ def verdict(rows: list[Row], columns: Mapping[str, str], *, axis: Axis | None, b
         by_target: whether the columns are right answers (classes).
         separate: whether they come from different runs, so that a figure of one says nothing beside one of another.
     """
+    said = _verdict(rows, columns, axis=axis, by_target=by_target, separate=separate)
+    measured = [cell for row in rows for cell in row.measured.values() if cell.planned]
+    one = len(measured) > 1 and any(cell.n == 1 and cell.sampling is not None for cell in measured)
+    return f"{said} Other seeds may differ." if one else said
+
+
+def _verdict(rows: list[Row], columns: Mapping[str, str], *, axis: Axis | None, by_target: bool, separate: bool) -> str:
     cells = [(row.label, column, cell) for row in rows for column, cell in row.cells.items()]
     trained = [entry for entry in cells if entry[2].planned]
     measured = [entry for entry in trained if entry[2].mean is not None]
@@ -52,7 +59,7 @@ def verdict(rows: list[Row], columns: Mapping[str, str], *, axis: Axis | None, b
 
 
 def _published_order(groups: Groups) -> str:
-    """How many pairs of figures stand in the published order, in a sentence; nothing where no pair is published."""
+    """How many pairs of figures stand in the published order, of those that differ by more than the error; or nothing."""
     pairs = [
         (a, b)
         for _, named in groups
@@ -61,16 +68,28 @@ def _published_order(groups: Groups) -> str:
     ]
     if not pairs:
         return ""
-    alike = sum(((a.mean or 0) > (b.mean or 0)) == ((a.published or 0) > (b.published or 0)) for a, b in pairs)
     level = _level(pairs)
-    unsure = f", {len(level)} of them within the {called(level)}" if level else ""
-    return f" Of {len(pairs)} pairs of figures{unsure}, {alike} stand in the published order."
+    clear = [(a, b) for a, b in pairs if not ((found := compare(a, b)) and found.level)]
+    alike = sum(((a.mean or 0) > (b.mean or 0)) == ((a.published or 0) > (b.published or 0)) for a, b in clear)
+    of = f" Of {_counted(len(pairs), 'pair')} of figures"
+    if not level:
+        return f"{of}, {_standing(alike)} in the published order."
+    unsure = f"{of}, {len(level)} {'is' if len(level) == 1 else 'are'} within the {called(level)}"
+    return f"{unsure}; of the other {len(clear)}, {_standing(alike)} in the published order." if clear else f"{unsure}."
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def _standing(count: int) -> str:
+    return f"{count} {'stands' if count == 1 else 'stand'}"
 
 
 def best_of(groups: Groups) -> str:
     """The best and the worst figure of each group, or, of many groups, in how many each row is the best.
 
-    With what the test images do not tell from the best.
+    With what differs from the best by no more than the error.
     """
     if len(groups) <= _LISTED:
         return "; ".join(what + _best(named) for what, named in groups)
@@ -98,7 +117,7 @@ def extremes(row: Row) -> str:
 
 
 def _level(pairs: Sequence[tuple[Cell, Cell]]) -> list[Comparison]:
-    """Those of some pairs that the test images do not tell apart."""
+    """Those of some pairs that differ by no more than the error."""
     return [found for a, b in pairs if (found := compare(a, b)) and found.level]
 
 

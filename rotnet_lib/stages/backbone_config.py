@@ -44,7 +44,7 @@ RANDOM, RESCALED, NEWEST = "random", "random-rescaled", "newest"
 UNTRAINED = (RANDOM, RESCALED)
 
 _OF_DATA = frozenset(field.name for field in fields(DataSpec))
-_OF_IMAGES = _OF_DATA - {"dataset", "grey", "validate"}
+OF_IMAGES = _OF_DATA - {"dataset", "grey", "validate"}
 """Parameters that mean something for one dataset alone."""
 
 _SHOWN = 5
@@ -113,7 +113,7 @@ class BackboneConfig(RunConfig):
         if name not in upstream.parameters:
             return False
         # What is seen of the images belongs to the dataset: that of the upstream run means nothing for another one.
-        own = name in _OF_IMAGES and values.get("dataset") != upstream.parameters.get("dataset")
+        own = name in OF_IMAGES and values.get("dataset") != upstream.parameters.get("dataset")
         return not own
 
     @classmethod
@@ -262,7 +262,17 @@ def _find_upstream(
         return Upstream(backbone, {"arch": header.arch, "width": header.width})
     if all(given.get(name, BACKBONE) not in (BACKBONE, *cls.words(name)) for name in ("arch", "width")):
         return None  # nothing to look up: the run may come to exist
-    raise unknown("backbone", backbone, (NEWEST, *UNTRAINED, *(run.name for run in all_runs(from_project(runs)))))
+    untrained = UNTRAINED if cls.takes_random else ()
+    usable = (run.name for run in all_runs(from_project(runs)) if _has_backbone(run))
+    raise unknown("backbone", backbone, (NEWEST, *untrained, *usable))
+
+
+def _has_backbone(run: RunDirectory) -> bool:
+    """Whether a run's weights are a backbone's: one that trained nothing has none, and one on VOC those of another network."""
+    try:
+        return (run.path / MODEL).is_file() and bool(backbone_header(run.path / MODEL))
+    except RotnetError:
+        return False
 
 
 def _newest(values: dict[str, Any], runs: str, cls: type[BackboneConfig]) -> RunDirectory:

@@ -82,7 +82,7 @@ def find_neighbours(config: KnnConfig) -> StageResult:
             temperature=config.temperature,
         )
         right = said.cpu() == truth
-        accuracy = MetricValue(last=100 * right.double().mean().item(), chance=100 / len(data.classes))
+        accuracy = MetricValue(last=100 * int(right.sum()) / len(truth), chance=100 / len(data.classes))
         metrics[f"{layer}_top1"] = accuracy.of_images(len(truth), asked)
         hits = _by_class(truth[right], data.classes)
         by_target[f"{layer}_top1"] = {name: 100 * hits.get(name, 0) / count for name, count in asked.items()}

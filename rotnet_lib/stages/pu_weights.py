@@ -186,13 +186,12 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
 
 
 def _metrics(answers: RotationAnswers, percents: Mapping[str, float], *, unseen: bool) -> dict[str, MetricValue]:
-    """The stage's metrics; those that count answers say of how many images, if the RotNets were not trained on these."""
+    """The stage's metrics; that of right answers says of how many images, if the RotNets were not trained on these."""
     found = {name: MetricValue(last=value) for name, value in {"rotation_top1": answers.accuracy, **percents}.items()}
     if not unseen:
         return found
     by_rotation = dict.fromkeys(answers.by_rotation, answers.images)
-    counted = {"rotation_top1": found["rotation_top1"].of_images(answers.images, by_rotation)}
-    return found | counted | {"plausible": found["plausible"].of_images(answers.images)}
+    return found | {"rotation_top1": found["rotation_top1"].of_images(answers.images, by_rotation)}
 
 
 def _rotations_of(run: RunDirectory) -> tuple[Rotation.Options, int]:

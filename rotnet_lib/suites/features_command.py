@@ -8,6 +8,14 @@ import click
 # Heavy imports are inside the command: `rotnet --help` should not load torch.
 
 
+_ELSEWHERE = {
+    "layer": "layers are named by --layer: --layer conv3.",
+    "backbone": "the backbone is RUN, the first argument: rotnet features RUN.",
+    "runs": "the folder of the runs is named by --runs: --runs FOLDER.",
+}
+"""Parameters that the command has words of its own for -> what to say instead."""
+
+
 @click.command()
 @click.argument("run")
 @click.option("--layer", "layers", multiple=True, help="A layer, such as conv3; may be given several times; by default all.")
@@ -20,7 +28,7 @@ import click
     nargs=2,
     multiple=True,
     metavar="NAME VALUE",
-    help="Another parameter of the notebook knn, read as YAML.",
+    help="Another parameter of the data or the backbone, read as YAML.",
 )
 def features(
     run: str,
@@ -38,6 +46,24 @@ def features(
     from rotnet_lib.stages.features_file import write_features
     from rotnet_lib.yaml_reader import parse_yaml
 
+    _check(layers, dataset, [name for name, _ in parameters])
     given: dict[str, Any] = {name: parse_yaml(value, f"the value of {name} behind -p") for name, value in parameters}
     given |= {"backbone": run, "runs": runs, "layer": ",".join(layers) or "all"}
-    click.echo(write_features(given | ({"dataset": dataset} if dataset else {}), out))
+    click.echo(write_features(given | ({} if dataset is None else {"dataset": dataset}), out))
+
+
+def _check(layers: tuple[str, ...], dataset: str | None, names: list[str]) -> None:
+    """Raises RotnetError for a parameter that is said elsewhere, or twice: one of both would be passed over."""
+    from rotnet_lib.errors import RotnetError
+
+    for name in names:
+        if name in _ELSEWHERE:
+            raise RotnetError(f"-p {name}: {_ELSEWHERE[name]}")
+        if names.count(name) > 1:
+            raise RotnetError(f"-p {name} stands {names.count(name)} times. Leave one.")
+    if dataset is not None and "dataset" in names:
+        raise RotnetError("the dataset is said twice, by --dataset and by -p dataset. Leave one.")
+    if dataset == "":
+        raise RotnetError("--dataset is empty. Name a dataset, or leave it out: then it is the run's own.")
+    if any(not layer.strip() for layer in layers):
+        raise RotnetError("--layer is empty. Name a layer, or leave it out: then all are taken.")

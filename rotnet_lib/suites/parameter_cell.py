@@ -17,7 +17,8 @@ from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.presets import load_presets
 
 _FIRST_LINE = "# auto: the backbone's run decides, else the preset, else the published protocol"
-_HEADINGS = ("what is asked", "the data", "the training", "the machine")
+_HEADINGS = ("what is asked", "the data", "the training", "how it is done", "the machine")
+"""The third is of stages that train, the fourth of others."""
 _OF_DATA = frozenset(field.name for field in fields(DataSpec)) - {"grey"} | {"max_damaged"}
 
 _CHANGED = (
@@ -73,7 +74,9 @@ def cell_default(schema: type[StageConfig], name: str) -> Any:
 def _heading(schema: type[StageConfig], name: str) -> str:
     if name in _OF_DATA:
         return _HEADINGS[1]
-    return {"experiment": _HEADINGS[0], "protocol": _HEADINGS[2], "execution": _HEADINGS[3]}[schema.role(name)]
+    trains = not {"epochs", "iterations"}.isdisjoint(schema.model_fields)
+    own = _HEADINGS[2] if trains else _HEADINGS[3]
+    return {"experiment": _HEADINGS[0], "protocol": own, "execution": _HEADINGS[4]}[schema.role(name)]
 
 
 def _line(schema: type[StageConfig], name: str) -> str:

@@ -99,6 +99,7 @@ class Trainer:
         self.parameters = [parameter for optimizer in self.optimizers for parameter in trained(optimizer)]
         _check_task(task, self.parameters)
         self.images = ImagePass(loader.split, task.module)
+        self._shares: dict[str, Share] | None = None
 
     def fit(self) -> History:
         """Train from the resume state, or from the beginning, to the last epoch.
@@ -125,7 +126,7 @@ class Trainer:
                 bar.total = int(per_epoch * self.config.epochs)
             for epoch in range(len(history), self.config.epochs):
                 row = self._train_epoch(epoch, self.start_epoch(epoch), bar)
-                row |= self._evaluate()
+                row |= self._evaluate(last=epoch + 1 == self.config.epochs)
                 _check_finite(row["test_loss"], epoch, len(self.loader) - 1)
                 _check_metrics(self.task.metrics, row)
                 history.append(row)
@@ -198,20 +199,24 @@ class Trainer:
     def gather_shares(self) -> dict[str, Share]:
         """Metric -> of how many test images it is the share of right answers, and that share by target. Collective.
 
-        Of the metrics that say which answers were right. It takes a pass over the test split, so that a run that was
-        interrupted behind its last epoch has them too.
+        Of the metrics that say which answers were right. They were counted when the last epoch was evaluated; a run that was
+        interrupted behind that, and is resumed, takes a pass over the test split for them.
         """
-        sums = ShareSums(self.task.target_names)
+        if self._shares is None:
+            self._evaluate(last=True)
+        assert self._shares is not None
+        return self._shares
+
+    def _evaluate(self, *, last: bool) -> dict[str, float]:
+        """The figures of the test split. Of the last epoch the shares of right answers are kept: counting them takes time."""
+        sums, shares = StepSums(self.task.metrics), ShareSums(self.task.target_names)
         with closing(self._test_steps()) as steps:
             for step, images in steps:
-                sums.add(step, images)
-        return sums.all_gathered()
-
-    def _evaluate(self) -> dict[str, float]:
-        sums = StepSums(self.task.metrics)
-        with closing(self._test_steps()) as steps:
-            for step, _ in steps:
                 sums.add(step)
+                if last:
+                    shares.add(step, images)
+        if last:
+            self._shares = shares.all_gathered()
         return sums.all_gathered("test")[1]
 
     @torch.inference_mode()

@@ -63,8 +63,8 @@ def test_features_that_separate_the_classes_are_all_right() -> None:
 def test_the_length_of_features_does_not_matter() -> None:
     (train, labels), (test, _) = drawn(90, 0), drawn(60, 1)
     found = classify(test, train, labels, CLASSES, neighbours=9, temperature=0.07)
-    scales = torch.tensor([1e-6, 1.0, 1e6]).repeat(30)[:, None]
-    longer = classify(100 * test, scales * train, labels, CLASSES, neighbours=9, temperature=0.07)
+    scales = torch.tensor([1e-14, 1e-36, 1e-6, 1.0, 1e6, 1e20]).repeat(15)[:, None]
+    longer = classify(1e20 * test, scales * train, labels, CLASSES, neighbours=9, temperature=0.07)
     assert torch.equal(found, longer)
 
 
@@ -141,6 +141,25 @@ def test_the_matmul_precision_is_left_as_it_was() -> None:
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_similarities_are_computed_in_whole_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    product = torch.Tensor.__matmul__
+
+    def noting(self: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_float32_matmul_precision())
+        return product(self, other)
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    monkeypatch.setattr(torch.Tensor, "__matmul__", noting)
+    try:
+        (train, labels), (test, _) = drawn(9, 0), drawn(6, 1)
+        classify(test, train, labels, CLASSES, neighbours=2, temperature=0.07)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert seen == ["highest"]
 
 
 def test_more_neighbours_than_images_are_refused() -> None:

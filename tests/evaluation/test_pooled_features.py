@@ -54,14 +54,28 @@ def test_images_that_cannot_be_read_are_left_out(stream: bool, tmp_path: Path) -
             for number in range(count):
                 noise = np.random.default_rng([number, len(split)]).integers(0, 256, (32, 32, 3), dtype=np.uint8)
                 Image.fromarray(noise).save(folder / f"{number}.png")
-    (tmp_path / "photos" / "train" / "dog" / "1.png").write_bytes(b"no image")
+    (tmp_path / "photos" / "train" / "cat" / "1.png").write_bytes(b"no image")
     spec = DataSpec(f"imagefolder:{tmp_path / 'photos'}", image_size=32, stream=stream)
     data = load_dataset(spec, max_damaged=0.5, workers=0)
-    found = pooled_features(fresh("nin3"), ["conv2"], data.train)
-    assert found.labels.tolist() == [0] * 5 + [1] * 4
-    assert found.places.tolist() == ([*range(6), *range(7, 10)] if stream else list(range(9)))
-    assert len(found.layers["conv2"]) == 9
-    assert found.layers["conv2"].abs().sum(1).min() > 0
+    backbone = fresh("nin3").eval()
+    found = pooled_features(backbone, ["conv2"], data.train)
+    assert found.labels.tolist() == [0] * 4 + [1] * 5  # those of the images that are there, not of the first nine
+    assert found.places.tolist() == ([0, *range(2, 10)] if stream else list(range(9)))
+    with torch.no_grad():
+        maps = backbone.features(data.train.read(found.places.tolist()), ["conv2"])["conv2"]
+    torch.testing.assert_close(found.layers["conv2"], maps.mean((2, 3)), rtol=1e-4, atol=1e-6)
+
+
+def test_averages_are_in_float32_where_maps_are_in_bf16(shapes_data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rotnet_lib.training.devices.in_bf16", lambda device: True)
+    backbone = fresh("nin3").eval()
+    found = pooled_features(backbone, ["conv2"], shapes_data.test).layers["conv2"]
+    assert found.dtype == torch.float32
+    assert (found != found.bfloat16().float()).any()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        maps = backbone.features(shapes_data.test.read(range(20)), ["conv2"])["conv2"]
+    assert maps.dtype == torch.bfloat16
+    torch.testing.assert_close(found, maps.float().mean((2, 3)), rtol=1e-3, atol=1e-5)
 
 
 def test_weights_that_have_diverged_are_named(shapes_data: Dataset) -> None:

@@ -262,3 +262,9 @@ def test_the_report_notebook_runs_for_a_suite_of_which_nothing_is_finished(suite
     report = run_cells("report", suite=suite)["report"]
     assert report.path.samefile(path)
     assert (path.parent / "table.csv").exists()
+
+
+def test_only_a_stage_that_trains_has_parameters_of_its_training(name: str) -> None:
+    cell = parameter_cell(CONFIGS[name])
+    trains = not {"epochs", "iterations"}.isdisjoint(CONFIGS[name].model_fields)
+    assert ("# the training" in cell) == trains

@@ -34,6 +34,12 @@ def test_each_layer_has_its_own(made_up: Any) -> None:
     assert "Standard errors conv2_top1 0.50, conv3_top1 0.30 points: √(p(1 − p)/N) of N = 10,000 images, without" in shown
 
 
+def test_of_two_metrics_the_one_with_an_error_is_named(made_up: Any) -> None:
+    result = made_up().finish("rotnet-conv", 50.0, images=10_000)
+    result.metrics["psnr"] = MetricValue(last=21.0, unit="dB")
+    assert "Standard error conv2_top1 0.50 points: √(p(1 − p)/N) of N = 10,000 images, without" in of_run(result)
+
+
 @pytest.mark.parametrize(("like", "images"), [(None, None), (Metric(unit="dB"), 1000)], ids=["from-before", "no-share"])
 def test_a_run_without_images_has_none(like: Metric | None, images: int | None, made_up: Any) -> None:
     assert "tandard error" not in of_run(made_up().finish("rotnet-conv", 21.0, like=like, images=images))
@@ -54,12 +60,12 @@ def test_a_flat_table_has_a_column_of_errors(made_up: Any) -> None:
     assert (
         "Standard error, in points: √(p(1 − p)/N) of N = 900 images, without the spread over seeds, which one seed does not "
         "show. Figures are said to be within the sampling error of each other if they differ by at most two standard errors "
-        "of the difference, the images of both taken as independent."
+        "of the difference, the images of both taken as independent: compared image by image they might still be told apart."
     ) in text(report)
     assert report.verdict == (
         "3 of 6 figures measured: highest Supervised NIN (90.0), lowest Random Init. + conv (50.0); RotNet + conv (89.5) is "
-        "within the sampling error of the highest. Of 3 pairs of figures, 1 of them within the sampling error, 3 stand in the "
-        "published order."
+        "within the sampling error of the highest. Of 3 pairs of figures, 1 is within the sampling error; of the other 2, 2 "
+        "stand in the published order. Other seeds may differ."
     )
 
 
@@ -81,15 +87,15 @@ def test_a_table_by_layer_says_how_large_they_are_below(made_up: Any) -> None:
     suite = made_up("table1")
     suite.finish("probe3", {"conv1_top1": 50.0, "conv2_top1": 90.0, "conv3_top1": 60.0}, images=900)
     report = suite.report()
-    assert cells(report)["RotNet with 3 conv. blocks"]["conv2"] == "90.00 published 88.26 +1.74 best epoch 90.00"
-    assert "Standard error: 1.00 to 1.67 points, √(p(1 − p)/N) of N = 900 images, without the spread" in text(report)
+    assert cells(report)["RotNet with 3 conv. blocks"]["conv2"] == "90.00 s.e. 1.00 published 88.26 +1.74 best epoch 90.00"
+    assert "Standard error (s.e.): 1.00 to 1.67 points, √(p(1 − p)/N) of N = 900 images, without the spread" in text(report)
 
 
 def test_a_class_has_the_error_of_its_own_images(made_up: Any) -> None:
     suite = made_up("table9")
     suite.finish("supervised", 75.0, by_target={"cat": 50.0, "ship": 90.0}, images=1000)
     report = suite.report()
-    assert "Standard error: 3.00 to 5.00 points, √(p(1 − p)/N) of N = 100 images," in text(report)
+    assert "Standard error (s.e.): 3.00 to 5.00 points, √(p(1 − p)/N) of N = 100 images," in text(report)
     assert report.table.set_index(["row", "column"]).loc[("Supervised", "cat"), "images"] == 100
 
 
@@ -121,6 +127,27 @@ def test_results_from_before_are_judged_as_before(made_up: Any) -> None:
     assert "standard error" not in cells(report)["Supervised NIN"]
     assert "tandard error" not in text(report)
     assert "within" not in report.verdict
+
+
+def test_beside_new_results_those_from_before_have_no_known_error(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("supervised", 90.0, images=900)
+    said = "Of accuracies without one it is not known: their results do not say N."
+    assert said not in text(suite.report())
+    suite.finish("rotnet-conv", 89.5)
+    assert said in text(suite.report())
+
+
+def test_other_seeds_may_differ_is_said_once_where_the_verdict_is(made_up: Any) -> None:
+    suite = made_up("table1")
+    suite.finish("probe3", {"conv1_top1": 50.0, "conv2_top1": 90.0, "conv3_top1": 60.0}, images=900)
+    assert suite.report().verdict.endswith("Other seeds may differ.")
+    assert suite.report().verdict.count("seeds") == 1
+    several = made_up(seeds=2)
+    for key, last in (("supervised", 90.0), ("rotnet-conv", 80.0)):
+        for seed in range(2):
+            several.finish(key, last + seed, seed=seed, images=900)
+    assert "seeds" not in several.report().verdict
 
 
 @pytest.mark.parametrize(("counts", "images"), [((900, 800), 800), ((900, None), None)], ids=["damaged", "from-before"])

@@ -211,7 +211,7 @@ def test_equal_figures_are_no_order(made_up: Any) -> None:
     suite = made_up()
     suite.finish("supervised", 70.0)
     suite.finish("random-conv", 70.0)
-    assert "Of 1 pairs of figures, 0 stand" in suite.report().verdict
+    assert "Of 1 pair of figures, 0 stand" in suite.report().verdict
 
 
 def test_the_page_names_data_machine_versions_and_the_citation(made_up: Any) -> None:

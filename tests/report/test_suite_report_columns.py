@@ -216,3 +216,24 @@ def test_every_figure_of_a_suite_is_measured_when_its_runs_are_finished(name: st
     report = suite.report()
     assert report.verdict.startswith(f"{count} of {count} figures measured: ")
     assert report.comparable
+
+
+def test_a_page_on_nearest_neighbours_speaks_of_no_training_and_no_published_figures(made_up: Any) -> None:
+    suite = made_up("knn-cifar10")
+    suite.finish("knn-random", {f"conv{n}_top1": 30.0 + n for n in range(1, 5)}, trained=False)
+    said = text(suite.report())
+    assert "without training anything on the backbones" in said
+    for wrong in ("last epoch", "not the published experiment", "than with the published", "chosen so", "The source gives"):
+        assert wrong not in said, wrong
+    assert "These are not the protocol's settings (see below): compare the rows with one another." in said
+    assert "There is no published table of these." in said
+
+
+def test_a_suite_of_our_own_that_trains_has_a_last_epoch_and_no_published_figures(made_up: Any) -> None:
+    suite = made_up("questions")
+    suite.finish("rotnet-nonlinear", 60.0)
+    said = text(suite.report())
+    assert "at the last epoch" in said
+    assert "not the published experiment" not in said
+    assert "There is no published table of these." in said
+    assert "at the last epoch" in text(made_up("table3").report())

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
-from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.dataset import Dataset, load_dataset
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.directory import METRICS, MODEL, RunDirectory
 from rotnet_lib.runs.result import StageResult
@@ -141,12 +142,30 @@ def test_damaged_files_are_left_out_and_named(tmp_path: Any) -> None:
                 noise = np.random.default_rng([number, len(name)]).integers(0, 256, (32, 32, 3), dtype=np.uint8)
                 Image.fromarray(noise).save(folder / f"{number}.png")
     (tmp_path / "photos" / "test" / "cat" / "0.png").write_bytes(b"none")
-    photos = {"dataset": f"imagefolder:{tmp_path / 'photos'}", "train_size": None, "test_size": None, "image_size": 32}
-    result = knn(
-        backbone="random", arch="nin3", stream=True, workers=0, max_damaged=0.5, neighbours=3, layer="conv1", **photos
-    ).result
-    assert result.data.damaged == ["test/cat/0.png"]
-    assert set(result.by_target["conv1_top1"]) == {"cat", "dog"}
+    photos = {"dataset": f"imagefolder:{tmp_path / 'photos'}", "train_size": None, "image_size": 32}
+    asked = {"backbone": "random", "arch": "nin3", "stream": True, "workers": 0, "max_damaged": 0.5, "neighbours": 3}
+    for size, read in ((None, {"cat": 1, "dog": 2}), (3, {"cat": 1, "dog": 1})):
+        result = knn(**asked, layer="conv1", test_size=size, **photos).result
+        assert result.data.damaged == ["test/cat/0.png"]
+        assert set(result.by_target["conv1_top1"]) == {"cat", "dog"}
+        metric = result.metrics["conv1_top1"]
+        assert (metric.images, metric.target_images) == (sum(read.values()), read)
+
+
+def test_an_accuracy_is_exact(pretrained: Pretrained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the mean of zeros and ones it would be 14.000000000000002 of 7 of 50."""
+    monkeypatch.setattr("rotnet_lib.evaluation.nearest_neighbours.classify", seven_right)
+    result = knn(backbone=pretrained().name, layer="conv1", test_size=50).result
+    assert result.metrics["conv1_top1"].last == 14.0
+
+
+def seven_right(test: torch.Tensor, *given: Any, **more: Any) -> torch.Tensor:
+    """Of 50 test images of ten classes, in which each class has five."""
+    said = torch.full((len(test),), 0)
+    labels = load_dataset(DataSpec("shapes", train_size=40, test_size=50)).test.labels
+    others = (labels != 0).nonzero()[:2, 0]
+    said[others] = labels[others]
+    return said
 
 
 # --- Errors ---

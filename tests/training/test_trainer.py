@@ -1,7 +1,7 @@
 """The training loop on a toy task, which it has never heard of."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -296,6 +296,8 @@ def test_a_task_is_told_of_every_epoch_before_it_is_trained_also_where_a_run_goe
 class Patterned(Brightness):
     """Right on every second light image of a batch and on no dark one; a second metric is always right."""
 
+    metrics: Mapping[str, Metric] = {"some": Metric(), "all": Metric()}
+
     def step(self, batch: Batch) -> Step:
         step = super().step(batch)
         light = batch.labels == 1
@@ -335,10 +337,67 @@ def test_a_share_is_of_images_not_of_answers(make: Callable[..., Trainer]) -> No
 def test_a_target_has_no_more_images_than_there_are(make: Callable[..., Trainer]) -> None:
     task = Viewed()
     step = task.step
-    task.step = lambda batch: replace(step(batch), values={"right": step(batch).values["right"]})  # type: ignore[method-assign]
+
+    def saying_which(batch: Batch) -> Step:
+        places = torch.arange(len(batch)).repeat_interleave(1 + 2 * batch.labels)
+        found = step(batch)
+        return replace(found, values={"right": found.values["right"]}, places=places)
+
+    task.step = saying_which  # type: ignore[method-assign]
     share = make(task, tests=20).gather_shares()["right"]
     assert share.by_target == {"dark": 0.0, "light": 100.0}
-    assert share.target_images == {"dark": 10, "light": 20}  # 30 answers, of which nobody says about which images
+    assert share.target_images == {"dark": 10, "light": 10}  # of 30 answers
+
+
+class Asked(Brightness):
+    """Always right. Each image is asked about as often as `targets` has columns, by its label; `order` says how they stand."""
+
+    target_names = ("dark", "light", "third")
+
+    def __init__(self, targets: list[list[int]], order: str) -> None:
+        super().__init__()
+        self.targets, self.order = torch.tensor(targets), order
+
+    def evaluate(self, batch: Batch) -> Step:
+        asked = self.targets[batch.labels]
+        targets = (asked if self.order == "by image" else asked.T).flatten()
+        return replace(super().step(batch), values={"right": targets >= 0}, targets=targets)
+
+
+@pytest.mark.parametrize(
+    ("targets", "order", "images"),
+    [
+        ([[0, 1], [0, 1]], "by copy", {"dark": 300, "light": 300}),  # as rotations: every image has every target once
+        ([[0, 0], [1, 1]], "by image", {"dark": 150, "light": 150}),  # the same question twice
+        ([[0, 0], [1, 1]], "by copy", {"dark": 150, "light": 150}),
+        ([[0, 2], [0, 0]], "by image", {"dark": 300, "third": 150}),
+        ([[0, 2, 0, 2], [1, 1, 0, 1]], "by image", {"dark": 300, "light": 150, "third": 150}),
+    ],
+)
+def test_an_image_counts_once_for_a_target(
+    make: Callable[..., Trainer], targets: list[list[int]], order: str, images: dict[str, int]
+) -> None:
+    found = make(Asked(targets, order), tests=300).gather_shares()["right"].target_images
+    assert found.keys() == images.keys()
+    for name, count in found.items():
+        assert 0 < count <= images[name], name
+    if order == "by copy":
+        assert found == images
+
+
+def test_the_last_evaluation_says_the_shares(make: Callable[..., Trainer]) -> None:
+    task = Brightness()
+    trainer = make(task, tests=300)
+    trainer.fit()
+    calls = len(task.calls)
+    shares = trainer.gather_shares()
+    assert len(task.calls) == calls  # no further pass
+    again = Brightness()
+    resumed = make(again, tests=300)
+    resumed.fit()
+    assert not again.calls
+    assert resumed.gather_shares() == shares
+    assert [size for _, _, size in again.calls] == [size for _, _, size in task.calls[-len(again.calls) :]]
 
 
 def test_accuracy_by_answer_averages_to_the_test_figure(make: Callable[..., Trainer]) -> None:
