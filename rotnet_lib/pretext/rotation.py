@@ -125,7 +125,8 @@ class Rotation(PretextTask):
         images, labels = self._all_copies(batch)
         logits = self.module(images)
         loss = torch.nn.functional.cross_entropy(logits, labels)
-        return Step(loss, len(labels), {"rotation_top1": logits.argmax(1) == labels}, labels)
+        places = torch.arange(len(batch), device=labels.device).repeat(len(self.angles))
+        return Step(loss, len(labels), {"rotation_top1": logits.argmax(1) == labels}, labels, places=places)
 
     def score(self, images: torch.Tensor, labels: torch.Tensor, batch: Batch) -> Step:
         """Loss and metrics of a training batch's copies, (n, 3, S', S') with labels (n,) int64 in [0, K)."""

@@ -23,6 +23,7 @@ from rotnet_lib.report.published import published_table, source
 from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.reported_run import ReportedRun, suite_of
 from rotnet_lib.report.run_report import plain
+from rotnet_lib.report.suite_facts import facts
 from rotnet_lib.report.units import axis_label
 from rotnet_lib.report.verdicts import verdict
 from rotnet_lib.runs.directory import REPORT, TABLE
@@ -290,7 +291,7 @@ class SuiteReport:
                 differences=self.differences,
                 code=self.code_differences,
                 deviations=self.method_deviations,
-                facts=self._facts(),
+                facts=facts(self.results),
                 runs=[self._run_line(run) for run in self.runs],
                 unverified=sentence(self.unverified) if self.unverified else "",
             )
@@ -350,41 +351,6 @@ class SuiteReport:
         path = self.path.parent / TABLE
         write_text(path, self.table.to_csv(index=False))
         print(f"table: {path}")
-
-    def _facts(self) -> dict[str, str]:
-        if not self.results:
-            return {"runs": "none finished"}
-        data = {
-            f"{r.data.title}: {r.data.train_images} training and {r.data.test_images} "
-            + ("held-out training images" if r.data.validation else "test images")
-            + (f" of {r.data.image_size} pixels" if r.data.image_size else "")
-            + (f", {len(r.data.damaged)} unreadable files left out" if r.data.damaged else "")
-            + (f", not read {', '.join(r.data.skipped)}" if r.data.skipped else "")
-            + f", fingerprint {r.data.fingerprint}"
-            for r in self.results
-        }
-        environments = [r.environment for r in self.results]
-        machines = {
-            f"{e.device}, CPU threads a run: {e.threads or 'unknown'}"
-            + (f" in each of {e.processes} processes" if e.processes > 1 else "")
-            for e in environments
-        }
-        versions = {
-            f"rotnet-lib {e.rotnet_lib} at {e.commit or 'no commit'}, Python {e.python}"
-            + "".join(f", {name} {version}" for name, version in e.packages.items())
-            for e in environments
-        }
-        trained = sum(r.training.seconds for r in self.results if r.training)
-        stamps = [r.finished_at for r in self.results]
-        return {
-            "data": "; ".join(sorted(data)),
-            "machine": "; ".join(sorted(machines)),
-            "versions": "; ".join(sorted(versions)),
-            "memory": f"at most {max(r.peak_memory_mib for r in self.results)} MiB a run",
-            "time": f"{trained:,.0f} s of training steps in all runs together; with loading and evaluation "
-            f"{sum(r.wall_seconds for r in self.results):,.0f} s, not counting interrupted attempts",
-            "finished": min(stamps) if min(stamps) == max(stamps) else f"{min(stamps)} to {max(stamps)}",
-        }
 
     def _run_line(self, run: ReportedRun) -> dict[str, Any]:
         report = run.directory.path / REPORT

@@ -21,8 +21,7 @@ class Share:
         images: how many images were asked about; where there are fewer answers than images, that number.
         by_target: target's name -> percent of right answers among those with that target; empty if targets have no names.
         target_images: target's name -> number of images that were asked about with that target, each counted once, however
-            many answers about it have it; of the same targets. Where steps leave open which answer is about which image
-            (`Step.places`), it is no more than that.
+            many answers about it have it; of the same targets.
     """
 
     images: int
@@ -42,11 +41,13 @@ class ShareSums:
         self._images: dict[str, int] = {}
         self._right: dict[str, torch.Tensor] = {}
         self._asked: dict[str, torch.Tensor] = {}
-        self._copies = True
-        self._of_copies, self._at_least = torch.zeros(len(names), dtype=torch.int64), torch.zeros(len(names), dtype=torch.int64)
+        self._target_images = torch.zeros(len(names), dtype=torch.int64)
 
     def add(self, step: Step, images: int) -> None:
-        """Add a step that was made of a batch of so many images. Waits for the device where targets have names."""
+        """Add a step that was made of a batch of so many images. Waits for the device where targets have names.
+
+        Raises ValueError if there are more targets than images, and nothing says which image each is of.
+        """
         shares = {metric: right for metric, right in step.values.items() if right.dtype == torch.bool}
         for metric, right in shares.items():
             self._images[metric] = self._images.get(metric, 0) + min(images, right.numel())
@@ -54,18 +55,20 @@ class ShareSums:
             return
         assert step.targets is not None  # since they have names
         targets, count = step.targets.cpu(), len(self._names)
-        if shares:
-            self._add_images(targets, None if step.places is None else step.places.cpu(), images)
+        if step.places is None and len(targets) > images:
+            raise ValueError(f"a step has {len(targets)} targets of {images} images: its `places` must say of which each is")
+        places = torch.arange(len(targets)) if step.places is None else step.places.cpu()
+        distinct, _ = torch.stack([targets, places]).unique(dim=1)
+        self._target_images += distinct.bincount(minlength=count)
         for metric, right in shares.items():
             self._asked[metric] = self._asked.get(metric, 0) + targets.bincount(minlength=count)
             self._right[metric] = self._right.get(metric, 0) + targets[right.cpu()].bincount(minlength=count)
 
     def all_gathered(self) -> dict[str, Share]:
         """Metric -> what it is a share of, over all ranks. Collective."""
-        own = (self._images, self._right, self._asked, self._copies, self._of_copies, self._at_least)
+        own = (self._images, self._right, self._asked, self._target_images)
         parts = collectives.all_gather(own)
-        copies = all(part[3] for part in parts)
-        by_target = torch.stack([part[4] if copies else part[5] for part in parts]).sum(0)
+        by_target = torch.stack([part[3] for part in parts]).sum(0)
         images = added_up([part[0] for part in parts])
         right, asked = added_up([part[1] for part in parts]), added_up([part[2] for part in parts])
         return {
@@ -73,34 +76,6 @@ class ShareSums:
             for metric, count in images.items()
             if count
         }
-
-    def _add_images(self, targets: torch.Tensor, places: torch.Tensor | None, images: int) -> None:
-        """Count the images of a batch that have each target, once each.
-
-        Where a step does not say which images its targets are of, two counts are kept. One is of a pass in which each batch is
-        all its images with one target, then all with the next. The other is the least that the two orders allow.
-        """
-        each, rest = divmod(len(targets), images)
-        order = torch.arange(len(targets))
-        if places is not None:
-            orders = [places]
-        elif len(targets) <= images:
-            orders = [order]
-        elif rest:
-            orders = [torch.zeros_like(order)]  # for all that is known, all answers are about one image
-        else:
-            orders = [order % images, order // each]
-        found = [self._distinct(targets, order) for order in orders]
-        self._at_least += torch.stack(found).amin(0)
-        self._of_copies += found[0]
-        if len(orders) > 1:
-            rows = targets.view(each, images)
-            self._copies &= bool((rows == rows[:, :1]).all())
-
-    def _distinct(self, targets: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """(names,) how many places there are with each target."""
-        pairs = torch.stack([targets, places]).unique(dim=1)
-        return pairs[0].bincount(minlength=len(self._names))
 
     def _share(self, images: int, right: torch.Tensor | None, asked: torch.Tensor | None, by_target: torch.Tensor) -> Share:
         if right is None or asked is None:

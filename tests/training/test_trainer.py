@@ -350,39 +350,38 @@ def test_a_target_has_no_more_images_than_there_are(make: Callable[..., Trainer]
 
 
 class Asked(Brightness):
-    """Always right. Each image is asked about as often as `targets` has columns, by its label; `order` says how they stand."""
+    """Always right. Each image is asked about as often as `targets` has columns, by its label."""
 
     target_names = ("dark", "light", "third")
 
-    def __init__(self, targets: list[list[int]], order: str) -> None:
+    def __init__(self, targets: list[list[int]], *, says_which: bool = True) -> None:
         super().__init__()
-        self.targets, self.order = torch.tensor(targets), order
+        self.targets, self.says_which = torch.tensor(targets), says_which
 
     def evaluate(self, batch: Batch) -> Step:
-        asked = self.targets[batch.labels]
-        targets = (asked if self.order == "by image" else asked.T).flatten()
-        return replace(super().step(batch), values={"right": targets >= 0}, targets=targets)
+        targets = self.targets[batch.labels].flatten()
+        places = torch.arange(len(targets)) // self.targets.shape[1] if self.says_which else None
+        return replace(super().step(batch), values={"right": targets >= 0}, targets=targets, places=places)
 
 
 @pytest.mark.parametrize(
-    ("targets", "order", "images"),
+    ("targets", "images"),
     [
-        ([[0, 1], [0, 1]], "by copy", {"dark": 300, "light": 300}),  # as rotations: every image has every target once
-        ([[0, 0], [1, 1]], "by image", {"dark": 150, "light": 150}),  # the same question twice
-        ([[0, 0], [1, 1]], "by copy", {"dark": 150, "light": 150}),
-        ([[0, 2], [0, 0]], "by image", {"dark": 300, "third": 150}),
-        ([[0, 2, 0, 2], [1, 1, 0, 1]], "by image", {"dark": 300, "light": 150, "third": 150}),
+        ([[0, 1], [0, 1]], {"dark": 300, "light": 300}),  # as rotations: every image has every target once
+        ([[0, 0], [1, 1]], {"dark": 150, "light": 150}),  # the same question twice
+        ([[0, 2], [0, 0]], {"dark": 300, "third": 150}),
+        ([[0, 2, 0, 2], [1, 1, 0, 1]], {"dark": 300, "light": 150, "third": 150}),
     ],
 )
 def test_an_image_counts_once_for_a_target(
-    make: Callable[..., Trainer], targets: list[list[int]], order: str, images: dict[str, int]
+    make: Callable[..., Trainer], targets: list[list[int]], images: dict[str, int]
 ) -> None:
-    found = make(Asked(targets, order), tests=300).gather_shares()["right"].target_images
-    assert found.keys() == images.keys()
-    for name, count in found.items():
-        assert 0 < count <= images[name], name
-    if order == "by copy":
-        assert found == images
+    assert make(Asked(targets), tests=300).gather_shares()["right"].target_images == images
+
+
+def test_more_answers_than_images_must_say_which_they_are_about(make: Callable[..., Trainer]) -> None:
+    with pytest.raises(ValueError, match=r"256 targets of 128 images: its `places` must say of which each is"):
+        make(Asked([[0, 1], [0, 1]], says_which=False), tests=300).gather_shares()
 
 
 def test_the_last_evaluation_says_the_shares(make: Callable[..., Trainer]) -> None:
