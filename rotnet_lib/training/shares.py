@@ -21,7 +21,8 @@ class Share:
         images: how many images were asked about; where there are fewer answers than images, that number.
         by_target: target's name -> percent of right answers among those with that target; empty if targets have no names.
         target_images: target's name -> number of images that were asked about with that target, each counted once, however
-            many answers about it have it; of the same targets.
+            many answers about it have it; of the same targets. Empty where steps have more targets than images and do not say
+            which image each is of (`Step.places`).
     """
 
     images: int
@@ -41,13 +42,11 @@ class ShareSums:
         self._images: dict[str, int] = {}
         self._right: dict[str, torch.Tensor] = {}
         self._asked: dict[str, torch.Tensor] = {}
+        self._known = True  # which image each target is of
         self._target_images = torch.zeros(len(names), dtype=torch.int64)
 
     def add(self, step: Step, images: int) -> None:
-        """Add a step that was made of a batch of so many images. Waits for the device where targets have names.
-
-        Raises ValueError if there are more targets than images, and nothing says which image each is of.
-        """
+        """Add a step that was made of a batch of so many images. Waits for the device where targets have names."""
         shares = {metric: right for metric, right in step.values.items() if right.dtype == torch.bool}
         for metric, right in shares.items():
             self._images[metric] = self._images.get(metric, 0) + min(images, right.numel())
@@ -56,19 +55,20 @@ class ShareSums:
         assert step.targets is not None  # since they have names
         targets, count = step.targets.cpu(), len(self._names)
         if step.places is None and len(targets) > images:
-            raise ValueError(f"a step has {len(targets)} targets of {images} images: its `places` must say of which each is")
-        places = torch.arange(len(targets)) if step.places is None else step.places.cpu()
-        distinct, _ = torch.stack([targets, places]).unique(dim=1)
-        self._target_images += distinct.bincount(minlength=count)
+            self._known = False
+        else:
+            places = torch.arange(len(targets)) if step.places is None else step.places.cpu()
+            distinct, _ = torch.stack([targets, places]).unique(dim=1)
+            self._target_images += distinct.bincount(minlength=count)
         for metric, right in shares.items():
             self._asked[metric] = self._asked.get(metric, 0) + targets.bincount(minlength=count)
             self._right[metric] = self._right.get(metric, 0) + targets[right.cpu()].bincount(minlength=count)
 
     def all_gathered(self) -> dict[str, Share]:
         """Metric -> what it is a share of, over all ranks. Collective."""
-        own = (self._images, self._right, self._asked, self._target_images)
+        own = (self._images, self._right, self._asked, self._target_images, self._known)
         parts = collectives.all_gather(own)
-        by_target = torch.stack([part[3] for part in parts]).sum(0)
+        by_target = torch.stack([part[3] for part in parts]).sum(0) if all(part[4] for part in parts) else None
         images = added_up([part[0] for part in parts])
         right, asked = added_up([part[1] for part in parts]), added_up([part[2] for part in parts])
         return {
@@ -77,12 +77,14 @@ class ShareSums:
             if count
         }
 
-    def _share(self, images: int, right: torch.Tensor | None, asked: torch.Tensor | None, by_target: torch.Tensor) -> Share:
+    def _share(
+        self, images: int, right: torch.Tensor | None, asked: torch.Tensor | None, by_target: torch.Tensor | None
+    ) -> Share:
         if right is None or asked is None:
             return Share(images)
-        counts = list(zip(self._names, right.tolist(), asked.tolist(), by_target.tolist(), strict=True))
-        return Share(
-            images,
-            {name: 100 * hits / n for name, hits, n, _ in counts if n},
-            {name: own for name, _, n, own in counts if n},
-        )
+        counts = list(zip(self._names, right.tolist(), asked.tolist(), strict=True))
+        accuracy = {name: 100 * hits / n for name, hits, n in counts if n}
+        if by_target is None:
+            return Share(images, accuracy)
+        own = dict(zip(self._names, by_target.tolist(), strict=True))
+        return Share(images, accuracy, {name: own[name] for name in accuracy})

@@ -29,8 +29,8 @@ class Step:
             each. As a rule m is the number of inputs. Of bool values the result says the sampling error (see `shares`).
         targets: (n,) int64, the right answer of each of the n inputs: an index into the task's `target_names`; None: the
             task has no answers to choose from.
-        places: (n,) int64 in [0, B), the places in the batch of the images that the targets are of, needed by a test step that
-            has more targets than images; None: the n-th target is of the n-th image.
+        places: (n,) int64 in [0, B), the places in the batch of the images that the targets are of, which a test step with
+            more targets than images says; None: the n-th target is of the n-th image, or it is not known.
         terms: `loss_<name>` -> scalar, what the loss is a weighted sum of; recorded, beside the loss, in training.
     """
 

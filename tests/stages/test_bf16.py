@@ -58,5 +58,5 @@ def test_losses_under_bf16_are_near_those_of_fp32(name: str, data: Dataset) -> N
     fp32, bf16 = (losses(MAKERS[name](name, data), data, bf16=bf16) for bf16 in (False, True))
     assert bf16.isfinite().all()
     assert not torch.equal(fp32, bf16)  # it was bf16
-    assert (bf16 - fp32).abs().max() < 0.1 * fp32.abs().max()
+    assert (bf16 - fp32).abs().max() < 0.15 * fp32.abs().max()
     assert (bf16[0] - fp32[0]).abs() < 0.02 * fp32[0].abs()

@@ -112,7 +112,9 @@ def test_the_headline_is_the_last_epoch_and_the_best_is_beside_it(build: Callabl
         return Scripted(backbone, data, Scripted.Options()), backbone
 
     metrics = train_stage(build(epochs=4), task).result.metrics
-    assert metrics == {"rotation_top1": MetricValue(last=45.0, best=60.0, best_epoch=2, chance=25.0)}
+    expected = MetricValue(last=45.0, best=60.0, best_epoch=2, chance=25.0)
+    asked = {f"{angle} degrees": 20 for angle in (0, 90, 180, 270)}
+    assert metrics == {"rotation_top1": expected.of_images(20, asked)}
 
 
 def test_the_stored_weights_give_the_stored_figure(build: Callable[..., PretrainConfig]) -> None:
