@@ -40,8 +40,12 @@ def losses(task: Task, data: Dataset, *, bf16: bool) -> torch.Tensor:
     return torch.stack(found[:10])
 
 
+OPTIONS: dict[str, dict[str, Any]] = {"slow-features": {"margin": 10.0}}
+"""Of tasks whose loss is of squares in the thousands by default, which is too steep for the rate that all have here."""
+
+
 def of_pretext(name: str, data: Dataset) -> Task:
-    return pretext_task(PretrainConfig.build(SMALL | {"task": name}), data)[0]
+    return pretext_task(PretrainConfig.build(SMALL | {"task": name, "task_options": OPTIONS.get(name, {})}), data)[0]
 
 
 def of_classifier(name: str, data: Dataset) -> Task:
@@ -58,5 +62,5 @@ def test_losses_under_bf16_are_near_those_of_fp32(name: str, data: Dataset) -> N
     fp32, bf16 = (losses(MAKERS[name](name, data), data, bf16=bf16) for bf16 in (False, True))
     assert bf16.isfinite().all()
     assert not torch.equal(fp32, bf16)  # it was bf16
-    assert (bf16 - fp32).abs().max() < 0.15 * fp32.abs().max()
+    assert (bf16 - fp32).abs().max() < 0.1 * fp32.abs().max()
     assert (bf16[0] - fp32[0]).abs() < 0.02 * fp32[0].abs()

@@ -70,8 +70,8 @@ def test_training_ends_where_one_process_does(found: list[dict[str, Any]], name:
     assert one[1].keys() == other[1].keys() == weights.keys()
     for key, tensor in weights.items():
         assert torch.equal(one[1][key], other[1][key]), key
-        # Adam divides a gradient by its size, also where it is little more than rounding.
-        torch.testing.assert_close(one[1][key], tensor, rtol=1e-9, atol=1e-9)
+        # Counting's Adam divides a gradient by its size, also where it is little more than rounding.
+        torch.testing.assert_close(one[1][key], tensor, rtol=1e-9, atol=1e-9 if name == "task counting" else 1e-11)
     assert ("bank.memory" in weights) == ("instance" in name or "decoupling" in name)
 
 
