@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _HIDDEN = 4096
 """Features of the two hidden layers above the backbone, at width 1."""
-_MIXED = ("linear", "cubic", "lanczos", "area")
 
 
 @TASKS.register("counting")
@@ -94,14 +93,14 @@ class Counting(PartsTask):
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         import numpy as np
 
-        from rotnet_lib.pretext.parts.resizing import resizing_matrix
+        from rotnet_lib.pretext.parts.resizing import RESIZERS, resizing_matrix
 
         self.options = options
         self.side = data.image_size // 2
         self.take(backbone, data, options.stride)
         self._check(backbone, data.image_size)
         self.module = _network(backbone, self.side, options)
-        resizers = _MIXED if options.resizer == "mixed" else (options.resizer,)
+        resizers = tuple(RESIZERS) if options.resizer == "mixed" else (options.resizer,)
         matrices = np.stack([resizing_matrix(resizer, 2 * self.side, self.side) for resizer in resizers])
         self.module.register_buffer("resizing", torch.from_numpy(matrices), persistent=False)
 
@@ -188,8 +187,8 @@ class Counting(PartsTask):
         Args:
             counts: (B, 5, K), the shrunk image's first.
 
-        Returns three of (B,), in float32 or better (sums of squares are no matter for half precision): both distances squared,
-        and the first relative to the sum of the squared lengths.
+        Returns three of (B,), in float32 or better, since half precision is too coarse for sums of many squares: both distances
+        squared, and the first relative to the sum of the squared lengths.
         """
         from rotnet_lib.pretext.parts.partners import partners
 
