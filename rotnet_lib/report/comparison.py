@@ -45,8 +45,8 @@ def compare(a: Cell, b: Cell) -> Comparison | None:
 
     The variance of the difference is the sum of that of both means, std^2/s of s seeds, and that of both shares, p(1-p)/n of n
     test images. As a rule both are of the same images, and what is easy for one is easy for the other: then their difference is
-    more exact than that, and figures that are called level here may still differ. Of a figure of one seed the first term is not known, and
-    left out.
+    more exact than that, and figures that are called level here may still differ. Of a figure of one seed the first term is
+    not known, and left out.
     """
     seeds = a.std is not None and b.std is not None
     images = a.sampling is not None and b.sampling is not None
