@@ -45,6 +45,7 @@ class Places205(Source):
     statistics = IMAGENET_STATISTICS
     streamed = True
     published_title = "Places205"
+    published_aliases = ("Places",)
     published = Counts(2_448_873, 20_500, 205)
     usual_size = 224
 

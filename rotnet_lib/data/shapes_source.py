@@ -24,6 +24,10 @@ class Shapes(Source):
     argument = "number"
     usual_size = 32
 
+    @classmethod
+    def spoken(cls, argument: str) -> str:
+        return f"drawn shapes (set {argument})" if int(argument or 0) else "drawn shapes"
+
     def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None:
         if not (argument or "0").isdecimal():
             raise RotnetError(f"dataset 'shapes:{argument}': not a number. Take shapes:0, shapes:1 ...")

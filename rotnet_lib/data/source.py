@@ -58,6 +58,7 @@ class Source:
         streamed: whether the images do not fit in memory and are decoded batch by batch.
         argument: what follows the colon in the dataset's name.
         published_title: the name under which published figures give results on this data; None: none do.
+        published_aliases: what else titles and rows of published tables call that data.
         published: counts of the whole set that those figures are of.
         usual_size: S where none is asked for, in pixels.
     """
@@ -74,8 +75,18 @@ class Source:
     streamed: ClassVar[bool] = False
     argument: ClassVar[Argument] = "none"
     published_title: ClassVar[str | None] = None
+    published_aliases: ClassVar[tuple[str, ...]] = ()
     published: ClassVar[Counts | None] = None
     usual_size: ClassVar[int]
+
+    @classmethod
+    def spoken(cls, argument: str) -> str | None:
+        """What a title calls the data, where `title` says more than fits there; None: `title`.
+
+        Args:
+            argument: what follows the colon in the dataset's name.
+        """
+        return None
 
     def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None:
         """`argument` is what follows the colon in the dataset's name (`imagefolder:/path`), "" if there is none.

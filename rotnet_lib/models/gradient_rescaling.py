@@ -1,4 +1,4 @@
-"""A folded backbone rescaled so that all layers learn at the same pace (Kraehenbuehl et al. 2015, "Data-dependent
+"""A folded backbone rescaled so that all layers learn at the same pace (Krähenbühl et al. 2015, "Data-dependent
 Initializations of Convolutional Neural Networks", section 3.2; docs/protocol.md, "PASCAL VOC")."""
 
 import math

@@ -1,4 +1,4 @@
-"""A random backbone rescaled by data (Kraehenbuehl et al. 2015, "Data-dependent Initializations of Convolutional Neural
+"""A random backbone rescaled by data (Krähenbühl et al. 2015, "Data-dependent Initializations of Convolutional Neural
 Networks")."""
 
 import torch

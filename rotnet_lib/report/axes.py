@@ -79,7 +79,7 @@ def _crossing(rows: list[Row]) -> str:
             cells = [(first.cells[c], other.cells[c]) for c in columns]
             places = ", ".join(f"{cell.x:g} ({cell.brief} against {rival.brief})" for cell, rival in cells)
             parts += [f"{said} at {places}"] if columns else []
-    return "; ".join(parts) + " labelled images a class." if parts else "nothing to compare yet."
+    return "; ".join(parts) + " labelled images a class." if parts else "Nothing to compare yet."
 
 
 AXES = {

@@ -23,7 +23,8 @@ class Cell:
         states: state of every planned run; empty for a figure of another method.
         x: what the column counts (epochs, labels), where it counts something.
         images: of how many test images each value is the share of right answers; None: not known, or it is no such share.
-        unit, better, tested: as its `Metric` has them.
+        unit, better, tested, chance: as its `Metric` has them.
+        link: where the page of its run is, or the list of its runs, relative to the suite's page; None: there is none yet.
     """
 
     published: float | None
@@ -35,6 +36,8 @@ class Cell:
     better: Better = "higher"
     tested: bool = True
     images: int | None = None
+    chance: float | None = None
+    link: str | None = None
 
     @property
     def kind(self) -> Kind:
@@ -145,6 +148,24 @@ class Cell:
             if self.unit == PERCENT
             else f"{self.mean:.{decimals(self.mean, self.unit)}f} {self.unit}".rstrip()
         )
+
+    @property
+    def spread(self) -> str:
+        """As `brief`, with the standard deviation over seeds where there are several, and without the unit: `83.0 ± 3.6`."""
+        if self.mean is None:
+            return ""
+        digits = 1 if self.unit == PERCENT else decimals(self.mean, self.unit)
+        return f"{self.mean:.{digits}f}" + (f" ± {self.std:.{digits}f}" if self.std is not None else "")
+
+    @property
+    def mean_text(self) -> str:
+        """`mean`, or nothing."""
+        return "" if self.mean is None else f"{self.mean:.{decimals(self.mean, self.unit)}f}"
+
+    @property
+    def published_text(self) -> str:
+        """`published` with the decimals that it was published with, or nothing."""
+        return "" if self.published is None else f"{self.published:g}"
 
     @property
     def best_text(self) -> str:

@@ -32,7 +32,7 @@ def note_on_table(cells: Collection[Cell], *, listed: bool) -> str:
 
     Args:
         cells: the table's.
-        listed: whether the table has a column of the errors; else they stand in the cells as `s.e.`, which the note explains.
+        listed: whether the table has a column of the errors; else the note says how large they are.
     """
     found = [(cell, error, cell.images) for cell in cells if (error := cell.error) is not None and cell.images]
     if not found:
@@ -50,7 +50,7 @@ def note_on_table(cells: Collection[Cell], *, listed: bool) -> str:
     lacking = any(cell.mean is not None and cell.error is None and cell.kind == ACCURACY and cell.tested for cell in cells)
     unknown = " Of accuracies without one it is not known: their results do not say N." if lacking else ""
     return (
-        f"Standard error{', in points' if listed else ' (s.e.)'}: {size}{what}.{unknown} Figures are said to be within the "
+        f"Standard error{', in points' if listed else ''}: {size}{what}.{unknown} Figures are said to be within the "
         f"{'error' if any(several) else 'sampling error'} of each other if they differ by at most two standard errors of the "
         "difference, the images of both taken as independent: compared image by image they might still be told apart."
     )

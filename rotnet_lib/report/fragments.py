@@ -18,6 +18,11 @@ def style() -> str:
     return (TEMPLATES / "style.css").read_text(encoding="utf-8")
 
 
+def script() -> str:
+    """The script of every page: sorting of tables, copying, printing."""
+    return (TEMPLATES / "script.js").read_text(encoding="utf-8")
+
+
 def fragment(template: str, **values: Any) -> str:
     """HTML from one of the templates, values escaped. `value | digits(unit)` is a figure without its unit."""
     environment = Environment(

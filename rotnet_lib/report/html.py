@@ -12,7 +12,8 @@ from pygments.formatters import HtmlFormatter
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import read_text, write_text
-from rotnet_lib.report.fragments import TEMPLATES, style
+from rotnet_lib.report.contents import with_contents
+from rotnet_lib.report.fragments import TEMPLATES, script, style
 from rotnet_lib.runs.directory import SHOWN_RESULT
 
 _SCRIPTED = ("application/vnd.jupyter.widget-view+json", "application/javascript")
@@ -66,13 +67,14 @@ def render(notebook: Path, target: Path, *, shown: str | None = None) -> None:
             "rotnet": {
                 "title": _title(node),
                 "style": style(),
+                "script": script(),
                 "highlight": _highlight(),
                 "shown": shown,
                 "shown_name": SHOWN_RESULT,
             }
         },
     )
-    write_text(target, body)
+    write_text(target, with_contents(body))
 
 
 def _read(path: Path) -> nbformat.NotebookNode:

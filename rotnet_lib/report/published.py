@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rotnet_lib.errors import RotnetError, shown, unknown
+from rotnet_lib.report.citations import Citation
 from rotnet_lib.runs.plain import plain_values
 from rotnet_lib.yaml_reader import read_yaml
 
@@ -67,11 +68,19 @@ def _by_column(figures: dict[str, Figure] | list[Figure] | Figure, table: _Table
     return {table.metric: figures}
 
 
-def source(key: str, file: Path = PUBLISHED) -> str:
-    """The citation of a source of figures. Raises RotnetError for an unknown one."""
+def source(key: str, file: Path = PUBLISHED) -> Citation:
+    """The paper that figures are from. Raises RotnetError for an unknown one, or one that is malformed in the file."""
     sources = _document(file).get("sources")
     if not isinstance(sources, dict):
         raise RotnetError(f"{file.name}: sources: a citation by name is expected, not {shown(sources)}.")
     if key not in sources:
         raise unknown("source of published figures", key, sources)
-    return str(sources[key])
+    try:
+        return Citation.model_validate(sources[key])
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, ("sources", key, *problem["loc"])))
+        raise RotnetError(
+            f"{file.name}: {place}: {problem['msg']}, not {shown(problem['input'])}. "
+            "A citation has authors, title, venue and year."
+        ) from None

@@ -12,7 +12,7 @@ from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.published import published_table
-from rotnet_lib.runs.directory import METRICS, RunDirectory
+from rotnet_lib.runs.directory import METRICS, REPORT, RunDirectory
 from rotnet_lib.runs.history import history_of
 from rotnet_lib.runs.plan_file import PlanFile, PlannedEntry, remake
 from rotnet_lib.runs.schema import RunResult
@@ -66,6 +66,11 @@ class ReportedRun:
         return self._found[3]
 
     @property
+    def link(self) -> str | None:
+        """Where its page is, relative to the suite's; None where it has none yet."""
+        return f"../{self.directory.name}/{REPORT}" if (self.directory.path / REPORT).exists() else None
+
+    @property
     def unverified(self) -> list[str]:
         """Files without a checksum that the run read, or that its figures are read from."""
         return self._found[4]
@@ -113,6 +118,11 @@ class _Question(BaseModel):
     column: str | None
 
 
+class _Claim(BaseModel):
+    row: str
+    against: list[str] = Field(min_length=1)
+
+
 class _Method(BaseModel):
     name: str
     title: str
@@ -131,6 +141,7 @@ class _Suite(BaseModel):
     headings: dict[str, str]
     axis: Literal["epochs", "labels"] | None
     rows: list[_Row]
+    claims: list[_Claim] = []
     questions: list[_Question]
     methods: list[_Method] = []
     changed_sweeps: dict[str, tuple[list[Any], list[Any]]]
@@ -180,6 +191,9 @@ def _check_runs(suite: _Suite, plan: PlanFile) -> None:
     for row in suite.rows:
         if not keys.issuperset(cell.run for cell in row.cells.values()):
             raise ValueError(f"row '{row.label}' is measured by a run that is not in the plan")
+    for claim in suite.claims:
+        if not labels.keys() >= {claim.row, *claim.against}:
+            raise ValueError(f"the claim about '{claim.row}' is about a row that is not there")
     for question in suite.questions:
         for label in (question.baseline, *question.against):
             if label not in labels or (question.column or next(iter(labels[label].cells))) not in labels[label].cells:

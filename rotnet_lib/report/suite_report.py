@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
-from IPython.display import HTML
 
 from rotnet_lib.data.dataset import bare_title
 from rotnet_lib.data.source import DATASETS
@@ -15,22 +14,21 @@ from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.axes import AXES, Axis
 from rotnet_lib.report.cells import Cell, Row
+from rotnet_lib.report.claims import claims
 from rotnet_lib.report.code_differences import CodeDifference, code_differences
+from rotnet_lib.report.data_words import DataWords
 from rotnet_lib.report.error_notes import note_on_table
-from rotnet_lib.report.fragments import fragment
-from rotnet_lib.report.headings import Headings
-from rotnet_lib.report.published import published_table, source
+from rotnet_lib.report.published import published_table
+from rotnet_lib.report.rank_agreement import rank_agreement
 from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.reported_run import ReportedRun, suite_of
 from rotnet_lib.report.run_report import plain
-from rotnet_lib.report.suite_facts import facts
 from rotnet_lib.report.units import axis_label
 from rotnet_lib.report.verdicts import verdict
-from rotnet_lib.runs.directory import REPORT, TABLE
+from rotnet_lib.runs.directory import TABLE
 from rotnet_lib.runs.metrics import PERCENT, Metric
 from rotnet_lib.runs.plan_file import read_plan
 from rotnet_lib.runs.schema import MetricValue, RunResult
-from rotnet_lib.runs.unverified import sentence
 from rotnet_lib.training.schedules import epochs_after
 
 
@@ -46,8 +44,11 @@ class SuiteReport:
         self.path = config.plan_file()
         plan = read_plan(self.path)
         self.plan: dict[str, Any] = plan.model_dump()
-        self.suite = suite_of(plan, self.path)
+        as_published = suite_of(plan, self.path)
         self.runs = [ReportedRun.of(entry, root) for entry in plan.runs]
+        words = DataWords(self.runs)
+        self.suite = words.suite(as_published)
+        self._renamed = {row["label"]: words.label(row["label"]) for row in as_published["rows"]}
 
     @cached_property
     def results(self) -> list[RunResult]:
@@ -56,7 +57,8 @@ class SuiteReport:
     @cached_property
     def _published(self) -> dict[str, dict[str, float | None]]:
         """Label -> column -> published figure; empty where the suite's table is of our own."""
-        return published_table(self.suite["published"]) if self.suite["published"] else {}
+        table = published_table(self.suite["published"]) if self.suite["published"] else {}
+        return {self._renamed.get(label, label): figures for label, figures in table.items()}
 
     @property
     def _published_columns(self) -> dict[str, None]:
@@ -91,6 +93,7 @@ class SuiteReport:
                         [targets[name] for targets in found if name in targets],
                         states=states,
                         images=_least(images.get(name) for images in counts),
+                        link=_link(self._of(cell)),
                     )
                     for name in names
                 },
@@ -108,8 +111,8 @@ class SuiteReport:
             column, bests = _history_column(metric, meant), []
             histories = [run.history[column] for run in runs if column in run.history]
             values = [float(history.iloc[epochs_after(share, len(history)) - 1]) for history in histories]
-        kind: dict[str, Any] = {"unit": meant.unit, "better": meant.better, "tested": meant.tested}
-        return Cell(published, values, bests, states, x, images=_least(m.images for m in found), **kind)
+        kind: dict[str, Any] = {"unit": meant.unit, "better": meant.better, "tested": meant.tested, "chance": meant.chance}
+        return Cell(published, values, bests, states, x, images=_least(m.images for m in found), link=_link(runs), **kind)
 
     def _declared(self, run: ReportedRun, metric: str) -> Metric:
         """What a metric will be, of the run's task or of that of a run it builds on; an accuracy of classes if of neither."""
@@ -158,36 +161,10 @@ class SuiteReport:
         return bool(self.results) and not self.differences
 
     @property
-    def _measuring(self) -> list[ReportedRun]:
+    def measuring(self) -> list[ReportedRun]:
         """The runs whose figures stand in the table."""
         keys = {cell["run"] for row in self.suite["rows"] for cell in row["cells"].values()}
         return [run for run in self.runs if run.key in keys]
-
-    @property
-    def _notice(self) -> str:
-        """What is said of figures that are not of the protocol's settings, in a sentence; empty where they are."""
-        if self.comparable:
-            return ""
-        if self.suite["published"] or self.axis:
-            return (
-                "This is not the published experiment (see below): compare the measured rows with one another rather than with "
-                "the published figures."
-            )
-        return (
-            "These are not the protocol's settings (see below): compare the rows with one another." if self.differences else ""
-        )
-
-    @property
-    def _unpublished(self) -> str:
-        """Why a table without a published figure has none, in a sentence."""
-        known = self.suite["published"] or self.axis
-        return "The source gives no figures for these." if known else "There is no published table of these."
-
-    @property
-    def errors(self) -> str:
-        """What the standard errors of the figures are of, in sentences; empty where no figure has one."""
-        cells = [cell for row in self.rows for cell in row.cells.values()]
-        return note_on_table(cells, listed=len(self.columns) == 1)
 
     @property
     def unverified(self) -> list[str]:
@@ -242,60 +219,28 @@ class SuiteReport:
         return "all" if set(keys) == finished else ", ".join(keys)
 
     @property
-    def verdict(self) -> str:
-        """What the table shows, in a sentence drawn from its figures."""
+    def claims(self) -> list[str]:
+        """What the table is about, a sentence a claim of the suite: how far a row stands from others."""
+        return claims(self.suite["claims"], self.rows, self.columns, separate=self.separate)
+
+    @property
+    def observations(self) -> str:
+        """What else the table shows, in sentences drawn from its figures."""
         by_target = any(row["by_target"] for row in self.suite["rows"])
-        return verdict(self.rows, self.columns, axis=self.axis, by_target=by_target, separate=self.separate)
+        found = verdict(self.rows, self.columns, axis=self.axis, by_target=by_target)
+        order = "" if by_target or self.axis else rank_agreement(self.rows, self.columns)
+        return " ".join(filter(None, [found, order]))
 
     @property
-    def summary(self) -> HTML:
-        """The table with what it shows and what it was measured on, for a notebook cell."""
-        titles = list(dict.fromkeys(result.data.title for result in self.results)) or ["no data yet"]
+    def verdict(self) -> str:
+        """The claims and the rest."""
+        return " ".join([*self.claims, self.observations])
+
+    @property
+    def errors(self) -> str:
+        """What the standard errors of the figures are of, in sentences; empty where no figure has one."""
         cells = [cell for row in self.rows for cell in row.cells.values()]
-        tested_on = " or ".join(dict.fromkeys(r.data.tested_on for r in self.results)) or "the test split"
-        axis = self.axis.title if self.axis else None
-        return HTML(
-            fragment(
-                "suite.html.j2",
-                title=self.suite["title"],
-                verdict=self.verdict,
-                data_title="; ".join(titles),
-                plan=self.plan,
-                comparable=self.comparable,
-                notice=self._notice,
-                unpublished=self._unpublished,
-                trains=any(not {"epochs", "iterations"}.isdisjoint(run.parameters) for run in self._measuring),
-                measure=self.suite["measure"],
-                tested_on=tested_on,
-                headings=Headings(self.rows, self.columns, self.suite["measure"], axis, tested_on),
-                rows=self.rows,
-                columns=self.columns,
-                axis=self.axis,
-                seeds=len({run.seed for run in self.runs}),
-                source=source(self.suite["source"]) if any(cell.published is not None for cell in cells) else None,
-                methods=self.suite["methods"],
-                own=[row["label"] for row in self.suite["rows"] if self.suite["published"] and not row["published"]],
-                others=any(not any(cell.planned for cell in row.cells.values()) for row in self.rows),
-                bests=any(cell.bests for cell in cells),
-                errors=self.errors,
-            )
-        )
-
-    @property
-    def details(self) -> HTML:
-        """What differs from the protocol and the authors' code, data, machine, time and runs, for a notebook cell."""
-        return HTML(
-            fragment(
-                "suite_details.html.j2",
-                measured=bool(self.results),
-                differences=self.differences,
-                code=self.code_differences,
-                deviations=self.method_deviations,
-                facts=facts(self.results),
-                runs=[self._run_line(run) for run in self.runs],
-                unverified=sentence(self.unverified) if self.unverified else "",
-            )
-        )
+        return note_on_table(cells, listed=len(self.columns) == 1)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -352,20 +297,10 @@ class SuiteReport:
         write_text(path, self.table.to_csv(index=False))
         print(f"table: {path}")
 
-    def _run_line(self, run: ReportedRun) -> dict[str, Any]:
-        report = run.directory.path / REPORT
-        result = run.result
-        training = result.training if result else None
-        return {
-            "key": run.key,
-            "seed": run.seed,
-            "state": run.state,
-            "damage": run.damage,
-            "link": f"../{run.directory.name}/{REPORT}" if report.exists() else None,
-            "inputs": f"{training.inputs:,}" if training else "",
-            "rate": f"{training.inputs_per_second:,.0f}" if training else "",
-            "seconds": f"{result.wall_seconds:,.0f}" if result else "",
-        }
+
+def _link(runs: list[ReportedRun]) -> str | None:
+    """The page of a cell's run; of several, their place in the list of runs."""
+    return runs[0].link if len(runs) == 1 else f"#run-{runs[0].key}"
 
 
 def _state(run: ReportedRun, metric: str) -> str:

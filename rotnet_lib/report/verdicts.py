@@ -19,71 +19,41 @@ _LISTED = 4
 """Groups that are gone through one by one; of more it is counted whose figure is the best."""
 
 
-def verdict(rows: list[Row], columns: Mapping[str, str], *, axis: Axis | None, by_target: bool, separate: bool) -> str:
-    """What a table shows, in a sentence drawn from its figures.
+def verdict(rows: list[Row], columns: Mapping[str, str], *, axis: Axis | None, by_target: bool) -> str:
+    """What a table shows, in sentences drawn from its figures. Only figures of one column are held against each other.
 
     Args:
         rows: the table's.
         columns: column -> its heading.
         axis: what the columns count, if they count something.
         by_target: whether the columns are right answers (classes).
-        separate: whether they come from different runs, so that a figure of one says nothing beside one of another.
     """
-    said = _verdict(rows, columns, axis=axis, by_target=by_target, separate=separate)
-    measured = [cell for row in rows for cell in row.measured.values() if cell.planned]
+    planned = [cell for row in rows for cell in row.cells.values() if cell.planned]
+    measured = [cell for cell in planned if cell.mean is not None]
+    said = _verdict(rows, columns, axis, by_target=by_target) if len(measured) > 1 else "Nothing to compare yet."
+    if len(measured) < len(planned):
+        said += f" {len(measured)} of {len(planned)} figures are measured."
     one = len(measured) > 1 and any(cell.n == 1 and cell.sampling is not None for cell in measured)
     return f"{said} Other seeds may differ." if one else said
 
 
-def _verdict(rows: list[Row], columns: Mapping[str, str], *, axis: Axis | None, by_target: bool, separate: bool) -> str:
-    cells = [(row.label, column, cell) for row in rows for column, cell in row.cells.items()]
-    trained = [entry for entry in cells if entry[2].planned]
-    measured = [entry for entry in trained if entry[2].mean is not None]
-    count = f"{len(measured)} of {len(trained)} figures measured"
+def _verdict(rows: list[Row], columns: Mapping[str, str], axis: Axis | None, *, by_target: bool) -> str:
     if axis:
         curves = [row for row in rows if len(row.measured) > 1]
-        return f"{count}: {axis.verdict(curves)}" if curves else f"{count}: nothing to compare yet."
-    if len(measured) < 2:
-        return f"{count}: nothing to compare yet."
+        return _sentence(axis.verdict(curves)) if curves else "Nothing to compare yet."
     if by_target:
-        return f"{count}: {'; '.join(extremes(row) for row in rows if row.measured)}."
-    if separate:
-        together = [
-            (f"{heading}: ", {row.label: row.cells[c] for row in rows if c in row.measured}) for c, heading in columns.items()
-        ]
-    else:
-        several = len(columns) > 1
-        together = [("", {f"{label}, {columns[column]}" if several else label: cell for label, column, cell in measured})]
-    groups = [group for what, named in together if named for group in by_kind(what, named)]
-    return f"{count}: {best_of(groups)}.{_published_order(groups)}"
-
-
-def _published_order(groups: Groups) -> str:
-    """How many pairs of figures stand in the published order, of those that differ by more than the error; or nothing."""
-    pairs = [
-        (a, b)
-        for _, named in groups
-        for a, b in itertools.combinations(named.values(), 2)
-        if a.published is not None and b.published is not None and a.published != b.published
+        return _sentence(f"{'; '.join(extremes(row) for row in rows if row.measured)}.")
+    together = [
+        (f"{heading}: " if len(columns) > 1 else "", {row.label: row.cells[c] for row in rows if c in row.measured})
+        for c, heading in columns.items()
     ]
-    if not pairs:
-        return ""
-    level = _level(pairs)
-    clear = [(a, b) for a, b in pairs if not ((found := compare(a, b)) and found.level)]
-    alike = sum(((a.mean or 0) > (b.mean or 0)) == ((a.published or 0) > (b.published or 0)) for a, b in clear)
-    of = f" Of {_counted(len(pairs), 'pair')} of figures"
-    if not level:
-        return f"{of}, {_standing(alike)} in the published order."
-    unsure = f"{of}, {len(level)} {'is' if len(level) == 1 else 'are'} within the {called(level)}"
-    return f"{unsure}; of the other {len(clear)}, {_standing(alike)} in the published order." if clear else f"{unsure}."
+    groups = [group for what, named in together if named for group in by_kind(what, named) if len(group[1]) > 1]
+    return _sentence(f"{best_of(groups)}.") if groups else "Nothing to compare yet."
 
 
-def _counted(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
-
-
-def _standing(count: int) -> str:
-    return f"{count} {'stands' if count == 1 else 'stand'}"
+def _sentence(text: str) -> str:
+    """A capital at the start, unless a label or a heading stands there."""
+    return text[0].upper() + text[1:] if text.startswith(("highest", "lowest", "of ")) else text
 
 
 def best_of(groups: Groups) -> str:

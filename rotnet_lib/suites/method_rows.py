@@ -6,9 +6,9 @@
     rows:
       - {label: "{label} + conv", run: "{method}-conv", metric: conv2_top1}
 
-stands for two runs and a row of each method that is asked for. `{label}` is how the suite's published table calls the method,
-or the method's own label. A row that the published table does not have is one of our own. `{method-}` in a key is the name with
-a hyphen behind it, and nothing of a method that is `unnamed`.
+stands for two runs and a row of each method that is asked for; likewise a claim with `{label}` in it. `{label}` is how the
+suite's published table calls the method, or the method's own label. A row that the published table does not have is one of our
+own. `{method-}` in a key is the name with a hyphen behind it, and nothing of a method that is `unnamed`.
 """
 
 from collections.abc import Collection, Mapping
@@ -77,6 +77,11 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
             else:
                 left_out.append(found["label"])
     questions = [question for question in document.get("questions", []) if not _asks_about(question, left_out)]
+    claims = [
+        _filled(claim, words.get(name, {}))
+        for claim in document.get("claims", [])
+        for name in (asked if _LABEL in str(claim) else [""])
+    ]
     where = _benchmarks(document["runs"])
     could = [
         {
@@ -88,7 +93,7 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
         }
         for name, method in methods.items()
     ]
-    return document | {"runs": runs, "rows": rows, "questions": questions, "methods": could}
+    return document | {"runs": runs, "rows": rows, "claims": claims, "questions": questions, "methods": could}
 
 
 def _benchmarks(runs: Mapping[str, Any]) -> dict[str, None]:

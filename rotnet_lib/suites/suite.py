@@ -88,6 +88,15 @@ class Question(BaseModel):
     column: str | None = Field(None, description="the column compared; None: the only one that the rows have")
 
 
+class Claim(BaseModel):
+    """What a table is about: a row, and the rows that it is to be held against. A page says it first, in points."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    row: str
+    against: list[str] = Field(min_length=1)
+
+
 class SuiteMethod(BaseModel):
     """A method that can have rows in a suite (`methods.yaml`)."""
 
@@ -114,6 +123,7 @@ class Suite(BaseModel):
     axis: Literal["epochs", "labels"] | None = Field(None, description="what the columns count, drawn as a curve")
     runs: dict[str, SuiteRun]
     rows: list[SuiteRow] = Field(default_factory=list)
+    claims: list[Claim] = Field(default_factory=list)
     questions: list[Question] = Field(default_factory=list)
     methods: list[SuiteMethod] = Field(default_factory=list, description="those of which the suite has rows, or could have")
     changed_sweeps: dict[str, list[list[Any]]] = Field(
@@ -154,6 +164,10 @@ class Suite(BaseModel):
         for column in self.headings:
             if column not in columns:
                 raise ValueError(str(unknown("column with a heading,", column, columns)))
+        for claim in self.claims:
+            for label in (claim.row, *claim.against):
+                if label not in rows:
+                    raise ValueError(str(unknown("row of a claim,", label, rows)))
         for question in self.questions:
             _check_question(question, rows)
         return self

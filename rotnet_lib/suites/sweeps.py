@@ -38,6 +38,7 @@ class Sheet(BaseModel):
     sweeps: dict[str, list[Any]] = Field(default_factory=dict)
     runs: dict[str, dict[str, Any]]
     rows: list[SheetRow] = Field(default_factory=list)
+    claims: list[dict[str, Any]] = Field(default_factory=list)
     questions: list[dict[str, Any]] = Field(default_factory=list)
 
 

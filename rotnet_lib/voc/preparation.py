@@ -58,7 +58,7 @@ def prepare(backbone: Backbone, images: torch.Tensor, *, rescale: bool, seed: in
         backbone: on any device; it is not changed.
         images: (N, 3, S, S) uint8, on the same device, N at least 2. They are one batch, which takes about 3 MB an image for an
             AlexNet at 224 pixels, and twice that if rescaled.
-        rescale: whether to apply Kraehenbuehl's between-layer rescaling (`rescale_gradients`).
+        rescale: whether to apply Krähenbühl's between-layer rescaling (`rescale_gradients`).
         seed: of new layers, and of the random gradients that the rescaling feeds in.
 
     Raises RotnetError for fewer than 2 images; if the outputs do not depend on the image; if folding changes an output by more

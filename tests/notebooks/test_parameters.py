@@ -194,10 +194,10 @@ def runs_of(folder: Path) -> Iterator[Path]:
 def test_the_report_shows_the_table_then_its_picture_then_answers_then_what_it_was_measured_with() -> None:
     shown = [ast.unparse(ast.parse("".join(cell["source"]))) for cell in tagged("report", "result")]
     assert shown == [
-        "report.summary",
+        "summary(report)",
         "_ = picture(report)",
         "answers(report)",
-        "report.details",
+        "details(report)",
         "_ = learning_curves(report.histories)",
     ]
 

@@ -93,7 +93,7 @@ def test_only_columns_that_both_rows_have_are_compared() -> None:
     ids=["one-row", "no-shared-column"],
 )
 def test_where_no_column_is_shared_there_is_nothing_to_compare(rows: list[Row]) -> None:
-    assert LABELS.verdict(rows) == "nothing to compare yet."
+    assert LABELS.verdict(rows) == "Nothing to compare yet."
 
 
 def error(label: str, figures: dict[float, float]) -> Row:

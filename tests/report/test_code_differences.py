@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 
 from rotnet_lib.report.code_differences import code_differences, differences_of
 from rotnet_lib.report.run_report import run_summary
+from rotnet_lib.report.suite_page import details
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.runs.schema import Environment, RunResult
 from rotnet_lib.stages import STAGES
@@ -107,11 +108,11 @@ def test_a_runs_page_says_here_and_theirs() -> None:
 
 def test_a_suites_page_says_of_which_runs(made_up: Any) -> None:
     suite = made_up("table3")
-    assert "authors' code" not in suite.report().details.data  # nothing has been run
+    assert "authors' code" not in details(suite.report()).data  # nothing has been run
     suite.finish("supervised", 90.0)
     suite.finish("rotnet", 80.0)
     suite.finish("rotnet-conv", 70.0)
-    html = BeautifulSoup(suite.report().details.data, "html.parser")
+    html = BeautifulSoup(details(suite.report()).data, "html.parser")
     heading = next(h2 for h2 in html.find_all("h2") if h2.get_text() == "What differs from the authors' code")
     rows = {tr.td.get_text(): tr.find_all("td")[-1].get_text() for tr in heading.find_next("tbody").find_all("tr")}
     assert rows == {NIN: "supervised, rotnet", LINEAR: "rotnet-conv"}

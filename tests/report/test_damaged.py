@@ -11,6 +11,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.html import render
 from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.run_report import run_summary
+from rotnet_lib.report.suite_page import summary
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS, RunDirectory
 from rotnet_lib.runs.identity import result_checksum
@@ -91,7 +92,7 @@ def test_a_damaged_run_is_named_and_the_others_are_reported(name: str, content: 
     cells = {row.label: cell for row in report.rows for cell in row.cells.values() if cell.planned}
     assert [label for label, cell in cells.items() if cell.mean is None] == ["RotNet + conv"]
     assert cells["RotNet + conv"].unfinished == "damaged"
-    assert "damaged" in report.summary.data
+    assert "damaged" in summary(report).data
     assert f"Damaged: rotnet-conv, seed 0: {path}" in text(report)
 
 

@@ -63,9 +63,10 @@ def test_a_flat_table_has_a_column_of_errors(made_up: Any) -> None:
         "of the difference, the images of both taken as independent: compared image by image they might still be told apart."
     ) in text(report)
     assert report.verdict == (
-        "3 of 6 figures measured: highest Supervised NIN (90.0), lowest Random Init. + conv (50.0); RotNet + conv (89.5) is "
-        "within the sampling error of the highest. Of 3 pairs of figures, 1 is within the sampling error; of the other 2, 2 "
-        "stand in the published order. Other seeds may differ."
+        "RotNet + conv reaches 89.5 %, 0.5 points below Supervised NIN (90.0; within the sampling error) and 39.5 points above "
+        "Random Init. + conv (50.0). Highest Supervised NIN (90.0), lowest Random Init. + conv (50.0); RotNet + conv (89.5) is "
+        "within the sampling error of the highest. 3 of 6 figures are measured. Other seeds may differ. "
+        "Order against the published figures, Kendall's tau (3 rows): 1.00; 1 of 3 pairs are within the sampling error."
     )
 
 
@@ -87,15 +88,15 @@ def test_a_table_by_layer_says_how_large_they_are_below(made_up: Any) -> None:
     suite = made_up("table1")
     suite.finish("probe3", {"conv1_top1": 50.0, "conv2_top1": 90.0, "conv3_top1": 60.0}, images=900)
     report = suite.report()
-    assert cells(report)["RotNet with 3 conv. blocks"]["conv2"] == "90.00 s.e. 1.00 published 88.26 +1.74 best epoch 90.00"
-    assert "Standard error (s.e.): 1.00 to 1.67 points, √(p(1 − p)/N) of N = 900 images, without the spread" in text(report)
+    assert cells(report)["RotNet with 3 conv. blocks"]["conv2"] == "90.00"
+    assert "Standard error: 1.00 to 1.67 points, √(p(1 − p)/N) of N = 900 images, without the spread" in text(report)
 
 
 def test_a_class_has_the_error_of_its_own_images(made_up: Any) -> None:
     suite = made_up("table9")
     suite.finish("supervised", 75.0, by_target={"cat": 50.0, "ship": 90.0}, images=1000)
     report = suite.report()
-    assert "Standard error (s.e.): 3.00 to 5.00 points, √(p(1 − p)/N) of N = 100 images," in text(report)
+    assert "Standard error: 3.00 to 5.00 points, √(p(1 − p)/N) of N = 100 images," in text(report)
     assert report.table.set_index(["row", "column"]).loc[("Supervised", "cat"), "images"] == 100
 
 
@@ -141,8 +142,8 @@ def test_beside_new_results_those_from_before_have_no_known_error(made_up: Any) 
 def test_other_seeds_may_differ_is_said_once_where_the_verdict_is(made_up: Any) -> None:
     suite = made_up("table1")
     suite.finish("probe3", {"conv1_top1": 50.0, "conv2_top1": 90.0, "conv3_top1": 60.0}, images=900)
-    assert suite.report().verdict.endswith("Other seeds may differ.")
-    assert suite.report().verdict.count("seeds") == 1
+    suite.finish("probe4", 70.0, images=900)
+    assert suite.report().verdict.count("Other seeds may differ.") == suite.report().verdict.count("seeds") == 1
     several = made_up(seeds=2)
     for key, last in (("supervised", 90.0), ("rotnet-conv", 80.0)):
         for seed in range(2):

@@ -72,7 +72,7 @@ def test_every_suite_has_a_section_with_its_verdict_and_a_link_to_its_report(tab
     suites = [table3, made_up("figure5b", seeds=2)]
     page = overview(*suites)
     headings = page.find_all("h2")
-    assert [heading.get_text() for heading in headings] == [suite.plan.suite.title for suite in suites]
+    assert [heading.get_text() for heading in headings] == [suite.report().suite["title"] for suite in suites]
     links = [str(link["href"]) for link in page.select("h2 a")]
     assert links == [f"../{suite.directory.name}/{REPORT}" for suite in suites]
     for suite in suites:

@@ -66,5 +66,5 @@ def test_an_unknown_table_is_named_with_the_nearest() -> None:
 
 
 def test_sources_are_citations() -> None:
-    assert source("rotnet").startswith("Gidaris, Singh, Komodakis.")
-    assert "2018" in source("rotnet")
+    assert source("rotnet").text.startswith("Gidaris, Singh, Komodakis.")
+    assert "2018" in source("rotnet").text

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rotnet_lib.report.published import published_table
-from tests.report.pages import cells, text
+from tests.report.pages import below, cells, page, text
 
 # --- A table of several columns: table 1 ---
 
@@ -22,26 +22,49 @@ def test_table1_has_a_column_a_block_and_leaves_out_blocks_a_net_has_not(made_up
 def test_a_cell_of_the_matrix_is_the_layers_own_metric_of_the_rows_run(made_up: Any) -> None:
     suite = made_up("table1")
     suite.finish("probe4", {"conv1_top1": 81.0, "conv2_top1": 82.0, "conv3_top1": 83.0, "conv4_top1": 84.0}, best=90.0)
-    found = cells(suite.report())
-    assert found["RotNet with 4 conv. blocks"]["conv2"] == "82.00 published 89.06 -7.06 best epoch 90.00"
-    assert found["RotNet with 4 conv. blocks"]["conv4"] == "84.00 published 61.73 +22.27 best epoch 90.00"
-    assert found["RotNet with 4 conv. blocks"]["conv5"] == ""
-    assert found["RotNet with 3 conv. blocks"]["conv1"] == "missing published 85.45"
+    report = suite.report()
+    four = cells(report)["RotNet with 4 conv. blocks"]
+    assert (four["conv2"], four["conv4"], four["conv5"]) == ("82.00", "84.00", "")
+    assert below(report, "RotNet with 4 conv. blocks") == {
+        "conv1": "85.07",
+        "conv2": "89.06",
+        "conv3": "86.21",
+        "conv4": "61.73",
+        "conv5": "",
+    }
+    assert cells(report)["RotNet with 3 conv. blocks"]["conv1"] == "missing"
+    assert below(report, "RotNet with 3 conv. blocks")["conv1"] == "85.45"
+
+
+def test_the_best_epoch_of_a_cell_is_its_note(made_up: Any) -> None:
+    suite = made_up("table1")
+    suite.finish("probe4", 82.0, best=90.0, images=900)
+    [note, *_] = [cell["title"] for cell in page(suite.report()).select("table.figures td[title]")]
+    assert note == "standard error 1.28; best epoch: 90.00"
+
+
+def test_the_published_experiment_has_differences_below(made_up: Any) -> None:
+    suite = made_up("table1", preset="paper")
+    suite.finish_all(title="CIFAR-10")
+    assert below(suite.report(), "RotNet with 4 conv. blocks", "difference")["conv2"] == "-39.06"
 
 
 def test_the_matrix_says_how_many_seeds_are_missing(made_up: Any) -> None:
     suite = made_up("table1", seeds=3)
     suite.finish("probe3", 70.0, seed=2)
-    assert cells(suite.report())["RotNet with 3 conv. blocks"]["conv1"].endswith("n 1 of 3")
+    assert cells(suite.report())["RotNet with 3 conv. blocks"]["conv1"] == "70.00 (1 of 3)"
 
 
-def test_the_verdict_of_the_matrix_names_row_and_column(made_up: Any) -> None:
+def test_the_verdict_of_the_matrix_goes_by_column(made_up: Any) -> None:
     suite = made_up("table1")
     suite.finish("probe3", {"conv1_top1": 60.0, "conv2_top1": 80.0, "conv3_top1": 50.0})
-    verdict = suite.report().verdict
-    assert verdict.startswith("3 of 12 figures measured: highest RotNet with 3 conv. blocks, conv2 (80.0), ")
-    assert "lowest RotNet with 3 conv. blocks, conv3 (50.0)." in verdict
-    assert verdict.endswith("Of 3 pairs of figures, 3 stand in the published order.")
+    assert suite.report().verdict == "Nothing to compare yet. 3 of 12 figures are measured."  # one row
+    suite.finish("probe4", {"conv1_top1": 70.0, "conv2_top1": 75.0, "conv3_top1": 55.0, "conv4_top1": 50.0})
+    assert suite.report().verdict == (
+        "conv1: highest RotNet with 4 conv. blocks (70.0), lowest RotNet with 3 conv. blocks (60.0); conv2: highest RotNet "
+        "with 3 conv. blocks (80.0), lowest RotNet with 4 conv. blocks (75.0); conv3: highest RotNet with 4 conv. blocks "
+        "(55.0), lowest RotNet with 3 conv. blocks (50.0). 7 of 12 figures are measured."
+    )
 
 
 def test_the_matrix_as_data_has_a_line_a_figure(made_up: Any) -> None:
@@ -81,7 +104,7 @@ def test_a_row_by_class_that_is_not_measured_stands_in_the_columns_of_those_that
     """The source names CIFAR-10's classes in its own words: they would stand beside the data's."""
     suite = made_up("table9")
     suite.finish("supervised", 75.0, by_target=CLASSES)
-    assert cells(suite.report())["RotNet"] == {"top1, percent": "RotNet"} | dict.fromkeys(CLASSES, "missing")
+    assert cells(suite.report())["RotNet"] == {"Top-1 accuracy (%)": "RotNet"} | dict.fromkeys(CLASSES, "missing")
 
 
 def test_before_anything_is_measured_the_columns_are_the_published_classes(made_up: Any) -> None:
@@ -93,8 +116,7 @@ def test_the_verdict_by_class_names_the_best_and_the_worst(made_up: Any) -> None
     suite.finish("supervised", 75.0, by_target=CLASSES)
     suite.finish("rotnet-conv", 75.0, by_target={"cat": 95.0, "ship": 80.0, "frog": 81.0})
     assert suite.report().verdict == (
-        "6 of 6 figures measured: Supervised: highest ship (90.0), lowest cat (60.0); "
-        "RotNet: highest cat (95.0), lowest ship (80.0)."
+        "Supervised: highest ship (90.0), lowest cat (60.0); RotNet: highest cat (95.0), lowest ship (80.0)."
     )
 
 
@@ -103,7 +125,7 @@ def test_a_row_by_rotation_that_is_not_measured_is_one_figure_to_come(made_up: A
     suite = made_up("inspect")
     suite.fail("inspect")
     report = suite.report()
-    assert "0 of 1 figures measured" in report.verdict
+    assert "0 of 1 figures are measured." in report.verdict
     assert "failed" in text(report)
 
 
@@ -158,7 +180,9 @@ def test_the_probes_of_figure5a_stand_under_the_epochs_of_their_checkpoints(made
 def test_the_verdict_of_figure5a_is_the_course_of_its_rows(made_up: Any) -> None:
     suite = made_up("figure5a", set="pretrain.epochs=10")
     suite.finish("rotnet", 95.0, course=COURSE)
-    assert suite.report().verdict == "5 of 10 figures measured: Rotation (pretext task) rises from 20.0 at 2 to 95.0 at 10."
+    assert suite.report().verdict == (
+        "Rotation (pretext task) rises from 20.0 at 2 to 95.0 at 10. 5 of 10 figures are measured."
+    )
 
 
 def test_the_columns_of_figure5b_are_labels_a_class_and_all_is_what_the_data_has(made_up: Any) -> None:
@@ -174,10 +198,10 @@ def test_the_verdict_of_figure5b_says_where_rotnet_stands_above(made_up: Any) ->
         suite.finish(f"rotnet-{labels}", rotnet)
         suite.finish(f"supervised-{labels}", supervised)
     assert suite.report().verdict == (
-        "4 of 8 figures measured: RotNet + conv (pretext task on all images) stands above Supervised NIN at 5 "
+        "RotNet + conv (pretext task on all images) stands above Supervised NIN at 5 "
         "(50.0 against 30.0); RotNet + conv (pretext task on all images) does not stand above Supervised NIN at 400 "
         "(80.0 against 90.0) "
-        "labelled images a class."
+        "labelled images a class. 4 of 8 figures are measured."
     )
 
 
@@ -185,14 +209,14 @@ def test_one_column_of_a_curve_is_nothing_to_compare(made_up: Any) -> None:
     suite = made_up("figure5b")
     suite.finish("rotnet-5", 50.0)
     suite.finish("supervised-5", 30.0)
-    assert suite.report().verdict == "2 of 8 figures measured: nothing to compare yet."
+    assert suite.report().verdict == "Nothing to compare yet. 2 of 8 figures are measured."
 
 
 def test_one_row_of_a_curve_is_nothing_to_compare(made_up: Any) -> None:
     suite = made_up("figure5b")
     suite.finish("rotnet-5", 50.0)
     suite.finish("rotnet-20", 60.0)
-    assert suite.report().verdict == "2 of 8 figures measured: nothing to compare yet."
+    assert suite.report().verdict == "Nothing to compare yet. 2 of 8 figures are measured."
 
 
 def test_a_presets_sweep_is_listed_as_a_difference(made_up: Any) -> None:
@@ -214,7 +238,8 @@ def test_every_figure_of_a_suite_is_measured_when_its_runs_are_finished(name: st
     suite = made_up(name, preset="paper")
     suite.finish_all(title="CIFAR-10")
     report = suite.report()
-    assert report.verdict.startswith(f"{count} of {count} figures measured: ")
+    assert sum(cell.mean is not None for row in report.rows for cell in row.cells.values()) == count
+    assert "are measured" not in report.verdict
     assert report.comparable
 
 

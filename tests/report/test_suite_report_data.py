@@ -81,25 +81,28 @@ def test_a_row_that_nobody_published_comes_behind_those_that_are(table6: Any) ->
     own = report.rows[-1]
     assert list(own.cells) == LAYERS
     assert {(cell.mean, cell.published, cell.difference) for cell in own.cells.values()} == {(40.0, None, None)}
-    assert cells(report)[OWN] == {"top1, percent": OWN} | dict.fromkeys(LAYERS, "40.00 best epoch 40.00")
+    assert cells(report)[OWN] == {"Top-1 accuracy (%)": OWN} | dict.fromkeys(LAYERS, "40.00")
 
 
 def test_it_takes_no_part_in_the_published_order(table6: Any) -> None:
     suite = table6(preset="paper")
     suite.finish("places-rotnet", {f"{layer}_top1": 20.0 + n for n, layer in enumerate(LAYERS)}, title=None)
-    alone = suite.report().verdict
-    assert "Of 10 pairs of figures" in alone
+    alone = suite.report().observations
+    suite.finish("places-random", {f"{layer}_top1": 10.0 + n for n, layer in enumerate(LAYERS)}, title=None)
+    suite.finish("places-supervised", {f"{layer}_top1": 30.0 + n for n, layer in enumerate(LAYERS)}, title=None)
+    order = suite.report().observations.partition("Order")[2]
+    assert "(3 rows): conv1 1.00, conv2 1.00" in order
+    assert not alone.partition("Order")[2]
     suite.finish("places-rotnet-places", 90.0, title=None)
-    both = suite.report().verdict
-    assert both.partition(" Of ")[2] == alone.partition(" Of ")[2]
-    assert f"highest {OWN}, conv1 (90.0)" in both
+    assert suite.report().observations.partition("Order")[2] == order
+    assert f"{OWN} is highest in 5" in suite.report().observations
 
 
 def test_before_it_is_measured_it_is_missing_and_not_another_methods(table6: Any) -> None:
     suite = table6(preset="paper")
     suite.finish("places-rotnet", 40.0, title=None)
     assert cells(suite.report())[OWN]["conv3"] == "missing"
-    assert cells(suite.report())["BIGAN (Donahue et al., 2016)"]["conv3"] == "published 31.8"
+    assert cells(suite.report())["BIGAN (Donahue et al., 2016)"]["conv3"] == "31.8"
 
 
 # --- Validation ---
@@ -112,7 +115,7 @@ def test_a_table_of_held_out_training_images_says_so(made_up: Any) -> None:
     assert [(entry["name"], entry["protocol"], entry["here"]) for entry in report.differences] == [("validate", "none", "0.1")]
     assert not report.comparable
     for part in (
-        "accuracy on held-out training images at the last epoch",
+        "accuracy on held-out training images, at the last epoch",
         "1000 held-out training images of 32 pixels, fingerprint",
     ):
         assert part in text(report)

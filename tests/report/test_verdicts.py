@@ -1,7 +1,7 @@
 """What is said of a table's figures."""
 
 from rotnet_lib.report.cells import Cell, Row
-from rotnet_lib.report.verdicts import best_of, extremes, verdict
+from rotnet_lib.report.verdicts import best_of, extremes
 
 
 def named(images: int | None = None, **figures: float) -> dict[str, Cell]:
@@ -70,24 +70,3 @@ def test_of_many_columns_those_are_counted_that_are_not_clear() -> None:
 def test_a_rows_extremes_may_be_no_extremes() -> None:
     text = extremes(Row("A", named(100, cat=20.0, ship=70.0, dog=65.0)))
     assert text == "A: highest ship (70.0), lowest cat (20.0); dog (65.0) is within the sampling error of the highest"
-
-
-# --- The published order ---
-
-
-def order(*figures: tuple[float, float]) -> str:
-    """What is said of it, of rows of 400 images: measured and published."""
-    rows = [Row(f"row {n}", {"top1": Cell(p, [m], states=["finished"], images=400)}) for n, (m, p) in enumerate(figures)]
-    said = verdict(rows, {"top1": "top1"}, axis=None, by_target=False, separate=False)
-    return said.partition("Of ")[2]
-
-
-def test_order_is_counted_among_the_pairs_beyond_the_error_alone() -> None:
-    assert order((82.0, 80.0), (81.0, 85.0), (60.0, 50.0)) == (
-        "3 pairs of figures, 1 is within the sampling error; of the other 2, 2 stand in the published order. "
-        "Other seeds may differ."
-    )
-    assert order((82.0, 80.0), (81.0, 85.0), (80.5, 50.0)) == (
-        "3 pairs of figures, 3 are within the sampling error. Other seeds may differ."
-    )
-    assert order((82.0, 80.0), (60.0, 50.0)) == "1 pair of figures, 1 stands in the published order. Other seeds may differ."

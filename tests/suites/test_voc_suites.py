@@ -8,6 +8,7 @@ import pytest
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.published import published_table
 from rotnet_lib.report.report_config import ReportConfig
+from rotnet_lib.report.suite_page import details, summary
 from rotnet_lib.report.suite_plots import picture
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.stages.pretrain import pretrain
@@ -16,7 +17,7 @@ from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite
 from rotnet_lib.voc.stages import classify, detect, segment
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
-TRAINED = ["ImageNet labels", "Random", "Random rescaled (Kraehenbuehl et al., 2015)", "RotNet"]
+TRAINED = ["ImageNet labels", "Random", "Random rescaled (Krähenbühl et al., 2015)", "RotNet"]
 STAGES = ("voc_classification", "voc_detection", "voc_segmentation")
 
 
@@ -137,6 +138,6 @@ def test_the_runs_give_every_figure_of_both_tables() -> None:
         assert figure is not None
         assert figure.axes[0].get_ylabel() == ("AP (%)" if part.suite.name == "table8" else "mAP (segmentation: mIoU) (%)")
     table7 = SuiteReport(ReportConfig(suite="table7"))
-    assert "classification, fc6-8 trained" in table7.summary.data
-    assert "39.2" in table7.summary.data  # published, of "Random rescaled"
-    assert "voc2007" in table7.details.data
+    assert "classification, fc6-8 trained" in summary(table7).data
+    assert "39.2" in summary(table7).data  # published, of "Random rescaled"
+    assert "voc2007" in details(table7).data

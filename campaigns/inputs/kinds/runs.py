@@ -15,6 +15,7 @@ from campaigns.inputs.kinds.made import make_run, run_of_seed
 from campaigns.inputs.trial import Input
 from campaigns.inputs.values import alike
 from rotnet_lib.report.report_config import ReportConfig
+from rotnet_lib.report.suite_page import details, summary
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS, PLAN, RunDirectory
 from rotnet_lib.runs.history import history_of
@@ -154,7 +155,7 @@ class Plan(FileKind):
         path = self.file(given.folder)
         plan = read_plan(path).model_dump()
         report = SuiteReport(ReportConfig.build({"suite": "table3", "plan": str(path)}))
-        return plan, report.summary.data + report.details.data
+        return plan, summary(report).data + details(report).data
 
     def problem(self, given: Input, found: Any) -> str | None:
         plan, page = found

@@ -29,6 +29,10 @@ class Scenes(VocSource):
 
     argument = "number"
 
+    @classmethod
+    def spoken(cls, argument: str) -> str:
+        return "drawn scenes"
+
     def __init__(self, argument: str) -> None:
         if not (argument or "0").isdecimal() or not _SIDES[0] <= int(argument or SIDE) <= _SIDES[1]:
             raise RotnetError(

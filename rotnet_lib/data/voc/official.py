@@ -76,6 +76,7 @@ class Voc2007(_Official):
 
     year = "2007"
     published_title = "VOC 2007"
+    published_aliases = ("PASCAL VOC 2007", "PASCAL VOC")
     archives = ("2007", "2007-test")
 
     def lists(self, folder: Path, task: VocTaskName) -> Lists:
@@ -95,6 +96,7 @@ class Voc2012(_Official):
 
     year = "2012"
     published_title = "VOC 2012"
+    published_aliases = ("PASCAL VOC 2012", "PASCAL VOC")
     archives = ("2012",)
 
     def lists(self, folder: Path, task: VocTaskName) -> Lists:

@@ -22,12 +22,23 @@ class VocSource:
         tasks: for which it has what they need.
         argument: what follows the colon in its name.
         published_title: the name under which published figures give results on it; None: none do.
+        published_aliases: what else titles and rows of published tables call it.
     """
 
     title: str
     tasks: ClassVar[tuple[VocTaskName, ...]] = ("classification", "detection", "segmentation")
     argument: ClassVar[Argument] = "none"
     published_title: ClassVar[str | None] = None
+    published_aliases: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def spoken(cls, argument: str) -> str | None:
+        """What a title calls the set, where `title` says more than fits there; None: `title`.
+
+        Args:
+            argument: what follows the colon in the set's name.
+        """
+        return None
 
     def __init__(self, argument: str) -> None:
         """`argument` is what follows the colon in the set's name, "" if there is none."""
