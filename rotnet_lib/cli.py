@@ -207,12 +207,12 @@ def execute(plan: Path, name: str, parent: int) -> None:
     try:
         read = read_plan(plan)
         runs = read.runs
-        position, run = next(((n, run) for n, run in enumerate(runs, 1) if run.name == name), (0, None))
+        run = next((run for run in runs if run.name == name), None)
         if run is None:  # the plan is another one by now
             raise unknown(f"run of {plan}", name, [run.name for run in runs])
         from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
 
-        label = f"[{position}/{len(runs)}] {run.key} s{run.parameters.get('seed')}"
+        label = f"{run.key} s{run.parameters.get('seed')}"
         directory = RunDirectory(plan.parents[1] / name)
         click.echo(f"{label} | {'is finished, its page is missing: draws it' if directory.lacks_page else 'starts'}")
         execute_notebook(run.notebook, run.parameters | {"preset": read.preset}, directory.path, label=label)
