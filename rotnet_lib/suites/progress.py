@@ -76,28 +76,36 @@ class Progress:
         self._left = {run.name: run for run in missing}
         self._count = len(plan.runs)
         self._finished = sum(run.directory.finished for run in plan.runs)
+        self._failed: set[str] = set()
         self._at_work: dict[str, _AtWork] = {}
         self._more: list[float] = []
         """By how many seconds each run took longer than its result says: a notebook is started and a page drawn."""
         self._said = clock()
 
     def look(self) -> str | None:
-        """The line to print, if there is one: a run has finished since the last look, or a minute has passed."""
-        now, before = self._clock(), self._finished
+        """The line to print, if there is one: a run has ended since the last look, or a minute has passed."""
+        now, before = self._clock(), len(self._left)
         for name, run in list(self._left.items()):
             if (run.directory.path / METRICS).exists() and run.directory.finished:
                 self._end(name, run, now)
-            elif run.directory.running:
+            elif not run.directory.running:
+                if name in self._at_work and run.directory.state != "running":
+                    del self._left[name], self._at_work[name]
+                    self._failed.add(name)
+            else:
                 state = self._at_work.setdefault(name, _AtWork(now))
                 if state.seen is None and (share := _share(run)):
                     state.seen = (now, share)
-        if self._finished == before and now - self._said < _INTERVAL:
+        ended = len(self._left) < before
+        if not ended and now - self._said < _INTERVAL:
             return None
-        left = self._estimate(now) if self._left else None
-        if self._finished == before and left is None:
-            return None
+        left = self._estimate(now)
         self._said = now
-        return f"{self._finished} of {self._count} runs finished{f', {left} left' if left else ''}"
+        if not ended and left is None:
+            return None
+        parts = [f"{self._finished} of {self._count} runs finished"]
+        parts += [f"{len(self._failed)} failed"] if self._failed else []
+        return ", ".join([*parts, *([f"{left} left"] if left else [])])
 
     def _end(self, name: str, run: PlannedRun, now: float) -> None:
         del self._left[name]
@@ -107,9 +115,9 @@ class Progress:
 
     def _estimate(self, now: float) -> str | None:
         """`about 2 min`, for all runs that are left and can be made; None where nothing is known of one."""
-        failed = [run for run in self._left.values() if run.directory.state in ("failed", "damaged")]
-        names = {run.name for run in failed}
-        wanted = [run for run in self._left.values() if run not in failed and not _builds_on(run, names)]
+        wanted = [run for run in self._left.values() if not _builds_on(run, self._failed)]
+        if not wanted:
+            return None
         known = seconds_here(self.plan)
         done = [run for run in self.plan.runs if run.directory.finished]
         seconds, word = 0.0, "about"
@@ -126,7 +134,7 @@ class Progress:
                 return None
             seconds += length
             word = "roughly" if guessed else word
-        return f"{word} {duration(seconds / min(self.side_by_side, len(wanted)))}" if wanted else None
+        return f"{word} {duration(seconds / min(self.side_by_side, len(wanted)))}"
 
     def _length(self, run: PlannedRun, known: dict[str, float], done: list[PlannedRun]) -> tuple[float | None, bool]:
         """Seconds that a run may take from its start to its end, or None; and whether they are a mere guess."""

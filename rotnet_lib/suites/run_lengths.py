@@ -25,8 +25,10 @@ _NO_MATTER = frozenset(
 
 
 def duration(seconds: float) -> str:
-    """A length of time for a sentence that says "about": `1 min`, `90 min`, `1.6 h`."""
-    return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1, round(seconds / 60))} min"
+    """A length of time for a sentence that says "about": `20 s`, `5 min`, `1.6 h`."""
+    if seconds < 55:
+        return f"{max(10, 10 * round(seconds / 10))} s"
+    return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{round(seconds / 60)} min"
 
 
 def seconds_here(plan: Plan | CollectionPlan) -> dict[str, float]:
