@@ -94,7 +94,7 @@ class Progress:
                     self._failed.add(name)
             else:
                 state = self._at_work.setdefault(name, _AtWork(now))
-                if state.seen is None and (share := _share(run)):
+                if state.seen is None and (share := share_of(run)):
                     state.seen = (now, share)
         ended = len(self._left) < before
         if not ended and now - self._said < _INTERVAL:
@@ -124,7 +124,7 @@ class Progress:
         for run in wanted:
             length, guessed = self._length(run, known, done)
             if (state := self._at_work.get(run.name)) is not None:
-                share = _share(run)
+                share = share_of(run)
                 if state.seen and share is not None and share > state.seen[1]:  # its own pace
                     seconds += (1 - share) * (now - state.seen[0]) / (share - state.seen[1])
                     continue
@@ -152,7 +152,8 @@ class Progress:
         return None, True
 
 
-def _share(run: PlannedRun) -> float | None:
+def share_of(run: PlannedRun) -> float | None:
+    """How much of its training a run of a plan has behind it; see `trained_share`. None of one that trains nothing."""
     length = getattr(run.config, "epochs", None) or getattr(run.config, "iterations", None)
     return trained_share(run.directory, length) if length else None
 
