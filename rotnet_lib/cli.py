@@ -302,10 +302,12 @@ def import_weights(file: Path, out: Path, arch: str) -> None:
 
 @main.command()
 def doctor() -> None:
-    """What this machine has: Python, torch, GPU, data, optional tools, and how to get what is missing."""
+    """What this machine has, how to get what is missing, and how long a first table would take."""
+    from rotnet_lib.bench.readiness import verdict
     from rotnet_lib.doctor import report
 
     click.echo(report())
+    click.echo(verdict())
 
 
 @main.command()
