@@ -17,7 +17,7 @@ quote = '$(subst ','\'',$1)'
 
 # What is typed reaches rotnet as it is: no $ in it is expanded, and it goes through the environment, not through the text of
 # a recipe. make drops white space before a value; on Linux it is looked up in the command line.
-TYPED := PRESET METHODS DATASET SEEDS SET RUNS CORES EXECUTOR
+TYPED := PRESET METHODS DATASET SEEDS SET RUNS CORES EXECUTOR SUITE
 command_line = tr '\0' '\n' 2>/dev/null < /proc/$$PPID/cmdline
 space_before = $(subst .,,$(shell $(command_line) | sed -n 's/^$1:*=\([[:blank:]]*\).*/\1./p' | tail -n 1))
 define as_typed
@@ -31,8 +31,9 @@ given = "$$$1"
 WHAT = $(call option,PRESET,preset)$(call option,METHODS,methods)$(call option,DATASET,dataset)$(call option,SEEDS,seeds)$(call option,SET,set)$(call option,RUNS,runs)
 HOW = $(call option,CORES,cores)$(call option,EXECUTOR,executor)$(if $(SNAKEMAKE_ARGS), -- $(SNAKEMAKE_ARGS))
 
-.PHONY: help setup status lab detectron2 test test-all lint format doctor bench rehearse-gpu pins clean $(REPRODUCE)
-.PHONY: campaign-kills campaign-inputs
+TARGETS := help setup status lab detectron2 test test-all lint format doctor bench rehearse-gpu pins clean
+TARGETS += campaign-kills campaign-inputs
+.PHONY: $(TARGETS) $(REPRODUCE)
 
 help: ## list the targets
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -52,6 +53,7 @@ help: ## list the targets
 #   SET       ## other parameters, as in SET="epochs=20 probe.lr=0.05 rotnet.width=0.5"; docs/parameters.md has the grammar
 #   CORES     ## CPU cores, or cluster jobs, to use at a time (default: all cores)
 #   RUNS      ## where runs are kept (default: runs)
+#   SUITE     ## of status alone: the runs of this suite, as in make status SUITE=table3
 #   EXECUTOR  ## slurm: hand the runs to a cluster; SNAKEMAKE_ARGS="--slurm-no-account": what it needs to know
 
 # --- Set-up ---
@@ -72,7 +74,7 @@ setup: $(READY) ## set .venv up; the others do so by themselves (PYTHON=python3.
 # nothing else would ever compile the packages.
 # --no-deps: requirements.txt names everything; requirements-overrides.txt says what it leaves out on purpose.
 $(READY): requirements.txt pyproject.toml
-	@rm -f $(READY)
+	@[ -L .venv ] || rm -f $(READY)
 	@$(if $(NEW),$(create_venv),echo "Bringing .venv up to date: requirements.txt or pyproject.toml has changed ...")
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		"$$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements.txt)" \
@@ -84,7 +86,10 @@ $(READY): requirements.txt pyproject.toml
 	@echo "The environment is ready."
 
 define create_venv
-for python in $(call quote,$(PYTHON)) python3.13 python3.12 python3.11 ''; do \
+if [ -L .venv ]; then \
+		echo "error: .venv is a link, and to set it up would empty the folder it leads to. Remove the link: rm .venv" >&2; exit 1; \
+	fi; \
+	for python in $(call quote,$(PYTHON)) python3.13 python3.12 python3.11 ''; do \
 		"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && break; \
 	done; \
 	if [ -z "$$python" ]; then \
@@ -141,12 +146,46 @@ $(REPRODUCE): reproduce-%: $(READY)
 	@export ROTNET_MAKE=$$PPID; exec $(BIN)/rotnet reproduce $*$(WHAT)$(HOW)
 endif
 
-# A suite that does not exist. No shell sees the name.
-reproduce-%:
-	$(error no suite is called '$*'. There are: $(REPRODUCE))
+# What does not exist: the nearest target is looked for by awk, since there may be no environment yet. No shell sees the name: it
+# goes through the environment.
+# (make takes a(b) for the member b of an archive a.)
+export ASKED = $@$(if $%,($%))
+export TARGETS := $(TARGETS) $(REPRODUCE)
+define NEAREST
+# Of two words, how many letters are to be put in, left out or replaced to make one the other; swapped neighbours count once.
+function steps(a, b,    i, j, cost, d) {
+	for (i = 0; i <= length(a); i++) d[i, 0] = i
+	for (j = 0; j <= length(b); j++) d[0, j] = j
+	for (i = 1; i <= length(a); i++) for (j = 1; j <= length(b); j++) {
+		cost = substr(a, i, 1) != substr(b, j, 1)
+		d[i, j] = d[i - 1, j - 1] + cost
+		if (d[i - 1, j] + 1 < d[i, j]) d[i, j] = d[i - 1, j] + 1
+		if (d[i, j - 1] + 1 < d[i, j]) d[i, j] = d[i, j - 1] + 1
+		if (i > 1 && j > 1 && substr(a, i, 1) == substr(b, j - 1, 1) && substr(a, i - 1, 1) == substr(b, j, 1) \
+			&& d[i - 2, j - 2] + 1 < d[i, j]) d[i, j] = d[i - 2, j - 2] + 1
+	}
+	return d[length(a), length(b)]
+}
+BEGIN {
+	asked = ENVIRON["ASKED"]
+	count = split(ENVIRON["TARGETS"], targets, " ")
+	least = 4
+	if (length(asked) < 100) for (n = 1; n <= count; n++) if ((s = steps(asked, targets[n])) < least) { least = s; best = targets[n] }
+	if (best != "" && least < length(asked) / 2) print "; did you mean " best "?"
+	else print "."
+}
+endef
+export NEAREST
+nearest = "$$(awk "$$NEAREST" 2>/dev/null || echo .)"
 
-status: $(READY) ## what is finished, failed, running or still to do
-	@exec $(BIN)/rotnet status$(WHAT)
+reproduce-%:
+	+@echo "error: no suite is called '$${ASKED#reproduce-}'"$(nearest) "There are:" $(REPRODUCE) >&2; exit 1
+
+.DEFAULT:
+	+@echo "error: there is no target '$$ASKED'"$(nearest) "make help lists them." >&2; exit 1
+
+status: $(READY) ## what is finished, failed or still to do, a line a suite; SUITE=table3: a line a run
+	@exec $(BIN)/rotnet status$(WHAT)$(if $(value SUITE), -- $(call given,SUITE))
 
 lab: $(READY) ## open JupyterLab on notebooks/ (LAB_ARGS=--no-browser)
 	@exec $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)

@@ -14,6 +14,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import storage_error
 from rotnet_lib.suites.command_options import suite_options
 from rotnet_lib.suites.features_command import features
+from rotnet_lib.suites.status_command import status
 from rotnet_lib.watchdog import end_with_make, end_with_parent, ended_in_order
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def main() -> None:
 
 
 main.add_command(features)
+main.add_command(status)
 
 
 @main.command()
@@ -109,39 +111,6 @@ def plan(suite: str, options: Options, explain: bool, other: str | None) -> None
         lines = plan_lines(found, data.problems, explain=explain)
     for line in lines:
         click.echo(line)
-
-
-@main.command()
-@click.argument("suite", required=False)
-@suite_options
-def status(suite: str | None, options: Options) -> None:
-    """What of SUITE (or of every suite) is finished, failed, missing."""
-    from rotnet_lib.suites.methods import asked_for
-    from rotnet_lib.suites.plan import CollectionPlan, Plan, make_plan
-    from rotnet_lib.suites.suite import suite_names, suites_with_methods
-
-    asked_for(options.methods)  # what is wrong in it is so of all
-    with_methods = [suite] if suite else suites_with_methods()  # the others METHODS does not concern
-    found: dict[str, Plan | CollectionPlan | RotnetError] = {}
-    for name in [suite] if suite else suite_names():
-        try:
-            found[name] = make_plan(name, options if name in with_methods else dataclasses.replace(options, methods=None))
-        except RotnetError as error:
-            found[name] = error
-    errors = [entry for entry in found.values() if isinstance(entry, RotnetError)]
-    if len(errors) == len(found):  # the one asked for, or what is wrong concerns all, such as an unknown preset
-        raise errors[0]
-    for name, plan in found.items():
-        if isinstance(plan, RotnetError):
-            click.echo(f"{name}: {plan}")  # its data is not here, say; the others are told of all the same
-            continue
-        states = [run.directory.state for run in plan.runs]
-        without = [run.name for run in plan.runs if run.directory.lacks_page]
-        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
-        click.echo(f"{name} (preset {plan.preset}): {counts}" + (f"; {len(without)} finished, page missing" if without else ""))
-        for run, state in zip(plan.runs, states, strict=True):
-            what = run.directory.damage or f"{run.directory.path}{', page missing' if run.name in without else ''}"
-            click.echo(f"  {state:12} {run.key}, seed {run.config.seed}: {what}")
 
 
 @main.command()
@@ -207,12 +176,12 @@ def execute(plan: Path, name: str, parent: int) -> None:
     try:
         read = read_plan(plan)
         runs = read.runs
-        position, run = next(((n, run) for n, run in enumerate(runs, 1) if run.name == name), (0, None))
+        run = next((run for run in runs if run.name == name), None)
         if run is None:  # the plan is another one by now
             raise unknown(f"run of {plan}", name, [run.name for run in runs])
         from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
 
-        label = f"[{position}/{len(runs)}] {run.key} s{run.parameters.get('seed')}"
+        label = f"{run.key} s{run.parameters.get('seed')}"
         directory = RunDirectory(plan.parents[1] / name)
         click.echo(f"{label} | {'is finished, its page is missing: draws it' if directory.lacks_page else 'starts'}")
         execute_notebook(run.notebook, run.parameters | {"preset": read.preset}, directory.path, label=label)
@@ -333,10 +302,12 @@ def import_weights(file: Path, out: Path, arch: str) -> None:
 
 @main.command()
 def doctor() -> None:
-    """What this machine has: Python, torch, GPU, data, optional tools, and how to get what is missing."""
+    """What this machine has, how to get what is missing, and how long a first table would take."""
+    from rotnet_lib.bench.readiness import verdict
     from rotnet_lib.doctor import report
 
     click.echo(report())
+    click.echo(verdict())
 
 
 @main.command()

@@ -12,19 +12,22 @@ import torch
 from rotnet_lib import __version__
 from rotnet_lib.data.source import DATASETS, cache_root, data_root, open_source
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.paths import NOTEBOOKS
+from rotnet_lib.paths import NOTEBOOKS, shown_path
 from rotnet_lib.runs import provenance
 from rotnet_lib.training.devices import accelerator
 
 _OPTIONAL = {
-    "detectron2": ("VOC detection with engine=detectron2; torchvision's engine needs none of it", "make detectron2"),
-    "onedl-mmsegmentation": ("VOC segmentation", "make setup, or pip install --no-deps -r requirements.txt in a checkout"),
+    "detectron2": ("VOC detection with engine=detectron2", "make detectron2"),
+    "onedl-mmsegmentation": ("VOC segmentation", "make setup, or pip install --no-deps -r requirements.txt"),
 }
 """Distribution -> what it is for, how to install it."""
 
+_ABSENT = ("no folder", "no split file")
+"""How the error of a dataset begins that is not here at all."""
+
 
 def report() -> str:
-    """A line a finding: Python, torch, GPU, notebooks, data, optional tools."""
+    """A line a finding: Python, torch, GPU, notebooks, disk, data, optional tools. `bench.readiness` has the verdict."""
     lines = [
         ("rotnet-lib", f"{__version__} at {provenance.commit() or 'no commit'}"),
         ("python", f"{platform.python_version()} ({sys.executable})"),
@@ -35,10 +38,11 @@ def report() -> str:
             "notebooks",
             str(NOTEBOOKS) if NOTEBOOKS.is_dir() else f"missing: {NOTEBOOKS}. Install from a checkout: pip install -e .",
         ),
-        ("data in", f"{data_root()} (ROTNET_DATA), decoded copies in {cache_root()} (ROTNET_CACHE)"),
+        ("disk", f"{shutil.disk_usage(Path.cwd()).free / 2**30:.0f} GiB free here"),
+        ("data in", f"{shown_path(data_root())} (ROTNET_DATA), decoded copies in {shown_path(cache_root())} (ROTNET_CACHE)"),
         *((f"  {name}", _dataset(name)) for name in DATASETS),
         *((f"  {name}", _optional(name)) for name in _OPTIONAL),
-        ("slurm", shutil.which("sbatch") or "not here; EXECUTOR=slurm needs sbatch"),
+        ("  slurm", shutil.which("sbatch") or "not here (optional): EXECUTOR=slurm needs sbatch"),
     ]
     return "\n".join(f"{name:24} {text}" for name, text in lines)
 
@@ -50,7 +54,7 @@ def _gpus() -> list[tuple[str, str]]:
         driver = (
             "there is a driver: is it too old for that?" if Path("/proc/driver/nvidia/version").exists() else "no driver here"
         )
-        return [("gpu", f"none seen ({built}; {driver}): the preset quick is the default")]
+        return [("gpu", f"none seen ({built}; {driver}): preset quick")]
     if found.type == "mps":
         return [
             ("gpu", "Apple's: the preset quick is the default; runs are in fp32 and of one process. Nobody has tried it yet."),
@@ -70,11 +74,14 @@ def _dataset(name: str) -> str:
     try:
         source = open_source(name)
     except RotnetError as error:
-        return str(error)
+        problem = str(error).replace(f"{Path.cwd()}/", "").partition(". ")[0].removesuffix(".")
+        if problem.startswith(_ABSENT):
+            return f"not here (optional): `rotnet data {name}` says how to get it"
+        return f"cannot be opened: {problem}; `rotnet data {name}` says more"
     return f"{source.title}: {source.location()}"
 
 
 def _optional(name: str) -> str:
     purpose, command = _OPTIONAL[name]
     version = provenance.installed(name)
-    return f"{version} ({purpose})" if version else f"not installed ({purpose}): {command}"
+    return f"{version} ({purpose})" if version else f"not here (optional, for {purpose}): {command}"

@@ -3,6 +3,19 @@
 import difflib
 from collections.abc import Iterable
 
+_OTHER_NAMES = {
+    **dict.fromkeys(("learning_rate", "learningrate", "max_lr", "base_lr"), "lr"),
+    **dict.fromkeys(("wd", "l2"), "weight_decay"),
+    **dict.fromkeys(("bs", "batch"), "batch_size"),
+    **dict.fromkeys(("n_epochs", "num_epochs"), "epochs"),
+    **dict.fromkeys(("img_size", "resolution", "size"), "image_size"),
+    **dict.fromkeys(("n_workers", "num_workers"), "workers"),
+    **dict.fromkeys(("model", "architecture", "network"), "arch"),
+    "data": "dataset",
+    "scheduler": "schedule",
+}
+"""What others call a parameter -> what it is called here, where the spelling does not show it."""
+
 _LONGEST = 200
 """Characters of a value that a message shows."""
 
@@ -36,7 +49,11 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     # Numbered names (conv4, nin5) are all alike to difflib: a strict cutoff would miss "con4", a loose one finds noise.
     choices = [str(choice) for choice in allowed]
     short = "".join(part[0] for part in word.split("_") if part)  # lr of learning_rate
-    match = [short] if "_" in word and short in choices else difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    other = _OTHER_NAMES.get(word.lower().replace("-", "_"))
+    if word not in choices and other in choices:
+        match = [other]
+    else:
+        match = [short] if "_" in word and short in choices else difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     return f"; did you mean '{match[0]}'?" if match else "."
 
 

@@ -32,6 +32,14 @@ def from_project(path: str | Path) -> Path:
     return (here.parent if here == NOTEBOOKS else here) / given
 
 
+def shown_path(path: Path) -> str:
+    """A path as it is shown where many stand below each other: from the working folder if it lies in there, else as it is."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, FileNotFoundError):
+        return str(path)
+
+
 def short_name(start: str, end: str) -> str:
     """`start` followed by `end`, a name of at most `LONGEST_NAME` bytes: `start` is cut where that would be longer."""
     room = LONGEST_NAME - len(os.fsencode(end))

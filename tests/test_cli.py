@@ -1,7 +1,7 @@
 """The `rotnet` command: what it says, and what it does not do when something is wrong."""
 
+import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import papermill
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from safetensors.numpy import save_file
 
 from rotnet_lib.cli import main
-from rotnet_lib.runs.directory import METRICS, PARAMETERS, REPORT
+from rotnet_lib.runs.directory import METRICS, NOTEBOOK, PARAMETERS, REPORT, RESUME
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import Options, make_plan
 from rotnet_lib.suites.presets import preset_named
@@ -191,7 +193,7 @@ def test_status_counts_and_lists_runs() -> None:
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert lines[0] == "table3 (preset quick): 1 finished, 1 interrupted, 5 missing"
-    assert lines[1].split() == ["finished", f"{runs[0].key},", "seed", "0:", str(runs[0].directory.path)]
+    assert lines[1].split() == ["finished", f"{runs[0].key},", "seed", "0:", f"runs/{runs[0].name}"]
     assert [line.split()[0] for line in lines[1:]] == ["finished", "interrupted", *["missing"] * 5]
 
 
@@ -235,9 +237,31 @@ def test_status_of_a_collection_counts_its_runs_once() -> None:
     assert output.splitlines()[0] == f"cifar10 (preset quick): 1 finished, {len(plan.runs) - 1} missing"
 
 
-def test_status_without_a_suite_is_of_all() -> None:
-    output = rotnet("status", "--preset", "quick").output
-    assert [line.split()[0] for line in output.splitlines() if not line.startswith(" ")] == suite_names()
+def test_status_without_a_suite_is_a_line_a_suite() -> None:
+    runs = make_plan("table3", Options(preset="quick")).runs
+    for run in runs[:2]:
+        finish_planned(run)
+    runs[2].directory.path.mkdir()
+    (runs[2].directory.path / PARAMETERS).touch()
+    runs[3].directory.path.mkdir()
+    (runs[3].directory.path / NOTEBOOK).write_text('{"metadata": {"papermill": {"exception": true}}}')
+    heading, *lines, hint = rotnet("status", "--preset", "quick").output.splitlines()
+    assert heading.split() == ["suite", "finished", "failed", "preset"]
+    told = {line.split()[0]: line.split()[1:] for line in lines}
+    assert list(told) == suite_names()
+    assert told["table3"] == ["2", "of", "7", "1", "quick", "1", "interrupted"]
+    assert told["table8"] == ["0", "of", "4", "-", "quick"]
+    assert "make status SUITE=" in hint
+
+
+def test_status_says_how_far_a_run_is_trained() -> None:
+    run = make_plan("table3", Options(preset="quick", set="epochs=4")).runs[0]
+    run.directory.path.mkdir(parents=True)
+    (run.directory.path / PARAMETERS).touch()
+    header = json.dumps({"history": [{"epoch": 1.0}]})
+    save_file({"x": np.zeros(1)}, run.directory.path / RESUME, metadata={"header": header})
+    lines = rotnet("status", "table3", "--preset", "quick", "--set", "epochs=4").output.splitlines()
+    assert lines[1].split() == ["interrupted", f"{run.key},", "seed", "0:", f"runs/{run.name}", "(25%", "trained)"]
 
 
 def test_status_of_all_suites_asks_those_for_methods_that_have_rows_for_them() -> None:
@@ -250,13 +274,14 @@ def test_status_of_all_suites_asks_those_for_methods_that_have_rows_for_them() -
 def test_status_goes_on_past_a_suite_whose_data_is_not_here() -> None:
     result = rotnet("status", "--preset", "paper")
     assert result.exit_code == 0
-    told = {line.split()[0]: line for line in result.output.splitlines() if re.match(r"[\w-]+:? ", line)}
+    told = {line.split()[0]: line for line in result.output.splitlines()[1:-1]}
     collections = ("imagenet", "voc", "decoupling-imagenet")
     missing = [*(suite for name in collections for suite in load_collection(name).suites), "knn-imagenet", "shortcuts"]
-    assert sorted(told) == sorted([f"{name}:" if name in missing else name for name in suite_names()])
-    for name in missing:
-        assert "imagenet" in told[f"{name}:"]
-    assert told["table3"] == "table3 (preset paper): 7 missing"
+    assert list(told) == suite_names()
+    for name in told:
+        assert ("cannot be made: no folder data/imagenet" in told[name]) == (name in missing), name
+        assert len(told[name]) < 120
+    assert told["table3"].split() == ["table3", "0", "of", "7", "-", "paper"]
 
 
 def test_arguments_behind_the_dashes_go_to_snakemake(notebooks: list[Notebook], started: Callable[[], list[str]]) -> None:

@@ -66,27 +66,32 @@ def test_data_are_brought_and_counted(tmp_path: Path) -> None:
     assert list((tmp_path / "cache").glob("*.safetensors"))
 
 
-def test_doctor_says_what_there_is_and_how_to_get_what_is_not(tmp_path: Path) -> None:
+def test_doctor_says_what_there_is_and_how_to_get_what_is_not() -> None:
     result = rotnet("doctor")
     assert result.exit_code == 0, result.output
     lines = {line[:24].strip(): line[24:].strip() for line in result.output.splitlines()}
     assert re.match(r"3\.\d+\.\d+", lines["python"])
     assert lines["torch"].startswith(torch.__version__)
-    assert str(tmp_path / "data") in lines["data in"]
+    assert "data (ROTNET_DATA)" in lines["data in"]
     datasets, tools = ("cifar10", "fashion-mnist", "shapes", "imagefolder"), ("detectron2", "onedl-mmsegmentation", "slurm")
     for name in (*datasets, *tools, "notebooks"):
         assert lines[name]
-    if "not installed" in lines["detectron2"]:
+    for name in ("imagenet", "places205", "tiny-imagenet"):
+        assert lines[name] == f"not here (optional): `rotnet data {name}` says how to get it"
+    *findings, verdict = result.output.splitlines()
+    assert max(map(len, findings)) < 130
+    assert re.search(r"^ready: make reproduce-table3 \(preset \w+\) takes about \d", verdict) or torch.cuda.is_available()
+    if "not here" in lines["detectron2"]:
         assert "make detectron2" in lines["detectron2"]
     if not torch.cuda.is_available():
-        assert "the preset quick is the default" in lines["gpu"]
+        assert "preset quick" in lines["gpu"]
 
 
 def test_doctor_shows_what_is_wrong_with_the_data_and_goes_on(tmp_path: Path) -> None:
     (tmp_path / "data" / "cifar10" / "train" / "lion").mkdir(parents=True)
     result = rotnet("doctor")
     assert result.exit_code == 0
-    assert "no images in" in result.output
+    assert "cannot be opened: no images in data/cifar10/" in result.output
     assert "slurm" in result.output
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from rotnet_lib.report.table_text import TABLE_TEXT
 from rotnet_lib.runs.directory import REPORT, TABLE, RunDirectory
 from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.report_stamp import drawing
@@ -73,10 +74,12 @@ def test_a_finished_suite_imports_nothing_heavy() -> None:
     for run in plan.runs:
         finish_planned(run)
     with drawing(plan):
-        for name in (TABLE, REPORT):
-            (plan.directory / name).write_text("drawn")
-    assert f"report: {plan.directory / REPORT}" in answered("reproduce table3 --preset quick")
-    assert (plan.directory / REPORT).read_text() == "drawn"
+        for name in (TABLE, TABLE_TEXT, REPORT):
+            (plan.directory / name).write_text(f"drawn: {name}")
+    output = answered("reproduce table3 --preset quick")
+    assert f"report: {plan.directory / REPORT}" in output
+    assert f"drawn: {TABLE_TEXT}" in output
+    assert (plan.directory / REPORT).read_text() == f"drawn: {REPORT}"
 
 
 NEWEST = """

@@ -177,6 +177,67 @@ def test_a_suite_that_does_not_exist_names_those_that_do(ready: Path) -> None:
 
 
 @needs_make
+@pytest.mark.parametrize(
+    ("target", "nearest"),
+    [
+        ("reproduce-tabel3", "reproduce-table3"),
+        ("reproduce-table10", "reproduce-table1"),
+        ("reprduce-table3", "reproduce-table3"),
+        ("reproduce_table3", "reproduce-table3"),
+        ("statsu", "status"),
+        ("docter", "doctor"),
+        ("test-al", "test-all"),
+    ],
+)
+@pytest.mark.parametrize("dry", [[], ["-n"]], ids=["make", "make -n"])
+def test_a_misspelt_target_gets_the_nearest(target: str, nearest: str, dry: list[str], ready: Path) -> None:
+    done = make(ready, *dry, target)
+    assert done.returncode != 0
+    assert f"; did you mean {nearest}?" in done.stderr
+
+
+@needs_make
+def test_a_misspelt_target_gets_the_nearest_before_there_is_an_environment(checkout: Path) -> None:
+    before = sorted(checkout.rglob("*"))
+    assert "did you mean reproduce-table3?" in make(checkout, "reprduce-table3").stderr
+    assert sorted(checkout.rglob("*")) == before
+
+
+@needs_make
+def test_a_target_that_is_like_none_is_refused_without_a_guess(ready: Path) -> None:
+    done = make(ready, "cook-dinner")
+    assert done.returncode != 0
+    assert "error: there is no target 'cook-dinner'. make help lists them." in done.stderr
+
+
+@needs_make
+def test_files_that_are_there_are_no_misspelt_targets(ready: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        done = make(ready, name)
+        assert (done.returncode, done.stderr) == (0, ""), name
+
+
+@needs_make
+def test_an_environment_that_is_a_link_is_not_emptied(ready: Path, tmp_path: Path) -> None:
+    """Its stamp is of the place it leads to, so it would be set up again, from nothing."""
+    elsewhere = (ready / ".venv").rename(tmp_path / "environment")
+    (ready / ".venv").symlink_to(elsewhere)
+    (elsewhere / ".ready").write_text("/another/checkout\n")
+    before = sorted(elsewhere.rglob("*"))
+    done = make(ready, "status")
+    assert done.returncode != 0
+    assert ".venv is a link" in done.stderr
+    assert sorted(elsewhere.rglob("*")) == before
+
+
+@needs_make
+def test_status_of_one_suite(ready: Path) -> None:
+    words = make(ready, "status", "SUITE=table3", "PRESET=quick").stdout.splitlines()
+    assert words == ["rotnet", "status", "--preset", "quick", "--", "table3"]
+    assert make(ready, "status", "SUITE=-x $(touch X)").stdout.splitlines() == ["rotnet", "status", "--", "-x $(touch X)"]
+
+
+@needs_make
 @pytest.mark.parametrize("dry", [[], ["-n"]], ids=["make", "make -n"])
 @pytest.mark.parametrize(
     "name", ["$(touch X)", "`touch X`", "'; touch X; '", '"; touch X; "', "; touch X", "x y", "$(shell touch X)", "a'b\"c", "%"]
@@ -185,6 +246,8 @@ def test_no_shell_sees_the_name_of_a_target(name: str, dry: list[str], ready: Pa
     done = make(ready, *dry, f"reproduce-{name}")
     assert done.returncode != 0
     assert f"no suite is called '{name}'" in done.stderr
+    other = make(ready, *dry, f"no-{name}")
+    assert f"there is no target 'no-{name}'" in other.stderr
     assert not (ready / "X").exists()
 
 

@@ -1,6 +1,7 @@
 """How long a suite would take on this machine, on the whole of its data, from rates measured here."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -28,14 +29,26 @@ _BRIEF_BATCH = 8
 
 
 @dataclass(frozen=True)
-class _Estimate:
-    """Of one run: hours of computing, and hours of reading files, which a GPU does not wait for if they are fewer."""
+class Estimate:
+    """How long one run would take.
+
+    Attributes:
+        run: which.
+        images: that it trains on, an epoch.
+        rate: of these it takes so many a second.
+        compute: hours of computing.
+        load: hours of reading files, which a GPU does not wait for if they are fewer.
+    """
 
     run: PlannedRun
     images: int
     rate: float
     compute: float
     load: float
+
+    def hours(self, device: torch.device) -> float:
+        """Hours in all. Reading files takes cores: a GPU computes meanwhile, a CPU does one or the other."""
+        return max(self.compute, self.load) if device.type != "cpu" else self.compute + self.load
 
 
 def report(suite: str, preset: str, seconds: float, methods: str | None = None) -> str:
@@ -57,10 +70,8 @@ def report(suite: str, preset: str, seconds: float, methods: str | None = None) 
         if any(isinstance(run.config, ImagesConfig) and run.config.stream for run in plan.runs)
         else None
     )
-    rates: dict[str, TrainingRates] = {}
-    estimates = [_estimate(run, rates, loading, seconds, device) for run in plan.runs if isinstance(run.config, TrainingConfig)]
-    # Reading files takes cores: a GPU computes meanwhile, a CPU does one or the other.
-    hours = {e.run.key: max(e.compute, e.load) if device.type != "cpu" else e.compute + e.load for e in estimates}
+    estimates = estimates_of(plan.runs, seconds, device, loading)
+    hours = {e.run.key: e.hours(device) for e in estimates}
     width = max(map(len, hours))
     lines = [
         f"{device_name(device)}, {cores} cores, torch {torch.__version__}: {plan.preset} {suite}, one run after the other",
@@ -79,9 +90,26 @@ def report(suite: str, preset: str, seconds: float, methods: str | None = None) 
     return "\n".join(lines)
 
 
+def estimates_of(
+    runs: Iterable[PlannedRun], seconds: float, device: torch.device, loading: LoadingRates | None = None
+) -> list[Estimate]:
+    """How long each of some runs would take here; without those that do not train by epochs.
+
+    Args:
+        runs: of a plan.
+        seconds: how long each kind of training is measured.
+        device: where.
+        loading: how fast files are read; None: not counted.
+
+    Raises RotnetError for a dataset whose size is not known.
+    """
+    rates: dict[str, TrainingRates] = {}
+    return [_estimate(run, rates, loading, seconds, device) for run in runs if isinstance(run.config, TrainingConfig)]
+
+
 def _estimate(
     run: PlannedRun, rates: dict[str, TrainingRates], loading: LoadingRates | None, seconds: float, device: torch.device
-) -> _Estimate:
+) -> Estimate:
     config = run.config
     assert isinstance(config, TrainingConfig)
     counts = DATASETS[config.dataset.partition(":")[0]].published
@@ -103,7 +131,7 @@ def _estimate(
     if config.stream and loading:
         of_training = loading.resized_crop if config.augment == "resized-crop" else loading.random_crop
         load = config.epochs * (train / of_training + test / loading.random_crop) / 3600
-    return _Estimate(run, train, measured.images / measured.step, compute, load)
+    return Estimate(run, train, measured.images / measured.step, compute, load)
 
 
 def hours_of_run(config: TrainingConfig, counts: tuple[int, int], seconds: float, device: torch.device) -> tuple[float, float]:

@@ -16,12 +16,15 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file, make_folder, waiting_for, write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.index import write_index
+from rotnet_lib.report.table_text import TABLE_TEXT
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.runs.directory import LOCK, PLAN, REPORT
 from rotnet_lib.suites.at_work import if_nobody_is, one_at_a_time
 from rotnet_lib.suites.documents import SUITES
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
+from rotnet_lib.suites.progress import Progress
 from rotnet_lib.suites.report_stamp import drawing, is_drawn
+from rotnet_lib.suites.result_text import result_lines, write_table
 from rotnet_lib.training.devices import gpu_name
 from rotnet_lib.voc.config import VocConfig
 from rotnet_lib.watchdog import INTERRUPT
@@ -34,6 +37,9 @@ _SETTINGS, _LOG = "snakemake.json", "snakemake.log"
 
 _JOB_THREADS = 4
 """CPU cores that a cluster job asks for, for each process that trains, where its config names no threads."""
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+"""How often the engine looks how far the runs are."""
 
 _SECONDS_TO_END = 7.0
 """What Snakemake and its jobs have to end in order."""
@@ -93,6 +99,8 @@ def reproduce(
                 _draw_overview(plan)
         finally:
             write_index(root)
+    for line in result_lines(plan):
+        print(line, flush=True)
     report = plan.directory / REPORT
     failed = [run for run in plan.runs if not run.directory.finished]
     if failed:
@@ -140,7 +148,9 @@ def _draw_report(plan: Plan, run_notebook: RunNotebook | None) -> None:
 
         parameters = {"suite": plan.suite.name, "plan": str(path), "runs": plan.options.runs}
         with drawing(plan):
+            (plan.directory / TABLE_TEXT).unlink(missing_ok=True)  # if the notebook fails, no old table is printed for the new
             (run_notebook or execute)("report", parameters, plan.directory)
+            write_table(plan)
 
 
 def _draw_overview(plan: CollectionPlan) -> None:
@@ -181,12 +191,13 @@ def prepare_data(plan: Plan | CollectionPlan) -> None:
             data.train.first_per_class(most, data.classes)
 
 
-_Resources = tuple[bool, int, tuple[str, ...]]
+_Resources = tuple[bool, int, tuple[str, ...], int]
 """See `_resources`."""
 
 
 def _resources(configs: list[RunConfig], cores: int | None, executor: str | None, gpu: Callable[[], str | None]) -> _Resources:
-    """What runs take: whether any takes a GPU, the CPU threads of each, and Snakemake's arguments for where they run.
+    """What runs take: whether any takes a GPU, the CPU threads of each, Snakemake's arguments for where they run, and how many
+    run at a time.
 
     A cluster job asks for a GPU for each of its processes. On this machine runs take turns at the GPUs: each of them would
     begin at the first. The processes of a run on the CPU share its threads.
@@ -196,11 +207,12 @@ def _resources(configs: list[RunConfig], cores: int | None, executor: str | None
     if executor:
         # Elsewhere this machine's GPU and cores say nothing: a job asks for a GPU unless it is told to do without.
         threads = max(config.threads or _JOB_THREADS * _processes(config) for config in configs)
-        return asking, threads, ("--executor", executor, "--jobs", str(count))
+        return asking, threads, ("--executor", executor, "--jobs", str(count)), count
     # On a CPU side by side, each with the threads its config says; none said: all.
     with_gpu = asking and gpu() is not None
     threads = max(config.threads or (1 if with_gpu and config.device != "cpu" else count) for config in configs)
-    return with_gpu, threads, ("--cores", str(count), "--resources", "gpu=1")
+    at_a_time = 1 if with_gpu else max(1, count // threads)
+    return with_gpu, threads, ("--cores", str(count), "--resources", "gpu=1"), at_a_time
 
 
 def _processes(config: RunConfig) -> int:
@@ -216,7 +228,7 @@ def _snakemake(
     needs: _Resources,
     arguments: tuple[str, ...],
 ) -> None:
-    gpu, threads, where = needs
+    gpu, threads, where, side_by_side = needs
     root = from_project(plan.options.runs)
     settings = {
         "plan": str(plan.directory / PLAN),
@@ -247,8 +259,11 @@ def _snakemake(
     with log.open("w") as stream:
         # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.
         snakemake = subprocess.Popen(command, pass_fds=(lock.fileno(),), stderr=stream)
+        progress = Progress(plan, missing, side_by_side=side_by_side)
         try:
-            snakemake.wait()
+            while not _ends(snakemake, _SECONDS_BETWEEN_LOOKS):
+                if said := progress.look():
+                    print(said, flush=True)
         except BaseException as error:  # Ctrl-C, or a signal that says to end
             _end(snakemake, cluster=cluster, told=isinstance(error, KeyboardInterrupt))
             raise

@@ -1,9 +1,12 @@
 """How papermill runs a notebook here: its usual engine, with a kernel that has sockets of its own and ends in peace.
 
-`papermill --engine rotnet notebooks/probe.ipynb out.ipynb` takes it too: pyproject.toml says so to papermill.
+pyproject.toml names it to papermill, which imports this file whenever it is started. So `papermill notebooks/probe.ipynb
+out.ipynb` takes it too, without being asked: from here on papermill's default engine is one that runs this project's notebooks
+by it, and all others as before.
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +14,15 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+import nbformat
 from jupyter_client.utils import ensure_async, run_sync
 from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import Engine, NotebookExecutionManager, papermill_engines
+from papermill.engines import Engine, NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.exceptions import PapermillExecutionError
 from papermill.log import logger
 from traitlets.config import Config
 
+from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.temporary import temporary_folder
 
 NAME = "rotnet"
@@ -28,6 +34,40 @@ _IDLE_SECONDS = 5.0
 
 class RotnetEngine(Engine):
     """papermill's engine, in the environment of `_kernel_environment`."""
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: nbformat.NotebookNode,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool | dict[str, Any] = True,
+        *,
+        page: bool = True,
+        **options: Any,
+    ) -> nbformat.NotebookNode:
+        """Run a notebook, and write its page beside it: `out.html` beside `out.ipynb`, whether it worked or not.
+
+        Args:
+            nb: the notebook.
+            kernel_name: the kernel's.
+            output_path: where the notebook is written; None: it is not, and there is no page.
+            progress_bar: whether to show, on stderr, what the notebook prints while it runs, such as the progress of its
+                training: of more use than a bar that counts cells. Not where `options` send it elsewhere.
+            page: whether to write the page.
+            options: those of papermill's engine.
+
+        Raises PapermillExecutionError if a cell fails.
+        """
+        elsewhere = options.get("log_output") or options.get("stdout_file") or options.get("stderr_file")
+        if progress_bar and not elsewhere:
+            options |= {"stdout_file": sys.stderr, "stderr_file": sys.stderr}
+        # Of a bar the notebook keeps its last frame, not hundreds of outputs.
+        options = {"coalesce_streams": True} | options
+        done = super().execute_notebook(nb, kernel_name, output_path, progress_bar=False, **options)
+        if page and output_path and Path(output_path).suffix == ".ipynb" and Path(output_path).is_file():
+            _write_page(done, Path(output_path))
+        return done
 
     @classmethod
     def execute_managed_notebook(
@@ -60,6 +100,40 @@ class RotnetEngine(Engine):
                 config=config,
                 **options,
             ).execute()
+
+
+class DefaultEngine(Engine):
+    """What papermill takes where no engine is named: for this project's notebooks `RotnetEngine`, for others its own."""
+
+    @classmethod
+    def execute_notebook(
+        cls, nb: nbformat.NotebookNode, kernel_name: str, *arguments: Any, **options: Any
+    ) -> nbformat.NotebookNode:
+        """See `RotnetEngine.execute_notebook`; `input_path` among the options tells which it is."""
+        own = Path(str(options.get("input_path") or "")).resolve().parent == NOTEBOOKS
+        engine = RotnetEngine if own else NBClientEngine
+        return engine.execute_notebook(nb, kernel_name, *arguments, **options)
+
+
+def _write_page(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write the page of a notebook that was run and lies at `path`.
+
+    Raises PapermillExecutionError, as papermill would next, if a cell failed: its mark belongs on the page.
+    """
+    from papermill.execute import raise_for_execution_errors
+
+    from rotnet_lib.report.html import render  # takes a second to import
+
+    page = path.with_suffix(".html")
+    try:
+        raise_for_execution_errors(notebook, str(path))
+    except PapermillExecutionError:
+        render(path, page)
+        raise
+    else:
+        render(path, page)
+    finally:
+        print(f"page: {page}", file=sys.stderr, flush=True)
 
 
 class _Client(PapermillNotebookClient):
@@ -101,3 +175,4 @@ def _kernel_environment() -> Iterator[Config]:
 
 
 papermill_engines.register(NAME, RotnetEngine)
+papermill_engines.register(None, DefaultEngine)

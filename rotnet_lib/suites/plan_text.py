@@ -3,27 +3,13 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
-from rotnet_lib.data.folds import Fold
-from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.paths import from_project
-from rotnet_lib.runs.config import RunConfig, TrainingConfig
-from rotnet_lib.runs.directory import finished_runs
+from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.resolution import UNLIMITED
-from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
-
-_NO_MATTER = frozenset(
-    (
-        *("runs", "max_damaged", "seed", "backbone", "checkpoint", "checkpoints", "others", "compare", "pu_weights", "recipe"),
-        *("labels_per_class", "fold", "train_size", "test_size", "validate", "epochs"),
-        *("lr", "schedule", "lr_milestones", "lr_decay", "momentum", "weight_decay"),
-    )
-)
-"""Parameters that do not matter for how long a run takes for an image and an epoch."""
+from rotnet_lib.suites.run_lengths import duration, seconds_here
 
 
 class FoundData:
@@ -56,7 +42,7 @@ def plan_lines(plan: Plan | CollectionPlan, problems: Mapping[str, str], *, expl
     yield f"preset {plan.preset}: {plan.preset_reason}."
     yield f"  {plan.preset_description}"
     yield from _method_lines(plan)
-    seconds = _seconds_here(plan)
+    seconds = seconds_here(plan)
     for run in plan.runs:
         missing = _missing_data(run, problems)
         here = not missing
@@ -181,41 +167,4 @@ def _text(config: RunConfig, name: str, value: Any) -> str:
 
 
 def _length(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f", about {seconds / 3600:.1f} h" if seconds > 5400 else f", about {max(1, round(seconds / 60))} min"
-
-
-def _seconds_here(plan: Plan | CollectionPlan) -> dict[str, float]:
-    """Name of a run -> the seconds that it may take here: those of a finished run like it, by epochs and training images."""
-    rates: dict[str, float] = {}
-    for run in finished_runs(from_project(plan.options.runs)):
-        result = run.result()
-        if result.stage in STAGES and (work := _work(STAGES[result.stage].config, result.parameters)) is not None:
-            rates.setdefault(_kind(STAGES[result.stage].config, result.parameters), result.wall_seconds / work)
-    found = {}
-    for planned in plan.runs:
-        parameters = planned.config.model_dump(mode="json")
-        rate = rates.get(_kind(type(planned.config), parameters))
-        if rate is not None and (work := _work(type(planned.config), parameters)) is not None:
-            found[planned.name] = rate * work
-    return found
-
-
-def _kind(schema: type[RunConfig], parameters: Mapping[str, Any]) -> str:
-    """What runs have in common that take the same time for an image and an epoch."""
-    return json.dumps([schema.stage, *(parameters.get(name) for name in schema.model_fields if name not in _NO_MATTER)])
-
-
-def _work(schema: type[RunConfig], parameters: Mapping[str, Any]) -> float | None:
-    """Epochs times the images of an epoch; of a run that trains otherwise 1; None where the number of images is not known."""
-    if not issubclass(schema, TrainingConfig):
-        return 1.0
-    spec = DataSpec(**{field.name: parameters.get(field.name) for field in fields(DataSpec)})  # type: ignore[arg-type]
-    try:
-        images: float = spec.counts()[0]
-    except RotnetError:  # only the data could say, and is not here
-        return None
-    if fold := parameters.get("fold"):
-        images *= 1 - 1 / Fold.parse(fold).parts
-    return float(parameters["epochs"] * images)
+    return "" if seconds is None else f", about {duration(seconds)}"

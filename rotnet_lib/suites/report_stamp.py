@@ -8,6 +8,7 @@ from pathlib import Path
 import rotnet_lib
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import NOTEBOOKS
+from rotnet_lib.report.table_text import TABLE_TEXT
 from rotnet_lib.runs.directory import HISTORY, METRICS, PLAN, REPORT, TABLE
 from rotnet_lib.suites.plan import CollectionPlan, Plan
 
@@ -26,7 +27,7 @@ def is_drawn(plan: Plan | CollectionPlan, code: Sequence[Path] = _CODE) -> bool:
         code: folders of the code that draws.
     """
     stamp = plan.directory / _STAMP
-    written = [REPORT] if isinstance(plan, CollectionPlan) else [REPORT, TABLE]
+    written = [REPORT] if isinstance(plan, CollectionPlan) else [REPORT, TABLE, TABLE_TEXT]
     if not all((plan.directory / name).exists() for name in written):
         return False
     return stamp.is_file() and stamp.read_text(errors="replace") == _stamp_of(plan, code)

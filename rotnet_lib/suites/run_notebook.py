@@ -73,6 +73,7 @@ def _execute(source: Path, parameters: dict[str, Any], run: RunDirectory, label:
             engine_name=papermill_engine.NAME,
             kernel_name="python3",
             progress_bar=False,
+            page=False,  # it says which result it shows: see below
             stdout_file=stream,
             stderr_file=stream,
             coalesce_streams=True,

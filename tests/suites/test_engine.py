@@ -138,7 +138,7 @@ def test_what_was_printed_is_a_line_a_thing_with_the_runs_name(failed: Made) -> 
     lines = failed.output.splitlines()
     assert lines[0] == "preset quick: as asked."
     for key in BY_ENGINE:
-        own = [line for line in lines if re.match(rf"\[\d/7\] {key} s0 \| ", line)]
+        own = [line for line in lines if line.startswith(f"{key} s0 | ")]
         assert own[0].endswith("| starts")
         if key == "rotnet-conv":
             assert any("| failed: the loss is nan" in line for line in own)

@@ -1,5 +1,9 @@
 """What a kernel prints that ends well, and where papermill finds the engine."""
 
+import json
+import os
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -7,9 +11,11 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from papermill.engines import papermill_engines
 
 from rotnet_lib.paths import NOTEBOOKS
-from rotnet_lib.suites.papermill_engine import NAME, RotnetEngine
+from rotnet_lib.runs.directory import METRICS
+from rotnet_lib.suites.papermill_engine import NAME, DefaultEngine, RotnetEngine
 
 SLOW_TO_END = """
 import time
@@ -47,3 +53,79 @@ def test_papermills_own_command_finds_the_engine() -> None:
     [(name, value)] = project["entry-points"]["papermill.engine"].items()
     assert name == NAME
     assert EntryPoint(name, value, "papermill.engine").load() is RotnetEngine
+
+
+# --- papermill by itself ---
+
+PROBE = ["-p", "backbone", "random", "-p", "arch", "nin3", "-p", "dataset", "shapes", "-p", "train_size", "40"]
+PROBE += [
+    "-p",
+    "test_size",
+    "20",
+    "-p",
+    "width",
+    "0.05",
+    "-p",
+    "batch_size",
+    "16",
+    "-p",
+    "layer",
+    "conv1",
+    "-p",
+    "device",
+    "cpu",
+]
+OTHER = "import sys; print('one'); print('two', file=sys.stderr); print('three')"
+
+
+def papermill_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What its own command does, in a process of its own."""
+    command = [sys.executable, "-m", "papermill", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(NOTEBOOKS.parent)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def default_engine() -> None:
+    if papermill_engines.get_engine(None) is not DefaultEngine:
+        pytest.skip("rotnet-lib is not installed here, so papermill does not know the engine")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("default_engine")
+def test_papermill_alone_shows_the_training_and_writes_the_page_beside_its_notebook(tmp_path: Path) -> None:
+    done = papermill_command(str(NOTEBOOKS / "probe.ipynb"), "out.ipynb", *PROBE, "-p", "epochs", "3")
+    assert done.returncode == 0, done.stderr
+    assert " inputs/s" in done.stderr
+    assert "cell" not in done.stderr  # no bar that counts cells beside it
+    assert done.stderr.splitlines()[-1] == "page: out.html"
+    result = next(Path("runs").glob("probe-*")) / METRICS
+    last = json.loads(result.read_text())["metrics"]["conv1_top1"]["last"]
+    assert f"{last:.2f}" in Path("out.html").read_text()
+    outputs = [output for cell in nbformat.read("out.ipynb", 4).cells for output in cell.get("outputs", [])]
+    streams = [output for output in outputs if output.output_type == "stream"]
+    assert len(streams) <= 4
+    assert not any("\r" in output.text for output in streams)
+    assert sum(output.text.count(" inputs/s") for output in streams) == 1  # of the bar its last frame
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("default_engine")
+def test_papermill_alone_writes_the_page_of_a_run_that_failed(tmp_path: Path) -> None:
+    done = papermill_command(str(NOTEBOOKS / "probe.ipynb"), "out.ipynb", *PROBE, "-p", "epochs", "3", "-p", "lr", "1e30")
+    assert done.returncode != 0
+    assert "training diverged" in done.stderr
+    page = Path("out.html").read_text()
+    assert "training diverged" in page
+    assert 'id="papermill-error-cell"' in page
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("default_engine")
+def test_other_notebooks_are_papermills_own(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(OTHER)])
+    nbformat.write(notebook, tmp_path / "notebook.ipynb")
+    done = papermill_command("notebook.ipynb", "out.ipynb", "-k", "python3")
+    assert done.returncode == 0, done.stderr
+    assert "cell" in done.stderr
+    assert not Path("out.html").exists()

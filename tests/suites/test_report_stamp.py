@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rotnet_lib.report.table_text import TABLE_TEXT
 from rotnet_lib.runs.directory import HISTORY, METRICS, REPORT, TABLE
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.suites.report_stamp import drawing, is_drawn
@@ -25,6 +26,7 @@ def drawn() -> Plan:
 
 def write_page(plan: Plan) -> None:
     (plan.directory / TABLE).write_text("the table")
+    (plan.directory / TABLE_TEXT).write_text("the table as text")
     (plan.directory / REPORT).write_text("the page")
 
 
@@ -56,7 +58,7 @@ def test_it_is_drawn_again_when_the_plan_is_another(drawn: Plan) -> None:
     assert not is_drawn(drawn)
 
 
-@pytest.mark.parametrize("name", [REPORT, TABLE])
+@pytest.mark.parametrize("name", [REPORT, TABLE, TABLE_TEXT])
 def test_it_is_drawn_again_when_it_is_gone(drawn: Plan, name: str) -> None:
     (drawn.directory / name).unlink()
     assert not is_drawn(drawn)

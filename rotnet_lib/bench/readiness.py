@@ -1,0 +1,74 @@
+"""Whether a first table can be made on this machine, and how long it would take."""
+
+import os
+import subprocess
+import sys
+import time
+
+from rotnet_lib.bench.estimate import estimates_of
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.paths import NOTEBOOKS
+from rotnet_lib.suites.plan import Options, Plan, PlannedRun, plan_suite
+from rotnet_lib.suites.run_lengths import duration, seconds_here
+from rotnet_lib.training.devices import select_device
+
+FIRST = "table3"
+"""The suite that README begins with."""
+
+_SECONDS = 0.3
+"""How long each kind of training is measured: a hint is wanted, at once."""
+
+_KERNEL = "import ipykernel, papermill, torch, torchvision, seaborn, rotnet_lib.stages.probe, rotnet_lib.report.run_report"
+"""What the two processes of a run import between them."""
+
+
+def verdict(suite: str = FIRST, preset: str | None = None) -> str:
+    """`ready: make reproduce-table3 (preset quick) takes about 3 min here, ...`, or `not ready: ...` with the remedy.
+
+    The time is that of finished runs like the suite's, where there are some of each; else it is measured, for a fraction of a
+    second a kind of training, with what starting a notebook takes.
+
+    Args:
+        suite: which table.
+        preset: by which preset; None: the one that `make` takes.
+    """
+    if not NOTEBOOKS.is_dir():
+        return f"not ready: there is no {NOTEBOOKS}. Install from a checkout: pip install -e ."
+    try:
+        plan = plan_suite(suite, Options(preset=preset))
+    except RotnetError as error:
+        quick = "" if preset == "quick" else f"; without it: make reproduce-{suite} PRESET=quick"
+        return f"not ready for make reproduce-{suite}: {str(error).partition('. ')[0].removesuffix('.')}{quick}"
+    what = f"make reproduce-{suite} (preset {plan.preset})"
+    missing = [run for run in plan.runs if not run.directory.finished]
+    if not missing:
+        return f"ready: {what} is made already, and shows its table at once"
+    known = seconds_here(plan)
+    if all(run.name in known for run in missing):
+        seconds, how = sum(known[run.name] for run in missing), "by finished runs like its own"
+    else:
+        seconds = _measured(missing)
+        how = f"by a short measurement (longer: rotnet bench --plan {suite} --preset {plan.preset})"
+    seconds += len(missing) * _seconds_to_start()
+    return f"ready: {what} takes about {duration(seconds / _at_a_time(plan))} here, {how}"
+
+
+def _measured(runs: list[PlannedRun]) -> float:
+    device = select_device(runs[0].config)
+    return 3600 * sum(estimate.hours(device) for estimate in estimates_of(runs, _SECONDS, device))
+
+
+def _seconds_to_start() -> float:
+    """What a run takes beside its stage: a process, and the kernel that it starts."""
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-c", _KERNEL], capture_output=True, check=False)
+    return time.monotonic() - begun
+
+
+def _at_a_time(plan: Plan) -> int:
+    """How many runs are made side by side on this machine, as the engine has it; on a GPU one."""
+    configs = [run.config for run in plan.runs]
+    if select_device(configs[0]).type != "cpu":
+        return 1
+    cores = os.cpu_count() or 1
+    return max(1, cores // max(config.threads or cores for config in configs))
