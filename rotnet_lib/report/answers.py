@@ -1,10 +1,7 @@
 """The questions of a suite, each answered with a figure and a sentence drawn from it."""
 
-import base64
-import io
 from typing import Any
 
-import matplotlib.pyplot as plt
 from IPython.display import HTML
 
 from rotnet_lib.report.cells import Cell, Row
@@ -76,14 +73,6 @@ def _answered(question: dict[str, Any], rows: list[Row]) -> dict[str, str]:
     baseline, *others = (
         _of_column(by_label[label], question["column"]) for label in (question["baseline"], *question["against"])
     )
-    figure = _png([baseline, *others]) if any(row.measured for row in (baseline, *others)) else ""
+    asked = [baseline, *others]
+    figure = compare_rows(asked, caption=question["ask"]).html if any(row.measured for row in asked) else ""
     return {"ask": question["ask"], "answer": answer(baseline, others), "figure": figure}
-
-
-def _png(rows: list[Row]) -> str:
-    """The rows' figures as a picture, base64."""
-    figure = compare_rows(rows)
-    with io.BytesIO() as stream:
-        figure.savefig(stream, format="png", dpi=90, bbox_inches="tight")
-        plt.close(figure)
-        return base64.b64encode(stream.getvalue()).decode()

@@ -9,13 +9,16 @@ from matplotlib.figure import Figure
 
 from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_words import course, one_by_one, table_in_words
+from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.report.units import axis_label
 
 _PUBLISHED, _MEASURED = "published", "measured, a dot a seed"
+_DOTS = {_PUBLISHED: "the published figure", _MEASURED: "what was measured, a dot a seed"}
 
 
-def picture(report: SuiteReport) -> Figure | None:
+def picture(report: SuiteReport) -> ReportFigure | None:
     """The suite's figure: curves where its columns count something, bars by class or by task, else lines over the columns.
 
     None if nothing is measured.
@@ -29,8 +32,14 @@ def picture(report: SuiteReport) -> Figure | None:
     return compare_rows(report.rows, report.suite["measure"]) if len(report.columns) == 1 else compare_columns(report)
 
 
-def compare_rows(rows: list[Row], measure: str = "top1") -> Figure:
-    """Published figure and every measured seed of rows of one column; a panel a unit where they have several."""
+def compare_rows(rows: list[Row], measure: str = "top1", caption: str | None = None) -> ReportFigure:
+    """Published figure and every measured seed of rows of one column; a panel a unit where they have several.
+
+    Args:
+        rows: of one column each.
+        measure: what an axis says of percentages.
+        caption: of the figure; None: which rows and dots there are.
+    """
     cells = {row.label: cell for row in rows for cell in row.cells.values()}
     names = _measures(cells.values(), measure)
     of_rows = {label: axis_label(measure, *cell.kind) for label, cell in cells.items()}
@@ -64,10 +73,12 @@ def compare_rows(rows: list[Row], measure: str = "top1") -> Figure:
         axis.set_xlabel(name)
         axis.yaxis.grid(True)
     sns.move_legend(grid, "lower center", bbox_to_anchor=(0.55, 1.0), ncol=2, title=None, frameon=False)
-    return grid.figure
+    caption = caption or f"Every row of the table: {' and '.join(dict.fromkeys(_DOTS[figure] for figure in shown))}."
+    read = table_in_words(rows, dict.fromkeys((column for row in rows for column in row.cells), ""))
+    return ReportFigure(grid.figure, caption, f"Dots on a common axis, a line a row. {read}")
 
 
-def compare_columns(report: SuiteReport) -> Figure:
+def compare_columns(report: SuiteReport) -> ReportFigure:
     """Measured figures of each row over the columns (mean, band of one standard deviation), and published ones."""
     frame = _figures(report)
     published = pd.DataFrame(
@@ -79,13 +90,14 @@ def compare_columns(report: SuiteReport) -> Figure:
         ],
         columns=["row", "column", "measure", "value", "figure"],
     )
+    caption = "Each measured row over the columns of the table: the mean, in a band of one standard deviation over seeds"
     if published.empty:
-        return _lines(frame)
+        return ReportFigure(_lines(frame), f"{caption}.", _read(report))
     frame = pd.concat([frame.assign(figure="measured"), published], ignore_index=True)
-    return _lines(frame, style="figure")
+    return ReportFigure(_lines(frame, style="figure"), f"{caption}, and the published figures.", _read(report))
 
 
-def curves(report: SuiteReport) -> Figure:
+def curves(report: SuiteReport) -> ReportFigure:
     """Measured figures of each row over what the columns count (mean, band of one standard deviation)."""
     assert report.axis
     figure = _lines(_figures(report), x="x")
@@ -96,10 +108,14 @@ def curves(report: SuiteReport) -> Figure:
             axis.set_xscale("log")
         axis.set_xticks(places, [f"{place:g}" for place in places])
         axis.minorticks_off()
-    return figure
+    return ReportFigure(
+        figure,
+        f"Each row against {report.axis.title}: the mean, in a band of one standard deviation over seeds.",
+        _read(report),
+    )
 
 
-def bars(report: SuiteReport) -> Figure:
+def bars(report: SuiteReport) -> ReportFigure:
     """Figures of each row by column (class, task), a bar for the mean and a line of one standard deviation."""
     frame = _figures(report)
     names = list(dict.fromkeys(frame["measure"]))
@@ -123,11 +139,14 @@ def bars(report: SuiteReport) -> Figure:
         axis.set_ylabel(name)
         plt.setp(axis.get_xticklabels(), rotation=20, ha="right", rotation_mode="anchor")
     _legend_above(grid.axes.flat[0])
-    return grid.figure
+    return ReportFigure(
+        grid.figure, "Each row by column: a bar for the mean, a line for one standard deviation over seeds.", _read(report)
+    )
 
 
-def learning_curves(histories: pd.DataFrame) -> Figure | None:
+def learning_curves(report: SuiteReport) -> ReportFigure | None:
     """Figures against epochs, not of the training images, a panel a run and unit, a line a seed; None if no run has any."""
+    histories = report.histories
     if histories.empty:
         return None
     names = list(dict.fromkeys(histories["measure"]))
@@ -150,7 +169,13 @@ def learning_curves(histories: pd.DataFrame) -> Figure | None:
             facet_kws={"sharex": False, "sharey": False},
         )
     grid.set_titles("{col_name}").set_ylabels(names[0] if one else "")
-    return grid.figure
+    lines = histories.groupby(["run", "metric", "seed"], sort=False)["value"]
+    read = one_by_one(f"{run}, {metric}, seed {seed}: {course(values.tolist(), '')}" for (run, metric, seed), values in lines)
+    return ReportFigure(grid.figure, "The figures of every run after each of its epochs, a line a seed.", f"Curves. {read}.")
+
+
+def _read(report: SuiteReport) -> str:
+    return table_in_words([row for row in report.rows if row.measured], report.columns)
 
 
 def _figures(report: SuiteReport) -> pd.DataFrame:

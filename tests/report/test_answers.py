@@ -121,7 +121,7 @@ def shown(report: Any) -> list[tuple[str, str, bool]]:
     for heading in page.find_all("h2"):
         paragraph: Any = heading.find_next_sibling("p")
         following = paragraph.find_next_sibling()
-        found.append((heading.get_text(), paragraph.get_text(), bool(following and following.name == "img")))
+        found.append((heading.get_text(), paragraph.get_text(), bool(following and following.name == "figure")))
     return found
 
 

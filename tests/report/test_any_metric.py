@@ -48,7 +48,7 @@ def test_an_error_is_read_from_the_lowest_up(made_up: Any) -> None:
     assert "Measured: figures on the test split at the last epoch, mean ± standard deviation" in text(report)
     figure = picture(report)
     assert figure is not None
-    assert [axis.get_xlabel() for axis in figure.axes] == ["top1 (lower is better)"]
+    assert [axis.get_xlabel() for axis in figure.figure.axes] == ["top1 (lower is better)"]
 
 
 @pytest.mark.parametrize(("metric", "heading", "axis"), [(PSNR, "top1, dB", "top1 (dB)"), (NMI, "top1", "top1")])
@@ -59,7 +59,7 @@ def test_a_unit_stands_over_the_table_and_on_the_axis(metric: Metric, heading: s
     assert headings(report)[0] == heading
     figure = picture(report)
     assert figure is not None
-    assert [found.get_xlabel() for found in figure.axes] == [axis]
+    assert [found.get_xlabel() for found in figure.figure.axes] == [axis]
 
 
 def test_a_metric_without_meaning_on_the_test_split_says_whose_images_it_is_of(made_up: Any) -> None:
@@ -93,7 +93,7 @@ def test_figures_of_several_units_say_their_own_and_are_compared_apart(made_up: 
     assert "Figures marked “training images” are of these: they have no meaning on others." in text(report)
     figure = picture(report)
     assert figure is not None
-    assert [axis.get_xlabel() for axis in figure.axes] == ["top1 (%)", "top1 (lower is better)"]
+    assert [axis.get_xlabel() for axis in figure.figure.axes] == ["top1 (%)", "top1 (lower is better)"]
     assert list(report.table["unit"][report.table["measured"].notna()]) == ["%", "%", "", "", "%"]
 
 
@@ -113,11 +113,14 @@ def test_curves_of_other_units_have_an_axis_of_their_own(made_up: Any) -> None:
     suite.finish("probe-all", 70.0)
     figure = picture(suite.report())
     assert figure is not None
-    assert sorted(axis.get_ylabel() for axis in figure.axes) == ["top1 (%)", "top1 (lower is better)"]
-    assert {axis.get_xlabel() for axis in figure.axes} == {"pretext epochs"}
-    learning = learning_curves(suite.report().histories)
+    assert sorted(axis.get_ylabel() for axis in figure.figure.axes) == ["top1 (%)", "top1 (lower is better)"]
+    assert {axis.get_xlabel() for axis in figure.figure.axes} == {"pretext epochs"}
+    learning = learning_curves(suite.report())
     assert learning is not None
-    assert {axis.get_title() for axis in learning.axes} >= {"rotnet\nrotation_top1 (lower is better)", "probe-all\ntop1 (%)"}
+    assert {axis.get_title() for axis in learning.figure.axes} >= {
+        "rotnet\nrotation_top1 (lower is better)",
+        "probe-all\ntop1 (%)",
+    }
 
 
 def test_a_figure_on_the_way_of_a_metric_that_is_not_tested_is_of_the_training_images(made_up: Any) -> None:

@@ -43,7 +43,7 @@ def test_one_finished_run_is_enough_for_a_picture(name: str, key: str, made_up: 
     suite.finish(key, 70.0, by_target={"cat": 60.0, "ship": 80.0})
     figure = picture(suite.report())
     assert figure is not None
-    assert figure.axes[0].has_data()
+    assert figure.figure.axes[0].has_data()
 
 
 # --- Rows of one column ---
@@ -55,7 +55,7 @@ def test_rows_are_compared_as_dots(made_up: Any) -> None:
     suite.finish("supervised", 91.0, seed=1)
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     points = np.concatenate([np.asarray(dots.get_offsets()) for dots in axis.collections])
     assert {90.0, 91.0, 92.8, 84.7} <= set(points[:, 0].round(2))
     labels = [label.get_text() for label in axis.get_yticklabels()]
@@ -68,11 +68,11 @@ def test_rows_without_published_figures_name_no_published_dots(made_up: Any) -> 
     suite = made_up("questions")
     suite.finish("probe-one", 60.0)
     figure = compare_rows(suite.report().rows[:2])
-    assert [entry.get_text() for legend in figure.legends for entry in legend.get_texts()] == ["measured, a dot a seed"]
+    assert [entry.get_text() for legend in figure.figure.legends for entry in legend.get_texts()] == ["measured, a dot a seed"]
 
 
 def test_published_figures_alone_are_shown_too(made_up: Any) -> None:
-    assert compare_rows(made_up().report().rows).axes[0].has_data()
+    assert compare_rows(made_up().report().rows).figure.axes[0].has_data()
 
 
 # --- Several columns ---
@@ -83,7 +83,7 @@ def test_a_matrix_is_a_line_a_row_over_its_columns_with_the_published_beside_it(
     suite.finish("probe3", {"conv1_top1": 60.0, "conv2_top1": 80.0, "conv3_top1": 50.0})
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     assert [60.0, 80.0, 50.0] in lines_of(axis)
     assert [85.45, 88.26, 62.09] in lines_of(axis)
     assert [label.get_text() for label in axis.get_xticklabels()] == ["conv1", "conv2", "conv3"]
@@ -97,8 +97,8 @@ def test_a_matrix_without_published_figures_has_one_kind_of_line(made_up: Any) -
     suite.finish("probe-lc", {"conv1_top1": 60.0, "conv2_top1": 80.0, "conv3_top1": 50.0, "conv4_top1": 40.0})
     figure = picture(suite.report())
     assert figure is not None
-    assert lines_of(figure.axes[0]) == [[60.0, 80.0, 50.0, 40.0]]
-    assert legend_of(figure.axes[0]) == ["L_c alone"]
+    assert lines_of(figure.figure.axes[0]) == [[60.0, 80.0, 50.0, 40.0]]
+    assert legend_of(figure.figure.axes[0]) == ["L_c alone"]
 
 
 def test_two_schedules_side_by_side_are_bars_by_column(made_up: Any) -> None:
@@ -108,7 +108,7 @@ def test_two_schedules_side_by_side_are_bars_by_column(made_up: Any) -> None:
     report = suite.report()
     figure = picture(report)
     assert figure is not None
-    axis: Any = figure.axes[0]
+    axis: Any = figure.figure.axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == list(report.columns.values())
     assert [bar.get_height() for bar in axis.patches[:10]] == [10.0, 20.0, 30.0, 40.0, 50.0, 15.0, 25.0, 35.0, 45.0, 55.0]
     assert legend_of(axis) == ["RotNet"]
@@ -127,7 +127,7 @@ def test_figure5a_is_a_line_a_row_over_epochs(made_up: Any) -> None:
     suite.finish("probe-all", 70.0)
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     assert (places_of(axis)[0], lines_of(axis)[0]) == ([2, 4, 6, 8, 10], [20.0, 40.0, 60.0, 80.0, 95.0])
     assert (places_of(axis)[1], lines_of(axis)[1]) == ([2, 10], [50.0, 70.0])
     assert axis.get_xlabel() == "pretext epochs"
@@ -141,7 +141,7 @@ def test_figure5b_counts_labels_in_powers(made_up: Any) -> None:
     suite.finish("rotnet-all", 80.0, train_images=4000)
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     assert places_of(axis) == [[5, 400]]
     assert axis.get_xscale() == "log"
     assert [label.get_text() for label in axis.get_xticklabels()] == ["5", "400"]
@@ -154,7 +154,7 @@ def test_a_curve_goes_through_the_mean_of_the_seeds(made_up: Any) -> None:
         suite.finish("rotnet-20", last + 10, seed=seed)
     figure = picture(suite.report())
     assert figure is not None
-    assert lines_of(figure.axes[0]) == [[52.0, 62.0]]
+    assert lines_of(figure.figure.axes[0]) == [[52.0, 62.0]]
 
 
 # --- By class ---
@@ -166,7 +166,7 @@ def test_table9_is_a_bar_a_class_and_row(made_up: Any) -> None:
     suite.finish("rotnet-conv", 75.0, by_target={"cat": 50.0, "ship": 80.0})
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     patches: Any = axis.patches
     heights = [float(bar.get_height()) for bar in patches if bar.get_height() > 0]
     assert heights == [60.0, 90.0, 50.0, 80.0]
@@ -182,9 +182,9 @@ def test_learning_curves_have_a_panel_a_run_and_a_line_a_seed(made_up: Any) -> N
     for seed in (0, 1):
         suite.finish("supervised", 90.0 + seed, seed=seed)
         suite.finish("rotnet", 70.0 + seed, seed=seed)
-    figure = learning_curves(suite.report().histories)
+    figure = learning_curves(suite.report())
     assert figure is not None
-    panels = {axis.get_title(): lines_of(axis) for axis in figure.axes}
+    panels = {axis.get_title(): lines_of(axis) for axis in figure.figure.axes}
     assert sorted(panels) == ["rotnet", "supervised"]
     assert panels["rotnet"] == [[35.0, 70.0, 70.0], [35.5, 71.0, 71.0]]
 
@@ -192,13 +192,13 @@ def test_learning_curves_have_a_panel_a_run_and_a_line_a_seed(made_up: Any) -> N
 def test_learning_curves_of_several_layers_are_lines_of_one_panel(made_up: Any) -> None:
     suite = made_up("table1")
     suite.finish("probe3", {"conv1_top1": 60.0, "conv2_top1": 80.0, "conv3_top1": 50.0})
-    figure = learning_curves(suite.report().histories)
+    figure = learning_curves(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     assert sorted(line[-1] for line in lines_of(axis)) == [50.0, 60.0, 80.0]
 
 
 def test_without_a_finished_run_there_are_no_learning_curves(made_up: Any) -> None:
     suite = made_up()
     suite.fail("rotnet")
-    assert learning_curves(suite.report().histories) is None
+    assert learning_curves(suite.report()) is None
