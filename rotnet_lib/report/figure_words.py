@@ -41,6 +41,22 @@ def table_in_words(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
     return one_by_one((_row_in_words(row, columns) for row in rows), between=" ")
 
 
+def sentence_on_bars(cells: Iterable[Cell]) -> str:
+    """What the bars of a plot are, with a space before it; empty where it has none."""
+    measured = [cell for cell in cells if cell.mean is not None]
+    seeds, images = any(cell.std is not None for cell in measured), any(cell.sampling is not None for cell in measured)
+    if not (seeds or images):
+        return ""
+    of = (
+        "of the test images and of the seeds"
+        if seeds and images
+        else "of the test images, with one seed"
+        if images
+        else "of the seeds"
+    )
+    return f" Bars reach one standard error ({of}) to both sides of the mean."
+
+
 def _row_in_words(row: Row, columns: Mapping[str, str]) -> str:
     parts = []
     for column, cell in row.cells.items():

@@ -111,6 +111,7 @@ class _Question(BaseModel):
     baseline: str
     against: list[str]
     column: str | None
+    yes: Literal["higher", "lower"] | None = None
 
 
 class _Method(BaseModel):

@@ -3,6 +3,7 @@
 from rotnet_lib.runs.metrics import PERCENT, Better, decimals
 
 _LOWER = "lower is better"
+_ACCURACY = "top-1 accuracy"
 
 
 def in_words(unit: str, better: Better = "higher") -> str:
@@ -16,7 +17,8 @@ def heading(what: str, unit: str, better: Better = "higher") -> str:
 
 
 def axis_label(what: str, unit: str, better: Better = "higher") -> str:
-    """The label of an axis: `top1 (%)`; `psnr (dB)`; `mse (lower is better)`; `nmi`."""
+    """The label of an axis: `top-1 accuracy (%)`; `psnr (dB)`; `mse (lower is better)`; `nmi`."""
+    what = _ACCURACY if (what, unit, better) == ("top1", PERCENT, "higher") else what
     said = ", ".join(filter(None, [unit, _LOWER if better == "lower" else ""]))
     return f"{what} ({said})" if said else what
 

@@ -9,9 +9,10 @@ from bs4 import BeautifulSoup
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.headings import Headings
+from rotnet_lib.report.history_plots import learning_curves
 from rotnet_lib.report.index import write_index
 from rotnet_lib.report.overview import write_overview
-from rotnet_lib.report.suite_plots import learning_curves, picture
+from rotnet_lib.report.suite_plots import picture
 from rotnet_lib.runs.metrics import Metric
 from tests.report.pages import cells, page, text
 
@@ -93,7 +94,7 @@ def test_figures_of_several_units_say_their_own_and_are_compared_apart(made_up: 
     assert "Figures marked “training images” are of these: they have no meaning on others." in text(report)
     figure = picture(report)
     assert figure is not None
-    assert [axis.get_xlabel() for axis in figure.figure.axes] == ["top1 (%)", "top1 (lower is better)"]
+    assert [axis.get_xlabel() for axis in figure.figure.axes] == ["top-1 accuracy (%)", "top1 (lower is better)"]
     assert list(report.table["unit"][report.table["measured"].notna()]) == ["%", "%", "", "", "%"]
 
 
@@ -113,14 +114,11 @@ def test_curves_of_other_units_have_an_axis_of_their_own(made_up: Any) -> None:
     suite.finish("probe-all", 70.0)
     figure = picture(suite.report())
     assert figure is not None
-    assert sorted(axis.get_ylabel() for axis in figure.figure.axes) == ["top1 (%)", "top1 (lower is better)"]
+    assert sorted(axis.get_ylabel() for axis in figure.figure.axes) == ["top-1 accuracy (%)", "top1 (lower is better)"]
     assert {axis.get_xlabel() for axis in figure.figure.axes} == {"pretext epochs"}
     learning = learning_curves(suite.report())
     assert learning is not None
-    assert {axis.get_title() for axis in learning.figure.axes} >= {
-        "rotnet\nrotation_top1 (lower is better)",
-        "probe-all\ntop1 (%)",
-    }
+    assert {axis.get_ylabel() for axis in learning.figure.axes} >= {"rotation_top1 (lower is better)", "top-1 accuracy (%)"}
 
 
 def test_a_figure_on_the_way_of_a_metric_that_is_not_tested_is_of_the_training_images(made_up: Any) -> None:

@@ -20,6 +20,7 @@ from rotnet_lib.pretext import examples
 from rotnet_lib.pretext.parts.pu import Plausibility
 from rotnet_lib.report import (
     example_plots,
+    history_plots,
     inspection_plots,
     pu_plots,
     run_plots,
@@ -113,7 +114,7 @@ def test_learning_curves(made_up: Any) -> None:
     report = made.report()
     names = dict(zip((run.key for run in report.runs), NAMES, strict=False))
     report.runs = [dataclasses.replace(run, key=names.get(run.key, run.key)) for run in report.runs]
-    text = drawn(suite_plots.learning_curves(report))
+    text = drawn(history_plots.learning_curves(report))
     assert all(name in text for name in names.values())
 
 
