@@ -1,89 +1,96 @@
-"""The questions of a suite, each answered with a figure and a sentence drawn from it."""
+"""The questions of a suite, each answered with a sentence drawn from the figures and with a picture of them."""
 
-import base64
-import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.pyplot as plt
 from IPython.display import HTML
 
+from rotnet_lib.report.answer_words import answer, reservation
 from rotnet_lib.report.cells import Cell, Row
-from rotnet_lib.report.comparison import called, compare
+from rotnet_lib.report.chances import cell_chances, chance_lines
+from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.fragments import fragment
-from rotnet_lib.report.suite_plots import compare_rows
+from rotnet_lib.report.plot_parts import Limits, bar_length
+from rotnet_lib.report.row_plots import axes_of, compare_rows
 from rotnet_lib.report.suite_report import SuiteReport
-from rotnet_lib.report.units import change
+from rotnet_lib.report.units import axis_label
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question with its answer, and a picture of the figures, where there are any."""
+
+    ask: str
+    answer: str
+    figure: ReportFigure | None
 
 
 def answers(report: SuiteReport) -> HTML | None:
     """Question, answer and figure, one after the other, for a notebook cell; None for a suite that asks nothing."""
-    if not report.suite["questions"]:
+    found = answered(report)
+    if not found:
         return None
-    return HTML(fragment("answers.html.j2", questions=[_answered(entry, report.rows) for entry in report.suite["questions"]]))
+    rows = [_asked(question, report.rows) for question in report.suite["questions"]]
+    return HTML(fragment("answers.html.j2", reservation=reservation(rows), questions=found))
 
 
-def answer(baseline: Row, others: list[Row]) -> str:
-    """What the measured figures of some rows of one column say against a baseline's: differences, and the errors of both."""
-    start = _only(baseline)
-    measured = [(row.label, _only(row)) for row in others if row.measured]
-    if start.mean is None or not measured:
-        return "Not measured yet."
-    parts = []
-    for label, cell in measured:
-        if cell.kind != start.kind:
-            parts.append(f"{label} {cell.in_full} (another unit, not compared)")
-            continue
-        difference = (cell.mean or 0) - start.mean
-        size = found.words if (found := compare(cell, start)) else "spread unknown"
-        parts.append(f"{label} {cell.with_unit} ({change(difference, cell.mean or 0, cell.unit)}, {size})")
-    missing = [row.label for row in others if not row.measured]
-    end = f" Not measured: {', '.join(missing)}." if missing else ""
-    alike = [cell for _, cell in measured if cell.kind == start.kind]
-    shown = start.with_unit if len(alike) == len(measured) else start.in_full
-    return f"{_opening(start, alike)} {baseline.label} {shown}; {'; '.join(parts)}.{end}"
+def answered(report: SuiteReport) -> list[Answered]:
+    """The suite's questions with their answers. All figures have one axis, so that a difference is as long in each."""
+    questions = report.suite["questions"]
+    asked = [_asked(question, report.rows) for question in questions]
+    limits = _limits([_only(row) for rows in asked for row in rows], report.suite["measure"])
+    return [_answered(report, question, rows, limits) for question, rows in zip(questions, asked, strict=True)]
 
 
-def _opening(baseline: Cell, others: list[Cell]) -> str:
-    if not others:
-        return "Nothing has figures in the baseline's unit:"
-    found = [(cell, compare(cell, baseline)) for cell in others]
-    known = [comparison for _, comparison in found if comparison]
-    if len(known) < len(found):
-        return "With one seed no spread is known, so a small difference says nothing:"
-    clear = [cell for cell, comparison in found if comparison and comparison.clear]
-    error = called(known)
-    if not clear:
-        return f"No difference beyond the {error}:"
-    higher = sum((cell.mean or 0) > (baseline.mean or 0) for cell in clear)
-    lower = len(clear) - higher
-    end = "; other seeds may differ:" if any(comparison.known == "images" for comparison in known) else ":"
-    if baseline.better == "lower":
-        return f"Beyond the {error} {lower} of {len(others)} stand lower, which is better, and {higher} higher{end}"
-    return f"Beyond the {error} {higher} of {len(others)} stand higher and {lower} lower{end}"
+def _asked(question: dict[str, Any], rows: Sequence[Row]) -> list[Row]:
+    """The rows of a question, the baseline first, each with the one column that is asked about."""
+    by_label = {row.label: row for row in rows}
+    column = question["column"]
+    found = [by_label[label] for label in (question["baseline"], *question["against"])]
+    return [row if column is None else Row(row.label, {column: row.cells[column]}) for row in found]
+
+
+def _answered(report: SuiteReport, question: dict[str, Any], rows: list[Row], limits: dict[str, Limits]) -> Answered:
+    baseline, *others = rows
+    text = answer(baseline, others, question.get("yes"))
+    if not any(row.measured for row in rows):
+        return Answered(question["ask"], text, None)
+    measure = report.suite["measure"]
+    labels = {row.label for row in rows}
+    cells = [_only(row) for row in rows]
+    first = axes_of(cells, measure)[0]
+    chances = {label: by_axis for label, by_axis in cell_chances(report).items() if label in labels}
+    guessing = chance_lines(chances, first)
+    if all(_is_guessing(cell, list(guessing.values())) for cell in cells if cell.mean is not None):
+        text += f" All of these figures lie within two standard errors of {', '.join(guessing)}."
+    within = {said: chance for said, chance in guessing.items() if limits[first][0] <= chance <= limits[first][1]}
+    caption = f"“{baseline.label}” and what it is compared with. The figures of all questions have the same axis."
+    figure = compare_rows(rows, measure, caption=caption, limits=limits, chances=within)
+    return Answered(question["ask"], text, figure)
+
+
+def _is_guessing(cell: Cell, chances: Sequence[float]) -> bool:
+    """Whether a measured figure cannot be told from that of guessing; False where one of both or the error is not known."""
+    return any(cell.error is not None and abs((cell.mean or 0) - chance) <= 2 * cell.error for chance in chances)
+
+
+def _limits(cells: Sequence[Cell], measure: str) -> dict[str, Limits]:
+    """What an axis says -> the range of all its figures and their errors, with some room."""
+    ends: dict[str, list[float]] = {}
+    for cell in cells:
+        axis = ends.setdefault(axis_label(measure, *cell.kind), [])
+        bar = bar_length(cell) or 0.0
+        axis += [*cell.values, *([cell.mean - bar, cell.mean + bar] if cell.mean is not None else [])]
+        axis += [cell.published] if cell.published is not None else []
+    found = {}
+    for said, values in ends.items():
+        low, high = min(values, default=0.0), max(values, default=1.0)
+        room = 0.05 * ((high - low) or abs(high) or 1.0)
+        found[said] = (low - room, high + room)
+    return found
 
 
 def _only(row: Row) -> Cell:
     [cell] = row.cells.values()
     return cell
-
-
-def _of_column(row: Row, column: str | None) -> Row:
-    return row if column is None else Row(row.label, {column: row.cells[column]})
-
-
-def _answered(question: dict[str, Any], rows: list[Row]) -> dict[str, str]:
-    by_label = {row.label: row for row in rows}
-    baseline, *others = (
-        _of_column(by_label[label], question["column"]) for label in (question["baseline"], *question["against"])
-    )
-    figure = _png([baseline, *others]) if any(row.measured for row in (baseline, *others)) else ""
-    return {"ask": question["ask"], "answer": answer(baseline, others), "figure": figure}
-
-
-def _png(rows: list[Row]) -> str:
-    """The rows' figures as a picture, base64."""
-    figure = compare_rows(rows)
-    with io.BytesIO() as stream:
-        figure.savefig(stream, format="png", dpi=90, bbox_inches="tight")
-        plt.close(figure)
-        return base64.b64encode(stream.getvalue()).decode()

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import pyplot
-from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from rotnet_lib.pretext.examples import Example
 from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_words import one_by_one
+from rotnet_lib.report.figures import ReportFigure
 
 _DPI = 90
 _WIDTH = 9.6
@@ -18,7 +19,7 @@ _MARKS = {True: ("right", "#1a7f37", "-"), False: ("wrong", "#b3261e", "--"), No
 """Whether the answer is right -> what is said of it, colour and line of its frame."""
 
 
-def example_grid(examples: Sequence[Example], tested_on: str = "the test split") -> Figure | None:
+def example_grid(examples: Sequence[Example], tested_on: str = "the test split") -> ReportFigure | None:
     """Each example's pictures in one frame under its caption; None where there are no examples.
 
     Right and wrong answers are told apart by a word, and by a frame of a full or of a dashed line.
@@ -47,7 +48,6 @@ def example_grid(examples: Sequence[Example], tested_on: str = "the test split")
             squeeze=False,
             layout=ConstrainedLayoutEngine(w_pad=0.06),
         )
-        figure.suptitle(f"What the network saw of images of {tested_on}, and what it answered")
         for axis in axes.flat[len(examples) :]:
             axis.remove()
         for axis, example, mosaic, caption in zip(axes.flat, examples, mosaics, captions, strict=False):  # a last row in part
@@ -57,7 +57,19 @@ def example_grid(examples: Sequence[Example], tested_on: str = "the test split")
             for spine in axis.spines.values():
                 spine.set(visible=True, color=colour, linestyle=line, linewidth=2.0)
             axis.set_title(caption)
-    return figure
+    judged = any(example.right is not None for example in examples)
+    frames = " A green frame says that the answer is right, a red dashed one that it is wrong." if judged else ""
+    return ReportFigure(
+        figure,
+        f"What the network saw of images of {tested_on}, and what it answered.{frames}",
+        f"{len(examples)} examples: " + one_by_one((_in_words(example) for example in examples), between="; ") + ".",
+        bitmap=True,
+    )
+
+
+def _in_words(example: Example) -> str:
+    word, *_ = _MARKS[example.right]
+    return " ".join(filter(None, [word, example.caption.replace("\n", ", ")]))
 
 
 def _caption(example: Example, width: float) -> str:

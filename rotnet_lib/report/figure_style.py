@@ -1,11 +1,45 @@
-"""How all figures look, and that names are drawn as they are written."""
+"""How all figures look: sizes, colours that everybody can tell apart, and names drawn as they are written."""
 
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 import seaborn as sns
 from matplotlib import pyplot
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours ("Color Universal Design", 2008), without the yellow, which is pale on white."""
+
+_MARKERS = "os^DvPX*"
+_HATCHES = ("", "//", "..", "xx", "\\\\", "oo", "--", "++")
+"""As many as markers: a number that has no divisor in common with that of colours, so that 56 rows have a pair each."""
+
+GREY = "#6b6b6b"
+"""Of what is beside the point: published figures, guessing."""
+
+WIDTH = 8.0
+"""Inches of a plot across the page."""
+
+
+class Mark(NamedTuple):
+    """How a row of a figure is drawn. The marker, or in bars the hatch, tells it from others where colours do not."""
+
+    colour: str
+    marker: str
+    hatch: str
+
+
+def mark(number: int) -> Mark:
+    """The marks of row `number`, counted from 0."""
+    turn = number % len(_MARKERS)
+    return Mark(COLOURS[number % len(COLOURS)], _MARKERS[turn], _HATCHES[turn])
+
+
+def wrapped(label: str, characters: int) -> str:
+    """A label in lines of at most so many characters; its own line breaks stay."""
+    return "\n".join(textwrap.fill(line, characters) for line in label.split("\n"))
 
 
 @contextmanager
@@ -23,5 +57,9 @@ def figure_style(font_scale: float, *, grid: bool = False) -> Iterator[None]:
     """
     pyplot.rcParams["text.parse_math"] = False
     warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
-    with sns.axes_style("whitegrid") if grid else nullcontext(), sns.plotting_context("notebook", font_scale=font_scale):
+    with (
+        sns.axes_style("whitegrid") if grid else nullcontext(),
+        sns.plotting_context("notebook", font_scale=font_scale),
+        sns.color_palette(COLOURS),
+    ):
         yield

@@ -1,4 +1,4 @@
-"""Pictures of an inspected network. Images are drawn pixel by pixel; each figure says in its title what it shows."""
+"""Pictures of an inspected network. Images are drawn pixel by pixel."""
 
 import math
 import textwrap
@@ -14,6 +14,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from rotnet_lib.evaluation.looks import Picture
 from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_words import one_by_one
+from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.stages.inspection import Inspection, Rotations
 
 _DPI = 90
@@ -23,7 +25,7 @@ _ACROSS = 6
 """Images a row, where they stand in rows."""
 
 
-def attention_grid(inspection: Inspection) -> Figure:
+def attention_grid(inspection: Inspection) -> ReportFigure:
     """A row a chosen image; columns: the image, then each layer's attention for each network, over the image in grey.
 
     Each map runs over its own range of colours, from its lowest to its highest value. The column of a layer that a network
@@ -58,13 +60,18 @@ def attention_grid(inspection: Inspection) -> Figure:
                 for row, picture in enumerate(inspection.pictures):
                     axes[row, column].imshow(_grey(picture.pixels), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
                     axes[row, column].imshow(look.attention[layer][row], cmap="inferno", alpha=0.7, interpolation="nearest")
-        lines = 1 + max(title.count("\n") for title in titles)
-        heading = f"Attention: sum over channels of |feature|^{inspection.power}, bright where it is high"
-        _above(axes[0, 0], heading, points=30 + 12 * lines, fontsize=pyplot.rcParams["figure.titlesize"])
-    return figure
+    shown = one_by_one(f"{look.title} ({one_by_one(look.attention)})" for look in looks)
+    return ReportFigure(
+        figure,
+        f"Attention: the sum over channels of |feature|^{inspection.power}, bright where it is high, over the image in grey. "
+        "Beside each image stand its number in the test split and its class.",
+        f"A row for each of {rows} images ({one_by_one(map(_label, inspection.pictures))}); columns: the image, then its "
+        f"attention maps by layer of {shown}.",
+        bitmap=True,
+    )
 
 
-def filter_grid(inspection: Inspection) -> Figure:
+def filter_grid(inspection: Inspection) -> ReportFigure:
     """The first layer's filters with their batch norm folded in, a panel a network, the strongest filter first.
 
     All of a network's filters share one scale, so a weak one looks grey: mid grey is 0, and the range ends where 98 % of the
@@ -80,21 +87,26 @@ def filter_grid(inspection: Inspection) -> Figure:
             squeeze=False,
             layout=ConstrainedLayoutEngine(w_pad=0.15),
         )
-        figure.suptitle("First-layer filters, batch norm folded in, strongest first; grey is 0")
         for axis, look in zip(axes.flat, looks, strict=True):
             _bare(axis)
             axis.imshow(_mosaic(look.filters), interpolation="nearest")
             axis.set_title(textwrap.fill(look.title, 48))
-    return figure
+    return ReportFigure(
+        figure,
+        "The filters of the first layer with their batch norm folded in, the strongest first. Grey is 0; the range ends where "
+        "98 % of the network's weights lie within it.",
+        "Small squares in a grid: " + one_by_one(f"{len(look.filters)} filters of {look.title}" for look in looks) + ".",
+        bitmap=True,
+    )
 
 
-def rotation_figures(inspection: Inspection) -> list[Figure]:
+def rotation_figures(inspection: Inspection) -> list[ReportFigure]:
     """Confusion of rotations, mistakes and ambiguous images of a RotNet; none of another task's run."""
     found = inspection.rotations
-    return [] if found is None else [confusion(found), mistakes(found), ambiguous(found)]
+    return [] if found is None else [confusion(found), *([mistakes(found)] if found.mistakes else []), ambiguous(found)]
 
 
-def confusion(rotations: Rotations) -> Figure:
+def confusion(rotations: Rotations) -> ReportFigure:
     """Which rotation is taken for which, in percent of the copies of the true one."""
     answers = rotations.answers
     names = [f"{angle:g}°" for angle in answers.angles]
@@ -118,34 +130,56 @@ def confusion(rotations: Rotations) -> Figure:
         axis.tick_params(length=0)
         axis.tick_params("y", rotation=0)
         axis.set(xlabel="rotation answered", ylabel="true rotation")
-        axis.set_title(f"Rotations of {len(answers.said)} images:\npercent of each true rotation")
-    return figure
+    faultless = "" if rotations.mistakes else " No copy's rotation is mistaken."
+    read = one_by_one(
+        (
+            f"{true} taken for {one_by_one(f'{said} {share:.1f} %' for said, share in zip(names, shares, strict=True))}."
+            for true, shares in zip(names, answers.confusion, strict=True)
+        ),
+        between=" ",
+    )
+    return ReportFigure(
+        figure,
+        f"Which rotation is taken for which, in percent of the copies of the true one: {len(answers.said)} images.{faultless}",
+        f"A table of {len(names)} by {len(names)}. {read}",
+    )
 
 
-def mistakes(rotations: Rotations) -> Figure:
+def mistakes(rotations: Rotations) -> ReportFigure:
     """The rotated copies, as the network saw them, that it took most surely for another rotation."""
     found = rotations.mistakes
     captions = [f"true {m.true:g}°, said {m.said:g}°\n{_percent(m.probability)}, {_label(m.picture)}" for m in found]
-    heading = "Copies whose rotation is mistaken, the surest first" if found else "No copy's rotation is mistaken"
-    return picture_rows([m.picture.pixels for m in found], captions, heading)
+    read = one_by_one(f"{m.picture.name}, true {m.true:g}°, said {m.said:g}° ({_percent(m.probability)})" for m in found)
+    return ReportFigure(
+        picture_rows([m.picture.pixels for m in found], captions),
+        "Copies whose rotation is mistaken, the surest first: the true rotation and the answer, then the answer's probability, "
+        "the image's number in the test split and its class.",
+        f"Images: {read}.",
+        bitmap=True,
+    )
 
 
-def ambiguous(rotations: Rotations) -> Figure:
+def ambiguous(rotations: Rotations) -> ReportFigure:
     """The images, upright, whose rotated copies have the highest loss."""
     guess = math.log(len(rotations.answers.angles))
     captions = [f"loss {loss:.2f}\n{_label(picture)}" for picture, loss in rotations.ambiguous]
-    heading = f"Images whose orientation is hardest to tell: mean loss of their copies in nats (a guess has {guess:.2f})"
-    return picture_rows([picture.pixels for picture, _ in rotations.ambiguous], captions, heading)
+    read = one_by_one(f"{picture.name} ({loss:.2f})" for picture, loss in rotations.ambiguous)
+    return ReportFigure(
+        picture_rows([picture.pixels for picture, _ in rotations.ambiguous], captions),
+        "Images whose orientation is hardest to tell: the mean loss of their copies in nats (a guess has "
+        f"{guess:.2f}), the image's number in the test split and its class.",
+        f"Images: {read}.",
+        bitmap=True,
+    )
 
 
-def picture_rows(images: Sequence[np.ndarray], captions: Sequence[str], heading: str) -> Figure:
+def picture_rows(images: Sequence[np.ndarray], captions: Sequence[str]) -> Figure:
     """Images (S, S, 3) uint8 in rows, each under its caption."""
     rows = max(1, -(-len(images) // _ACROSS))
     with figure_style(0.75):
         figure, axes = pyplot.subplots(
             rows, _ACROSS, figsize=(1.6 * _ACROSS, 1.75 * rows + 0.4), dpi=_DPI, squeeze=False, layout="constrained"
         )
-        figure.suptitle(heading)
         for axis in axes.flat[len(images) :]:
             axis.remove()
         for axis, image, caption in zip(axes.flat, images, captions, strict=False):  # the last row may not be full

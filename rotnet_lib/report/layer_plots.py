@@ -2,14 +2,15 @@
 
 import seaborn as sns
 from matplotlib import pyplot
-from matplotlib.figure import Figure
 
 from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_words import values_by_name
+from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.runs.metrics import with_unit
 from rotnet_lib.runs.schema import RunResult
 
 
-def layer_bars(result: RunResult) -> Figure:
+def layer_bars(result: RunResult) -> ReportFigure:
     """A bar for each layer's accuracy (`<layer>_top1`), with its figure, and a line at what guessing gives."""
     accuracies = {name.removesuffix("_top1"): metric for name, metric in result.metrics.items()}
     chances = {metric.chance for metric in accuracies.values() if metric.chance is not None}
@@ -30,4 +31,6 @@ def layer_bars(result: RunResult) -> Figure:
             axis.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, frameon=False)  # above: bars may be long
         highest = max(*(metric.last for metric in accuracies.values()), *chances, 1.0)
         axis.set(ylabel="accuracy (%)", ylim=(0, 1.12 * highest))  # room for the figure on the highest bar
-    return figure
+    guessing = "".join(f" Guessing gives {with_unit(chance)}." for chance in chances)
+    found = values_by_name({name: metric.last for name, metric in accuracies.items()})
+    return ReportFigure(figure, f"Accuracy by layer on {result.data.tested_on}.", f"Bars: {found}.{guessing}")

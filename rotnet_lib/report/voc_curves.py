@@ -6,16 +6,17 @@ from collections.abc import Mapping
 import numpy as np
 import seaborn as sns
 from matplotlib import pyplot
-from matplotlib.figure import Figure
 
 from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_words import one_by_one, values_by_name
+from rotnet_lib.report.figures import ReportFigure
 
 _DPI = 90
 _ACROSS = 5
 """Panels a row."""
 
 
-def ap_bars(by_class: Mapping[str, float], label: str = "average precision (%)") -> Figure:
+def ap_bars(by_class: Mapping[str, float], label: str = "average precision (%)") -> ReportFigure:
     """A bar a class with its value, from the highest to the lowest, and their mean as a line.
 
     Args:
@@ -39,10 +40,15 @@ def ap_bars(by_class: Mapping[str, float], label: str = "average precision (%)")
         pyplot.setp(axis.get_xticklabels(), rotation=30, ha="right", rotation_mode="anchor")
     sns.despine(figure)
     figure.tight_layout()
-    return figure
+    what = label.removesuffix(" (%)")
+    return ReportFigure(
+        figure,
+        f"{what[0].upper()}{what[1:]} by class, the highest first.",
+        f"Bars: {values_by_name(ordered)}. Mean {mean:.2f} %.",
+    )
 
 
-def pr_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+def pr_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> ReportFigure:
     """A small panel a class: precision against recall, a point holding for the recalls since the point before it.
 
     Args:
@@ -71,4 +77,9 @@ def pr_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         axis.remove()
     figure.supxlabel("recall", fontsize="medium")
     figure.supylabel("precision", fontsize="medium")
-    return figure
+    furthest = one_by_one(
+        f"{name} {max(recall):.2f}" if len(recall) else f"{name} none" for name, (recall, _) in curves.items()
+    )
+    return ReportFigure(
+        figure, "Precision against recall by class.", f"A curve for each class. The highest recall reached: {furthest}."
+    )

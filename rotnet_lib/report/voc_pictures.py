@@ -6,10 +6,11 @@ import numpy as np
 import seaborn as sns
 from matplotlib import pyplot
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_words import one_by_one
+from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.voc.detection_scores import Example
 
 _DPI = 80
@@ -19,7 +20,7 @@ _ACROSS = 2
 """Examples a row, each of two panels."""
 
 
-def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) -> Figure:
+def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) -> ReportFigure:
     """Each test image twice: with its objects, dashed if they are difficult, and with the detections of at least `min_score`.
 
     A class has the same colour in both.
@@ -34,7 +35,6 @@ def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) ->
             squeeze=False,
             layout="constrained",
         )
-        figure.suptitle(f"Test images: objects (left) and detections with a score of at least {min_score:g} (right)")
         pairs = axes.reshape(-1, 2)
         for pair in pairs[len(examples) :]:
             for axis in pair:
@@ -54,7 +54,21 @@ def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) ->
                 _draw(right, found.boxes[place], f"{example.classes[label]} {found.scores[place]:.2f}", colours[label], "-")
             left.set_title(f"{example.name}: {_count(len(objects), 'object')}")
             right.set_title(_count(len(sure), "detection"))
-    return figure
+    return ReportFigure(
+        figure,
+        f"Test images, each twice. Left: the objects in it, dashed where they are difficult. Right: what was detected with a "
+        f"score of at least {min_score:g}. A class has one colour in both.",
+        "Photographs with boxes. " + one_by_one((_in_words(example, min_score) for example in examples), between=" "),
+        bitmap=True,
+    )
+
+
+def _in_words(example: Example, min_score: float) -> str:
+    """`000012: objects car, dog; detected car 0.93.`."""
+    objects = one_by_one(example.classes[label] for label in example.objects.labels)
+    sure = [place for place in np.argsort(-example.found.scores, kind="stable") if example.found.scores[place] >= min_score]
+    found = one_by_one(f"{example.classes[example.found.labels[place]]} {example.found.scores[place]:.2f}" for place in sure)
+    return f"{example.name}: objects {objects or 'none'}; detected {found or 'nothing'}."
 
 
 def _colours(classes: int) -> list[tuple[float, float, float]]:

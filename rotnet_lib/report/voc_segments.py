@@ -1,6 +1,7 @@
 """Pictures of segmented images: ground truth beside prediction, in VOC's colours."""
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import pyplot
@@ -10,7 +11,9 @@ from matplotlib.patches import Patch
 from rotnet_lib.data.voc.split import VOID
 from rotnet_lib.data.voc.writing import voc_palette
 from rotnet_lib.report.figure_style import figure_style
-from rotnet_lib.voc.segmentation import SegmentationDetails
+from rotnet_lib.report.figure_words import one_by_one
+from rotnet_lib.report.figures import ReportFigure
+from rotnet_lib.voc.segmentation import SegmentationDetails, Segmented
 
 _DPI = 72
 _WIDTH = 2.1
@@ -20,7 +23,7 @@ _ACROSS = 2
 """Test images a row."""
 
 
-def segments_figure(details: SegmentationDetails) -> Figure:
+def segments_figure(details: SegmentationDetails) -> ReportFigure:
     """Each kept test image, its ground truth and its prediction, two images a row; below, the colours of the classes shown."""
     pictures = details.pictures
     rows = -(-len(pictures) // _ACROSS)
@@ -48,7 +51,22 @@ def segments_figure(details: SegmentationDetails) -> Figure:
             for axis, title in zip(panels, _COLUMNS, strict=False):
                 axis.set_title(textwrap.shorten(picture.name, 24) if title == "image" else title)
         _legend(figure, details)
-    return figure
+    return ReportFigure(
+        figure,
+        "Test images with the class of every pixel: the truth, and what was predicted.",
+        "Photographs with coloured masks. "
+        + one_by_one((_in_words(picture, details.names) for picture in pictures), between=" "),
+        bitmap=True,
+    )
+
+
+def _in_words(picture: Segmented, names: Sequence[str]) -> str:
+    """`2007_000033: truth aeroplane; predicted aeroplane, car.`."""
+    truth, predicted = (
+        one_by_one(names[int(id_)] for id_ in np.unique(mask) if id_ not in (0, VOID))
+        for mask in (picture.truth, picture.prediction)
+    )
+    return f"{picture.name}: truth {truth or 'background alone'}; predicted {predicted or 'background alone'}."
 
 
 def _coloured(mask: np.ndarray) -> np.ndarray:

@@ -59,9 +59,9 @@ def _overview(found: "Mapping[str, Plan | CollectionPlan | RotnetError]") -> Ite
         failed = str(states.count("failed") or "-")
         lines.append((name, f"{states.count('finished')} of {len(states)}", failed, plan.preset, ", ".join(also)))
     widths = [max(len(line[column]) for line in lines) for column in range(4)]
-    for name, finished, failed, preset, also in lines:
+    for name, finished, failed, preset, notes in lines:
         figures = f"{finished:>{widths[1]}}  {failed:>{widths[2]}}  {preset:{widths[3]}}"
-        yield f"{name:{widths[0]}}  {figures if finished else ''}{'  ' if finished else ''}{also}".rstrip()
+        yield f"{name:{widths[0]}}  {figures if finished else ''}{'  ' if finished else ''}{notes}".rstrip()
     yield "A line a run: make status SUITE=table3, or rotnet status table3."
 
 

@@ -10,7 +10,7 @@ import papermill
 import pytest
 
 from rotnet_lib.paths import NOTEBOOKS
-from rotnet_lib.report import run_report
+from rotnet_lib.report import run_plots
 from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.stage_config import StageConfig
@@ -195,10 +195,10 @@ def test_the_report_shows_the_table_then_its_picture_then_answers_then_what_it_w
     shown = [ast.unparse(ast.parse("".join(cell["source"]))) for cell in tagged("report", "result")]
     assert shown == [
         "summary(report)",
-        "_ = picture(report)",
+        "picture(report)",
         "answers(report)",
         "details(report)",
-        "_ = learning_curves(report.histories)",
+        "learning_curves(report)",
     ]
 
 
@@ -232,7 +232,7 @@ def test_a_figure_that_cannot_be_drawn_does_not_cost_the_result(
     def broken(*_: Any, **__: Any) -> None:
         raise ValueError("no figure")
 
-    monkeypatch.setattr(run_report, "training_curves", broken)
+    monkeypatch.setattr(run_plots, "training_curves", broken)
     with pytest.raises(ValueError, match="no figure"):
         run_cells("pretrain", **tiny)
     [metrics] = runs_of(Path("runs"))

@@ -9,9 +9,10 @@ from bs4 import BeautifulSoup
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.headings import Headings
+from rotnet_lib.report.history_plots import learning_curves
 from rotnet_lib.report.index import write_index
 from rotnet_lib.report.overview import write_overview
-from rotnet_lib.report.suite_plots import learning_curves, picture
+from rotnet_lib.report.suite_plots import picture
 from rotnet_lib.runs.metrics import Metric
 from tests.report.pages import cells, page, text
 
@@ -47,7 +48,7 @@ def test_an_error_is_read_from_the_lowest_up(made_up: Any) -> None:
     assert "Measured: figures on the test split, at the last epoch; mean ± standard deviation" in text(report)
     figure = picture(report)
     assert figure is not None
-    assert [axis.get_xlabel() for axis in figure.axes] == ["top1 (lower is better)"]
+    assert [axis.get_xlabel() for axis in figure.figure.axes] == ["top1 (lower is better)"]
 
 
 @pytest.mark.parametrize(("metric", "heading", "axis"), [(PSNR, "top1 (dB)", "top1 (dB)"), (NMI, "top1", "top1")])
@@ -58,7 +59,7 @@ def test_a_unit_stands_over_the_table_and_on_the_axis(metric: Metric, heading: s
     assert headings(report)[0] == heading
     figure = picture(report)
     assert figure is not None
-    assert [found.get_xlabel() for found in figure.axes] == [axis]
+    assert [found.get_xlabel() for found in figure.figure.axes] == [axis]
 
 
 def test_a_metric_without_meaning_on_the_test_split_says_whose_images_it_is_of(made_up: Any) -> None:
@@ -92,7 +93,7 @@ def test_figures_of_several_units_say_their_own_and_are_compared_apart(made_up: 
     assert "Figures marked “train” are of the training images: they have no meaning on others." in text(report)
     figure = picture(report)
     assert figure is not None
-    assert [axis.get_xlabel() for axis in figure.axes] == ["top-1 accuracy (%)", "top1 (lower is better)"]
+    assert [axis.get_xlabel() for axis in figure.figure.axes] == ["top-1 accuracy (%)", "top1 (lower is better)"]
     assert list(report.table["unit"][report.table["measured"].notna()]) == ["%", "%", "", "", "%"]
 
 
@@ -112,14 +113,11 @@ def test_curves_of_other_units_have_an_axis_of_their_own(made_up: Any) -> None:
     suite.finish("probe-all", 70.0)
     figure = picture(suite.report())
     assert figure is not None
-    assert sorted(axis.get_ylabel() for axis in figure.axes) == ["top-1 accuracy (%)", "top1 (lower is better)"]
-    assert {axis.get_xlabel() for axis in figure.axes} == {"pretext epochs"}
-    learning = learning_curves(suite.report().histories)
+    assert sorted(axis.get_ylabel() for axis in figure.figure.axes) == ["top-1 accuracy (%)", "top1 (lower is better)"]
+    assert {axis.get_xlabel() for axis in figure.figure.axes} == {"pretext epochs"}
+    learning = learning_curves(suite.report())
     assert learning is not None
-    assert {axis.get_title() for axis in learning.axes} >= {
-        "rotnet\nrotation_top1 (lower is better)",
-        "probe-all\ntop-1 accuracy (%)",
-    }
+    assert {axis.get_ylabel() for axis in learning.figure.axes} >= {"rotation_top1 (lower is better)", "top-1 accuracy (%)"}
 
 
 def test_a_figure_on_the_way_of_a_metric_that_is_not_tested_is_of_the_training_images(made_up: Any) -> None:

@@ -16,7 +16,7 @@ def pictures(count: int, side: int = 4) -> list[np.ndarray]:
 def drawn(*examples: Example) -> list[Any]:
     figure = example_grid(examples)
     assert figure is not None
-    return [axis for axis in figure.axes if axis.get_images()]
+    return [axis for axis in figure.figure.axes if axis.get_images()]
 
 
 def test_the_pictures_of_an_example_stand_in_reading_order_with_lines_between_them() -> None:
@@ -44,10 +44,10 @@ def test_any_layout_and_number_of_examples(count: int, columns: int, shown: int)
 
 
 @pytest.mark.parametrize("tested_on", ["the test split", "held-out training images"])
-def test_the_title_says_whose_images_they_are(tested_on: str) -> None:
+def test_the_caption_says_whose_images_they_are(tested_on: str) -> None:
     figure = example_grid([Example(pictures(1), 1, "caption", None)], tested_on)
     assert figure is not None
-    assert tested_on in figure.get_suptitle()
+    assert tested_on in figure.caption
 
 
 def test_a_task_without_examples_has_no_figure() -> None:

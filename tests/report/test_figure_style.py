@@ -1,7 +1,6 @@
 """Names of classes, rows and runs are drawn as they are written, whatever they are, in every figure of a report."""
 
 import dataclasses
-import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib import pyplot, rcParams, rcParamsDefault
-from matplotlib.figure import Figure
 
 from rotnet_lib.data.voc.objects import Objects
 from rotnet_lib.evaluation.looks import Look, Mistake, Picture
@@ -22,15 +20,17 @@ from rotnet_lib.pretext import examples
 from rotnet_lib.pretext.parts.pu import Plausibility
 from rotnet_lib.report import (
     example_plots,
+    history_plots,
     inspection_plots,
     pu_plots,
-    run_report,
+    run_plots,
     suite_plots,
     voc_curves,
     voc_pictures,
     voc_segments,
 )
 from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.runs.schema import MetricValue
 from rotnet_lib.stages.inspection import Inspection, Rotations
@@ -52,11 +52,11 @@ def _as_matplotlib_comes() -> Iterator[None]:
     rcParams["text.parse_math"] = rcParamsDefault["text.parse_math"]
 
 
-def drawn(figure: Figure | None) -> str:
+def drawn(picture: ReportFigure | None) -> str:
     """The figure is drawn, as when a notebook shows it; its texts."""
-    assert figure is not None
-    figure.savefig(io.BytesIO(), format="png", bbox_inches="tight")
-    texts = figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    assert picture is not None
+    assert picture.html
+    texts = picture.figure.findobj(lambda artist: hasattr(artist, "get_text"))
     return "\n".join(text.get_text() for text in texts)  # type: ignore[attr-defined]
 
 
@@ -68,13 +68,13 @@ def test_bars_of_classes(made_up: Any) -> None:
     by_class = {name: 10.0 * number for number, name in enumerate(NAMES)}
     assert shows_all(drawn(voc_curves.ap_bars(by_class)))
     result = made_up().finish("rotnet-conv", 80.0, by_target=by_class)
-    assert shows_all(drawn(run_report.target_bars(result)))
+    assert shows_all(drawn(run_plots.target_bars(result)))
 
 
 def test_bars_of_classes_by_metric(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0, by_target=dict.fromkeys(NAMES, 1.0))
     result.by_target = dict.fromkeys(NAMES, result.by_target["conv2_top1"])
-    assert shows_all(drawn(run_report.target_bars(result)))
+    assert shows_all(drawn(run_plots.target_bars(result)))
 
 
 def test_curves_of_classes() -> None:
@@ -87,13 +87,13 @@ def test_training_and_loss_curves() -> None:
     names = [name for name in NAMES if "\n" not in name]  # a metric's name is an identifier
     accuracy = MetricValue(last=2.0)
     odd = {f"{split}_{name}": [1.0, 2.0] for name in names for split in ("train", "test")}
-    text = drawn(run_report.training_curves(pd.DataFrame({**rows, **odd}), dict.fromkeys(names, accuracy)))
+    text = drawn(run_plots.training_curves(pd.DataFrame({**rows, **odd}), dict.fromkeys(names, accuracy)))
     assert all(name in text for name in names)
     losses = {f"train_loss_{name}": [1.0, 2.0] for name in ("$x", "plain")}
     assert "plain" in drawn(
-        run_report.training_curves(pd.DataFrame({**rows, **losses, "test_top1": [1.0, 2.0]}), {"top1": accuracy})
+        run_plots.training_curves(pd.DataFrame({**rows, **losses, "test_top1": [1.0, 2.0]}), {"top1": accuracy})
     )
-    assert "plain" in drawn(run_report.loss_curves(pd.DataFrame({**rows, **losses})))
+    assert "plain" in drawn(run_plots.loss_curves(pd.DataFrame({**rows, **losses})))
 
 
 @pytest.mark.parametrize("suite", ["table1", "table3", "table9", "figure5a", "figure5b", "questions"])
@@ -108,12 +108,14 @@ def test_pictures_of_a_suite(suite: str, made_up: Any) -> None:
     assert all(name in text for name in names.values())
 
 
-def test_learning_curves() -> None:
-    histories = pd.DataFrame(
-        [(name, 0, "top1", "top1 (%)", epoch, 50.0) for name in NAMES for epoch in (1, 2)],
-        columns=["run", "seed", "metric", "measure", "epoch", "value"],
-    )
-    assert shows_all(drawn(suite_plots.learning_curves(histories)))
+def test_learning_curves(made_up: Any) -> None:
+    made = made_up("table2")
+    made.finish_all()
+    report = made.report()
+    names = dict(zip((run.key for run in report.runs), NAMES, strict=False))
+    report.runs = [dataclasses.replace(run, key=names.get(run.key, run.key)) for run in report.runs]
+    text = drawn(history_plots.learning_curves(report))
+    assert all(name in text for name in names.values())
 
 
 @pytest.fixture
@@ -177,7 +179,7 @@ def test_pictures_of_segments() -> None:
 
 def test_a_tick_label_that_is_made_when_the_figure_is_shown_is_no_formula() -> None:
     with figure_style(1.0, grid=True):
-        _, axis = pyplot.subplots()
+        figure, axis = pyplot.subplots()
         axis.plot([0, 1], [0, 1])
     axis.xaxis.set_major_formatter(lambda value, _: f"${value:g}^{{$")
-    assert "$0.2^{$" in drawn(axis.figure)  # type: ignore[arg-type]
+    assert "$0.2^{$" in drawn(ReportFigure(figure, "caption", "description"))

@@ -61,10 +61,10 @@ def drawn(figure: Figure) -> list[Any]:
 
 
 def test_attention_has_a_row_an_image_and_a_column_a_layer_of_each_network(inspection: Inspection) -> None:
-    figure = attention_grid(inspection)
+    figure = attention_grid(inspection).figure
     assert len(drawn(figure)) == 3 * (1 + 4 + 3)
     shown = texts(figure)
-    assert "|feature|^2" in shown
+    assert "|feature|^2" in attention_grid(inspection).caption
     assert "rotation-nin4-shapes-s0-0123456789" in shown
     assert "labels-nin3-shapes-s0-0123456789" in shown
     for text in ("0: house", "5: tree", "7: car", "nin3 has\nno conv4"):
@@ -73,7 +73,7 @@ def test_attention_has_a_row_an_image_and_a_column_a_layer_of_each_network(inspe
 
 
 def test_attention_lies_over_the_image(inspection: Inspection) -> None:
-    figure = attention_grid(inspection)
+    figure = attention_grid(inspection).figure
     panel = figure.axes[2]  # the first row: the image, a gap, the first network's first layer
     below, above = panel.get_images()
     assert np.asarray(below.get_array()).shape == (32, 32)
@@ -83,11 +83,11 @@ def test_attention_lies_over_the_image(inspection: Inspection) -> None:
 
 def test_attention_of_one_layer_of_one_network(inspection: Inspection) -> None:
     alone = dataclasses.replace(inspection, layers=("conv2",), looks=inspection.looks[:1])
-    assert len(drawn(attention_grid(alone))) == 3 * 2
+    assert len(drawn(attention_grid(alone).figure)) == 3 * 2
 
 
 def test_filters_have_a_panel_a_network(inspection: Inspection) -> None:
-    figure = filter_grid(inspection)
+    figure = filter_grid(inspection).figure
     assert len(drawn(figure)) == 2
     mosaic = np.asarray(figure.axes[0].get_images()[0].get_array())
     assert mosaic.shape == (3 * 6 - 1, 4 * 6 - 1, 3)  # ten filters of 5 x 5, four across
@@ -100,7 +100,7 @@ def test_the_strongest_filter_stands_first_and_zero_is_grey(inspection: Inspecti
     filters[2] = [1, -1, 1]
     filters[1] = [0.5, 0.5, 0]
     looks = [dataclasses.replace(inspection.looks[0], filters=filters)]
-    figure = filter_grid(dataclasses.replace(inspection, looks=looks))
+    figure = filter_grid(dataclasses.replace(inspection, looks=looks)).figure
     mosaic = np.asarray(figure.axes[0].get_images()[0].get_array())
     assert mosaic[0, 0] == pytest.approx([1, 0, 1])
     assert mosaic[0, 2] == pytest.approx([0.75, 0.75, 0.5])
@@ -109,31 +109,34 @@ def test_the_strongest_filter_stands_first_and_zero_is_grey(inspection: Inspecti
 
 
 def test_the_confusion_matrix_shows_percent_of_the_true_rotation(inspection: Inspection) -> None:
-    figure = confusion(rotations_of(inspection))
+    figure = confusion(rotations_of(inspection)).figure
     [axis] = figure.axes
     assert [text.get_text() for text in axis.texts] == ["75.0", "25.0", "0.0", "0.0", "100.0", "0.0", "25.0", "0.0", "75.0"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["0°", "90°", "180°"]
     assert (axis.get_ylabel(), axis.get_xlabel()) == ("true rotation", "rotation answered")
-    assert "4 images" in axis.get_title()
+    assert "4 images" in confusion(rotations_of(inspection)).caption
 
 
 def test_mistakes_say_what_was_true_and_what_was_answered(inspection: Inspection) -> None:
-    figure = mistakes(rotations_of(inspection))
+    figure = mistakes(rotations_of(inspection)).figure
     assert [axis.get_title() for axis in figure.axes] == ["true 180°, said 0°\n99 %, 1: mug", "true 0°, said 90°\n50 %, 2: mug"]
     assert (np.asarray(figure.axes[0].get_images()[0].get_array()) == 7).all()
 
 
-def test_no_mistakes(inspection: Inspection) -> None:
-    figure = mistakes(dataclasses.replace(rotations_of(inspection), mistakes=[]))
-    assert figure.axes == []
-    assert "No copy's rotation is mistaken" in texts(figure)
+def test_without_a_mistake_the_confusion_says_so(inspection: Inspection) -> None:
+    faultless = dataclasses.replace(inspection, rotations=dataclasses.replace(rotations_of(inspection), mistakes=[]))
+    said = "No copy's rotation is mistaken."
+    captions = [figure.caption for figure in rotation_figures(faultless)]
+    assert len(captions) == 2
+    assert captions[0].endswith(said)
+    assert said not in rotation_figures(inspection)[0].caption
 
 
 def test_ambiguous_images_with_their_loss(inspection: Inspection) -> None:
-    figure = ambiguous(rotations_of(inspection))
+    figure = ambiguous(rotations_of(inspection)).figure
     assert len(drawn(figure)) == len(figure.axes) == 7
     assert figure.axes[0].get_title() == "loss 3.00\n0: mug"
-    assert "a guess has 1.10" in texts(figure)
+    assert "a guess has 1.10" in ambiguous(rotations_of(inspection)).caption
 
 
 def test_only_a_rotnet_has_pictures_of_rotations(inspection: Inspection) -> None:

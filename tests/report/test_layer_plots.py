@@ -25,7 +25,7 @@ def texts(figure: Figure) -> list[str]:
 
 @pytest.mark.parametrize("accuracies", [{"conv1": 31.25, "conv2": 47.5, "conv3": 0.0}, {"conv2": 100.0}])
 def test_each_layer_has_a_bar_with_its_figure(accuracies: dict[str, float]) -> None:
-    figure = layer_bars(result_of(**accuracies))
+    figure = layer_bars(result_of(**accuracies)).figure
     [axis] = figure.axes
     assert [tick.get_text() for tick in axis.get_xticklabels()] == list(accuracies)
     heights = [bar.get_height() for container in axis.containers for bar in container]

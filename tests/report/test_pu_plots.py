@@ -41,7 +41,7 @@ def texts(figure: Figure) -> str:
 
 
 def test_the_histogram_counts_the_rotated_copies_of_images_that_were_read(tmp_path: Path) -> None:
-    figure = plausibility_histogram(outcome(tmp_path))
+    figure = plausibility_histogram(outcome(tmp_path)).figure
     [axis] = figure.axes
     assert axis.get_yscale() == "log"
     found = [(patch.get_data().values, patch.get_data().edges) for patch in axis.patches]  # type: ignore[attr-defined]
@@ -54,13 +54,13 @@ def test_the_histogram_counts_the_rotated_copies_of_images_that_were_read(tmp_pa
 
 
 def test_plausible_copies_say_by_how_much_they_are_turned(tmp_path: Path) -> None:
-    figure = plausible_copies(outcome(tmp_path))
+    figure = plausible_copies(outcome(tmp_path)).figure
     assert [axis.get_title() for axis in figure.axes] == ["by 90°, p 0.95\n2: ball", "by 180°, p 0.70\n0: mug"]
     assert (np.asarray(figure.axes[1].get_images()[0].get_array()) == 14).all()
 
 
 def test_classes_stand_with_the_most_plausible_first(tmp_path: Path) -> None:
-    figure = plausibility_by_class(outcome(tmp_path))
+    figure = plausibility_by_class(outcome(tmp_path)).figure
     [axis] = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["class 2", "class 1", "class 0"]
     assert [patch.get_width() for patch in axis.patches] == [2, 1, 0]  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ def test_classes_stand_with_the_most_plausible_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("classes", "left_out"), [(40, 0), (41, 1), (1000, 960)])
 def test_of_many_classes_the_ends_are_shown(classes: int, left_out: int, tmp_path: Path) -> None:
-    figure = plausibility_by_class(outcome(tmp_path, classes))
+    figure = plausibility_by_class(outcome(tmp_path, classes)).figure
     [axis] = figure.axes
     names = [label.get_text() for label in axis.get_yticklabels()]
     assert (names[0], names[-1], len(names)) == (f"class {classes - 1}", "class 0", 40)

@@ -5,19 +5,39 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rotnet_lib.report.suite_plots import compare_rows, learning_curves, picture
+from rotnet_lib.report.cells import Cell, Row
+from rotnet_lib.report.figures import ReportFigure
+from rotnet_lib.report.row_plots import compare_rows
+from rotnet_lib.report.suite_plots import picture
+from rotnet_lib.runs.metrics import Metric
 
 
 def lines_of(axis: Any) -> list[list[float]]:
-    return [np.asarray(line.get_ydata(), float).tolist() for line in axis.get_lines() if len(line.get_ydata())]
+    return [np.asarray(line.get_ydata(), float).tolist() for line in marked(axis)]
 
 
 def places_of(axis: Any) -> list[list[float]]:
-    return [np.asarray(line.get_xdata(), float).tolist() for line in axis.get_lines() if len(line.get_xdata())]
+    return [np.asarray(line.get_xdata(), float).tolist() for line in marked(axis)]
 
 
-def legend_of(axis: Any) -> list[str]:
-    return [entry.get_text() for entry in axis.get_legend().get_texts()]
+def marked(axis: Any) -> list[Any]:
+    """The lines with markers: no error bars, no guessing."""
+    return [line for line in axis.get_lines() if str(line.get_marker()) in "os^DvPX*"]
+
+
+def points_of(axis: Any) -> list[tuple[float, float]]:
+    """Places of all markers: value, and where the row stands."""
+    return [(float(x), float(y)) for line in marked(axis) for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+
+
+def bars_of(axis: Any) -> list[list[float]]:
+    """Both ends of every error bar, upright ones by container and lying ones by line."""
+    upright = [segment[:, 1].tolist() for lines in axis.collections for segment in lines.get_segments()]
+    return upright + [line.get_xdata().tolist() for line in axis.get_lines() if line.get_linewidth() == 5]
+
+
+def legend_of(drawn: ReportFigure) -> list[str]:
+    return [entry.get_text() for legend in drawn.figure.legends for entry in legend.get_texts()]
 
 
 @pytest.mark.parametrize("name", ["table1", "table3", "table9", "figure5a", "figure5b", "inspect", "questions"])
@@ -43,7 +63,7 @@ def test_one_finished_run_is_enough_for_a_picture(name: str, key: str, made_up: 
     suite.finish(key, 70.0, by_target={"cat": 60.0, "ship": 80.0})
     figure = picture(suite.report())
     assert figure is not None
-    assert figure.axes[0].has_data()
+    assert figure.figure.axes[0].has_data()
 
 
 # --- Rows of one column ---
@@ -55,24 +75,24 @@ def test_rows_are_compared_as_dots(made_up: Any) -> None:
     suite.finish("supervised", 91.0, seed=1)
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
-    points = np.concatenate([np.asarray(dots.get_offsets()) for dots in axis.collections])
-    assert {90.0, 91.0, 92.8, 84.7} <= set(points[:, 0].round(2))
+    [axis] = figure.figure.axes
+    points = points_of(axis)
+    assert {90.0, 91.0, 92.8, 84.7} <= {round(value, 2) for value, _ in points}
     labels = [label.get_text() for label in axis.get_yticklabels()]
     assert len(labels) == 10
-    on_first = points[np.abs(points[:, 1] - labels.index("Supervised NIN")) < 0.5][:, 0]
-    assert sorted(on_first.round(2)) == [90.0, 91.0, 92.8]
+    place = axis.get_yticks()[labels.index("Supervised NIN")]
+    assert sorted(round(value, 2) for value, at in points if at == place) == [90.0, 91.0, 92.8]
 
 
 def test_rows_without_published_figures_name_no_published_dots(made_up: Any) -> None:
     suite = made_up("questions")
     suite.finish("probe-one", 60.0)
     figure = compare_rows(suite.report().rows[:2])
-    assert [entry.get_text() for legend in figure.legends for entry in legend.get_texts()] == ["measured, a dot a seed"]
+    assert legend_of(figure) == ["measured"]
 
 
 def test_published_figures_alone_are_shown_too(made_up: Any) -> None:
-    assert compare_rows(made_up().report().rows).axes[0].has_data()
+    assert compare_rows(made_up().report().rows).figure.axes[0].has_data()
 
 
 # --- Several columns ---
@@ -83,12 +103,17 @@ def test_a_matrix_is_a_line_a_row_over_its_columns_with_the_published_beside_it(
     suite.finish("probe3", {"conv1_top1": 60.0, "conv2_top1": 80.0, "conv3_top1": 50.0})
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     assert [60.0, 80.0, 50.0] in lines_of(axis)
     assert [85.45, 88.26, 62.09] in lines_of(axis)
     assert [label.get_text() for label in axis.get_xticklabels()] == ["conv1", "conv2", "conv3"]
     assert not any(85.07 in line for line in lines_of(axis))  # published, but of a row that is not measured
-    assert {"RotNet with 3 conv. blocks", "measured", "published"} <= set(legend_of(axis))
+    published, measured = marked(axis)
+    assert (published.get_color(), published.get_marker()) == (measured.get_color(), measured.get_marker())
+    assert (published.get_linestyle(), published.get_markerfacecolor()) == ("--", "white")
+    assert (measured.get_linestyle(), measured.get_alpha()) == ("-", None)
+    assert legend_of(figure) == ["RotNet with 3 conv. blocks", "measured", "published"]
+    assert "conv2 80.00 % and published 88.26 %" in figure.description
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
@@ -97,8 +122,8 @@ def test_a_matrix_without_published_figures_has_one_kind_of_line(made_up: Any) -
     suite.finish("probe-lc", {"conv1_top1": 60.0, "conv2_top1": 80.0, "conv3_top1": 50.0, "conv4_top1": 40.0})
     figure = picture(suite.report())
     assert figure is not None
-    assert lines_of(figure.axes[0]) == [[60.0, 80.0, 50.0, 40.0]]
-    assert legend_of(figure.axes[0]) == ["L_c alone"]
+    assert lines_of(figure.figure.axes[0]) == [[60.0, 80.0, 50.0, 40.0]]
+    assert legend_of(figure) == ["L_c alone"]
 
 
 def test_two_schedules_side_by_side_are_bars_by_column(made_up: Any) -> None:
@@ -108,10 +133,10 @@ def test_two_schedules_side_by_side_are_bars_by_column(made_up: Any) -> None:
     report = suite.report()
     figure = picture(report)
     assert figure is not None
-    axis: Any = figure.axes[0]
+    axis: Any = figure.figure.axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == list(report.columns.values())
     assert [bar.get_height() for bar in axis.patches[:10]] == [10.0, 20.0, 30.0, 40.0, 50.0, 15.0, 25.0, 35.0, 45.0, 55.0]
-    assert legend_of(axis) == ["RotNet"]
+    assert legend_of(figure) == ["RotNet", "published"]
     published = {column: cell.published for row in report.rows if row.label == "RotNet" for column, cell in row.cells.items()}
     assert [published[f"conv{n}"] for n in range(1, 6)] == [18.8, 31.7, 38.7, 38.2, 36.5]
     assert {published[f"conv{n}-65"] for n in range(1, 6)} == {None}
@@ -127,12 +152,12 @@ def test_figure5a_is_a_line_a_row_over_epochs(made_up: Any) -> None:
     suite.finish("probe-all", 70.0)
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     assert (places_of(axis)[0], lines_of(axis)[0]) == ([2, 4, 6, 8, 10], [20.0, 40.0, 60.0, 80.0, 95.0])
     assert (places_of(axis)[1], lines_of(axis)[1]) == ([2, 10], [50.0, 70.0])
     assert axis.get_xlabel() == "pretext epochs"
     assert axis.get_xscale() == "linear"
-    assert legend_of(axis) == ["Rotation (pretext task)", "Objects (non-linear probe on conv2)"]
+    assert legend_of(figure) == ["Rotation (pretext task)", "Objects (non-linear probe on conv2)"]
 
 
 def test_figure5b_counts_labels_in_powers(made_up: Any) -> None:
@@ -141,7 +166,7 @@ def test_figure5b_counts_labels_in_powers(made_up: Any) -> None:
     suite.finish("rotnet-all", 80.0, train_images=4000)
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     assert places_of(axis) == [[5, 400]]
     assert axis.get_xscale() == "log"
     assert [label.get_text() for label in axis.get_xticklabels()] == ["5", "400"]
@@ -154,7 +179,7 @@ def test_a_curve_goes_through_the_mean_of_the_seeds(made_up: Any) -> None:
         suite.finish("rotnet-20", last + 10, seed=seed)
     figure = picture(suite.report())
     assert figure is not None
-    assert lines_of(figure.axes[0]) == [[52.0, 62.0]]
+    assert lines_of(figure.figure.axes[0]) == [[52.0, 62.0]]
 
 
 # --- By class ---
@@ -166,39 +191,74 @@ def test_table9_is_a_bar_a_class_and_row(made_up: Any) -> None:
     suite.finish("rotnet-conv", 75.0, by_target={"cat": 50.0, "ship": 80.0})
     figure = picture(suite.report())
     assert figure is not None
-    [axis] = figure.axes
+    [axis] = figure.figure.axes
     patches: Any = axis.patches
     heights = [float(bar.get_height()) for bar in patches if bar.get_height() > 0]
     assert heights == [60.0, 90.0, 50.0, 80.0]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["cat", "ship"]
-    assert legend_of(axis) == ["Supervised", "RotNet"]
+    assert legend_of(figure) == ["Supervised", "RotNet"]
 
 
-# --- Learning curves ---
+# --- Errors, guessing, long labels ---
 
 
-def test_learning_curves_have_a_panel_a_run_and_a_line_a_seed(made_up: Any) -> None:
-    suite = made_up(seeds=2)
-    for seed in (0, 1):
-        suite.finish("supervised", 90.0 + seed, seed=seed)
-        suite.finish("rotnet", 70.0 + seed, seed=seed)
-    figure = learning_curves(suite.report().histories)
-    assert figure is not None
-    panels = {axis.get_title(): lines_of(axis) for axis in figure.axes}
-    assert sorted(panels) == ["rotnet", "supervised"]
-    assert panels["rotnet"] == [[35.0, 70.0, 70.0], [35.5, 71.0, 71.0]]
+def dots(label: str, *values: float, images: int | None = None) -> Row:
+    return Row(label, {"top1": Cell(None, list(values), states=["finished"] * len(values), images=images)})
 
 
-def test_learning_curves_of_several_layers_are_lines_of_one_panel(made_up: Any) -> None:
-    suite = made_up("table1")
-    suite.finish("probe3", {"conv1_top1": 60.0, "conv2_top1": 80.0, "conv3_top1": 50.0})
-    figure = learning_curves(suite.report().histories)
-    assert figure is not None
-    [axis] = figure.axes
-    assert sorted(line[-1] for line in lines_of(axis)) == [50.0, 60.0, 80.0]
+def test_a_mean_has_its_standard_error_to_both_sides() -> None:
+    """Of 400 images 80 % has an error of 2 points; two seeds two points apart have one of 1 point beside it."""
+    [axis] = compare_rows([dots("a", 80.0, images=400), dots("b", 79.0, 81.0)]).figure.axes
+    assert bars_of(axis) == [pytest.approx([78.0, 82.0]), pytest.approx([79.0, 81.0])]
 
 
-def test_without_a_finished_run_there_are_no_learning_curves(made_up: Any) -> None:
-    suite = made_up()
-    suite.fail("rotnet")
-    assert learning_curves(suite.report().histories) is None
+def test_without_a_known_error_there_is_no_bar() -> None:
+    drawn = compare_rows([dots("a", 80.0)])
+    assert bars_of(drawn.figure.axes[0]) == []
+    assert legend_of(drawn) == ["measured"]
+    assert "standard error" not in drawn.caption
+
+
+@pytest.mark.parametrize(("name", "key"), [("table1", "probe3"), ("figure5b", "rotnet-5"), ("table9", "supervised")])
+def test_bars_and_curves_have_errors_and_the_line_of_guessing(name: str, key: str, made_up: Any) -> None:
+    suite = made_up(name)
+    suite.finish(key, 80.0, images=400, like=Metric(chance=10.0), by_target={"cat": 80.0})
+    drawn = picture(suite.report())
+    assert drawn is not None
+    [axis] = drawn.figure.axes
+    error = 2.0 if name != "table9" else 6.3246  # a tenth of the images are of the class
+    assert pytest.approx([80 - error, 80 + error], rel=1e-4) in bars_of(axis)
+    assert "guessing: 10 %" in legend_of(drawn)
+    assert [10.0, 10.0] in [np.asarray(line.get_ydata()).tolist() for line in axis.get_lines()]
+    assert "Guessing: 10 %." in drawn.description
+    assert "standard error (of the test images, with one seed)" in drawn.caption
+
+
+def test_rows_that_are_guessed_at_different_rates_have_a_line_each(made_up: Any) -> None:
+    suite = made_up("figure5a", set="pretrain.epochs=10")
+    suite.finish("rotnet", 95.0, course=[9.5 * n for n in range(1, 11)], like=Metric(chance=25.0))
+    suite.finish("probe-0.2", 50.0, like=Metric(chance=10.0))
+    drawn = picture(suite.report())
+    assert drawn is not None
+    assert legend_of(drawn)[2:] == [
+        "guessing, Rotation (pretext task): 25 %",
+        "guessing, Objects (non-linear probe on conv2):\n10 %",
+    ]
+
+
+def test_long_labels_leave_the_axis_more_than_half_of_the_width() -> None:
+    label = "copies weigh less that pass for upright to a RotNet which had seen the images " * 3
+    drawn = compare_rows([dots(label, 80.0), dots("b", 79.0)])
+    [axis] = drawn.figure.axes
+    assert axis.get_position().width > 0.5
+    assert max(map(len, axis.get_yticklabels()[0].get_text().split("\n"))) < 40
+    assert axis.get_yticklabels()[0].get_text().replace("\n", " ") == label.strip()
+
+
+def test_figures_with_the_same_limits_have_the_same_axis_whatever_their_labels() -> None:
+    limits = {"top-1 accuracy (%)": (60.0, 90.0)}
+    axes = [
+        compare_rows([dots(label, value)], limits=limits).figure.axes[0] for label, value in (("a", 70.0), ("b" * 30, 80.0))
+    ]
+    assert [axis.get_xlim() for axis in axes] == [(60.0, 90.0)] * 2
+    assert axes[0].get_position().bounds[0::2] == axes[1].get_position().bounds[0::2]

@@ -20,7 +20,7 @@ def test_a_table_of_one_column_has_published_and_measured_figures_beside_each_ot
     suite.finish("supervised", 90.0, images=1000)
     suite.finish("supervised", 92.0, seed=1, images=1000)
     table = cells(markdown(suite.report()))
-    assert table[0] == ["", "published", "measured: top1, percent", "s.e.", "seeds"]
+    assert table[0] == ["", "published", "measured: Top-1 accuracy (%)", "s.e.", "seeds"]
     lines = {line[0]: line[1:] for line in table}
     assert lines["Supervised NIN"] == ["92.8", "91.00 ± 1.41", "1.35", "2"]
     assert lines["RotNet + conv"] == ["91.16", "2 missing", "", "0"]
@@ -45,7 +45,7 @@ def test_columns_beside_each_other_have_a_line_for_each_kind_of_figure(made_up: 
     suite = made_up("table5")
     suite.finish("linear-random", {f"conv{n}_top1": 10.0 * n for n in range(1, 6)}, images=1000)
     table = cells(markdown(suite.report()))
-    assert table[0] == ["top1, percent", "", "conv1", "conv2", "conv3", "conv4", "conv5"]
+    assert table[0] == ["Top-1 accuracy (%)", "", "conv1", "conv2", "conv3", "conv4", "conv5"]
     of_random = {line[1]: line[2:] for line in table if line[0] == "Random"}
     assert list(of_random) == ["published", "measured", "s.e."]
     assert of_random["published"][0] == "11.6"
@@ -111,7 +111,7 @@ def test_the_summary_says_what_was_measured_on_which_data_and_how_far_it_is(made
     suite.finish("rotnet-conv", 80.0, images=1000)
     report = suite.report()
     text = summary(report)
-    assert text.startswith(f"## {suite.plan.suite.title}\n\n{report.verdict}\n\n| ")
+    assert text.startswith(f"## {report.suite['title']}\n\n{report.verdict}\n\n| ")
     assert markdown(report) in text
     assert "On made up, preset quick. 2 of 7 runs finished." in text
     assert "not the published experiment" in text

@@ -23,7 +23,7 @@ def heights(axis: Axes) -> list[float]:
 
 
 def test_bars_fall_from_left_to_right_about_their_mean() -> None:
-    figure = ap_bars({"car": 20.0, "cup": 80.0, "tree": 50.0})
+    figure = ap_bars({"car": 20.0, "cup": 80.0, "tree": 50.0}).figure
     [axis] = figure.axes
     assert [label.get_text() for label in axis.get_xticklabels()] == ["cup", "tree", "car"]
     assert heights(axis) == [80, 50, 20]
@@ -36,7 +36,7 @@ def test_bars_fall_from_left_to_right_about_their_mean() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 100.0])
 def test_one_class_alone(value: float) -> None:
-    [axis] = ap_bars({"car": value}, "IoU (%)").axes
+    [axis] = ap_bars({"car": value}, "IoU (%)").figure.axes
     assert axis.get_ylabel() == "IoU (%)"
     assert heights(axis) == [value]
 
@@ -44,7 +44,7 @@ def test_one_class_alone(value: float) -> None:
 @pytest.mark.parametrize("count", [1, 7, 20])
 def test_a_panel_a_class(count: int) -> None:
     recall = np.linspace(1, 0, 2000)
-    figure = pr_curves({f"class {number}": (recall, 1 - recall**2) for number in range(count)})
+    figure = pr_curves({f"class {number}": (recall, 1 - recall**2) for number in range(count)}).figure
     assert [axis.get_title() for axis in figure.axes] == [f"class {number}" for number in range(count)]
     with io.BytesIO() as stream:
         figure.savefig(stream, format="png")
@@ -55,7 +55,7 @@ def test_a_panel_a_class(count: int) -> None:
 def test_the_area_under_the_steps_drawn_is_the_average_precision(falling: bool) -> None:
     recall, precision = np.array([0, 0.5, 0.5, 1.0]), np.array([1, 1, 0.5, 2 / 3])
     order = slice(None, None, -1) if falling else slice(None)
-    [axis] = pr_curves({"car": (recall[order], precision[order])}).axes
+    [axis] = pr_curves({"car": (recall[order], precision[order])}).figure.axes
     [line] = axis.get_lines()
     assert line.get_drawstyle() == "steps-pre"
     x, y = (np.asarray(values) for values in line.get_data())
@@ -64,7 +64,7 @@ def test_the_area_under_the_steps_drawn_is_the_average_precision(falling: bool) 
 
 def test_a_class_of_which_nothing_was_found_has_an_empty_panel() -> None:
     nothing = np.zeros(0)
-    empty, full = pr_curves({"cup": (nothing, nothing), "car": (np.array([0.5]), np.array([1.0]))}).axes
+    empty, full = pr_curves({"cup": (nothing, nothing), "car": (np.array([0.5]), np.array([1.0]))}).figure.axes
     assert (empty.get_title(), full.get_title()) == ("cup", "car")
     [line], [other] = empty.get_lines(), full.get_lines()
     assert (np.size(line.get_xdata()), np.size(other.get_xdata())) == (0, 1)

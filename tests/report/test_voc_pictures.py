@@ -41,16 +41,16 @@ def drawn(figure: Figure, panel: int) -> list[tuple[tuple[float, ...], str]]:
 
 
 def test_objects_stand_left_and_sure_detections_right_the_surest_on_top():
-    figure = detections_figure([example()])
+    figure = detections_figure([example()]).figure
     # Pixel edges: the first pixel is drawn from -0.5 to 0.5.
     assert drawn(figure, 0) == [((1.5, 3.5, 21.5, 33.5), "cat"), ((29.5, 3.5, 49.5, 23.5), "dog")]
     assert drawn(figure, 1) == [((30.5, 4.5, 50.5, 24.5), "dog 0.60"), ((2.5, 4.5, 22.5, 34.5), "cat 0.90")]
     assert [axis.get_title() for axis in figure.axes] == ["000001: 2 objects", "2 detections"]
-    assert len(drawn(detections_figure([example()], min_score=0.8), 1)) == 1
+    assert len(drawn(detections_figure([example()], min_score=0.8).figure, 1)) == 1
 
 
 def test_a_class_has_one_colour_and_a_difficult_object_is_dashed():
-    left, right = detections_figure([example()]).axes
+    left, right = detections_figure([example()]).figure.axes
     cat, dog = (to_rgb(patch.get_edgecolor()) for patch in left.patches)
     assert [to_rgb(patch.get_edgecolor()) for patch in right.patches] == [dog, cat]
     assert cat != dog
@@ -58,17 +58,17 @@ def test_a_class_has_one_colour_and_a_difficult_object_is_dashed():
 
 
 def test_nothing_sure_is_said():
-    figure = detections_figure([example()], min_score=0.95)
+    figure = detections_figure([example()], min_score=0.95).figure
     assert figure.axes[1].get_title() == "no detections"
 
 
 def test_an_odd_number_of_images_leaves_no_empty_panel():
-    assert len(detections_figure([example("a"), example("b"), example("c")]).axes) == 6
+    assert len(detections_figure([example("a"), example("b"), example("c")]).figure.axes) == 6
 
 
 def test_pictures_of_photographs_stay_small():
     noise = np.random.default_rng(0).integers(0, 256, (6, 375, 500, 3), np.uint8)  # no photograph compresses worse
-    figure = detections_figure([example(str(place), image) for place, image in enumerate(noise)])
+    figure = detections_figure([example(str(place), image) for place, image in enumerate(noise)]).figure
     file = io.BytesIO()
     figure.savefig(file, format="png")
     assert len(file.getvalue()) < 1.2e6

@@ -72,7 +72,7 @@ def test_its_filters_are_drawn_in_grey(run: RunDirectory) -> None:
     filters = found.looks[0].filters
     assert filters.shape == (10, 5, 5, 3)
     assert all((filters[..., colour] == kernels[:, 0].numpy()).all() for colour in range(3))
-    assert filter_grid(found).axes
+    assert filter_grid(found).figure.axes
 
 
 def test_its_file_is_as_any_other(run: RunDirectory) -> None:

@@ -35,7 +35,7 @@ def test_a_suite_prints_its_table_whether_or_not_it_is_drawn_again(plan: Plan, c
     for _ in range(2):
         reproduce(plan, cores=1, executor=None, run_notebook=draw)
         printed.append(capsys.readouterr().out)
-    assert f"## {plan.suite.title}\n" in printed[0]
+    assert "## Table 3: drawn shapes, unsupervised feature learning (4-block NIN)\n" in printed[0]
     assert "| Supervised NIN " in printed[0]
     assert printed[1] == printed[0]
 
@@ -53,7 +53,7 @@ def test_a_collection_prints_a_line_a_suite(capsys: pytest.CaptureFixture[str]) 
     assert [line.partition(" runs finished. ")[0] for line in lines] == [
         f"{name}: {finished} of {all_}" for name, (finished, all_) in counts.items()
     ]
-    assert all("figures measured" in line for line in lines)
+    assert all("figures are measured" in line for line in lines)
 
 
 def test_a_report_that_fails_prints_no_table_of_before(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:

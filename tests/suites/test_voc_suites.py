@@ -136,7 +136,9 @@ def test_the_runs_give_every_figure_of_both_tables() -> None:
         assert report.histories.empty or set(report.histories["run"]) == {"supervised", "rotnet"}
         figure = picture(report)
         assert figure is not None
-        assert figure.axes[0].get_ylabel() == ("AP (%)" if part.suite.name == "table8" else "mAP (segmentation: mIoU) (%)")
+        assert figure.figure.axes[0].get_ylabel() == (
+            "AP (%)" if part.suite.name == "table8" else "mAP (segmentation: mIoU) (%)"
+        )
     table7 = SuiteReport(ReportConfig(suite="table7"))
     assert "classification, fc6-8 trained" in summary(table7).data
     assert "39.2" in summary(table7).data  # published, of "Random rescaled"

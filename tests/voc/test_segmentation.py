@@ -223,7 +223,7 @@ def test_a_class_that_is_nowhere_is_left_out_and_said_so(judged: SegmentationDet
 
 
 def test_the_figure_shows_each_picture_thrice_and_names_what_it_shows(judged: SegmentationDetails, tmp_path: Path) -> None:
-    figure = segments_figure(judged)
+    figure = segments_figure(judged).figure
     assert sum(len(axis.images) for axis in figure.axes) == 3 * 8
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["background", "disk", "bar", "not counted"]
     figure.savefig(tmp_path / "figure.png")
