@@ -13,6 +13,7 @@ import click
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import storage_error
 from rotnet_lib.suites.command_options import suite_options
+from rotnet_lib.suites.compare_command import compare
 from rotnet_lib.suites.features_command import features
 from rotnet_lib.suites.status_command import status
 from rotnet_lib.watchdog import end_with_make, end_with_parent, ended_in_order
@@ -48,6 +49,7 @@ def main() -> None:
     """RotNet as a benchmark harness: notebooks that pretrain, probe and fine-tune, and the tables made of them."""
 
 
+main.add_command(compare)
 main.add_command(features)
 main.add_command(status)
 

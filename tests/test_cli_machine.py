@@ -10,7 +10,20 @@ from click.testing import CliRunner, Result
 
 from rotnet_lib.cli import main
 
-COMMANDS = ["plan", "reproduce", "status", "run", "clean", "migrate", "data", "import-weights", "features", "doctor", "bench"]
+COMMANDS = [
+    "plan",
+    "reproduce",
+    "status",
+    "compare",
+    "run",
+    "clean",
+    "migrate",
+    "data",
+    "import-weights",
+    "features",
+    "doctor",
+    "bench",
+]
 TINY = "width=0.05 epochs=1 train_size=40 test_size=20 batch_size=16"
 ROOT = str(Path(__file__).parents[1])
 

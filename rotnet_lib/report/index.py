@@ -1,15 +1,32 @@
-"""`runs/index.html`: one page that links every report."""
+"""`runs/index.html`: one page that links every report: suites with their runs, and the runs by stage."""
 
-from collections.abc import Container
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file, write_text
 from rotnet_lib.report.fragments import fragment, style
+from rotnet_lib.report.run_lines import KnownRun, RunLine, run_line
 from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory, all_runs, now
-from rotnet_lib.runs.plan_file import read_plan
+from rotnet_lib.runs.plan_file import PlanFile, read_plan
 from rotnet_lib.runs.renamed import names_now
+
+_STAGES = {
+    "pretrain": "Pretraining",
+    "probe": "Probes of frozen layers",
+    "finetune": "Fine-tuning",
+    "knn": "Nearest neighbours",
+    "inspect": "What networks look at",
+    "pu_weights": "Weights of rotated copies",
+    "voc_classification": "PASCAL VOC, classification",
+    "voc_detection": "PASCAL VOC, detection",
+    "voc_segmentation": "PASCAL VOC, segmentation",
+}
+"""Stage -> the heading above its runs; another stage goes by its name."""
+
+_SORTABLE = 10
+"""Rows of a table from which, beyond, it can be sorted."""
 
 
 def write_index(root: Path) -> Path:
@@ -22,49 +39,69 @@ def write_index(root: Path) -> Path:
 
 
 def _write_index(root: Path) -> Path:
-    plans = sorted(root.glob(f"*/{PLAN}"), key=lambda path: -path.stat().st_mtime)
+    paths = sorted(root.glob(f"*/{PLAN}"), key=lambda path: -path.stat().st_mtime)
+    plans = {path: _plan(path) for path in paths}
     runs = all_runs(root)
     renamed = names_now(run.result() for run in runs if run.finished)
+    known: dict[str, KnownRun] = {}
+    used: dict[str, dict[str, None]] = {}
+    for plan in plans.values():
+        for entry in plan.runs if isinstance(plan, PlanFile) else ():
+            name = renamed.get(entry.name, entry.name)
+            known[name] = KnownRun(entry.notebook, entry.parameters)
+            if isinstance(plan, PlanFile) and plan.suite:
+                used.setdefault(name, {})[str(plan.suite.get("name"))] = None
+    for run in runs:
+        if run.finished and run.name not in known:
+            known[run.name] = KnownRun(run.result().stage, run.result().parameters)
+    known |= {old: known[name] for old, name in renamed.items() if name in known}  # parameters of other runs may say those
+    lines = [run_line(run, known, list(used.get(run.name, {}))) for run in runs]
     page = fragment(
         "index.html.j2",
         style=style(),
         root=root.name,
         time=now(),
-        suites=[_suite_line(root, path, renamed) for path in plans],
-        runs=[_run_line(run) for run in runs],
+        suites=[_suite_line(path, plan, renamed, {line.name: line for line in lines}) for path, plan in plans.items()],
+        stages=[(heading, of_stage) for heading, of_stage in _by_stage(lines).items()],
+        sortable=_SORTABLE,
     )
     write_text(root / "index.html", page)
     return root / "index.html"
 
 
-def _suite_line(root: Path, path: Path, renamed: Container[str]) -> dict[str, Any]:
+def _plan(path: Path) -> PlanFile | RotnetError:
     try:
-        plan = read_plan(path)
+        return read_plan(path)
     except RotnetError as error:
-        damaged = {"title": f"damaged {path.name}: {error}", "preset": "", "options": "", "runs": 0, "finished": 0}
-        return damaged | {"name": path.parent.name, "link": _link(path.parent)}
+        return error
+
+
+def _by_stage(lines: list[RunLine]) -> dict[str, list[RunLine]]:
+    """Heading -> the runs below it, in the order of the stages; runs of which nothing tells the stage come last."""
+    order = dict.fromkeys([*_STAGES, *sorted(line.stage for line in lines if line.stage), ""])
+    headings = {stage: _STAGES.get(stage, stage or "Of an unknown stage") for stage in order}
+    found = {headings[stage]: [line for line in lines if line.stage == stage] for stage in order}
+    return {heading: of_stage for heading, of_stage in found.items() if of_stage}
+
+
+def _suite_line(
+    path: Path, plan: PlanFile | RotnetError, renamed: Mapping[str, str], lines: Mapping[str, RunLine]
+) -> dict[str, Any]:
+    link = f"{path.parent.name}/{REPORT}" if (path.parent / REPORT).exists() else None
+    line = {"name": path.parent.name, "link": link}
+    if isinstance(plan, RotnetError):
+        return line | {"title": f"damaged {path.name}: {plan}", "preset": "", "options": "", "runs": [], "finished": 0}
     said = {name: plan.options.get(name) for name in ("methods", "dataset", "seeds", "set")}
     asked = [f"{name.upper()}={value}" for name, value in said.items() if value not in (None, "", 1)]
-    return {
-        "name": path.parent.name,
+    root = path.parent.parent
+    runs = [
+        {"key": run.key, "seed": run.parameters.get("seed"), "line": lines.get(renamed.get(run.name, run.name))}
+        for run in plan.runs
+    ]
+    return line | {
         "title": plan.title,
         "preset": plan.preset,
         "options": " ".join(asked),
-        "runs": len(plan.runs),
+        "runs": runs,
         "finished": sum(run.name in renamed or RunDirectory(root / run.name).finished for run in plan.runs),
-        "link": _link(path.parent),
     }
-
-
-def _run_line(run: RunDirectory) -> dict[str, Any]:
-    state = run.state
-    line: dict[str, Any] = {"name": run.name, "state": state, "link": _link(run.path)}
-    if state != "finished":
-        return line | {"metrics": run.damage or "", "data": "", "finished_at": ""}
-    result = run.result()
-    metrics = ", ".join(f"{name} {metric.text}" for name, metric in result.metrics.items())
-    return line | {"metrics": metrics, "data": result.data.title, "finished_at": result.finished_at}
-
-
-def _link(directory: Path) -> str | None:
-    return f"{directory.name}/{REPORT}" if (directory / REPORT).exists() else None

@@ -5,33 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import mean
 
-from rotnet_lib.errors import RotnetError
-from rotnet_lib.runs.directory import METRICS, RESUME, RunDirectory
+from rotnet_lib.runs.directory import METRICS
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 from rotnet_lib.suites.run_lengths import duration, seconds_here, work_of
-from rotnet_lib.training.headers import header_in, opened
+from rotnet_lib.training.trained_share import trained_share
 
 _INTERVAL = 60.0
 """Seconds after which it is said again how long it will take, where no run has ended meanwhile."""
 
 _LEAST = 0.05
 """Share of its length that a run still takes which is at work for longer than it should be."""
-
-
-def trained_share(run: RunDirectory, length: int) -> float | None:
-    """How much of its training a run has behind it, by its resume state, in [0, 1]; None where there is none to be read.
-
-    Args:
-        run: the run's directory.
-        length: its epochs, or its iterations.
-    """
-    try:
-        with opened(run.path / RESUME, "np", "") as file:
-            history = header_in(run.path / RESUME, file.metadata() or {}, "")["history"]
-        row = history[-1]
-        return min(1.0, float(row["epoch" if "epoch" in row else "iteration"]) / length)
-    except (RotnetError, LookupError, TypeError, ValueError):  # another process writes it: it is looked at again in a second
-        return None
 
 
 @dataclass

@@ -47,21 +47,21 @@ def status(suite: str | None, options: "Options") -> None:
 
 def _overview(found: "Mapping[str, Plan | CollectionPlan | RotnetError]") -> Iterator[str]:
     """A line a suite, below headings."""
-    lines = [("suite", "finished", "failed", "preset", "")]
+    rows = [("suite", "finished", "failed", "preset", "")]
     for name, plan in found.items():
         if isinstance(plan, RotnetError):  # its data is not here, say; the others are told of all the same
-            lines.append((name, "", "", "", f"cannot be made: {_brief(str(plan))}"))
+            rows.append((name, "", "", "", f"cannot be made: {_brief(str(plan))}"))
             continue
         states = [run.directory.state for run in plan.runs]
         other = [state for state in dict.fromkeys(sorted(states)) if state not in ("finished", "failed", "missing")]
         without = sum(run.directory.lacks_page for run in plan.runs)
-        also = [f"{states.count(state)} {state}" for state in other] + ([f"{without} without its page"] if without else [])
-        failed = str(states.count("failed") or "-")
-        lines.append((name, f"{states.count('finished')} of {len(states)}", failed, plan.preset, ", ".join(also)))
-    widths = [max(len(line[column]) for line in lines) for column in range(4)]
-    for name, finished, failed, preset, notes in lines:
+        notes = [f"{states.count(state)} {state}" for state in other] + ([f"{without} without its page"] if without else [])
+        finished, failed = f"{states.count('finished')} of {len(states)}", str(states.count("failed") or "-")
+        rows.append((name, finished, failed, plan.preset, ", ".join(notes)))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for name, finished, failed, preset, also in rows:
         figures = f"{finished:>{widths[1]}}  {failed:>{widths[2]}}  {preset:{widths[3]}}"
-        yield f"{name:{widths[0]}}  {figures if finished else ''}{'  ' if finished else ''}{notes}".rstrip()
+        yield f"{name:{widths[0]}}  {figures if finished else ''}{'  ' if finished else ''}{also}".rstrip()
     yield "A line a run: make status SUITE=table3, or rotnet status table3."
 
 

@@ -1,13 +1,18 @@
 """runs/index.html: one page that links every report."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from safetensors.numpy import save_file
 
 from rotnet_lib.report.index import write_index
-from rotnet_lib.runs.directory import METRICS, REPORT, directory_of
+from rotnet_lib.runs.directory import METRICS, NOTEBOOK, REPORT, RESUME, directory_of
+from rotnet_lib.runs.metrics import Metric
 from tests.results import finish
 
 
@@ -16,9 +21,19 @@ def index_of(root: Path) -> BeautifulSoup:
 
 
 def lines(table: Any) -> dict[str, list[str]]:
-    """First cell -> all cells."""
-    found = [[cell.get_text() for cell in line.select("td")] for line in table.select("tbody tr")]
-    return {line[0]: line for line in found}
+    """Name of the directory -> all cells."""
+    rows = table.select("tbody tr")
+    return {row.select_one("td code").get_text(): [cell.get_text(" ") for cell in row.select("td")] for row in rows}
+
+
+def by_heading(page: BeautifulSoup) -> dict[str, dict[str, list[str]]]:
+    """Heading -> the lines of the table below it."""
+    return {heading.get_text(): lines(heading.find_next("table")) for heading in page.find_all("h2")}
+
+
+def runs_of(page: BeautifulSoup) -> dict[str, list[str]]:
+    """The lines of all runs, whatever their stage."""
+    return {name: cells for heading, found in by_heading(page).items() if heading != "Tables" for name, cells in found.items()}
 
 
 def test_every_report_is_linked_and_every_link_leads_to_a_file(made_up: Any) -> None:
@@ -38,17 +53,92 @@ def test_it_says_how_far_suites_and_runs_are(made_up: Any) -> None:
     suite = made_up(set="epochs=3", seeds=2)
     suite.finish("supervised", 91.5, title="shapes")
     suite.fail("rotnet")
-    suites, runs = index_of(Path("runs")).find_all("table")
-    line = lines(suites)[suite.plan.suite.title]
+    page = index_of(Path("runs"))
+    line = by_heading(page)["Tables"][suite.path.parent.name]
+    assert line[0].startswith(suite.plan.suite.title)
     assert line[1] == "quick SEEDS=2 SET=epochs=3"
     assert line[2] == "1 of 14"
+    assert "supervised :  top1 91.50 %" in line[3]
+    assert "rotnet :  failed" in line[3]
+    assert "rotnet-conv, seed 1:  missing" in line[3]
     made_up("table5", methods="rotnet")
-    newest, _ = lines(index_of(Path("runs")).find_all("table")[0]).values()
+    newest = next(iter(by_heading(index_of(Path("runs")))["Tables"].values()))
     assert newest[1] == "quick METHODS=rotnet"
-    finished, failed = lines(runs)[suite.run("supervised").name], lines(runs)[suite.run("rotnet").name]
-    assert finished[1:4] == ["finished", "top1 91.50 %", "shapes"]
-    assert failed[1] == "failed"
-    assert len(lines(runs)) == 2  # what has not begun is not listed
+    assert len(runs_of(page)) == 2  # what has not begun is not listed
+
+
+def test_runs_stand_below_their_stage_and_say_what_they_are(made_up: Any) -> None:
+    suite = made_up(set="epochs=3")
+    suite.finish("supervised", 91.5, title="shapes", images=1000)
+    suite.finish("rotnet", 80.0, title="shapes", like=Metric(chance=25.0))
+    suite.finish("rotnet-conv", 60.0, title="shapes")
+    suite.finish("random-conv", 20.0, title="shapes")
+    found = by_heading(index_of(Path("runs")))
+    assert list(found) == ["Tables", "Pretraining", "Probes of frozen layers"]
+    supervised = found["Pretraining"][suite.run("supervised").name]
+    assert supervised[0].startswith("Supervised ")
+    assert supervised[1:] == ["nin3", "shapes", "0", "3", "top1 91.50 % (s.e. 0.88)", "", "finished", "table3", supervised[-1]]
+    rotnet = found["Pretraining"][suite.run("rotnet").name]
+    assert rotnet[0].startswith("RotNet ")
+    assert rotnet[5:7] == ["rotation_top1 80.00 %", "25.00 %"]
+    probes = found["Probes of frozen layers"]
+    assert probes[suite.run("rotnet-conv").name][0].startswith("conv2, conv classifier, on RotNet ")
+    assert probes[suite.run("random-conv").name][0].startswith("conv2, conv classifier, on a random network ")
+
+
+def test_of_several_figures_the_best_comes_first(made_up: Any) -> None:
+    suite = made_up("table5")
+    suite.finish("linear-random", {f"conv{n}_top1": 10.0 + (n == 3) for n in range(1, 6)})
+    cells = runs_of(index_of(Path("runs")))[suite.run("linear-random").name]
+    assert cells[5].startswith("conv3_top1 11.00 %")
+    assert "conv1_top1 10.00 %, conv2_top1 10.00 %, conv4_top1 10.00 %" in cells[5]
+
+
+def test_a_failed_run_says_why(made_up: Any) -> None:
+    suite = made_up()
+    suite.fail("rotnet")
+    error = nbformat.v4.new_output("error", ename="RotnetError", evalue="first\nthe loss is nan. Lower lr.", traceback=["long"])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[error])])
+    notebook.metadata["papermill"] = {"exception": True}
+    nbformat.write(notebook, suite.run("rotnet").directory.path / NOTEBOOK)
+    cells = by_heading(index_of(Path("runs")))["Pretraining"][suite.run("rotnet").name]
+    assert cells[7] == "failed: the loss is nan. Lower lr."
+    error.ename = "KeyError"
+    nbformat.write(notebook, suite.run("rotnet").directory.path / NOTEBOOK)
+    assert runs_of(index_of(Path("runs")))[suite.run("rotnet").name][7] == "failed: KeyError: the loss is nan. Lower lr."
+
+
+def test_a_run_that_was_interrupted_says_how_far_it_is(made_up: Any) -> None:
+    suite = made_up(set="epochs=4")
+    run = suite.run("supervised")
+    run.directory.open(run.config)
+    header = json.dumps({"history": [{"epoch": 1.0}]})
+    save_file({"x": np.zeros(1)}, run.directory.path / RESUME, metadata={"header": header})
+    assert runs_of(index_of(Path("runs")))[run.name][7] == "running, 25% trained"
+    run.directory.close()
+    assert runs_of(index_of(Path("runs")))[run.name][7] == "interrupted, 25% trained"
+
+
+def test_a_run_of_no_suite_stands_below_its_stage_too(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("supervised", 91.5)
+    suite.run("rotnet").directory.open(suite.run("rotnet").config)  # of which no notebook tells the stage
+    suite.run("rotnet").directory.close()
+    suite.path.unlink()
+    found = by_heading(index_of(Path("runs")))
+    assert suite.run("supervised").name in found["Pretraining"]
+    assert found["Of an unknown stage"][suite.run("rotnet").name][0].startswith("RotNet ")
+
+
+def test_tables_of_more_than_ten_rows_can_be_sorted(made_up: Any) -> None:
+    suite = made_up(seeds=11)
+    for seed in range(11):
+        suite.finish("supervised", 91.5, seed=seed)
+        if seed == 9:
+            assert not index_of(Path("runs")).select("table.sortable")
+    [table] = index_of(Path("runs")).select("table.sortable")
+    assert len(table.select("tbody tr")) == 11
+    assert table.select("thead th")
 
 
 def test_runs_that_were_renamed_since_they_were_planned_are_finished(made_up: Any) -> None:
@@ -56,8 +146,7 @@ def test_runs_that_were_renamed_since_they_were_planned_are_finished(made_up: An
     suite.finish("supervised", 91.5)
     config = suite.run("rotnet").config.model_copy(update={"seed": 5})
     finish(directory_of(config, "0123"), config, "0123", renamed_from=[suite.run("rotnet").name])
-    suites, _ = index_of(Path("runs")).find_all("table")
-    assert lines(suites)[suite.plan.suite.title][2] == "2 of 7"
+    assert by_heading(index_of(Path("runs")))["Tables"][suite.path.parent.name][2] == "2 of 7"
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
@@ -85,12 +174,12 @@ def test_one_damaged_result_does_not_hide_the_other_reports(damage: bytes, made_
     suite.finish("rotnet", 80.0)
     damaged = suite.run("rotnet").directory.path / METRICS
     damaged.write_bytes(damage)
-    suites, tables = index_of(Path("runs")).find_all("table")
-    runs = lines(tables)
-    assert runs[suite.run("supervised").name][2] == "top1 91.50 %"
-    assert runs[suite.run("rotnet").name][1] == "damaged"
-    assert f"{damaged.relative_to(Path.cwd())} is damaged" in runs[suite.run("rotnet").name][2]
-    assert lines(suites)[suite.plan.suite.title][2] == "1 of 7"
+    page = index_of(Path("runs"))
+    runs = runs_of(page)
+    assert runs[suite.run("supervised").name][5] == "top1 91.50 %"
+    assert runs[suite.run("rotnet").name][7].startswith("damaged: ")
+    assert f"{damaged.relative_to(Path.cwd())} is damaged" in runs[suite.run("rotnet").name][7]
+    assert by_heading(page)["Tables"][suite.path.parent.name][2] == "1 of 7"
 
 
 @pytest.mark.parametrize("damage", [b"{", *DAMAGE])
@@ -101,5 +190,6 @@ def test_a_damaged_plan_does_not_hide_the_other_reports(damage: bytes, made_up: 
     suite.finish("supervised", 91.5)
     page = index_of(Path("runs"))
     assert suite.plan.suite.title in page.get_text()
-    [line] = [title for title in lines(page.find_all("table")[0]) if title.startswith("damaged plan.json: ")]
-    assert str(other.path.relative_to(Path.cwd())) in line
+    line = by_heading(page)["Tables"][other.path.parent.name]
+    assert line[0].startswith("damaged plan.json: ")
+    assert str(other.path.relative_to(Path.cwd())) in line[0]

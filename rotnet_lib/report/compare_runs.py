@@ -1,0 +1,239 @@
+"""A page of two runs side by side: what differs in their parameters, figures and training."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from rotnet_lib.files import write_text
+from rotnet_lib.report.cells import Cell
+from rotnet_lib.report.comparison import compare
+from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figures import ReportFigure
+from rotnet_lib.report.fragments import fragment, style
+from rotnet_lib.report.run_lines import KnownRun, described
+from rotnet_lib.report.run_report import plain
+from rotnet_lib.report.units import axis_label, change
+from rotnet_lib.runs.directory import PARAMETERS, REPORT, RunDirectory, now
+from rotnet_lib.runs.history import history_of
+from rotnet_lib.runs.metrics import with_unit
+from rotnet_lib.runs.schema import MetricValue, RunResult
+
+_COLOURS = ("#0b62c4", "#d95f02")
+_FEW = 30
+"""Rows of a history below which each is marked."""
+
+_MOST_PANELS = 6
+"""Metrics that have a panel in the figure, beside the loss."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A figure that both runs or one of them has.
+
+    Attributes:
+        metric: its name.
+        first, second: as text; empty where a run has none.
+        difference: second less first, as text.
+        verdict: whether it is beyond the error, in words; or why that is not known.
+    """
+
+    metric: str
+    first: str
+    second: str
+    difference: str = ""
+    verdict: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.metric}: {self.first or 'none'}, {self.second or 'none'}" + (
+            f": {self.difference}, {self.verdict}" if self.difference else ""
+        )
+
+
+class TwoRuns:
+    """Two finished runs beside each other.
+
+    Raises RotnetError if the result or the history of one is damaged.
+    """
+
+    def __init__(self, first: RunDirectory, second: RunDirectory) -> None:
+        self.runs = (first, second)
+        self.results = (first.result(), second.result())
+        self._histories = [
+            history_of(run) if result.training else pd.DataFrame() for run, result in zip(self.runs, self.results, strict=True)
+        ]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the runs are, in words; with the seed where these are the same."""
+        first, second = (_words(run, result) for run, result in zip(self.runs, self.results, strict=True))
+        if first != second:
+            return first, second
+        seeds = [f"{first}, seed {result.parameters.get('seed')}" for result in self.results]
+        return seeds[0], seeds[1]
+
+    @property
+    def figures(self) -> list[Compared]:
+        """The figures of both runs, those that both have first. Two runs on a layer each are compared whichever layers these are."""
+        first, second = (result.metrics for result in self.results)
+        layers = [_of_one_layer(result) for result in self.results]
+        if layers[0] and layers[1] and layers[0] != layers[1] and layers[0][1] == layers[1][1]:  # conv2_top1 and conv4_top1
+            [one], [other] = first.values(), second.values()
+            return [_compared(f"{layers[0][1]} of {layers[0][0]} and of {layers[1][0]}", one, other)]
+        both = [name for name in first if name in second]
+        alone = [name for name in (*first, *second) if name not in both]
+        return [_compared(name, first.get(name), second.get(name)) for name in (*both, *alone)]
+
+    @property
+    def parameters(self) -> list[tuple[str, str, str]]:
+        """Name, and its values, of every parameter that differs; of one that a run does not have nothing."""
+        first, second = (_flat(result.parameters) for result in self.results)
+        stages = [result.stage for result in self.results]
+        found = [("stage", stages[0], stages[1])] if stages[0] != stages[1] else []
+        for name in dict.fromkeys([*first, *second]):
+            one, other = (plain(values[name], name) if name in values else "" for values in (first, second))
+            if one != other:
+                found.append((name, one, other))
+        return found
+
+    @property
+    def circumstances(self) -> list[tuple[str, str, str]]:
+        """What else differs: data, versions, machine, time."""
+        facts = [dict(_circumstances(result)) for result in self.results]
+        return [
+            (name, facts[0].get(name, ""), facts[1].get(name, ""))
+            for name in dict.fromkeys([*facts[0], *facts[1]])
+            if facts[0].get(name) != facts[1].get(name)
+        ]
+
+    @property
+    def warning(self) -> str:
+        """Why the figures should not be held against each other, in a sentence; empty if they may be."""
+        first, second = (result.data for result in self.results)
+        if first.fingerprint != second.fingerprint or first.validation != second.validation:
+            return f"The figures are of different images: {first.title}, {first.tested_on}; {second.title}, {second.tested_on}."
+        if first.test_images != second.test_images:
+            return f"The figures are of {first.test_images:,} and {second.test_images:,} images."
+        return ""
+
+    @property
+    def curves(self) -> ReportFigure | None:
+        """Loss and common metrics of both runs by epoch or iteration, a panel each; None where they have none in common."""
+        first, second = self._histories
+        if first.empty or second.empty:
+            return None
+        by = next((name for name in ("epoch", "iteration") if name in first and name in second), None)
+        columns = [name for name in map(str, first) if name in second and name.startswith(("train_", "test_"))]
+        metrics = self.results[0].metrics
+        wanted = [name for name in metrics if name in self.results[1].metrics][:_MOST_PANELS]
+        panels = [name for name in ("loss", *wanted) if f"train_{name}" in columns or f"test_{name}" in columns]
+        if by is None or not panels:
+            return None
+        rows = -(-len(panels) // 2)
+        with figure_style(0.85, grid=True):
+            figure, axes = plt.subplots(
+                rows, min(2, len(panels)), figsize=(8.6, 3.0 * rows), squeeze=False, layout="constrained"
+            )
+            for axis, panel in zip(axes.flat, panels, strict=False):
+                for letter, history, colour, mark in zip("AB", self._histories, _COLOURS, "os", strict=True):
+                    for split, dashes, fill in (("train", ":", "none"), ("test", "-", "full")):
+                        if f"{split}_{panel}" not in columns:
+                            continue
+                        marker = mark if len(history) < _FEW else None
+                        kind: dict[str, Any] = {"color": colour, "marker": marker, "fillstyle": fill, "markersize": 5}
+                        axis.plot(history[by], history[f"{split}_{panel}"], dashes, label=f"{letter}, {split}", **kind)
+                metric = metrics.get(panel)
+                axis.set(xlabel=by, ylabel=axis_label(panel, metric.unit, metric.better) if metric else panel)
+                axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+            for axis in axes.flat[len(panels) :]:
+                axis.set_axis_off()
+            axes.flat[0].legend(frameon=False)
+        ends = ", ".join(str(compared) for compared in self.figures if compared.metric in panels)
+        words = f"Training of A, {self.names[0]}, and of B, {self.names[1]}: test solid, training dotted and hollow."
+        return ReportFigure(figure, words, f"Curves of {', '.join(panels)} by {by}. At their ends (A, B): {ends}")
+
+
+def write_comparison(two: TwoRuns, target: Path) -> None:
+    """Write the page of two runs, atomically, with links to their own pages where these exist. Raises StorageError."""
+    links = [
+        os.path.relpath(run.path / REPORT, target.absolute().parent) if (run.path / REPORT).exists() else None
+        for run in two.runs
+    ]
+    curves = two.curves
+    page = fragment(
+        "compare_runs.html.j2",
+        style=style(),
+        time=now(),
+        two=two,
+        runs=list(zip("AB", two.names, two.runs, two.results, links, strict=True)),
+        curves=curves.html if curves else "",
+    )
+    write_text(target, page)
+
+
+def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters, of those that have keys each key by itself: `task_options.angles`."""
+    found: dict[str, Any] = {}
+    for name, value in parameters.items():
+        found |= {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, dict) else {name: value}
+    return found
+
+
+def _of_one_layer(result: RunResult) -> tuple[str, str] | None:
+    """The layer and the measure of a run that has one figure, of one layer: `conv2`, `top1`; None of another."""
+    layers = result.parameters.get("layer")
+    if not isinstance(layers, list | tuple) or len(layers) != 1 or len(result.metrics) != 1:
+        return None
+    [name] = result.metrics
+    measure = name.removeprefix(f"{layers[0]}_")
+    return (str(layers[0]), measure) if measure != name else None
+
+
+def _words(run: RunDirectory, result: RunResult) -> str:
+    """What a run is, by its parameters and those of the run that it builds on, if that is still there."""
+    others = {}
+    backbone = RunDirectory(run.path.parent / str(result.parameters.get("backbone") or "none"))
+    if (backbone.path / PARAMETERS).is_file() and not backbone.damage:
+        others[backbone.name] = KnownRun("", backbone.parameters())
+    return f"{described(KnownRun(result.stage, result.parameters), others)}, {result.parameters.get('arch')}"
+
+
+def _compared(name: str, first: MetricValue | None, second: MetricValue | None) -> Compared:
+    texts = [with_unit(metric.last, metric.unit) if metric else "" for metric in (first, second)]
+    if first is None or second is None:
+        return Compared(name, texts[0], texts[1])
+    if (first.unit, first.better) != (second.unit, second.better):
+        return Compared(name, texts[0], texts[1], verdict="not of one kind")
+    found = compare(_cell(first), _cell(second))
+    difference = change(second.last - first.last, first.last, first.unit)
+    return Compared(name, texts[0], texts[1], difference, found.words if found else "its error is not known")
+
+
+def _cell(metric: MetricValue) -> Cell:
+    return Cell(None, [metric.last], unit=metric.unit, better=metric.better, tested=metric.tested, images=metric.images)
+
+
+def _circumstances(result: RunResult) -> Iterator[tuple[str, str]]:
+    data, machine = result.data, result.environment
+    yield "data", data.title
+    yield "training images", f"{data.train_images:,}"
+    yield "test images", f"{data.test_images:,} ({data.tested_on})"
+    yield "fingerprint of the data", data.fingerprint
+    if result.training:
+        yield "parameters trained", f"{result.training.parameters:,}"
+        yield "inputs", f"{result.training.inputs:,}"
+        yield "inputs a second", f"{result.training.inputs_per_second:,.0f}"
+    yield "seconds", f"{result.wall_seconds:,.0f}"
+    yield "machine", f"{machine.device}, {machine.processes} x {machine.threads or '?'} threads"
+    yield "rotnet-lib", " at ".join(filter(None, [machine.rotnet_lib, machine.commit]))
+    yield from _versions({"python": machine.python} | machine.packages)
+    yield "finished", result.finished_at
+
+
+def _versions(packages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, version in packages.items():
+        yield name, str(version)
