@@ -30,12 +30,14 @@ class Look:
         arch: its arch.
         attention: layer -> maps (I, S, S) float32, not negative, of the I chosen images; for the layers that it has.
         filters: see `filter_pictures`.
+        task: that its run was trained on; empty where the run says none.
     """
 
     title: str
     arch: str
     attention: dict[str, np.ndarray]
     filters: np.ndarray
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def taps_with_maps(backbone: Backbone, image_size: int) -> tuple[str, ...]:
 
 
 @torch.inference_mode()
-def look(title: str, backbone: Backbone, layers: Sequence[str], images: torch.Tensor, power: int) -> Look:
+def look(title: str, backbone: Backbone, layers: Sequence[str], images: torch.Tensor, power: int, *, task: str = "") -> Look:
     """A backbone's attention maps and its filters.
 
     Args:
@@ -110,12 +112,13 @@ def look(title: str, backbone: Backbone, layers: Sequence[str], images: torch.Te
         layers: taps of it.
         images: (I, 3, S, S) uint8, on the backbone's device.
         power: of the features in an attention map.
+        task: that its run was trained on, if any.
     """
     backbone.eval()
     with autocast(images.device):
         features = backbone.features(images, layers)
     attention = {layer: attention_maps(features[layer], power, images.shape[-1]).cpu().numpy() for layer in layers}
-    return Look(title, backbone.arch, attention, filter_pictures(backbone))
+    return Look(title, backbone.arch, attention, filter_pictures(backbone), task)
 
 
 def filter_pictures(backbone: Backbone) -> np.ndarray:

@@ -62,14 +62,14 @@ def example_grid(examples: Sequence[Example], tested_on: str = "the test split")
     return ReportFigure(
         figure,
         f"What the network saw of images of {tested_on}, and what it answered.{frames}",
-        f"{len(examples)} examples: " + one_by_one((_in_words(example) for example in examples), between="; ") + ".",
+        "Examples: " + one_by_one((_in_words(example) for example in examples), between="; ") + ".",
         bitmap=True,
     )
 
 
 def _in_words(example: Example) -> str:
     word, *_ = _MARKS[example.right]
-    return " ".join(filter(None, [word, example.caption.replace("\n", ", ")]))
+    return ": ".join(filter(None, [word, example.caption.replace("\n", ", ")]))
 
 
 def _caption(example: Example, width: float) -> str:

@@ -54,7 +54,7 @@ def sentence_on_bars(cells: Iterable[Cell]) -> str:
         if images
         else "of the seeds"
     )
-    return f" Bars reach one standard error ({of}) to both sides of the mean."
+    return f" Error bars reach one standard error ({of}) to both sides of the mean."
 
 
 def _row_in_words(row: Row, columns: Mapping[str, str]) -> str:

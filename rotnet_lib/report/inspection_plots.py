@@ -9,13 +9,15 @@ import numpy as np
 import seaborn as sns
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from rotnet_lib.evaluation.looks import Picture
+from rotnet_lib.evaluation.looks import Mistake, Picture
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.figure_words import one_by_one
 from rotnet_lib.report.figures import ReportFigure
+from rotnet_lib.report.network_names import network_names, runs_in_words
 from rotnet_lib.stages.inspection import Inspection, Rotations
 
 _DPI = 90
@@ -32,6 +34,7 @@ def attention_grid(inspection: Inspection) -> ReportFigure:
     lacks says so and stays blank.
     """
     layers, looks = inspection.layers, inspection.looks
+    names = network_names(looks)
     widths = [1.0] + ([0.12] + [1.0] * len(layers)) * len(looks)
     rows = len(inspection.pictures)
     with figure_style(0.75):
@@ -48,7 +51,7 @@ def attention_grid(inspection: Inspection) -> ReportFigure:
         for row, picture in enumerate(inspection.pictures):
             axes[row, 0].imshow(picture.pixels, interpolation="nearest")
             axes[row, 0].set_ylabel(_label(picture), rotation=0, ha="right", va="center")
-        titles = [textwrap.fill(look.title, 12 * len(layers)) for look in looks]
+        titles = [textwrap.fill(name, max(10, 12 * len(layers))) for name in names]
         for number, (look, title) in enumerate(zip(looks, titles, strict=True)):
             first = 2 + number * (len(layers) + 1)
             _above(axes[0, first], title, points=20, weight="bold")
@@ -60,11 +63,15 @@ def attention_grid(inspection: Inspection) -> ReportFigure:
                 for row, picture in enumerate(inspection.pictures):
                     axes[row, column].imshow(_grey(picture.pixels), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
                     axes[row, column].imshow(look.attention[layer][row], cmap="inferno", alpha=0.7, interpolation="nearest")
-    shown = one_by_one(f"{look.title} ({one_by_one(look.attention)})" for look in looks)
+        _colour_bar(figure, axes)
+    shown = one_by_one(
+        (f"{name} ({one_by_one(look.attention)})" for name, look in zip(names, looks, strict=True)), between=" and of "
+    )
     return ReportFigure(
         figure,
-        f"Attention: the sum over channels of |feature|^{inspection.power}, bright where it is high, over the image in grey. "
-        "Beside each image stand its number in the test split and its class.",
+        f"Attention: the sum over channels of |feature|^{inspection.power}, from the lowest value of each map (dark) "
+        "to its highest (bright), over the image in grey. Beside each image stand its number in the test split and its class. "
+        f"{runs_in_words(looks)}",
         f"A row for each of {rows} images ({one_by_one(map(_label, inspection.pictures))}); columns: the image, then its "
         f"attention maps by layer of {shown}.",
         bitmap=True,
@@ -77,7 +84,7 @@ def filter_grid(inspection: Inspection) -> ReportFigure:
     All of a network's filters share one scale, so a weak one looks grey: mid grey is 0, and the range ends where 98 % of the
     network's weights lie within it.
     """
-    looks = inspection.looks
+    looks, names = inspection.looks, network_names(inspection.looks)
     with figure_style(0.75):
         figure, axes = pyplot.subplots(
             1,
@@ -87,15 +94,17 @@ def filter_grid(inspection: Inspection) -> ReportFigure:
             squeeze=False,
             layout=ConstrainedLayoutEngine(w_pad=0.15),
         )
-        for axis, look in zip(axes.flat, looks, strict=True):
+        for axis, look, name in zip(axes.flat, looks, names, strict=True):
             _bare(axis)
             axis.imshow(_mosaic(look.filters), interpolation="nearest")
-            axis.set_title(textwrap.fill(look.title, 48))
+            axis.set_title(textwrap.fill(name, 48))
     return ReportFigure(
         figure,
         "The filters of the first layer with their batch norm folded in, the strongest first. Grey is 0; the range ends where "
-        "98 % of the network's weights lie within it.",
-        "Small squares in a grid: " + one_by_one(f"{len(look.filters)} filters of {look.title}" for look in looks) + ".",
+        f"98 % of the network's weights lie within it. {runs_in_words(looks)}",
+        "Small squares in a grid: "
+        + one_by_one(f"{len(look.filters)} filters of {name}" for name, look in zip(names, looks, strict=True))
+        + ".",
         bitmap=True,
     )
 
@@ -149,13 +158,30 @@ def mistakes(rotations: Rotations) -> ReportFigure:
     """The rotated copies, as the network saw them, that it took most surely for another rotation."""
     found = rotations.mistakes
     captions = [f"true {m.true:g}°, said {m.said:g}°\n{_percent(m.probability)}, {_label(m.picture)}" for m in found]
-    read = one_by_one(f"{m.picture.name}, true {m.true:g}°, said {m.said:g}° ({_percent(m.probability)})" for m in found)
+    read = one_by_one(
+        (f"{m.picture.name}, true {m.true:g}°, said {m.said:g}° ({_percent(m.probability)})" for m in found), between="; "
+    )
     return ReportFigure(
         picture_rows([m.picture.pixels for m in found], captions),
-        "Copies whose rotation is mistaken, the surest first: the true rotation and the answer, then the answer's probability, "
-        "the image's number in the test split and its class.",
+        _mistakes_caption(found),
         f"Images: {read}.",
         bitmap=True,
+    )
+
+
+def _mistakes_caption(found: Sequence[Mistake]) -> str:
+    """What stands over the pictures, with the first as an example."""
+    caption = (
+        "Copies whose rotation is mistaken, the surest first, as the network saw them: the true rotation and the answer; then "
+        "the answer's probability, the image's number in the test split and its class."
+    )
+    if not found:
+        return caption
+    first = found[0]
+    return (
+        f"{caption} “{_percent(first.probability)}, {_label(first.picture)}”: the answer has a probability of "
+        f"{_percent(first.probability)}, the image is number {first.picture.index} of the test split, counted from 0, and its "
+        f"class is {first.picture.name}."
     )
 
 
@@ -207,6 +233,19 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
     """(S, S, 3) to its luminance (S, S)."""
     luminance: np.ndarray = pixels @ np.array([0.299, 0.587, 0.114])
     return luminance
+
+
+def _colour_bar(figure: Figure, axes: np.ndarray) -> None:
+    """What the colours of attention mean, as thin as a line of text, below all panels."""
+    first, last = axes[-1, 0].get_position(), axes[-1, -1].get_position()
+    inch = 1 / figure.get_figheight()
+    place = figure.add_axes((first.x0, first.y0 - 0.2 * inch, last.x1 - first.x0, 0.09 * inch))
+    bar = figure.colorbar(ScalarMappable(cmap="inferno"), cax=place, orientation="horizontal", alpha=0.7)
+    bar.set_ticks([0, 1], labels=["lowest of the map", "highest"])
+    bar.ax.tick_params(length=0)
+    lowest, highest = bar.ax.get_xticklabels()
+    lowest.set_horizontalalignment("left")
+    highest.set_horizontalalignment("right")
 
 
 def _bare(axis: Axes) -> None:

@@ -5,7 +5,7 @@ import seaborn as sns
 from matplotlib import pyplot
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_style import COLOURS, GREY, figure_style, mark
 from rotnet_lib.report.figure_words import one_by_one, values_by_name
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.inspection_plots import picture_rows
@@ -13,6 +13,7 @@ from rotnet_lib.runs.metrics import with_unit
 from rotnet_lib.stages.pu_weights import PuOutcome
 
 _BINS = 25
+_DASHES = ("-", "--", "-.", ":")
 _BARS = 40
 """Classes that are drawn; of more, those with the most and the least plausible copies, half each."""
 
@@ -22,10 +23,17 @@ def plausibility_histogram(outcome: PuOutcome) -> ReportFigure:
     edges = np.linspace(0, 1, _BINS + 1)
     with figure_style(0.85, grid=True):
         figure, axis = pyplot.subplots(figsize=(7.2, 3.2), layout="constrained")
-        for (angle, p), colour in zip(outcome.rotated.items(), sns.color_palette(), strict=False):
+        for number, (angle, p) in enumerate(outcome.rotated.items()):
             counts, _ = np.histogram(p, edges)
             share = 100 * float((p > 0.5).mean())
-            axis.stairs(counts, edges, label=f"{angle:g}°: {share:.2f} % above 0.5", color=colour, linewidth=1.6)
+            axis.stairs(
+                counts,
+                edges,
+                label=f"{angle:g}°: {share:.2f} % above 0.5",
+                color=mark(number).colour,
+                linewidth=1.6,
+                linestyle=_DASHES[number % len(_DASHES)],
+            )
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axis.yaxis.set_minor_formatter(NullFormatter())
@@ -57,9 +65,9 @@ def plausibility_by_class(outcome: PuOutcome) -> ReportFigure:
     shown = means if len(means) <= _BARS else means[: _BARS // 2] + means[-_BARS // 2 :]
     with figure_style(0.85, grid=True):
         figure, axis = pyplot.subplots(figsize=(7.2, 1.0 + 0.24 * len(shown)), layout="constrained")
-        sns.barplot(x=[mean for _, mean in shown], y=[name for name, _ in shown], color=sns.color_palette()[0], ax=axis)
+        sns.barplot(x=[mean for _, mean in shown], y=[name for name, _ in shown], color=COLOURS[0], ax=axis)
         overall = outcome.result.metrics["upright"].last
-        axis.axvline(overall, color="0.3", linestyle="--", linewidth=1, label=f"all rotated copies: {overall:.2f} %")
+        axis.axvline(overall, color=GREY, linestyle="--", linewidth=1, label=f"all rotated copies: {overall:.2f} %")
         axis.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, frameon=False)  # above: bars may be long
         left_out = f" ({len(means) - len(shown)} classes between them left out)" if len(shown) < len(means) else ""
         axis.set(xlabel=f"mean p of the rotated copies (%){left_out}", ylabel="")

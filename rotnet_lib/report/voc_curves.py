@@ -7,11 +7,13 @@ import numpy as np
 import seaborn as sns
 from matplotlib import pyplot
 
-from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_style import COLOURS, figure_style
 from rotnet_lib.report.figure_words import one_by_one, values_by_name
 from rotnet_lib.report.figures import ReportFigure
 
 _DPI = 90
+_POINTS = 300
+"""Of a curve, at most: more lie closer than a pixel, and each is in the page's file."""
 _ACROSS = 5
 """Panels a row."""
 
@@ -26,11 +28,11 @@ def ap_bars(by_class: Mapping[str, float], label: str = "average precision (%)")
     ordered = dict(sorted(by_class.items(), key=lambda entry: -entry[1]))
     mean = float(np.mean(list(ordered.values())))
     with figure_style(0.85, grid=True):
-        figure, axis = pyplot.subplots(figsize=(max(4.0, 1.6 + 0.4 * len(ordered)), 3.0), dpi=_DPI)
-        bars = axis.bar(list(ordered), list(ordered.values()), color=sns.color_palette()[0])
-    axis.bar_label(bars, fmt="%.0f", padding=1, fontsize="x-small")
+        figure, axis = pyplot.subplots(figsize=(max(4.0, 1.6 + 0.42 * len(ordered)), 3.0), dpi=_DPI)
+        bars = axis.bar(list(ordered), list(ordered.values()), color=COLOURS[0])
+    axis.bar_label(bars, fmt="%.1f", padding=1, fontsize="x-small")
     axis.grid(visible=False, axis="x")
-    axis.axhline(mean, color=sns.color_palette()[1], label=f"mean {mean:.1f}")
+    axis.axhline(mean, color=COLOURS[1], label=f"mean {mean:.1f}")
     axis.legend(loc="upper right", frameon=True)
     axis.set_ylabel(label)
     axis.set_ylim(0, 1.12 * max(*ordered.values(), mean, 1))
@@ -70,9 +72,16 @@ def pr_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> ReportFigu
         )
     for axis, (name, (recall, precision)) in zip(axes.flat, curves.items(), strict=False):
         rising = slice(None, None, -1) if len(recall) and recall[0] > recall[-1] else slice(None)
-        axis.plot(recall[rising], precision[rising], drawstyle="steps-pre", linewidth=1.2)
-        axis.fill_between(recall[rising], precision[rising], step="pre", alpha=0.15)
-        axis.set(title=name, xlim=(0, 1.02), ylim=(0, 1.05), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+        x, y = _thinned(recall[rising], precision[rising])
+        axis.plot(x, y, drawstyle="steps-pre", linewidth=1.2)
+        axis.fill_between(x, y, step="pre", alpha=0.15)
+        axis.set(title=name, xlim=(0, 1.02), ylim=(0, 1.05))
+        axis.set_yticks((0, 0.5, 1), ("0", "0.5", "1"))
+        axis.set_xticks(
+            (0, 0.5, 1), ("0", "0.5", "1")
+        )  # so short that the last of a panel does not touch the first of the next
+    for axis in axes.flat[max(0, len(curves) - columns) : len(curves)]:  # those without a panel below
+        axis.tick_params(labelbottom=True)
     for axis in axes.flat[len(curves) :]:
         axis.remove()
     figure.supxlabel("recall", fontsize="medium")
@@ -83,3 +92,12 @@ def pr_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> ReportFigu
     return ReportFigure(
         figure, "Precision against recall by class.", f"A curve for each class. The highest recall reached: {furthest}."
     )
+
+
+def _thinned(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A curve whose recall rises, as it is, or of many points the last one of each 300th of recall."""
+    if len(recall) <= _POINTS:
+        return recall, precision
+    step = np.minimum((recall * _POINTS).astype(int), _POINTS - 1)
+    last = np.append(step[1:] != step[:-1], True)
+    return recall[last], precision[last]

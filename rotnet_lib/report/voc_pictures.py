@@ -14,8 +14,10 @@ from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.voc.detection_scores import Example
 
 _DPI = 80
-_PANEL = 2.5
+_PANEL = 2.6
 """Inches of a panel's side."""
+_TALLEST = 1.3
+"""Height of a panel to its width, at most."""
 _ACROSS = 2
 """Examples a row, each of two panels."""
 
@@ -26,11 +28,13 @@ def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) ->
     A class has the same colour in both.
     """
     rows = max(1, -(-len(examples) // _ACROSS))
+    tallest = max((example.image.shape[0] / example.image.shape[1] for example in examples), default=1.0)
+    height = _PANEL * min(tallest, _TALLEST) + 0.25
     with figure_style(0.75):
         figure, axes = pyplot.subplots(
             rows,
             2 * _ACROSS,
-            figsize=(_PANEL * 2 * _ACROSS, _PANEL * rows + 0.5),
+            figsize=(_PANEL * 2 * _ACROSS, height * rows),
             dpi=_DPI,
             squeeze=False,
             layout="constrained",
@@ -90,7 +94,7 @@ def _draw(axis: Axes, box: np.ndarray, text: str, colour: tuple[float, float, fl
         (1, -1),
         textcoords="offset points",
         va="top",
-        fontsize=7,
+        fontsize=9,
         color="white" if _luminance(colour) < 0.5 else "black",
         bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
     )

@@ -187,13 +187,14 @@ def inspect_backbone(config: InspectConfig) -> Inspection:
     chosen = test.read(config.images)
     everything = config.layer == ("all",)
     layers = taps_with_maps(backbone, data.image_size) if everything else config.layers
-    looks = [look(_title(weights), backbone, layers, chosen, config.power)]
+    looks = [look(_title(weights), backbone, layers, chosen, config.power, task=_task_of(weights))]
     figures = _rotation_figures(task, rotations.answers) if rotations else figures_of(task, test)
     metrics = {name: _of_weights(figure, weights) for name, figure in figures.items()}
     if beside and other:
         layers = tuple(dict.fromkeys((*layers, *(taps_with_maps(other, data.image_size) if everything else ()))))
         other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        looks.append(look(_title(beside), other, [layer for layer in layers if layer in other.taps], chosen, config.power))
+        both = [layer for layer in layers if layer in other.taps]
+        looks.append(look(_title(beside), other, both, chosen, config.power, task=_task_of(beside)))
         made = RunDirectory(beside.parent).parameters()
         shown = (config.dataset, config.image_size, config.grey)
         if made.get("task") == "labels" and (made["dataset"], made["image_size"], made.get("grey", False)) == shown:
@@ -267,6 +268,11 @@ def _title(weights: Path) -> str:
     """The name of the run that a weights file is of, and the epoch if that is not the last."""
     epoch, epochs = _epoch_of(weights)
     return weights.parent.name + (f" after epoch {epoch}" if epoch < epochs else "")
+
+
+def _task_of(weights: Path) -> str:
+    """The task of the run that a weights file is of; empty where it is no pretrain run."""
+    return str(RunDirectory(weights.parent).parameters().get("task", ""))
 
 
 def _epoch_of(weights: Path) -> tuple[int, int]:

@@ -52,3 +52,13 @@ def test_the_caption_says_whose_images_they_are(tested_on: str) -> None:
 
 def test_a_task_without_examples_has_no_figure() -> None:
     assert example_grid([]) is None
+
+
+def test_the_caption_explains_the_frames_where_there_is_right_and_wrong() -> None:
+    judged = example_grid([Example(pictures(1), 1, "true 90\nsaid 3", False)])
+    free = example_grid([Example(pictures(1), 1, "said 3", None)])
+    assert judged is not None
+    assert free is not None
+    assert "A green frame says that the answer is right, a red dashed one that it is wrong." in judged.caption
+    assert "frame" not in free.caption
+    assert judged.description == "Examples: wrong: true 90, said 3."

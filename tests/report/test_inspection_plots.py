@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rotnet_lib.evaluation.looks import Look, Mistake, Picture
 from rotnet_lib.evaluation.rotation_answers import RotationAnswers
 from rotnet_lib.report.inspection_plots import ambiguous, attention_grid, confusion, filter_grid, mistakes, rotation_figures
+from rotnet_lib.report.network_names import network_names
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.stages.inspection import Inspection, Rotations
 
@@ -19,10 +20,10 @@ def picture(index: int, name: str = "mug") -> Picture:
     return Picture(index, np.full((32, 32, 3), 7 * index, dtype=np.uint8), name)
 
 
-def look(title: str, layers: int) -> Look:
+def look(title: str, layers: int, task: str = "") -> Look:
     rng = np.random.default_rng(layers)
     attention = {f"conv{number}": rng.random((3, 32, 32), dtype=np.float32) for number in range(1, layers + 1)}
-    return Look(title, f"nin{layers}", attention, rng.standard_normal((10, 5, 5, 3), dtype=np.float32))
+    return Look(title, f"nin{layers}", attention, rng.standard_normal((10, 5, 5, 3), dtype=np.float32), task)
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def inspection(tmp_path: Path) -> Inspection:
         ("conv1", "conv2", "conv3", "conv4"),
         2,
         [picture(0, "house"), picture(5, "tree"), picture(7, "car")],
-        [look("rotation-nin4-shapes-s0-0123456789", 4), look("labels-nin3-shapes-s0-0123456789", 3)],
+        [look("rotation-nin4-shapes-s0-0123456789", 4, "rotation"), look("labels-nin3-shapes-s0-0123456789", 3, "labels")],
         [],
         Rotations(
             answers,
@@ -64,9 +65,10 @@ def test_attention_has_a_row_an_image_and_a_column_a_layer_of_each_network(inspe
     figure = attention_grid(inspection).figure
     assert len(drawn(figure)) == 3 * (1 + 4 + 3)
     shown = texts(figure)
-    assert "|feature|^2" in attention_grid(inspection).caption
-    assert "rotation-nin4-shapes-s0-0123456789" in shown
-    assert "labels-nin3-shapes-s0-0123456789" in shown
+    caption = attention_grid(inspection).caption
+    assert "|feature|^2" in caption
+    assert {"RotNet (nin4)", "Supervised (nin3)", "lowest of the map", "highest"} <= set(shown.split("\n"))
+    assert "RotNet (nin4) is the run rotation-nin4-shapes-s0-0123456789; Supervised (nin3) is the run labels-" in caption
     for text in ("0: house", "5: tree", "7: car", "nin3 has\nno conv4"):
         assert shown.count(text) == 1, text
     assert shown.count("conv4") == 3
@@ -142,3 +144,31 @@ def test_ambiguous_images_with_their_loss(inspection: Inspection) -> None:
 def test_only_a_rotnet_has_pictures_of_rotations(inspection: Inspection) -> None:
     assert len(rotation_figures(inspection)) == 3
     assert rotation_figures(dataclasses.replace(inspection, rotations=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("tasks", "names"),
+    [
+        (["rotation", "labels"], ["RotNet (nin3)", "Supervised (nin3)"]),
+        (["rotation", "rotation"], ["RotNet (nin3) 1", "RotNet (nin3) 2"]),
+        (["slow-features"], ["Slow features (nin3)"]),
+        ([""], ["nin3"]),
+    ],
+)
+def test_a_network_is_called_by_what_it_learned(tasks: list[str], names: list[str]) -> None:
+    assert network_names([look(f"run {number}", 3, task) for number, task in enumerate(tasks)]) == names
+
+
+def test_the_caption_of_mistakes_explains_their_numbers_by_the_first(inspection: Inspection) -> None:
+    caption = mistakes(rotations_of(inspection)).caption
+    assert "“99 %, 1: mug”: the answer has a probability of 99 %, the image is number 1 of the test split" in caption
+
+
+def test_the_texts_in_place_of_the_pictures_have_their_figures(inspection: Inspection) -> None:
+    attention = attention_grid(inspection).description
+    assert "3 images (0: house, 5: tree, 7: car)" in attention
+    assert "RotNet (nin4) (conv1, conv2, conv3, conv4) and of Supervised (nin3) (conv1, conv2, conv3)" in attention
+    table, wrong, hard = (figure.description for figure in rotation_figures(inspection))
+    assert "0° taken for 0° 75.0 %, 90° 25.0 %, 180° 0.0 %." in table
+    assert "mug, true 180°, said 0° (99 %); mug, true 0°, said 90° (50 %)" in wrong
+    assert "mug (3.00), mug (2.90)" in hard

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from rotnet_lib.report.layer_plots import layer_bars
@@ -36,3 +37,18 @@ def test_each_layer_has_a_bar_with_its_figure(accuracies: dict[str, float]) -> N
     assert "guessing: 10.00 %" in texts(figure)
     [line] = axis.get_lines()
     assert set(line.get_ydata()) == {10.0}  # type: ignore[arg-type]
+
+
+def test_each_bar_has_its_standard_error_where_it_is_known() -> None:
+    """Of 400 images 80 % has an error of 2 points."""
+    result = result_of(conv1=80.0, conv2=50.0)
+    plain = layer_bars(result)
+    assert not plain.figure.axes[0].collections
+    assert "error" not in plain.caption
+    result.metrics["conv1_top1"] = MetricValue(last=80.0, images=400)
+    drawn = layer_bars(result)
+    [lines] = drawn.figure.axes[0].collections
+    assert isinstance(lines, LineCollection)
+    assert lines.get_segments()[0][:, 1].tolist() == pytest.approx([78.0, 82.0])
+    assert "one standard error" in drawn.caption
+    assert drawn.description == "Bars: conv1 80.00 %, conv2 50.00 %. Guessing gives 10.00 %."

@@ -1,5 +1,6 @@
 """The pictures of a pu_weights run show what was found, and say what they show."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,20 @@ def test_of_many_classes_the_ends_are_shown(classes: int, left_out: int, tmp_pat
     names = [label.get_text() for label in axis.get_yticklabels()]
     assert (names[0], names[-1], len(names)) == (f"class {classes - 1}", "class 0", 40)
     assert (f"{left_out} classes between them left out" in axis.get_xlabel()) == (left_out > 0)
+
+
+def test_the_texts_in_place_of_the_pictures_have_their_figures(tmp_path: Path) -> None:
+    found = outcome(tmp_path)
+    assert "by 90° 33.33 %, by 180° 33.33 %" in plausibility_histogram(found).description
+    assert "ball turned by 90° (p 0.95), mug turned by 180° (p 0.70)" in plausible_copies(found).description
+    assert (
+        "class 2 2.00 %, class 1 1.00 %, class 0 0.00 %. All rotated copies: 33.00 %."
+        in plausibility_by_class(found).description
+    )
+
+
+def test_lines_of_many_angles_are_all_drawn(tmp_path: Path) -> None:
+    angles = tuple(range(0, 360, 30))
+    p = torch.rand(50, 12, generator=torch.Generator().manual_seed(0))
+    many = dataclasses.replace(outcome(tmp_path), plausibility=Plausibility(p, angles, {}))
+    assert len(plausibility_histogram(many).figure.axes[0].patches) == 11

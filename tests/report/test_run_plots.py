@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.run_plots import loss_curves, target_bars, training_curves
+from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.runs.schema import MetricValue
 
 ACCURACY = MetricValue(last=50.0)
@@ -87,7 +89,7 @@ def test_bars_of_several_metrics_stand_side_by_side_and_are_named(made_up: Any) 
     assert figure is not None
     assert sorted(bars_of(figure.figure.axes[0])) == [40.0] * 3 + [60.0] * 3
     [legend] = figure.figure.legends
-    assert [entry.get_text() for entry in legend.get_texts()] == ["conv1_top1", "conv2_top1", "conv3_top1"]
+    assert [entry.get_text() for entry in legend.get_texts()] == ["conv1", "conv2", "conv3"]
 
 
 @pytest.mark.parametrize("epochs", [1, 200])
@@ -136,3 +138,58 @@ def test_curves_have_a_panel_a_unit() -> None:
 
 def test_a_task_without_answers_to_choose_from_has_no_bars(made_up: Any) -> None:
     assert target_bars(made_up().finish("rotnet", 75.0, by_target={})) is None
+
+
+# --- Errors, guessing, what is read off ---
+
+
+def legend_of(figure: ReportFigure) -> list[str]:
+    return [entry.get_text() for legend in figure.figure.legends for entry in legend.get_texts()]
+
+
+def errors_of(axis: Any) -> list[list[float]]:
+    """Both ends of every error bar."""
+    return [segment[:, 1].tolist() for lines in axis.collections for segment in lines.get_segments()]
+
+
+def test_bars_by_answer_have_errors_guessing_and_the_accuracy_over_all(made_up: Any) -> None:
+    """Of a tenth of 1000 images 80 % has an error of 4 points."""
+    result = made_up().finish("rotnet", 70.0, by_target={"cat": 80.0, "dog": 60.0}, images=1000, like=Metric(chance=25.0))
+    figure = target_bars(result)
+    assert figure is not None
+    [axis] = figure.figure.axes
+    assert errors_of(axis)[0] == pytest.approx([76.0, 84.0])
+    assert legend_of(figure) == ["all together: 70.00 %", "guessing: 25.00 %"]
+    assert axis.get_ylim()[1] > 100
+    assert "one standard error" in figure.caption
+    assert "rotation_top1: cat 80.00 %, dog 60.00 %." in figure.description
+
+
+def test_bars_without_a_known_number_of_images_have_no_errors(made_up: Any) -> None:
+    figure = target_bars(made_up().finish("rotnet", 70.0, by_target={"cat": 80.0}))
+    assert figure is not None
+    assert errors_of(figure.figure.axes[0]) == []
+    assert "error" not in figure.caption
+
+
+@pytest.mark.parametrize(("suite", "key", "metrics", "shown"), [("table3", "rotnet", 1, 40), ("table1", "probe3", 3, 26)])
+def test_of_many_answers_the_best_and_the_worst_are_drawn(suite: str, key: str, metrics: int, shown: int, made_up: Any) -> None:
+    figure = target_bars(made_up(suite).finish(key, 50.0, by_target={f"class {n}": n / 10 for n in range(1000)}))
+    assert figure is not None
+    [axis] = figure.figure.axes
+    labels = [label.get_text() for label in axis.get_xticklabels()]
+    assert (labels[0], labels[-1], len(labels), len(axis.patches)) == ("class 999", "class 0", shown, metrics * shown)
+    assert f"Of 1000 answers the {shown} of the highest and the lowest accuracy are drawn." in figure.caption
+
+
+def test_curves_of_several_metrics_are_named_once_and_the_splits_too() -> None:
+    history = pd.DataFrame(
+        {"epoch": [1, 2], "train_loss": [2.0, 1.0], "test_loss": [2.0, 1.0]}
+        | {f"{split}_conv{n}_top1": [10.0 * n, 10.0 * n + 1] for split in ("train", "test") for n in (1, 2)}
+    )
+    figure = training_curves(history, dict.fromkeys(("conv1_top1", "conv2_top1"), MetricValue(last=50.0, chance=10.0)))
+    assert legend_of(figure) == ["train", "test", "conv1", "conv2", "guessing"]
+    assert "conv2_top1 (test) from 20.00 to 21.00" in figure.description
+    accuracy = figure.figure.axes[1]
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in accuracy.get_lines()}
+    assert len(looks) == 5

@@ -47,8 +47,23 @@ def test_a_panel_a_class(count: int) -> None:
     figure = pr_curves({f"class {number}": (recall, 1 - recall**2) for number in range(count)}).figure
     assert [axis.get_title() for axis in figure.axes] == [f"class {number}" for number in range(count)]
     with io.BytesIO() as stream:
-        figure.savefig(stream, format="png")
-        assert stream.tell() < 150_000
+        figure.savefig(stream, format="svg")
+        assert stream.tell() < 1_200_000
+
+
+def test_a_curve_of_many_points_keeps_its_ends_and_its_area() -> None:
+    recall = np.linspace(0, 1, 20_000)
+    [axis] = pr_curves({"car": (recall, 1 - recall**2)}).figure.axes
+    [line] = axis.get_lines()
+    x, y = (np.asarray(values) for values in line.get_data())
+    assert len(x) <= 301
+    assert (np.diff(x, prepend=0) * y).sum() == pytest.approx(2 / 3, abs=0.005)
+    assert x[-1] == 1
+
+
+def test_the_numbers_on_bars_have_a_decimal() -> None:
+    [axis] = ap_bars({"car": 15.27, "cup": 0.15}).figure.axes
+    assert [text.get_text() for text in axis.texts] == ["15.3", "0.1"]
 
 
 @pytest.mark.parametrize("falling", [True, False])

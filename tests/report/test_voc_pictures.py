@@ -72,3 +72,9 @@ def test_pictures_of_photographs_stay_small():
     file = io.BytesIO()
     figure.savefig(file, format="png")
     assert len(file.getvalue()) < 1.2e6
+
+
+def test_the_text_in_place_of_the_pictures_names_objects_and_detections():
+    drawn = detections_figure([example()])
+    assert drawn.description == "Photographs with boxes. 000001: objects cat, dog; detected cat 0.90, dog 0.60."
+    assert "a score of at least 0.3" in drawn.caption
