@@ -32,7 +32,7 @@ WHAT = $(call option,PRESET,preset)$(call option,METHODS,methods)$(call option,D
 HOW = $(call option,CORES,cores)$(call option,EXECUTOR,executor)$(if $(SNAKEMAKE_ARGS), -- $(SNAKEMAKE_ARGS))
 
 TARGETS := help setup status lab detectron2 test test-all lint format doctor bench rehearse-gpu pins clean
-TARGETS += campaign-kills campaign-inputs
+TARGETS += campaign-kills campaign-inputs check-pages
 .PHONY: $(TARGETS) $(REPRODUCE)
 
 help: ## list the targets
@@ -239,6 +239,9 @@ pins: $(READY) ## make requirements.txt anew from requirements.in (PINS_ARGS=--u
 		cat .venv/pins.txt; } > .venv/requirements.txt
 	@if cmp -s .venv/requirements.txt requirements.txt; then echo "requirements.txt is as it was."; \
 		else cp .venv/requirements.txt requirements.txt; echo "requirements.txt is new; the next make installs it."; fi
+
+check-pages: $(READY) ## look at the pages of runs/ in a browser: contrast, texts, width, requests (PAGES=folder SHOTS=folder for pictures)
+	@exec $(BIN)/python -m campaigns.pages $(strip $(call option,PAGES,pages) $(call option,SHOTS,shots))
 
 clean: ## remove caches and build leftovers; never runs/, data/ or .venv
 	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist

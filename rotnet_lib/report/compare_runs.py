@@ -14,7 +14,7 @@ from rotnet_lib.report.cells import Cell
 from rotnet_lib.report.comparison import compare
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.figures import ReportFigure
-from rotnet_lib.report.fragments import fragment, style
+from rotnet_lib.report.fragments import page
 from rotnet_lib.report.run_lines import KnownRun, described
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.units import axis_label, change
@@ -78,7 +78,7 @@ class TwoRuns:
 
     @property
     def figures(self) -> list[Compared]:
-        """The figures of both runs, those that both have first. Two runs on a layer each are compared whichever layers these are."""
+        """The figures of both runs, those that both have first. Two runs on a layer each are compared whatever the layers."""
         first, second = (result.metrics for result in self.results)
         layers = [_of_one_layer(result) for result in self.results]
         if layers[0] and layers[1] and layers[0] != layers[1] and layers[0][1] == layers[1][1]:  # conv2_top1 and conv4_top1
@@ -164,15 +164,15 @@ def write_comparison(two: TwoRuns, target: Path) -> None:
         for run in two.runs
     ]
     curves = two.curves
-    page = fragment(
+    text = page(
         "compare_runs.html.j2",
-        style=style(),
+        title=f"Comparison: {' and '.join(two.names)}",
         time=now(),
         two=two,
         runs=list(zip("AB", two.names, two.runs, two.results, links, strict=True)),
         curves=curves.html if curves else "",
     )
-    write_text(target, page)
+    write_text(target, text)
 
 
 def _flat(parameters: Mapping[str, Any]) -> dict[str, Any]:

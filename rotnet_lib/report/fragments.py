@@ -23,6 +23,17 @@ def script() -> str:
     return (TEMPLATES / "script.js").read_text(encoding="utf-8")
 
 
+def page(template: str, *, title: str, **values: Any) -> str:
+    """A page from one of the templates that extend `page.html.j2`, as `fragment`.
+
+    Args:
+        template: its file.
+        title: what stands in the browser's tab.
+        values: what the template shows.
+    """
+    return fragment(template, title=title, style=style(), script=script(), **values)
+
+
 def fragment(template: str, **values: Any) -> str:
     """HTML from one of the templates, values escaped. `value | digits(unit)` is a figure without its unit."""
     environment = Environment(

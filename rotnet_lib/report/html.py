@@ -8,7 +8,6 @@ from typing import Any
 import nbformat
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import Preprocessor
-from pygments.formatters import HtmlFormatter
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import read_text, write_text
@@ -68,7 +67,6 @@ def render(notebook: Path, target: Path, *, shown: str | None = None) -> None:
                 "title": _title(node),
                 "style": style(),
                 "script": script(),
-                "highlight": _highlight(),
                 "shown": shown,
                 "shown_name": SHOWN_RESULT,
             }
@@ -106,10 +104,6 @@ def _title(node: nbformat.NotebookNode) -> str:
         if heading:
             return unescape(heading[1])
     return next((c.source.splitlines()[0].lstrip("# ") for c in node.cells if c.cell_type == "markdown"), "report")
-
-
-def _highlight() -> str:
-    return str(HtmlFormatter(style="friendly").get_style_defs(".highlight"))
 
 
 def _last_frames(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file, write_text
-from rotnet_lib.report.fragments import fragment, style
+from rotnet_lib.report.fragments import page
 from rotnet_lib.report.run_lines import KnownRun, RunLine, run_line
 from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory, all_runs, now
 from rotnet_lib.runs.plan_file import PlanFile, read_plan
@@ -56,16 +56,16 @@ def _write_index(root: Path) -> Path:
             known[run.name] = KnownRun(run.result().stage, run.result().parameters)
     known |= {old: known[name] for old, name in renamed.items() if name in known}  # parameters of other runs may say those
     lines = [run_line(run, known, list(used.get(run.name, {}))) for run in runs]
-    page = fragment(
+    text = page(
         "index.html.j2",
-        style=style(),
+        title=f"Runs: {root.name}",
         root=root.name,
         time=now(),
         suites=[_suite_line(path, plan, renamed, {line.name: line for line in lines}) for path, plan in plans.items()],
         stages=[(heading, of_stage) for heading, of_stage in _by_stage(lines).items()],
         sortable=_SORTABLE,
     )
-    write_text(root / "index.html", page)
+    write_text(root / "index.html", text)
     return root / "index.html"
 
 

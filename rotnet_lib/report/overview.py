@@ -6,7 +6,7 @@ from typing import Any
 
 from rotnet_lib.files import write_text
 from rotnet_lib.report.cells import Cell
-from rotnet_lib.report.fragments import fragment, style
+from rotnet_lib.report.fragments import page
 from rotnet_lib.report.headings import kind_of
 from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.suite_report import SuiteReport
@@ -25,9 +25,8 @@ def write_overview(directory: Path, title: str, suites: list[Path]) -> Path:
     reports = [_report(path) for path in suites]
     titles = dict.fromkeys(result.data.title for report in reports for result in report.results)
     standings = Counter(_standing(report, cell) for report in reports for _, _, cell in _cells(report))
-    page = fragment(
+    text = page(
         "overview.html.j2",
-        style=style(),
         title=title,
         time=now(),
         plan=reports[0].plan,
@@ -36,7 +35,7 @@ def write_overview(directory: Path, title: str, suites: list[Path]) -> Path:
         standings=sorted(standings.items()),
         suites=[_lines(report, path) for report, path in zip(reports, suites, strict=True)],
     )
-    write_text(directory / REPORT, page)
+    write_text(directory / REPORT, text)
     return directory / REPORT
 
 

@@ -33,7 +33,6 @@ def summary(report: SuiteReport) -> HTML:
             separate_lines=published and len(report.columns) > 1,
             note=_note(report, headings, published=published),
             errors=report.errors,
-            methods=report.suite["methods"],
             command=command(report),
         )
     )
@@ -47,6 +46,7 @@ def details(report: SuiteReport) -> HTML:
             measured=bool(report.results),
             differences=report.differences,
             code=report.code_differences,
+            methods=report.suite["methods"],
             deviations=report.method_deviations,
             facts=facts(report.results),
             runs=_run_lines(report),

@@ -227,6 +227,8 @@ class SuiteReport:
     def observations(self) -> str:
         """What else the table shows, in sentences drawn from its figures."""
         by_target = any(row["by_target"] for row in self.suite["rows"])
+        if asked := len(self.suite["questions"]):  # its rows may be of tasks that have nothing in common but the question
+            return f"{asked} question{'' if asked == 1 else 's'}, answered below."
         found = verdict(self.rows, self.columns, axis=self.axis, by_target=by_target)
         order = "" if by_target or self.axis else rank_agreement(self.rows, self.columns)
         return " ".join(filter(None, [found, order]))

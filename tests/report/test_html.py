@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from rotnet_lib.report.answers import answers
-from rotnet_lib.report.fragments import fragment, style
+from rotnet_lib.report.fragments import page, style
 from rotnet_lib.report.html import render
 from rotnet_lib.report.index import write_index
 from rotnet_lib.report.overview import write_overview
@@ -278,7 +278,7 @@ def test_the_link_on_top_of_a_failed_notebook_leads_to_the_error(tmp_path: Path)
 
 
 def test_values_in_fragments_are_escaped_and_missing_ones_are_errors() -> None:
-    page = fragment("index.html.j2", style="", root="<runs>", time="now", suites=[], runs=[])
-    assert "&lt;runs&gt;" in page
+    text = page("index.html.j2", title="<runs>", root="runs", time="now", suites=[], stages=[])
+    assert "&lt;runs&gt;" in text
     with pytest.raises(Exception, match="'time' is undefined"):
-        fragment("index.html.j2", style="", root="runs", suites=[], runs=[])
+        page("index.html.j2", title="runs", root="runs", suites=[], stages=[])

@@ -27,7 +27,7 @@ def standings(page: BeautifulSoup) -> dict[str, int]:
 
 def lines(page: BeautifulSoup, position: int) -> list[list[str]]:
     table = page.find_all("table")[position]
-    return [[cell.get_text().strip() for cell in line.select("td")] for line in table.select("tbody tr")]
+    return [[cell.get_text().strip() for cell in line.select("th, td")] for line in table.select("tbody tr")]
 
 
 def text(page: BeautifulSoup) -> str:
