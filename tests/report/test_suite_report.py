@@ -272,7 +272,7 @@ def test_histories_hold_every_epoch_of_every_finished_run(made_up: Any) -> None:
         "run": ["supervised"] * 3 + ["rotnet"] * 3,
         "seed": [0] * 3 + [1] * 3,
         "metric": ["top1"] * 3 + ["rotation_top1"] * 3,
-        "measure": ["top1 (%)"] * 6,
+        "measure": ["top-1 accuracy (%)"] * 6,
         "epoch": [1, 2, 3] * 2,
         "value": [45.0, 95.0, 90.0, 40.0, 80.0, 80.0],
     }
