@@ -76,14 +76,23 @@ def learning_curves(report: SuiteReport) -> ReportFigure | None:
                 axis.tick_params(labelleft=axis is line[0])
             line[0].set_ylabel(shown[0].measure)
         legend_above(figure, handles)
-    what = "a line a metric" if several else "a line a seed"
+    seeds = len({seed for panel in panels for _, seed, *_ in panel.lines}) > 1
+    what = (
+        ", a line a metric and seed"
+        if several and seeds
+        else ", a line a metric"
+        if several
+        else ", a line a seed"
+        if seeds
+        else ""
+    )
     shared = " The panels of a unit have a common axis." if len(panels) > 1 else ""
     read = one_by_one(
         f"{' '.join(panel.title.split())}, {metric}, seed {seed}: {course(values, '')}"
         for panel in panels
         for metric, seed, _, values in panel.lines
     )
-    return ReportFigure(figure, f"What each run reached after each of its epochs, {what}.{shared}", f"Curves. {read}.")
+    return ReportFigure(figure, f"What each run reached after each of its epochs{what}.{shared}", f"Curves. {read}.")
 
 
 def _panel(report: SuiteReport, measure: str, run: str, found: pd.DataFrame) -> _Panel:
@@ -107,10 +116,10 @@ def _title(report: SuiteReport, run: str) -> str:
     if len(rows) != 1:
         return run
     label, cells = str(rows[0]["label"]), rows[0]["cells"]
-    columns = [report.columns[column] for column, cell in cells.items() if cell["run"] == run]
+    columns = [column for column, cell in cells.items() if cell["run"] == run]
     if len(columns) == len(cells):
         return label
-    return f"{label}: {columns[0]}" if len(columns) == 1 else f"{label} ({run})"
+    return f"{label}: {report.columns[columns[0]]}" if len(columns) == 1 else f"{label} ({run})"
 
 
 def _limits(panels: Sequence[_Panel]) -> Limits:

@@ -21,8 +21,10 @@ _WIDEST = 3.1
 """Inches of the labels, at most: the axes have more than half of the figure's width."""
 _LINE, _AROUND = 0.165, 0.15
 """Inches of a label's line, and between two labels."""
-_BELOW, _GAP = 0.55, 0.35
-"""Inches of what stands below an axis, and between two axes."""
+_BELOW = 0.55
+"""Inches of what stands below an axis."""
+_BETWEEN = 0.15
+"""Room between two axes, to the width of one."""
 _MEASURED, _SEEDS, _ERROR, _PUBLISHED = (
     "measured",
     "measured, a dot a seed",
@@ -64,7 +66,7 @@ def compare_rows(
             figsize=(WIDTH, height),
             sharey=True,
             squeeze=False,
-            gridspec_kw={"left": left / WIDTH, "right": 1, "bottom": _BELOW / height, "top": 1, "wspace": _GAP / 2},
+            gridspec_kw={"left": left / WIDTH, "right": 1, "bottom": _BELOW / height, "top": 1, "wspace": _BETWEEN},
         )
         handles: dict[str, Line2D] = {}
         for axis, name in zip(axes.flat, names, strict=True):

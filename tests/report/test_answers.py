@@ -1,5 +1,6 @@
 """A suite's questions on its page: each with its answer and a figure, on one axis."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,8 +9,6 @@ from bs4 import BeautifulSoup
 from rotnet_lib.report.answers import Answered, answered, answers
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.runs.metrics import Metric
-
-CONV2 = "1. What does each part add"
 
 
 def by_number(report: SuiteReport) -> dict[str, Answered]:
@@ -98,3 +97,14 @@ def test_figures_at_the_level_of_guessing_are_said_to_be(last: float, said: bool
         suite.finish(key, last, images=1000, like=Metric(chance=10.0))
     text = by_number(suite.report())["5"].answer
     assert text.endswith(" All of these figures lie within two standard errors of guessing: 10 %.") == said
+
+
+@pytest.mark.parametrize(("yes", "said"), [("lower", "Yes"), ("higher", "No"), (None, "A difference")])
+def test_a_plan_may_say_when_the_answer_is_yes(yes: str | None, said: str, made_up: Any) -> None:
+    suite = made_up("questions")
+    suite.finish("rotnet-nonlinear", 70.0, images=1000)
+    suite.finish("probe-turned", 50.0, images=1000)
+    plan = json.loads(suite.path.read_text())
+    plan["suite"]["questions"][3] |= {} if yes is None else {"yes": yes}
+    suite.path.write_text(json.dumps(plan))
+    assert by_number(suite.report())["4"].answer.startswith(f"{said}: “3 angles: 90 180 270” is 20.00 points lower")

@@ -88,3 +88,12 @@ def test_the_text_in_place_of_the_curves_says_where_each_begins_and_ends(made_up
     figure = learning_curves(suite.report())
     assert figure is not None
     assert figure.description == "Curves. Supervised NIN, top1, seed 0: from 50.00 to 90.00 (highest 95.00)."
+
+
+def test_a_row_by_class_has_learning_curves_too(made_up: Any) -> None:
+    suite = made_up("table9")
+    suite.finish("supervised", 75.0, by_target={"cat": 60.0, "ship": 90.0})
+    figure = learning_curves(suite.report())
+    assert figure is not None
+    assert [axis.get_title() for axis in figure.figure.axes] == ["Supervised"]
+    assert "a line" not in figure.caption
