@@ -86,6 +86,9 @@ class Question(BaseModel):
     baseline: str
     against: list[str]
     column: str | None = Field(None, description="the column compared; None: the only one that the rows have")
+    yes: Literal["higher", "lower"] | None = Field(
+        None, description="where the rows must stand to the baseline for the answer to be yes; None: it is no such question"
+    )
 
 
 class Claim(BaseModel):
