@@ -78,7 +78,7 @@ class TwoRuns:
 
     @property
     def figures(self) -> list[Compared]:
-        """The figures of both runs, those that both have first. Runs on one layer each are compared, whichever layers these are."""
+        """The figures of both runs, those that both have first. Of two runs on one layer each these, whatever the layers."""
         first, second = (result.metrics for result in self.results)
         layers = [_of_one_layer(result) for result in self.results]
         if layers[0] and layers[1] and layers[0] != layers[1] and layers[0][1] == layers[1][1]:  # conv2_top1 and conv4_top1
