@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import LockTimeout, lock_file, sign_lock
+from rotnet_lib.paths import shown_path
 from rotnet_lib.runs.directory import LOCK, PLAN, RunDirectory
-from rotnet_lib.runs.plan_file import read_plan
+from rotnet_lib.runs.plan_file import PlannedEntry, read_plan
 from rotnet_lib.suites.plan import CollectionPlan, Plan
+from rotnet_lib.training.trained_share import trained_share
 
 _PRINTED = r"^[^\x00-\x1f\x7f]{1,255}$"
 
@@ -41,7 +43,10 @@ def one_at_a_time(root: Path, plan: Plan | CollectionPlan) -> TextIO:
     """
 
     def tell(owner: str) -> None:
-        print(f"{root} is in use by {said_of_owner(root, owner)}. Waiting for it to end (Ctrl-C gives up).", flush=True)
+        print(
+            f"{shown_path(root)} is in use by {said_of_owner(root, owner)}. Waiting for it to end (Ctrl-C gives up).",
+            flush=True,
+        )
 
     return _signed(lock_file(root / LOCK, on_wait=tell), plan)
 
@@ -75,9 +80,19 @@ def said_of_owner(root: Path, content: str) -> str:
     try:
         runs = read_plan(root / owner.directory / PLAN).runs
         far = f"{sum(RunDirectory(root / run.name).finished for run in runs)} of its {len(runs)} runs finished"
+        far = ", ".join([far, *(trained for run in runs if (trained := _trained(run, RunDirectory(root / run.name))))])
     except RotnetError:
         far = "its progress is unknown (its plan cannot be read)"
     return f"{owner.name} (preset {owner.preset}), at work since {_moment(owner.since)}, {far}; process {owner.process}"
+
+
+def _trained(run: PlannedEntry, directory: RunDirectory) -> str:
+    """`supervised 38% trained` of a run that is being trained; empty of another."""
+    length = run.parameters.get("epochs", run.parameters.get("iterations"))
+    if not isinstance(length, int) or directory.state != "running":
+        return ""
+    share = trained_share(directory, length)
+    return "" if share is None else f"{run.key} {share:.0%} trained"
 
 
 def _moment(since: float) -> str:

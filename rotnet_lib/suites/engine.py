@@ -266,6 +266,8 @@ def _snakemake(
                     print(said, flush=True)
         except BaseException as error:  # Ctrl-C, or a signal that says to end
             _end(snakemake, cluster=cluster, told=isinstance(error, KeyboardInterrupt))
+            if isinstance(error, KeyboardInterrupt):
+                print("\nInterrupted. The same line, typed again, goes on from here.", flush=True)
             raise
     if snakemake.returncode:
         print(f"Snakemake ended with exit code {snakemake.returncode}: {log}", flush=True)

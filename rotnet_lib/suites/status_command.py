@@ -87,5 +87,5 @@ def _trained(run: "PlannedRun", state: str) -> str:
 
 def _brief(problem: str) -> str:
     """The first sentence of an error, with short paths; its suite has the rest."""
-    first, _, rest = problem.replace(f"{Path.cwd()}/", "").partition(". ")
+    first, _, rest = " ".join(problem.replace(f"{Path.cwd()}/", "").split()).partition(". ")
     return first.removesuffix(".") + (" ..." if rest else "")

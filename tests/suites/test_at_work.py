@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file
 from rotnet_lib.report.index import write_index
-from rotnet_lib.runs.directory import LOCK, METRICS, PLAN, REPORT, TABLE
+from rotnet_lib.runs.directory import LOCK, METRICS, PLAN, REPORT, RESUME, TABLE
 from rotnet_lib.suites.at_work import if_nobody_is, one_at_a_time, said_of_owner
 from rotnet_lib.suites.engine import reproduce
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
@@ -59,9 +61,22 @@ def test_who_waits_for_a_suite_is_told_which_since_when_and_how_far_it_is(capsys
         clock = r"\d\d:\d\d:\d\d \(\d seconds ago\)"
         suite = rf"table3 \(preset quick\), at work since {clock}, 3 of its 7 runs finished; process {os.getpid()}"
         assert re.fullmatch(
-            rf"{re.escape(str(root))} is in use by {suite}\. Waiting for it to end \(Ctrl-C gives up\)\.\n", said
+            rf"{re.escape(root.name)} is in use by {suite}\. Waiting for it to end \(Ctrl-C gives up\)\.\n", said
         )
         lock.close()
+
+
+def test_who_waits_is_told_how_far_the_runs_are_that_are_trained(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = planned()
+    root, run = plan.directory.parent, plan.runs[0]
+    run.directory.open(run.config)
+    header = json.dumps({"history": [{"epoch": 2.0}]})
+    save_file({"x": np.zeros(1)}, run.directory.path / RESUME, metadata={"header": header})
+    with one_at_a_time(root, plan) as lock, waiting(lambda: one_at_a_time(root, planned("table2")).close(), capsys) as said:
+        share = 2 / run.config.model_dump()["epochs"]
+        assert f"0 of its 7 runs finished, {run.key} {share:.0%} trained; process" in said
+        lock.close()
+    run.directory.close()
 
 
 def test_who_does_not_wait_is_given_nothing() -> None:
@@ -116,7 +131,7 @@ def test_a_lock_file_may_hold_anything(content: bytes, said: str, capsys: pytest
     with lock_file(root / LOCK) as lock:
         (root / LOCK).write_bytes(content)
         with waiting(lambda: one_at_a_time(root, plan).close(), capsys) as line:
-            assert f"{root} is in use by {said}. Waiting" in line
+            assert f"{root.name} is in use by {said}. Waiting" in line
             lock.close()
 
 

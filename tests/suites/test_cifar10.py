@@ -110,11 +110,11 @@ def text(page: Any) -> str:
 
 def test_only_what_is_missing_is_made_whatever_suite_it_is_of(made: Made) -> None:
     assert f"{len(LEFT)} of {len(made.plan.runs)} runs to make, and the pages of 2 that are finished" in made.output
-    assert set(re.findall(r"\] (\S+) s0 \| starts", made.output)) == LEFT
+    assert set(re.findall(r"^(\S+) s0 \| starts", made.output, re.MULTILINE)) == LEFT
 
 
 def test_pages_that_finished_runs_lacked_are_drawn_from_their_results(made: Made) -> None:
-    drawn = set(re.findall(r"\] (\S+) s0 \| is finished, its page is missing: draws it", made.output))
+    drawn = set(re.findall(r"^(\S+) s0 \| is finished, its page is missing: draws it", made.output, re.MULTILINE))
     assert drawn == set(PAGELESS)
     for key in PAGELESS:
         run = made.run(key)

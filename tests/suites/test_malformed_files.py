@@ -240,10 +240,10 @@ def test_status_names_broken_suites_and_goes_on(checkout: Path) -> None:
     command = [sys.executable, "-c", "from rotnet_lib.cli import main; main()", "status", "--preset", "quick"]
     done = subprocess.run(command, cwd=checkout, env=os.environ | {"PYTHONPATH": str(checkout)}, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "table3 (preset quick): 7 missing" in done.stdout
+    assert ["table3", "0", "of", "7", "-", "quick"] in [line.split() for line in done.stdout.splitlines()]
     named = [line for line in done.stdout.splitlines() if line.startswith("broken-")]
     assert len(named) == len(UNREADABLE)
-    assert all(f": suites/{line.partition(':')[0]}.yaml" in line for line in named)
+    assert all(f" suites/{line.split()[0]}.yaml" in line for line in named)
 
 
 def test_the_list_of_targets_is_shown_beside_broken_suites(checkout: Path) -> None:

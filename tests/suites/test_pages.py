@@ -247,7 +247,7 @@ def test_status_and_a_dry_run_say_that_a_page_is_missing(plan: Plan) -> None:
     run = plan.runs[1]
     first, *lines = rotnet("status", "table3", "--preset", "quick", "--set", FEW).output.splitlines()
     assert first == "table3 (preset quick): 7 finished; 1 finished, page missing"
-    assert lines[1] == f"  finished     {run.key}, seed 0: {run.directory.path}, page missing"
+    assert lines[1] == f"  finished     {run.key}, seed 0: runs/{run.name}, page missing"
     assert not any("missing" in line for line in (lines[0], *lines[2:]))
     told = rotnet("reproduce", "table3", "--preset", "quick", "--set", FEW, "--dry-run").output
     assert f"{run.key}, seed 0: is finished, page missing: it would be made: {run.directory.path}" in told
