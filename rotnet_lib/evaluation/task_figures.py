@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import torch
 
@@ -52,9 +53,24 @@ def examples_of(task: PretextTask, split: Split | StreamedSplit, places: Sequenc
         places: indices into it.
         seed: of what the task draws at random.
     """
+    return examples_of_batch(task, batch_of(split, places), seed)
+
+
+@torch.inference_mode()
+def examples_of_batch(task: PretextTask, batch: Batch, seed: int) -> list[Example]:
+    """The task's examples of a batch's images. What it draws at random is drawn from `seed`, not from the batch's generator."""
+    device = batch.images.device
+    with autocast(device):
+        return task.examples(replace(batch, rng=generator(device, seed, "examples")))
+
+
+def batch_of(split: Split | StreamedSplit, places: Sequence[int]) -> Batch:
+    """The images at those places of a split, not augmented."""
     index = torch.tensor(list(places), device=split.device)
     labels = split.labels[index]
-    rng = generator(split.device, seed, "examples")
-    batch = Batch(split.read(places), labels, torch.zeros_like(labels), index, rng)
-    with autocast(split.device):
-        return task.examples(batch)
+    return Batch(split.read(places), labels, torch.zeros_like(labels), index, generator(split.device, 0, "batch"))
+
+
+def spread_batch(split: Split | StreamedSplit, count: int) -> Batch:
+    """So many images, or all, spread evenly over a split: splits may be in the order of their classes."""
+    return batch_of(split, torch.linspace(0, len(split) - 1, min(count, len(split))).round().long().tolist())
