@@ -141,12 +141,14 @@ class Seen(BaseModel):
         made: what the task makes of those, with the trained network's answers; empty for a task that shows nothing.
         examples: the same of test images.
         confusion: of the answers; None for a task without answers to choose from.
+        problem: why there are no examples though the task has some: its error. Pictures must not cost a training.
     """
 
     training: list[Named]
     made: list[Shown] = []
     examples: list[Shown] = []
     confusion: Confusion | None = None
+    problem: str = ""
 
 
 def first_batch(loader: Loader) -> Batch:
@@ -184,8 +186,6 @@ def gather_seen(task: Task, loader: Loader, data: Dataset, answers: Mapping[str,
         answers: as `Trainer.gather_answers` returns them.
         seed: of what the task draws at random for its examples.
     """
-    import torch
-
     from rotnet_lib.evaluation.task_figures import examples_of_batch, spread_batch
     from rotnet_lib.pretext.task import PretextTask
 
@@ -193,10 +193,13 @@ def gather_seen(task: Task, loader: Loader, data: Dataset, answers: Mapping[str,
     batch = first_batch(loader)
     seen = Seen(training=named_images(batch, data.classes), confusion=_confusion(task, data, answers))
     if isinstance(task, PretextTask):
-        with torch.inference_mode():
+        try:
             seen.made = [Shown.of(example) for example in examples_of_batch(task, batch, seed)]
-            tested = spread_batch(data.test, _SHOWN)
-            seen.examples = [Shown.of(example) for example in examples_of_batch(task, tested, seed)]
+            seen.examples = [Shown.of(example) for example in examples_of_batch(task, spread_batch(data.test, _SHOWN), seed)]
+        except (
+            Exception
+        ) as error:  # a task is anybody's code, and hours of training are behind it: the page says what was wrong
+            seen.problem = f"{type(error).__name__}: {error}"
     return seen
 
 

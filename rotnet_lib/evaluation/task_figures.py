@@ -7,8 +7,9 @@ from dataclasses import replace
 import torch
 
 from rotnet_lib.data.loader import Batch, ordered_batches
-from rotnet_lib.data.split import Split
+from rotnet_lib.data.split import Request, Split
 from rotnet_lib.data.stream import StreamedSplit
+from rotnet_lib.data.to_device import to_device
 from rotnet_lib.pretext.examples import Example
 from rotnet_lib.pretext.task import PretextTask
 from rotnet_lib.runs.schema import MetricValue
@@ -72,5 +73,14 @@ def batch_of(split: Split | StreamedSplit, places: Sequence[int]) -> Batch:
 
 
 def spread_batch(split: Split | StreamedSplit, count: int) -> Batch:
-    """So many images, or all, spread evenly over a split: splits may be in the order of their classes."""
-    return batch_of(split, torch.linspace(0, len(split) - 1, min(count, len(split))).round().long().tolist())
+    """So many images, or all, spread evenly over a split: splits may be in the order of their classes.
+
+    Damaged images are left out, as in training. Raises RotnetError if all are.
+    """
+    places = torch.linspace(0, len(split) - 1, min(count, len(split))).round().long().to(split.index_device)
+    with closing(split.cut(iter([Request(places)]))) as cuts:
+        found = next(cuts)
+    index = to_device(places if found.kept is None else places[found.kept], split.device)
+    labels = split.labels[index]
+    rng = generator(split.device, 0, "batch")
+    return Batch(found.images.permute(0, 3, 1, 2), labels, torch.zeros_like(labels), index, rng)

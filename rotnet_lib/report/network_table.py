@@ -20,16 +20,16 @@ def network_table(result: RunResult) -> HTML:
     Nothing is computed: shapes are known from the arch, the width and the size of the images.
 
     Args:
-        result: of a run whose images have one size.
+        result: the run's. Where its images have several sizes, the table has no shapes.
     """
     from rotnet_lib.models.backbone import make_backbone
 
     arch, width, size = str(result.parameters["arch"]), float(result.parameters["width"]), result.data.image_size
-    assert size is not None
     with torch.device("meta"):
         backbone = make_backbone(arch, width=width, mean=(0.0,) * 3, std=(1.0,) * 3, inputs=_inputs(result.parameters)).eval()
-        enough = size >= backbone.min_image_size
-        shapes = backbone.features(torch.zeros(1, 3, size, size), backbone.taps) if enough else {}
+        shapes = {}
+        if size is not None and size >= backbone.min_image_size:
+            shapes = backbone.features(torch.zeros(1, 3, size, size), backbone.taps)
     rows = []
     for tap in backbone.taps:
         shape = " x ".join(map(str, shapes[tap].shape[1:])) if shapes else "images too small"

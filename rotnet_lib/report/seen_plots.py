@@ -38,6 +38,7 @@ def seen_section(run: RunDirectory) -> HTML:
             "seen.html.j2",
             figures=[figure.html for figure in figures],
             lacking=seen is None,
+            problem=seen.problem if seen else "",
             name=run.name,
             inspect=can_inspect,
         )

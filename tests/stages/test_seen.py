@@ -8,6 +8,8 @@ import pytest
 
 from rotnet_lib.evaluation.seen import SEEN, Picture, read_seen
 from rotnet_lib.pretext import TASKS
+from rotnet_lib.pretext.labels import Labels
+from rotnet_lib.report.seen_plots import seen_section
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.stages.finetune import FinetuneConfig, finetune
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
@@ -54,6 +56,25 @@ def test_every_task_that_takes_small_images_has_something_to_show(task: str, pre
     seen = read_seen(pretrained(task=task))
     assert seen is not None
     assert len(seen.examples) == 6
+
+
+def test_a_task_whose_examples_fail_does_not_cost_the_training(tiny: dict[str, Any]) -> None:
+    class Broken(Labels):
+        def examples(self, batch: Any) -> Any:
+            raise ValueError("nothing to show")
+
+    TASKS.register("broken")(Broken)
+    try:
+        outcome = pretrain(PretrainConfig.build(tiny | {"arch": "nin3", "task": "broken"}))
+        outcome.save()
+        seen = read_seen(outcome.directory)
+        page = seen_section(outcome.directory).data
+    finally:
+        TASKS.remove("broken")
+    assert seen is not None
+    assert seen.problem == "ValueError: nothing to show"
+    assert seen.confusion is not None
+    assert "could not show examples: ValueError: nothing to show" in page
 
 
 def test_large_pictures_are_kept_small() -> None:
