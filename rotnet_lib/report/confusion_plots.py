@@ -61,6 +61,7 @@ def confusion_figure(confusion: Confusion, tested_on: str, whose: str = "") -> R
         figure,
         f"Which answer is given for which{whose} on {tested_on}, in percent of each true one; on the diagonal it is right.",
         f"Heatmap of {len(names)} by {len(names)}. Right: {right}. Most mistaken: {_most(confusion.pairs)}.",
+        bitmap=not numbers,  # thousands of cells are megabytes as vectors
     )
 
 

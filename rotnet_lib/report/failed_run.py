@@ -37,7 +37,7 @@ def failure_summary(node: nbformat.NotebookNode, failure: Failure, directory: Pa
     asked = dict(papermill.get("parameters", {}))
     stage = Path(str(papermill.get("input_path", ""))).stem
     titled = described(stage, asked) if stage in STAGES and {"dataset", "arch"} <= asked.keys() else _heading(node)
-    rows, note = _rows(directory / RESUME) if "epochs" in asked else (None, "")
+    rows, note = _rows(directory / RESUME) if {"epochs", "iterations"} & asked.keys() else (None, "")
     return fragment(
         "failed_run.html.j2",
         title=titled,
@@ -62,12 +62,12 @@ def _rows(resume: Path) -> tuple[list[dict[str, float]] | None, str]:
             rows: list[dict[str, float]] = header_in(resume, file.metadata(), "")["history"]
     except (RotnetError, LookupError) as error:
         return None, f"How far it came cannot be shown: {error}"
-    return rows, "Asked for again, the run goes on after its last finished epoch."
+    return rows, "Asked for again, the run goes on from there."
 
 
 def _curves(rows: list[dict[str, float]] | None) -> str:
     """The figure of the training so far; empty where nothing was recorded."""
-    if not rows or not {"epoch", "train_loss"} <= rows[0].keys():
+    if not rows or "train_loss" not in rows[0] or not {"epoch", "iteration"} & rows[0].keys():
         return ""
     from rotnet_lib.report.progress_plots import progress_curve
 

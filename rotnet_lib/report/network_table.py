@@ -30,12 +30,14 @@ def network_table(result: RunResult) -> HTML:
         shapes = {}
         if size is not None and size >= backbone.min_image_size:
             shapes = backbone.features(torch.zeros(1, 3, size, size), backbone.taps)
+    read = [tap for tap in backbone.taps if f"{tap}_top1" in result.metrics]
     rows = []
-    for tap in backbone.taps:
+    for place, tap in enumerate(backbone.taps):
         shape = " x ".join(map(str, shapes[tap].shape[1:])) if shapes else "images too small"
         measured = result.metrics.get(f"{tap}_top1")
         weights = sum(parameter.numel() for parameter in backbone.blocks[tap].parameters())
-        rows.append((tap, shape, weights, measured.text if measured else ""))
+        above = bool(read) and place > backbone.taps.index(read[-1])
+        rows.append((tap, shape, weights, measured.text if measured else "not used" if above else ""))
     return HTML(
         fragment(
             "network.html.j2",
@@ -45,7 +47,7 @@ def network_table(result: RunResult) -> HTML:
             rows=rows,
             total=sum(weights for _, _, weights, _ in rows),
             trained=result.training.parameters if result.training else None,
-            read=any(measured for *_, measured in rows),
+            read=bool(read),
         )
     )
 

@@ -10,25 +10,25 @@ from rotnet_lib.report.figures import ReportFigure
 
 
 def progress_curve(rows: Sequence[Mapping[str, float]]) -> ReportFigure:
-    """Training and test loss of the epochs that were finished.
+    """Training and test loss of what was finished.
 
     Args:
-        rows: of the history, with `epoch` and `train_loss`, and `test_loss` where it was measured; at least one.
+        rows: of the history, with `epoch` or `iteration` and `train_loss`, and `test_loss` where it was measured; at least one.
     """
-    epochs = [row["epoch"] for row in rows]
+    number = "epoch" if "epoch" in rows[0] else "iteration"
+    places = [row[number] for row in rows]
     with figure_style(0.85, grid=True):
         figure, axis = pyplot.subplots(figsize=(7.2, 2.8), layout="constrained")
         for name, label, line in (("train_loss", "training images", "-"), ("test_loss", "test images", "--")):
             if name in rows[0]:
-                axis.plot(epochs, [row[name] for row in rows], line, marker="o", markersize=4, label=label)
-        axis.set(xlabel="epoch", ylabel="loss")
+                axis.plot(places, [row[name] for row in rows], line, marker="o", markersize=4, label=label)
+        axis.set(xlabel=number, ylabel="loss")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(frameon=False)
     first, last = rows[0], rows[-1]
-    count = f"{len(rows)} epoch{'' if len(rows) == 1 else 's'}"
     return ReportFigure(
         figure,
-        f"The loss of the {count} that were finished before the failure.",
-        f"Line chart: the training loss goes from {first['train_loss']:.3g} in epoch {first['epoch']:.0f} to "
-        f"{last['train_loss']:.3g} in epoch {last['epoch']:.0f}.",
+        f"The loss before the failure, up to {number} {last[number]:.0f}.",
+        f"Line chart: the training loss goes from {first['train_loss']:.3g} in {number} {first[number]:.0f} to "
+        f"{last['train_loss']:.3g} in {number} {last[number]:.0f}.",
     )

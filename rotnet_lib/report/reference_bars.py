@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib import pyplot
 
 from rotnet_lib.paths import from_project
-from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_style import COLOURS, figure_style
 from rotnet_lib.report.figure_words import values_by_name
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.run_title import network_of
@@ -36,7 +36,9 @@ def reference_bars(result: RunResult) -> ReportFigure:
     frame = pd.DataFrame(rows, columns=["features", "layer", "accuracy (%)"])
     with figure_style(0.85, grid=True):
         figure, axis = pyplot.subplots(figsize=(7.2, 3.2), layout="constrained")
-        sns.barplot(frame, x="layer", y="accuracy (%)", hue="features", order=list(own), palette="colorblind", ax=axis)
+        sns.barplot(
+            frame, x="layer", y="accuracy (%)", hue="features", order=list(own), palette=COLOURS[: len(measured)], ax=axis
+        )
         for bars in axis.containers:
             axis.bar_label(bars, fmt="%.1f", padding=2)  # type: ignore[arg-type]
         if chance is not None:

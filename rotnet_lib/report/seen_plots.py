@@ -18,8 +18,10 @@ from rotnet_lib.report.metric_titles import measured_by_layer, short_titles
 from rotnet_lib.runs.directory import RunDirectory
 
 _DPI = 90
-_MADE = 3
-"""Training images of which is shown what the task makes of them."""
+_EXAMPLES = {False: (3, 6), True: (2, 4)}
+"""Whether pictures are large -> examples that are shown of training and of test images: a page has 3 MB at most."""
+_LARGE = 64
+"""Pixels of a side above which they are."""
 
 
 def seen_section(run: RunDirectory) -> HTML:
@@ -53,8 +55,9 @@ def seen_figures(seen: Seen, tested_on: str, whose: str = "") -> list[ReportFigu
         tested_on, whose: as of `confusion_figure`.
     """
     found: list[ReportFigure | None] = [augmented_images(seen.training)]
-    found.append(example_grid(_captioned(seen.made[:_MADE]), "the training split, augmented"))
-    found.append(example_grid(_captioned(seen.examples), tested_on))
+    made, tested = _EXAMPLES[max(seen.training[0].picture.pixels.shape) > _LARGE]
+    found.append(example_grid(_captioned(seen.made[:made]), "the training split, augmented"))
+    found.append(example_grid(_captioned(seen.examples[:tested]), tested_on))
     if seen.confusion:
         found.append(confusion_figure(seen.confusion, tested_on, whose))
         found.append(mistakes_figure(seen.confusion.mistakes, tested_on, whose))

@@ -51,21 +51,22 @@ def test_parameters_are_said_as_they_are_given_and_the_machine_is_named(tmp_path
     assert "torch" in rows["versions"]
 
 
-def test_the_curve_up_to_the_failure(tmp_path: Path) -> None:
-    rows = [{"epoch": n, "train_loss": 3.0 / n, "test_loss": 3.5 / n} for n in (1, 2)]
+@pytest.mark.parametrize("number", ["epoch", "iteration"])
+def test_the_curve_up_to_the_failure(number: str, tmp_path: Path) -> None:
+    rows = [{number: n, "train_loss": 3.0 / n, "test_loss": 3.5 / n} for n in (1, 2)]
     save_tensors(tmp_path / RESUME, {}, {"history": rows, "unverified": []}, run=None)
     shown = page(notebook(), tmp_path)
     [figure] = shown.find_all("figure")
-    assert "2 epochs" in figure.get_text()
+    assert f"up to {number} 2" in figure.get_text()
     [image] = figure.find_all("img")
-    assert "from 3 in epoch 1 to 1.5 in epoch 2" in image["alt"]
-    assert "goes on after its last finished epoch" in shown.get_text()
+    assert f"from 3 in {number} 1 to 1.5 in {number} 2" in image["alt"]
+    assert "goes on from there" in shown.get_text()
 
 
 def test_without_a_finished_epoch_there_is_no_curve_and_the_page_says_so(tmp_path: Path) -> None:
     shown = page(notebook(), tmp_path)
     assert shown.find("figure") is None
-    assert "No epoch was finished" in shown.get_text()
+    assert "Nothing was recorded" in shown.get_text()
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", bytes(np.zeros(100, np.uint8))])

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from rotnet_lib.evaluation.seen import SEEN, Confusion, Mistaken, Pair, Picture, read_seen
+from rotnet_lib.evaluation.seen import SEEN, Confusion, Mistaken, Named, Pair, Picture, Seen, Shown, read_seen
 from rotnet_lib.report.confusion_plots import confusion_figure, mistakes_figure
 from rotnet_lib.report.network_table import network_table
 from rotnet_lib.report.reference_bars import reference_bars
@@ -31,6 +32,27 @@ def test_the_page_of_a_pretrain_run_shows_images_examples_and_confusion(pretrain
     assert "images of the training split, augmented" in page
     assert "% sure)" in page
     assert len(page) < 1e6
+
+
+def test_the_largest_pictures_that_are_kept_leave_a_page_below_3_megabytes() -> None:
+    rng = np.random.default_rng(0)
+
+    def photograph() -> Picture:
+        """Blurred, with a sensor's noise: as hard to compress as a photograph."""
+        blurred = np.asarray(Image.fromarray(rng.integers(0, 256, (14, 14, 3), dtype=np.uint8)).resize((224, 224)))
+        return Picture.of((blurred + rng.normal(0, 6, blurred.shape)).clip(0, 255).astype(np.uint8))
+
+    def example() -> Shown:
+        return Shown(pictures=[photograph() for _ in range(4)], columns=4, caption="said 0", right=True, probability=[0.9] * 4)
+
+    mistake = Mistaken(picture=photograph(), place=1, true="a", said="b", probability=0.9)
+    seen = Seen(
+        training=[Named(picture=photograph(), name="x") for _ in range(6)],
+        made=[example() for _ in range(6)],
+        examples=[example() for _ in range(6)],
+        confusion=confusion(100).model_copy(update={"mistakes": [mistake] * 12}),
+    )
+    assert sum(len(figure.html) for figure in seen_figures(seen, "the test split")) < 2.7e6  # the rest of a page is vectors
 
 
 def test_a_run_from_before_says_what_it_lacks_and_how_to_get_it(made_up: Any) -> None:
@@ -100,6 +122,14 @@ def test_the_network_as_a_table(pretrained: Callable[..., RunDirectory]) -> None
     assert "NIN-3" in page
     for row in ("<td>conv1</td>", "<td>conv3</td>", " x 8 x 8</td>"):
         assert row in page
+
+
+def test_layers_above_those_that_are_read_are_not_used(made_up: Any) -> None:
+    page = network_table(made_up().finish("rotnet-conv", 61.25)).data
+    rows = {row.split("</td>")[0].rpartition(">")[2]: row for row in page.split("<tr>")}
+    assert "61.25 %" in rows["conv2"]
+    assert "not used" in rows["conv3"]
+    assert "not used" not in rows["conv1"]
 
 
 def test_what_was_seen_is_checked_as_every_file_of_a_run(pretrained: Callable[..., RunDirectory]) -> None:
