@@ -1,6 +1,7 @@
 """Classifiers on a backbone's layers, as a task for the trainer."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -95,10 +96,13 @@ class ClassifierTask(Task):
         self.metrics = {f"{layer}_top1": Metric(chance=100 / len(data.classes)) for layer in layers}
 
     def step(self, batch: Batch) -> Step:
+        return self._score(self.module(batch.images), batch)
+
+    def evaluate(self, batch: Batch) -> Step:
         logits = self.module(batch.images)
+        return replace(self._score(logits, batch), scores={f"{layer}_top1": scores for layer, scores in logits.items()})
+
+    def _score(self, logits: dict[str, torch.Tensor], batch: Batch) -> Step:
         losses = [torch.nn.functional.cross_entropy(scores, batch.labels) for scores in logits.values()]
         correct = {f"{layer}_top1": scores.argmax(1) == batch.labels for layer, scores in logits.items()}
         return Step(torch.stack(losses).sum(), len(batch), correct, batch.labels)
-
-    def evaluate(self, batch: Batch) -> Step:
-        return self.step(batch)

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import torch
 
 from rotnet_lib.data.loader import Batch, ordered_batches
-from rotnet_lib.data.split import Split
+from rotnet_lib.data.split import Request, Split
 from rotnet_lib.data.stream import StreamedSplit
+from rotnet_lib.data.to_device import to_device
 from rotnet_lib.pretext.examples import Example
 from rotnet_lib.pretext.task import PretextTask
 from rotnet_lib.runs.schema import MetricValue
@@ -52,9 +54,33 @@ def examples_of(task: PretextTask, split: Split | StreamedSplit, places: Sequenc
         places: indices into it.
         seed: of what the task draws at random.
     """
+    return examples_of_batch(task, batch_of(split, places), seed)
+
+
+@torch.inference_mode()
+def examples_of_batch(task: PretextTask, batch: Batch, seed: int) -> list[Example]:
+    """The task's examples of a batch's images. What it draws at random is drawn from `seed`, not from the batch's generator."""
+    device = batch.images.device
+    with autocast(device):
+        return task.examples(replace(batch, rng=generator(device, seed, "examples")))
+
+
+def batch_of(split: Split | StreamedSplit, places: Sequence[int]) -> Batch:
+    """The images at those places of a split, not augmented."""
     index = torch.tensor(list(places), device=split.device)
     labels = split.labels[index]
-    rng = generator(split.device, seed, "examples")
-    batch = Batch(split.read(places), labels, torch.zeros_like(labels), index, rng)
-    with autocast(split.device):
-        return task.examples(batch)
+    return Batch(split.read(places), labels, torch.zeros_like(labels), index, generator(split.device, 0, "batch"))
+
+
+def spread_batch(split: Split | StreamedSplit, count: int) -> Batch:
+    """So many images, or all, spread evenly over a split: splits may be in the order of their classes.
+
+    Damaged images are left out, as in training. Raises RotnetError if all are.
+    """
+    places = torch.linspace(0, len(split) - 1, min(count, len(split))).round().long().to(split.index_device)
+    with closing(split.cut(iter([Request(places)]))) as cuts:
+        found = next(cuts)
+    index = to_device(places if found.kept is None else places[found.kept], split.device)
+    labels = split.labels[index]
+    rng = generator(split.device, 0, "batch")
+    return Batch(found.images.permute(0, 3, 1, 2), labels, torch.zeros_like(labels), index, rng)

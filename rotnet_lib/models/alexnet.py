@@ -51,5 +51,6 @@ declare(
         taps=("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"),
         min_image_size=31,  # conv1 makes it 7 wide, the first pool 3, the second 1; at 30 the second has too little
         blocks=alexnet,
+        title="AlexNet",
     )
 )

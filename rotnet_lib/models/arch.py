@@ -25,6 +25,7 @@ class Arch:
             before it is built (`Backbone.min_image_size`).
         blocks: (width factor, channels of the input) -> tap -> block, freshly initialised, in the order of `taps`.
         starts: other ways to initialise the blocks, by name: each draws a module's weights anew, from torch's global generator.
+        title: what pages call it, such as `NIN-4`; empty: by its name.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Arch:
     min_image_size: int
     blocks: Callable[[float, int], dict[str, nn.Module]]
     starts: Mapping[str, Callable[[nn.Module], None]] = field(default_factory=dict)
+    title: str = ""
 
     def check_layer(self, layer: str) -> None:
         """Raises RotnetError, with the taps there are, if `layer` is none of them."""

@@ -65,5 +65,6 @@ for _count in (3, 4, 5):
             min_image_size=1,  # every convolution and pool is padded: one pixel stays one
             blocks=functools.partial(nin, _count),
             starts={"torch": start_as_torch},
+            title=f"NIN-{_count}",
         )
     )

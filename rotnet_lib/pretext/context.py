@@ -64,7 +64,8 @@ class Context(PartsTask):
     A test image has pairs that depend on nothing but its place in the split: without jitter, not coarser, in its middle.
     """
 
-    metrics: Mapping[str, Metric] = MappingProxyType({"context_top1": Metric(chance=100 / 8)})
+    metrics: Mapping[str, Metric] = MappingProxyType({"context_top1": Metric(chance=100 / 8, title="Position accuracy")})
+    title = "Context prediction"
     protocol: ClassVar[Mapping[str, Values]] = {
         # Neither the paper's length nor a rate of its decay is known: RotNet's schedules.
         "cifar10": {"augment": "random-crop", "epochs": 100, "lr": 0.05, "lr_milestones": (0.3, 0.6, 0.8)},
@@ -230,11 +231,14 @@ class Context(PartsTask):
     def examples(self, batch: Batch) -> list[Example]:
         """A pair of patches of each image, in its own colours."""
         labels, parts, kept = self._of_test(batch)
-        said = self._logits(parts.float(), kept, self._noise).argmax(1).view(len(batch), -1)[:, 0]
+        shares = self._logits(parts.float(), kept, self._noise).float().softmax(1)
+        probability, said = (found.view(len(batch), -1)[:, 0] for found in shares.max(1))
         pictures = pictures_of(parts, 2 * self.options.pairs)
         return [
-            Example(own[:2], 2, f"second patch: true {DIRECTIONS[true]}, said {DIRECTIONS[answer]}", answer == true)
-            for own, true, answer in zip(pictures, labels[:, 0].tolist(), said.tolist(), strict=True)
+            Example(own[:2], 2, f"second patch: true {DIRECTIONS[true]}, said {DIRECTIONS[answer]}", answer == true, (sure,))
+            for own, true, answer, sure in zip(
+                pictures, labels[:, 0].tolist(), said.tolist(), probability.tolist(), strict=True
+            )
         ]
 
     def _logits(self, patches: torch.Tensor, kept: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor:
@@ -246,7 +250,14 @@ class Context(PartsTask):
         logits, labels = self._logits(patches, kept, noise), labels.flatten()
         loss = torch.nn.functional.cross_entropy(logits, labels)
         places = torch.arange(len(labels), device=labels.device) // self.options.pairs
-        return Step(loss, len(labels), {"context_top1": logits.argmax(1) == labels}, labels, places=places)
+        return Step(
+            loss,
+            len(labels),
+            {"context_top1": logits.argmax(1) == labels},
+            labels,
+            places=places,
+            scores={"context_top1": logits.detach()},
+        )
 
 
 def sizes_of(options: Context.Options, image_size: int) -> Sizes:

@@ -50,11 +50,12 @@ class Counting(PartsTask):
 
     metrics: Mapping[str, Metric] = MappingProxyType(
         {
-            "counting_top1": Metric(chance=50.0),
-            "count_error": Metric("", "lower"),
-            "active_counts": Metric(),
+            "counting_top1": Metric(chance=50.0, title="Own tiles told from another image's"),
+            "count_error": Metric("", "lower", title="Relative error of the counts"),
+            "active_counts": Metric(title="Counts above zero"),
         }
     )
+    title = "Counting"
     protocol: ClassVar[Mapping[str, Values]] = {
         # 1e-4, x0.9 every 10 000 steps (the paper). Adam, no decay of weights: a re-implementation that has the published
         # figures. The paper's length and batch are not known: 300 000 steps of 256.

@@ -26,6 +26,7 @@ _MAPS, _FEATURES = (256, 128), 500
 """Channels of the two convolutions and features of the layer above a pair's maps, at width 1."""
 _KINDS = ("down", "right", "turn")
 """What the three answers are about: see `MovedTask.motions`."""
+_TITLES = ("Steps down, accuracy", "Steps to the right, accuracy", "Turn, accuracy")
 
 
 @TASKS.register("egomotion")
@@ -36,7 +37,10 @@ class Egomotion(MovedTask):
     cross-entropies, one for each kind of motion. Metrics `down_top1`, `right_top1` and `turn_top1`, percent.
     """
 
-    metrics: Mapping[str, Metric] = MappingProxyType({f"{kind}_top1": Metric() for kind in _KINDS})
+    metrics: Mapping[str, Metric] = MappingProxyType(
+        {f"{kind}_top1": Metric(title=title) for kind, title in zip(_KINDS, _TITLES, strict=True)}
+    )
+    title = "Egomotion"
     same_in_processes: ClassVar[Mapping[str, Any]] = {"dropout": 0.0}
 
     class Options(MotionOptions):
@@ -76,10 +80,11 @@ class Egomotion(MovedTask):
         """Each image and the same after its motion."""
         motions = self.of_test(batch)
         pairs = self.pairs(batch.images, motions)
-        said = torch.stack([logits.argmax(1) for logits in self._logits(pairs)], 1)
+        answers = [logits.float().softmax(1).max(1) for logits in self._logits(pairs)]
+        probability, said = (torch.stack(found, 1).tolist() for found in zip(*answers, strict=True))
         return [
-            Example(shown, 2, f"true {self.described(*true)}\nsaid {self.described(*answer)}", answer == true)
-            for shown, true, answer in zip(pictures_of(pairs, 2), motions.tolist(), said.tolist(), strict=True)
+            Example(shown, 2, f"true {self.described(*true)}\nsaid {self.described(*answer)}", answer == true, tuple(sure))
+            for shown, true, answer, sure in zip(pictures_of(pairs, 2), motions.tolist(), said, probability, strict=True)
         ]
 
     def _logits(self, pairs: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -19,12 +19,14 @@ class Example:
         columns: in how many columns they are laid out: 3 for a puzzle of 3 x 3 tiles, 1 for a single picture.
         caption: what was true and what was answered, such as `true 90 degrees, said 180 degrees`.
         right: whether the answer was; None: there is no right and wrong.
+        probability: in [0, 1], of the answer or of each of several, in the caption's order; empty: the task gives none.
     """
 
     pictures: list[np.ndarray]
     columns: int
     caption: str
     right: bool | None
+    probability: tuple[float, ...] = ()
 
 
 def pictures_of(parts: torch.Tensor, count: int) -> list[list[np.ndarray]]:

@@ -43,7 +43,8 @@ class Jigsaw(PartsTask):
     its place in the split decides.
     """
 
-    metrics: Mapping[str, Metric] = MappingProxyType({"jigsaw_top1": Metric()})
+    metrics: Mapping[str, Metric] = MappingProxyType({"jigsaw_top1": Metric(title="Permutation accuracy")})
+    title = "Jigsaw puzzles"
     protocol: ClassVar[Mapping[str, Values]] = {
         # None is published for small images: RotNet's, at a rate that suits layers without batch norm.
         # No crop: the black border of a padded one would tell which tiles lie at the edge.
@@ -141,10 +142,11 @@ class Jigsaw(PartsTask):
         """The puzzle of each image, before the tiles are normalised; permutations by their number."""
         labels, places = self._of_test(batch)
         tiles = self.puzzle(batch.images, labels, places)
-        said = self._logits(tiles).argmax(1)
+        probability, said = self._logits(tiles).float().softmax(1).max(1)
+        pictures = pictures_of(tiles, self.options.grid**2)
         return [
-            Example(own, self.options.grid, f"true {true}, said {answer}", answer == true)
-            for own, true, answer in zip(pictures_of(tiles, self.options.grid**2), labels.tolist(), said.tolist(), strict=True)
+            Example(own, self.options.grid, f"true {true}, said {answer}", answer == true, (sure,))
+            for own, true, answer, sure in zip(pictures, labels.tolist(), said.tolist(), probability.tolist(), strict=True)
         ]
 
     def step(self, batch: Batch) -> Step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 class Labels(PretextTask):
     """Predict the class label. Metric `top1`: percent of test images right (table 3, "Supervised NIN")."""
 
-    metrics: Mapping[str, Metric] = MappingProxyType({"top1": Metric()})
+    metrics: Mapping[str, Metric] = MappingProxyType({"top1": Metric(title="Top-1 accuracy")})
+    title = "Supervised"
     protocol: ClassVar[Mapping[str, Values]] = Rotation.protocol  # the papers give none for supervised training
 
     class Options(BaseModel):
@@ -43,18 +45,23 @@ class Labels(PretextTask):
         self.target_names = data.classes
 
     def step(self, batch: Batch) -> Step:
+        return self._score(self.module(batch.images), batch)
+
+    def evaluate(self, batch: Batch) -> Step:
         logits = self.module(batch.images)
+        return replace(self._score(logits, batch), scores={"top1": logits})
+
+    def _score(self, logits: torch.Tensor, batch: Batch) -> Step:
         loss = torch.nn.functional.cross_entropy(logits, batch.labels)
         return Step(loss, len(batch), {"top1": logits.argmax(1) == batch.labels}, batch.labels)
 
-    def evaluate(self, batch: Batch) -> Step:
-        return self.step(batch)
-
     def examples(self, batch: Batch) -> list[Example]:
         """Each image with its class."""
-        said = self.module(batch.images).argmax(1).tolist()
+        probability, said = self.module(batch.images).float().softmax(1).max(1)
         pixels = batch.images.permute(0, 2, 3, 1).cpu().numpy()
         return [
-            Example([image], 1, f"true {self.target_names[true]}\nsaid {self.target_names[answer]}", answer == true)
-            for image, true, answer in zip(pixels, batch.labels.tolist(), said, strict=True)
+            Example([image], 1, f"true {self.target_names[true]}\nsaid {self.target_names[answer]}", answer == true, (sure,))
+            for image, true, answer, sure in zip(
+                pixels, batch.labels.tolist(), said.tolist(), probability.tolist(), strict=True
+            )
         ]

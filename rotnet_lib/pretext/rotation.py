@@ -35,13 +35,14 @@ class Rotation(PretextTask):
         weighs: whether the weights of `weigh_copies`, where there are some, count in this epoch.
     """
 
-    metrics: Mapping[str, Metric] = MappingProxyType({"rotation_top1": Metric()})
+    metrics: Mapping[str, Metric] = MappingProxyType({"rotation_top1": Metric(title="Rotation accuracy")})
     # Milestones are fractions of the epochs (see `TrainingConfig.lr_milestones`).
     protocol: ClassVar[Mapping[str, Values]] = {
         "cifar10": {"epochs": 100, "lr_milestones": (0.3, 0.6, 0.8)},
         "imagenet": {"augment": "resized-crop", "epochs": 30, "lr_milestones": (1 / 3, 2 / 3), "lr_decay": 0.1},
     }
     weighable = True
+    title = "RotNet"
     weighs: bool = True
 
     class Options(BaseModel):
@@ -126,7 +127,8 @@ class Rotation(PretextTask):
         logits = self.module(images)
         loss = torch.nn.functional.cross_entropy(logits, labels)
         places = torch.arange(len(batch), device=labels.device).repeat(len(self.angles))
-        return Step(loss, len(labels), {"rotation_top1": logits.argmax(1) == labels}, labels, places=places)
+        correct = {"rotation_top1": logits.argmax(1) == labels}
+        return Step(loss, len(labels), correct, labels, places=places, scores={"rotation_top1": logits})
 
     def score(self, images: torch.Tensor, labels: torch.Tensor, batch: Batch) -> Step:
         """Loss and metrics of a training batch's copies, (n, 3, S', S') with labels (n,) int64 in [0, K)."""
@@ -146,7 +148,7 @@ class Rotation(PretextTask):
     def examples(self, batch: Batch) -> list[Example]:
         """The K copies of each image in a row, as the network saw them."""
         images, labels = self._all_copies(batch)
-        said = self.module(images).argmax(1)
+        probability, said = self.module(images).float().softmax(1).max(1)
         copies = images.permute(0, 2, 3, 1).cpu().numpy()
         found = []
         for place in range(len(batch)):
@@ -154,7 +156,7 @@ class Rotation(PretextTask):
             true, answered = (", ".join(f"{self.angles[k]:g}" for k in of[mine].tolist()) for of in (labels, said))
             right = bool((said[mine] == labels[mine]).all())
             caption = f"true {true} degrees\nsaid {answered} degrees"
-            found.append(Example(list(copies[mine]), len(self.angles), caption, right))
+            found.append(Example(list(copies[mine]), len(self.angles), caption, right, tuple(probability[mine].tolist())))
         return found
 
     def _all_copies(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,6 +33,7 @@ class RotationInstance(InstanceDiscrimination):
         instance_weight: float = Field(1.0, ge=0, description="factor on the instance loss")
 
     options: Options
+    title = "RotNet with instance discrimination"
 
     def make_module(self, backbone: Backbone, data: Dataset) -> InstanceNetwork:
         from rotnet_lib.pretext.parts.instance_network import InstanceNetwork

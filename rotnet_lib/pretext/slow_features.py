@@ -33,7 +33,8 @@ class SlowFeatures(MovedTask):
     other image.
     """
 
-    metrics: Mapping[str, Metric] = MappingProxyType({"slow_top1": Metric(chance=50.0)})
+    metrics: Mapping[str, Metric] = MappingProxyType({"slow_top1": Metric(chance=50.0, title="Own image told from another")})
+    title = "Slow features"
 
     class Options(MotionOptions):
         """The motions, and the margin."""

@@ -40,6 +40,7 @@ class PretextTask(Task):
         same_in_processes: options under which several processes compute what one does, where by default each draws numbers for
             its share of a batch (dropout); empty: they always do.
         weighable: whether copies of its images can be weighed by a `pu_weights` run.
+        title: what pages call a network that is trained on it, such as `RotNet`; empty: by the task's name.
     """
 
     Options: ClassVar[type[BaseModel]]
@@ -48,6 +49,7 @@ class PretextTask(Task):
     inputs: ClassVar[str] = RGB
     same_in_processes: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     weighable: ClassVar[bool] = False
+    title: ClassVar[str] = ""
 
     @abstractmethod
     def __init__(self, backbone: Backbone, data: Dataset, options: Any) -> None:

@@ -53,7 +53,7 @@ def _asked(question: dict[str, Any], rows: Sequence[Row]) -> list[Row]:
 
 def _answered(report: SuiteReport, question: dict[str, Any], rows: list[Row], limits: dict[str, Limits]) -> Answered:
     baseline, *others = rows
-    text = answer(baseline, others, question.get("yes"))
+    text = answer(baseline, others, question.get("yes_if"))
     if not any(row.measured for row in rows):
         return Answered(question["ask"], text, None)
     measure = report.suite["measure"]

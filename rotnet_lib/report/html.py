@@ -12,34 +12,52 @@ from nbconvert.preprocessors import Preprocessor
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import read_text, write_text
 from rotnet_lib.report.contents import with_contents
-from rotnet_lib.report.fragments import TEMPLATES, script, style
-from rotnet_lib.runs.directory import SHOWN_RESULT
+from rotnet_lib.report.failure import take_failure
+from rotnet_lib.report.fragments import TEMPLATES, fragment, script, style
+from rotnet_lib.report.run_links import run_links
+from rotnet_lib.runs.directory import SHOWN_RESULT, RunDirectory
 
 _SCRIPTED = ("application/vnd.jupyter.widget-view+json", "application/javascript")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_BAR = re.compile(r"\d+%\|| inputs \[\d\d:")
+"""A progress bar of tqdm: with a total, and without."""
 
 
 class ResultFirst(Preprocessor):
-    """Put the cells tagged `result` right behind the title, and an error before everything.
+    """The cells tagged `result` first, then where to go from here, then the rest in its order.
 
-    papermill marks a failed notebook with a cell of its own, which links to the failing one; it stays on top. Of a widget
-    its text is shown: the rest would need a script from another host.
+    A cell tagged `notebook-only` is for who works in the notebook, such as a heading of the cells that have moved, or what the
+    result shows again; the page of a failed notebook, which has no result, keeps it. There a summary of the error comes first.
+    Of a widget its text is shown: the rest would need a script from another host.
+    What a notebook that ran to its end has printed is folded at the end, without progress bars.
+
+    `resources["rotnet"]` has `failure` and `links`: HTML, empty where there is none.
     """
 
     def preprocess(self, nb: nbformat.NotebookNode, resources: Any) -> tuple[nbformat.NotebookNode, Any]:
-        cells = [cell for cell in nb.cells if cell.source.strip()]
-        first = [cell for cell in cells if "papermill-error-cell-tag" in _tags(cell)][:1]
-        headings = [cell for cell in cells if cell.cell_type == "markdown" and cell.source.startswith("# ")][:1]
+        failure, links = (resources.get("rotnet", {}).get(name, "") for name in ("failure", "links"))
+        cells = [cell for cell in nb.cells if cell.source.strip() and (failure or "notebook-only" not in _tags(cell))]
+        for cell in cells:
+            for kind in _SCRIPTED:
+                for output in cell.get("outputs", []):
+                    output.get("data", {}).pop(kind, None)
         results = [cell for cell in cells if "result" in _tags(cell)]
+        headings = [cell for cell in cells if cell.cell_type == "markdown" and cell.source.startswith("# ")][:1]
+        if failure:
+            results = [_html_cell(failure)]
+            cells = [cell for cell in cells if not _is_papermills_notice(cell)]
         own_title = any("<h1>" in html for html in _html_outputs(results))
-        early = [*([] if own_title else headings), *first, *results]
-        nb.cells = early + [cell for cell in cells if not any(cell is other for other in (*early, *headings))]
-        for cell in nb.cells:
+        early = [*([] if own_title else headings), *results, *([_html_cell(links)] if links else [])]
+        rest = [cell for cell in cells if not any(cell is other for other in early)]
+        if own_title and headings:
+            headings[0].source = _without_title(headings[0].source)
+        printed = "" if failure else _taken_text(cells)
+        for cell in rest:
             for output in cell.get("outputs", []):
                 if output.output_type == "stream":
                     output.text = _last_frames(_ANSI.sub("", output.text))
-                for kind in _SCRIPTED:
-                    output.get("data", {}).pop(kind, None)
+        said = [_html_cell(fragment("printed.html.j2", text=printed))] if printed else []
+        nb.cells = [cell for cell in [*early, *rest, *said] if cell.source.strip()]
         nb.metadata.pop("widgets", None)
         return nb, resources
 
@@ -56,6 +74,13 @@ def render(notebook: Path, target: Path, *, shown: str | None = None) -> None:
     Raises RotnetError if the notebook is missing, or none.
     """
     node = _read(notebook)
+    run, failure, links = RunDirectory(notebook.parent), "", ""
+    if error := take_failure(node):
+        from rotnet_lib.report.failed_run import failure_summary  # draws: a run that worked should not wait for matplotlib
+
+        failure = failure_summary(node, error, run.path)
+    elif run.finished:
+        links = run_links(run)
     exporter = HTMLExporter(
         template_name="rotnet", extra_template_basedirs=[str(TEMPLATES)], embed_images=True, exclude_anchor_links=True
     )
@@ -64,11 +89,13 @@ def render(notebook: Path, target: Path, *, shown: str | None = None) -> None:
         node,
         resources={
             "rotnet": {
-                "title": _title(node),
+                "title": _title(node, failure),
                 "style": style(),
                 "script": script(),
                 "shown": shown,
                 "shown_name": SHOWN_RESULT,
+                "failure": failure,
+                "links": links,
             }
         },
     )
@@ -97,9 +124,37 @@ def _tags(cell: nbformat.NotebookNode) -> list[str]:
     return list(cell.metadata.get("tags", []))
 
 
-def _title(node: nbformat.NotebookNode) -> str:
+def _html_cell(html: str) -> nbformat.NotebookNode:
+    """A cell of which the page shows the output alone."""
+    output = nbformat.v4.new_output("display_data", {"text/html": html})
+    return nbformat.v4.new_code_cell("_", outputs=[output], metadata={"tags": ["result"]})
+
+
+def _is_papermills_notice(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell is the one that papermill puts on top of a failed notebook; the mark at the failing cell is none."""
+    return "papermill-error-cell-tag" in _tags(cell) and "An Exception was encountered" in cell.source
+
+
+def _without_title(source: str) -> str:
+    """A notebook's text without its title, under a heading of its own: on the page it stands below the result."""
+    text = source.partition("\n")[2].strip()
+    return f"## About this notebook\n\n{text}" if text else ""
+
+
+def _taken_text(cells: list[nbformat.NotebookNode]) -> str:
+    """What the cells have printed, which is taken out of them, without progress bars and colours."""
+    printed = []
+    for cell in cells:
+        streams = [output for output in cell.get("outputs", []) if output.output_type == "stream"]
+        printed += [_without_bars(_ANSI.sub("", output.text)) for output in streams]
+        if streams:
+            cell.outputs = [output for output in cell.outputs if output.output_type != "stream"]
+    return "\n".join(text for text in printed if text).strip()
+
+
+def _title(node: nbformat.NotebookNode, failure: str) -> str:
     """The page's title: that of the first HTML heading in an output, else the notebook's."""
-    for html in _html_outputs(node.cells):
+    for html in [failure, *_html_outputs(node.cells)]:
         heading = re.search(r"<h1>(.*?)</h1>", html)
         if heading:
             return unescape(heading[1])
@@ -109,3 +164,9 @@ def _title(node: nbformat.NotebookNode) -> str:
 def _last_frames(text: str) -> str:
     """Lines with only the last frame of each progress bar."""
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+
+
+def _without_bars(text: str) -> str:
+    """Lines without those of progress bars, which are written over and over."""
+    lines = (line.rstrip("\r") for line in text.split("\n"))
+    return "\n".join(line for line in lines if "\r" not in line and not _BAR.search(line)).strip()

@@ -116,7 +116,7 @@ class _Question(BaseModel):
     baseline: str
     against: list[str]
     column: str | None
-    yes: Literal["higher", "lower"] | None = None
+    yes_if: Literal["higher", "lower"] | None = None
 
 
 class _Claim(BaseModel):

@@ -36,7 +36,7 @@ def ancestors(parameters: Mapping[str, Any], runs: str, planned: Mapping[str, Ma
     Raises RotnetError if one of them is damaged.
     """
     seen: set[str] = set()
-    waiting = list(_named(parameters))
+    waiting = list(upstream_names(parameters))
     while waiting:
         name = waiting.pop(0)
         if name in seen:
@@ -51,10 +51,11 @@ def ancestors(parameters: Mapping[str, Any], runs: str, planned: Mapping[str, Ma
             fingerprint = directory.result().data.fingerprint if directory.finished else None
             found = Ancestor(name, directory.parameters(), fingerprint)
         yield found
-        waiting += _named(found.parameters)
+        waiting += upstream_names(found.parameters)
 
 
-def _named(parameters: Mapping[str, Any]) -> Iterator[str]:
+def upstream_names(parameters: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the runs that a run with these parameters builds on directly, as it names them."""
     for key in UPSTREAM:
         value = parameters.get(key)
         yield from (name for name in (value if isinstance(value, list | tuple) else [value]) if isinstance(name, str))

@@ -8,6 +8,7 @@ reused by everything that needs it, and a changed parameter is a new run. The di
 | `parameters.yaml` | the whole effective config |
 | `notebook.ipynb`, `report.html` | the executed notebook and its rendering; a failed run keeps both, with the error |
 | `history.csv` | a row an epoch, or every fiftieth of the iterations |
+| `seen.json` | what the network saw and answered, for the page (`evaluation.seen`) |
 | `model.safetensors` | the weights, where the run trains some |
 | `model-epoch20.safetensors`, ... | the weights as they were after some epochs of a pretrain run |
 | `pu.safetensors` | of a pu_weights run: how plausible each rotated training image is as an upright one |

@@ -20,6 +20,7 @@ class Metric:
         chance: what guessing gives, in `unit`; None: not known, or without meaning.
         leaves_chance: whether training that stays at `chance` has failed, and is stopped (see `trainer.StuckCheck`).
         tested: whether it means something on the test split; otherwise its figure is of the training images.
+        title: what pages call it, such as `Rotation accuracy`; empty: by its name.
     """
 
     unit: str = PERCENT
@@ -27,6 +28,7 @@ class Metric:
     chance: float | None = None
     leaves_chance: bool = False
     tested: bool = True
+    title: str = ""
 
     def __post_init__(self) -> None:
         """Raises ValueError for a metric that must leave chance and is none that rises from there in percent."""

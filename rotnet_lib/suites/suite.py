@@ -86,7 +86,7 @@ class Question(BaseModel):
     baseline: str
     against: list[str]
     column: str | None = Field(None, description="the column compared; None: the only one that the rows have")
-    yes: Literal["higher", "lower"] | None = Field(
+    yes_if: Literal["higher", "lower"] | None = Field(
         None, description="where the rows must stand to the baseline for the answer to be yes; None: it is no such question"
     )
 

@@ -31,6 +31,8 @@ class Step:
             task has no answers to choose from.
         places: (n,) int64 in [0, B), the places in the batch of the images that the targets are of, which a test step with
             more targets than images says; None: the n-th target is of the n-th image, or it is not known.
+        scores: metric -> (n, K), of a test step the logits of the n inputs for the K `target_names`: pages show which answer is
+            given for which; empty: the task does not choose among named answers.
         terms: `loss_<name>` -> scalar, what the loss is a weighted sum of; recorded, beside the loss, in training.
     """
 
@@ -40,6 +42,7 @@ class Step:
     targets: torch.Tensor | None = None
     places: torch.Tensor | None = None
     terms: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    scores: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

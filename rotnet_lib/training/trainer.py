@@ -20,6 +20,7 @@ from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.runs.schema import MetricValue
 from rotnet_lib.seeds import derive, generator
 from rotnet_lib.training import collectives
+from rotnet_lib.training.answers import Answers, AnswerSums
 from rotnet_lib.training.devices import autocast
 from rotnet_lib.training.image_pass import ImagePass
 from rotnet_lib.training.optimizers import set_rate, trained
@@ -100,6 +101,7 @@ class Trainer:
         _check_task(task, self.parameters)
         self.images = ImagePass(loader.split, task.module)
         self._shares: dict[str, Share] | None = None
+        self._answers: dict[str, Answers] = {}
 
     def fit(self) -> History:
         """Train from the resume state, or from the beginning, to the last epoch.
@@ -207,27 +209,34 @@ class Trainer:
         assert self._shares is not None
         return self._shares
 
+    def gather_answers(self) -> dict[str, Answers]:
+        """Metric -> which answers were given for which on the test split; as `gather_shares`. Collective."""
+        self.gather_shares()
+        return self._answers
+
     def _evaluate(self, *, last: bool) -> dict[str, float]:
-        """The figures of the test split. Of the last epoch the shares of right answers are kept: counting them takes time."""
-        sums, shares = StepSums(self.task.metrics), ShareSums(self.task.target_names)
+        """The figures of the test split. Of the last epoch answers and shares of right ones are kept: counting takes time."""
+        names = self.task.target_names
+        sums, shares, answers = StepSums(self.task.metrics), ShareSums(names), AnswerSums(names)
         with closing(self._test_steps()) as steps:
-            for step, images in steps:
+            for step, batch in steps:
                 sums.add(step)
                 if last:
-                    shares.add(step, images)
+                    shares.add(step, len(batch))
+                    answers.add(step, batch.index)
         if last:
-            self._shares = shares.all_gathered()
+            self._shares, self._answers = shares.all_gathered(), answers.all_gathered()
         return sums.all_gathered("test")[1]
 
     @torch.inference_mode()
-    def _test_steps(self) -> Generator[tuple[Step, int], None, None]:
-        """Each step over the test split, and of how many images it is."""
+    def _test_steps(self) -> Generator[tuple[Step, Batch], None, None]:
+        """Each step over the test split, and the batch that it is of."""
         self.task.module.eval()
         with closing(ordered_batches(self.test, share=collectives.rank_and_world_size())) as batches:
             for batch in batches:
                 with autocast(self.device):
                     step = self.task.evaluate(batch)
-                yield step, len(batch)
+                yield step, batch
 
     def _check_learning(self, history: History) -> None:
         seen = sum(row["inputs"] for row in history)

@@ -75,7 +75,9 @@ def test_a_run_notebook_holds_the_parameters_it_ran_with(checkout: Checkout) -> 
     cells = json.loads((run.path / NOTEBOOK).read_text())["cells"]
     [injected] = [cell for cell in cells if "injected-parameters" in cell["metadata"].get("tags", [])]
     assert "width = 0.05" in "".join(injected["source"])
-    assert "Error" not in "".join(str(output) for cell in cells for output in cell.get("outputs", []))
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert "error" not in {output["output_type"] for output in outputs}
+    assert "Traceback" not in str(outputs)
 
 
 def test_papermill_probes_the_newest_pretext_run(checkout: Checkout) -> None:

@@ -105,6 +105,6 @@ def test_a_plan_may_say_when_the_answer_is_yes(yes: str | None, said: str, made_
     suite.finish("rotnet-nonlinear", 70.0, images=1000)
     suite.finish("probe-turned", 50.0, images=1000)
     plan = json.loads(suite.path.read_text())
-    plan["suite"]["questions"][3] |= {} if yes is None else {"yes": yes}
+    plan["suite"]["questions"][3] |= {"yes_if": yes}
     suite.path.write_text(json.dumps(plan))
     assert by_number(suite.report())["4"].answer.startswith(f"{said}: “3 angles: 90 180 270” is 20.00 points lower")

@@ -8,7 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from rotnet_lib.report.code_differences import code_differences, differences_of
-from rotnet_lib.report.run_report import run_summary
+from rotnet_lib.report.run_report import run_details
 from rotnet_lib.report.suite_page import details
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.runs.schema import Environment, RunResult
@@ -97,7 +97,7 @@ def test_a_run_from_before_a_parameter_came_is_as_its_default() -> None:
 
 def test_a_runs_page_says_here_and_theirs() -> None:
     def row(config: PretrainConfig) -> str:
-        html = BeautifulSoup(run_summary(result(config)).data, "html.parser")
+        html = BeautifulSoup(run_details(result(config)).data, "html.parser")
         return " ".join(tr.get_text() for tr in html.find_all("tr") if "authors' code" in tr.get_text())
 
     said = row(PretrainConfig.build({}))

@@ -10,7 +10,7 @@ import pytest
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.html import render
 from rotnet_lib.report.report_config import ReportConfig
-from rotnet_lib.report.run_report import run_summary
+from rotnet_lib.report.run_report import run_details
 from rotnet_lib.report.suite_page import summary
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.runs.directory import HISTORY, METRICS, PARAMETERS, RunDirectory
@@ -165,7 +165,7 @@ def test_what_a_result_does_not_say_of_its_machine_is_unknown(
     device, packages = ("A processor", ", torch 1.0") if environment else ("unknown", "")
     for shown, threads in (
         (text(report), f"{device}, CPU threads a run: unknown"),
-        (run_summary(run.result()).data, f"{device}, an unknown number of threads"),
+        (run_details(run.result()).data, f"{device}, an unknown number of threads"),
     ):
         assert threads in shown
         assert f"rotnet-lib unknown at unknown, Python unknown{packages}" in shown

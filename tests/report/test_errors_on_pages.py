@@ -31,13 +31,13 @@ def test_each_layer_has_its_own(made_up: Any) -> None:
     result.metrics["conv3_top1"] = MetricValue(last=90.0, images=10_000)
     result.metrics["psnr"] = MetricValue(last=21.0, unit="dB")
     shown = of_run(result)
-    assert "Standard errors conv2_top1 0.50, conv3_top1 0.30 points: √(p(1 − p)/N) of N = 10,000 images, without" in shown
+    assert "Standard errors conv2 0.50, conv3 0.30 points: √(p(1 − p)/N) of N = 10,000 images, without" in shown
 
 
 def test_of_two_metrics_the_one_with_an_error_is_named(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 50.0, images=10_000)
     result.metrics["psnr"] = MetricValue(last=21.0, unit="dB")
-    assert "Standard error conv2_top1 0.50 points: √(p(1 − p)/N) of N = 10,000 images, without" in of_run(result)
+    assert "Standard error conv2 0.50 points: √(p(1 − p)/N) of N = 10,000 images, without" in of_run(result)
 
 
 @pytest.mark.parametrize(("like", "images"), [(None, None), (Metric(unit="dB"), 1000)], ids=["from-before", "no-share"])

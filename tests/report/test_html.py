@@ -181,7 +181,7 @@ def test_the_result_stands_before_everything_but_the_title(tmp_path: Path) -> No
     assert len(page.find_all("h1")) == 1
 
 
-def test_code_is_folded(tmp_path: Path) -> None:
+def test_code_and_what_was_printed_are_folded(tmp_path: Path) -> None:
     page = soup(stage_notebook(), tmp_path)
     folds = page.find_all("details")
     assert [fold.has_attr("open") for fold in folds] == [False] * len(folds)
@@ -191,18 +191,42 @@ def test_code_is_folded(tmp_path: Path) -> None:
         "code: parameters of this run seed = 3",
         "code outcome = probe(config)",
         "code outcome.save()",
+        "what was printed saved result: runs/probe",
     ]
     for fold in folds:
         fold.decompose()
     rest = page.get_text()
-    for hidden in ("outcome = probe", "run_summary(outcome)", "curves()", "seed = 3"):
+    for hidden in ("outcome = probe", "run_summary(outcome)", "curves()", "seed = 3", "result: runs/probe", "saved"):
         assert hidden not in rest
-    for shown in ("80.00 %", "result: runs/probe", "saved"):
-        assert shown in rest
+    assert "80.00 %" in rest
 
 
-def test_a_progress_bar_is_its_last_frame_without_colours(tmp_path: Path) -> None:
-    page = soup(stage_notebook(), tmp_path)
+def test_the_manual_stands_below_the_result(tmp_path: Path) -> None:
+    notebook = stage_notebook()
+    notebook.cells[4].outputs = [html_output("<h1>Probe of conv2: 80.0 %</h1>")]
+    page = soup(notebook, tmp_path)
+    text = page.get_text()
+    assert text.index("Probe of conv2: 80.0 %") < text.index("About this notebook") < text.index("Trains classifiers on")
+    assert "Probing frozen layers" not in text
+
+
+def test_cells_for_the_notebook_alone_are_not_on_the_page(tmp_path: Path) -> None:
+    heading = new_markdown_cell("## The result", metadata={"tags": ["notebook-only"]})
+    assert "The result" not in soup(stage_notebook(heading), tmp_path).get_text()
+
+
+def test_a_progress_bar_is_not_shown(tmp_path: Path) -> None:
+    bar = " 50%|████     | 1.0k/2.0k [00:01<00:01, 900 inputs/s]\r100%|█████████| 2.0k/2.0k [00:02<00:00, 900 inputs/s]\n"
+    text = soup(stage_notebook(code("more", stream(bar + "a warning\n"))), tmp_path).get_text()
+    assert "a warning" in text
+    for part in ("50%", "100%", "inputs/s", "\x1b"):
+        assert part not in text
+
+
+def test_of_a_failed_notebook_the_progress_is_its_last_frame_without_colours(tmp_path: Path) -> None:
+    notebook = failed_notebook()
+    notebook.cells[-1].outputs = [stream("\r1%\r50%\r\x1b[32m100%\x1b[0m\nsaved\n")]
+    page = soup(notebook, tmp_path)
     text = page.get_text()
     assert "100%\nsaved" in text
     assert "50%" not in text
@@ -254,24 +278,39 @@ def failed_notebook() -> Any:
     return notebook
 
 
-def test_a_failed_notebook_shows_its_error_and_says_so_on_top(tmp_path: Path) -> None:
+def test_a_failed_page_begins_with_cause_and_remedy_and_folds_the_traceback(tmp_path: Path) -> None:
     page = soup(failed_notebook(), tmp_path)
-    text = page.get_text()
-    assert "RotnetError: the loss is nan" in text
-    assert "\x1b" not in text
-    assert text.index("An Exception was encountered") < text.index("the loss is nan")
-    heading = page.find("h1")
-    assert heading is not None
-    assert heading.get_text() == "Probing frozen layers"
+    [heading] = page.find_all("h1")
+    assert heading.get_text() == "Probing frozen layers: failed"
+    assert page.title is not None
+    assert page.title.get_text() == "Probing frozen layers: failed"
+    box = heading.find_next_sibling()
+    assert box is not None
+    assert "This run failed." in box.get_text()
+    assert "the loss is nan" in box.get_text()
+    for fold in page.find_all("details"):
+        fold.decompose()
+    assert "RotnetError: the loss is nan" not in page.get_text()  # its traceback
+    assert "An Exception was encountered" not in page.get_text()
+    assert "\x1b" not in page.get_text()
 
 
-def test_the_link_on_top_of_a_failed_notebook_leads_to_the_error(tmp_path: Path) -> None:
+def test_the_link_of_a_failed_page_leads_to_the_cell(tmp_path: Path) -> None:
     page = soup(failed_notebook(), tmp_path)
     assert page.find("a", href="#papermill-error-cell") is not None
     assert len(page.find_all(id="papermill-error-cell")) == 1
-    text = page.get_text()
-    top, mark, error = map(text.index, ("An Exception was encountered", "encountered an exception here", "the loss is nan"))
-    assert top < text.index("seed: int = 0") < mark < error  # the mark stands at the failing cell
+
+
+def test_an_error_that_is_none_of_the_users_says_its_kind(tmp_path: Path) -> None:
+    notebook = failed_notebook()
+    own = soup(notebook, tmp_path).find(class_="failure")
+    assert own is not None
+    assert "RotnetError" not in own.get_text()
+    notebook.cells[5].outputs[0].ename = "ZeroDivisionError"
+    box = soup(notebook, tmp_path).find(class_="failure")
+    assert box is not None
+    assert "ZeroDivisionError" in box.get_text()
+    assert "no error about what was asked for" in box.get_text()
 
 
 # --- Fragments ---

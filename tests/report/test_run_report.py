@@ -4,14 +4,15 @@ from typing import Any
 
 from bs4 import BeautifulSoup
 
-from rotnet_lib.report.run_report import describe_differences, plain, run_summary
+from rotnet_lib.report.run_report import describe_differences, plain, run_details, run_summary
 from rotnet_lib.runs.schema import MetricValue, RunResult
 
 ACCURACY = MetricValue(last=50.0)
 
 
 def text(result: RunResult) -> str:
-    return " ".join(BeautifulSoup(run_summary(result).data, "html.parser").get_text().split())
+    page = run_summary(result).data + run_details(result).data
+    return " ".join(BeautifulSoup(page, "html.parser").get_text().split())
 
 
 def test_the_headline_is_the_last_epoch_and_the_best_is_named_as_such(made_up: Any) -> None:
@@ -19,18 +20,18 @@ def test_the_headline_is_the_last_epoch_and_the_best_is_named_as_such(made_up: A
     html = BeautifulSoup(run_summary(result).data, "html.parser")
     headline = html.find(class_="headline")
     assert headline is not None
-    assert headline.get_text().split() == ["conv2_top1", "80.25", "%"]
+    assert " ".join(headline.get_text().split()) == "Top-1 accuracy on the test split 80.25 %"
     assert "84.50" not in headline.get_text()
     assert "last epoch of 3, seed 0" in text(result)
     assert "Best epoch on the test split: 84.50 % (epoch 2)." in text(result)
-    assert "1000 test images of made up" in text(result)
+    assert "1,000 test images of made up" in text(result)
 
 
 def test_several_layers_are_all_shown(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0)
     result.metrics["conv3_top1"] = MetricValue(last=70.0, best=71.0, best_epoch=1)
     shown = text(result)
-    for part in ("conv2_top1 80.00", "conv3_top1 70.00", "conv3_top1 71.00 % (epoch 1)"):
+    for part in ("on the test split by layer: conv2 80.00", "conv3 70.00", "conv3 71.00 % (epoch 1)"):
         assert part in shown
 
 
@@ -52,7 +53,7 @@ def test_files_that_were_not_read_are_named(made_up: Any) -> None:
 
 def test_what_differs_from_the_protocol_stands_above_the_details(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0)
-    html = run_summary(result).data
+    html = run_summary(result).data + run_details(result).data
     assert "Not the published protocol: dataset shapes (protocol: cifar10); " in text(result)
     assert "train_size 4000 (protocol: all)" in text(result)
     assert html.index("Not the published protocol") < html.index("<table")
@@ -76,7 +77,7 @@ def test_several_processes_are_named(made_up: Any) -> None:
 
 def test_a_run_that_trains_nothing_names_no_epochs_and_no_training(made_up: Any) -> None:
     shown = text(made_up("inspect").finish("inspect", 70.0, trained=False))
-    assert "rotation_top1 70.00 %" in shown
+    assert "Rotation accuracy 70.00 %" in shown
     assert "nothing is trained here" in shown
     for word in ("last epoch", "inputs", "parameters trained"):
         assert word not in shown
@@ -102,7 +103,7 @@ def test_figures_of_held_out_training_images_say_so(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.25, best=84.5)
     result.data.validation = True
     result.protocol_differences = {"validate": [None, 0.1]}
-    assert "1000 held-out training images of made up" in text(result)
+    assert "1,000 held-out training images of made up" in text(result)
     assert "Best epoch on held-out training images: 84.50 % (epoch 2)." in text(result)
     assert "validate 0.1 (protocol: none)" in text(result)
     assert "test split" not in text(result)
@@ -122,19 +123,19 @@ def with_metrics(made_up: Any, **metrics: MetricValue) -> RunResult:
 
 def test_the_headline_of_other_metrics_has_their_units_and_the_direction(made_up: Any) -> None:
     shown = text(with_metrics(made_up, mse=ERROR, psnr=PSNR))
-    assert "mse 0.0123 (lower is better) psnr 21.50 dB on 1000 test images" in shown
-    assert "Best epoch on the test split: mse 0.0119 (epoch 2), psnr 21.75 dB (epoch 3). Guessing gives psnr 8.00 dB." in shown
+    assert "mse 0.0123 (lower is better) psnr 21.50 dB (chance 8 dB) On 1,000 test images" in shown
+    assert "Best epoch on the test split: mse 0.0119 (epoch 2), psnr 21.75 dB (epoch 3)." in shown
 
 
 def test_what_guessing_gives_is_said_where_it_is_known(made_up: Any) -> None:
-    assert "Guessing" not in text(with_metrics(made_up, top1=ACCURACY))
-    assert "Guessing gives 25.00 %." in text(with_metrics(made_up, top1=MetricValue(last=80.0, chance=25.0)))
+    assert "chance" not in text(with_metrics(made_up, top1=ACCURACY))
+    assert "80.00 % (chance 25 %)" in text(with_metrics(made_up, top1=MetricValue(last=80.0, chance=25.0)))
 
 
 def test_a_metric_without_meaning_on_the_test_split_says_so(made_up: Any) -> None:
     shown = text(with_metrics(made_up, purity=PURITY))
-    assert "purity 34.25 % on 4000 training images (the test split tells nothing of purity) of made up" in shown
+    assert "purity 34.25 % On 4,000 training images (the test split tells nothing of purity) of made up" in shown
     assert "Best epoch" not in shown
     both = text(with_metrics(made_up, mse=ERROR, purity=PURITY))
-    assert "on 1000 test images (purity: on 4000 training images, for the test split tells nothing of it)" in both
+    assert "On 1,000 test images (purity: on 4,000 training images, for the test split tells nothing of it)" in both
     assert "Best epoch on the test split: mse 0.0119 (epoch 2)." in both.replace(" .", ".")

@@ -44,6 +44,7 @@ def test_a_run_leaves_its_files(build: Callable[..., PretrainConfig]) -> None:
     outcome.save()
     assert {p.name for p in path.iterdir()} - {".lock"} == {
         "parameters.yaml",
+        "seen.json",
         "history.csv",
         "model-epoch1.safetensors",
         "model.safetensors",

@@ -13,6 +13,7 @@ from PIL import Image
 
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.seen import SEEN
 from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, PARAMETERS, RESUME, RunDirectory, directory_of
@@ -36,7 +37,7 @@ def contents(directory: Path) -> dict[str, tuple[int, bytes]]:
 
 def test_a_finished_run_holds_what_the_readme_of_runs_says(pretrained: Pretrained) -> None:
     run = pretrained()
-    assert set(contents(run.path)) == {PARAMETERS, METRICS, HISTORY, MODEL}  # one epoch: nothing kept on the way
+    assert set(contents(run.path)) == {PARAMETERS, METRICS, HISTORY, MODEL, SEEN}  # one epoch: nothing kept on the way
     assert run.path.parent == Path("runs").resolve()
     assert run.result().run == run.name
 

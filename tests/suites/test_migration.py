@@ -126,7 +126,14 @@ def test_planning_finds_a_renamed_run(old: dict[str, RunDirectory]) -> None:
     asked = ("run", "pretrain", "--preset", "none", *words(old["rotnet"].parameters()))
     rotnet("migrate", "--yes")
     new = today()["rotnet"]
-    assert {path.name for path in new.path.iterdir()} == {METRICS, PARAMETERS, HISTORY, MODEL, "model-epoch1.safetensors"}
+    assert {path.name for path in new.path.iterdir()} == {
+        METRICS,
+        PARAMETERS,
+        HISTORY,
+        MODEL,
+        "model-epoch1.safetensors",
+        "seen.json",
+    }
     assert new.state == "finished"
     assert new.lacks_page
     stand_in_page(new)

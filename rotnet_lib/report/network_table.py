@@ -1,0 +1,60 @@
+"""The network of a run as a table: layers, shapes of their outputs, parameters, and which of them are read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from IPython.display import HTML
+
+from rotnet_lib.lazy import torch
+from rotnet_lib.models.inputs import RGB
+from rotnet_lib.pretext import TASKS
+from rotnet_lib.report.fragments import fragment
+from rotnet_lib.report.run_title import arch_title, network_of
+from rotnet_lib.runs.directory import RunDirectory
+from rotnet_lib.runs.schema import RunResult
+
+
+def network_table(result: RunResult) -> HTML:
+    """A row a layer of the backbone; beside those that the run reads, what it measured on them.
+
+    Nothing is computed: shapes are known from the arch, the width and the size of the images.
+
+    Args:
+        result: the run's. Where its images have several sizes, the table has no shapes.
+    """
+    from rotnet_lib.models.backbone import make_backbone
+
+    arch, width, size = str(result.parameters["arch"]), float(result.parameters["width"]), result.data.image_size
+    with torch.device("meta"):
+        backbone = make_backbone(arch, width=width, mean=(0.0,) * 3, std=(1.0,) * 3, inputs=_inputs(result.parameters)).eval()
+        shapes = {}
+        if size is not None and size >= backbone.min_image_size:
+            shapes = backbone.features(torch.zeros(1, 3, size, size), backbone.taps)
+    read = [tap for tap in backbone.taps if f"{tap}_top1" in result.metrics]
+    rows = []
+    for place, tap in enumerate(backbone.taps):
+        shape = " x ".join(map(str, shapes[tap].shape[1:])) if shapes else "images too small"
+        measured = result.metrics.get(f"{tap}_top1")
+        weights = sum(parameter.numel() for parameter in backbone.blocks[tap].parameters())
+        above = bool(read) and place > backbone.taps.index(read[-1])
+        rows.append((tap, shape, weights, measured.text if measured else "not used" if above else ""))
+    return HTML(
+        fragment(
+            "network.html.j2",
+            name=arch_title(arch),
+            width=width,
+            size=size,
+            rows=rows,
+            total=sum(weights for _, _, weights, _ in rows),
+            trained=result.training.parameters if result.training else None,
+            read=bool(read),
+        )
+    )
+
+
+def _inputs(parameters: Mapping[str, Any]) -> str:
+    """The kind of input of the network's first convolution."""
+    run = network_of(parameters).run
+    made = parameters if "task" in parameters else RunDirectory(run).parameters() if run else {}
+    task = str(made.get("task"))
+    return TASKS[task].inputs if task in TASKS else RGB

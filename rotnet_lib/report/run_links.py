@@ -1,0 +1,48 @@
+"""Links from a run's page: to the runs it builds on, the suites it serves, and its files."""
+
+from pathlib import Path
+
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import read_text
+from rotnet_lib.report.fragments import fragment
+from rotnet_lib.runs.ancestors import upstream_names
+from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, NOTEBOOK, PARAMETERS, PLAN, PU, REPORT, RunDirectory
+from rotnet_lib.runs.plan_file import read_plan
+
+_FILES = {
+    METRICS: "result (metrics.json)",
+    HISTORY: "figures of each epoch (history.csv)",
+    MODEL: "weights (model.safetensors)",
+    PU: "probabilities of being upright (pu.safetensors)",
+    PARAMETERS: "parameters (parameters.yaml)",
+    NOTEBOOK: "executed notebook (notebook.ipynb)",
+}
+
+
+def run_links(run: RunDirectory) -> str:
+    """HTML with links that are relative to the run's directory, to what there is when the page is drawn.
+
+    Whether a suite's page is there is not asked: it is made when its runs are.
+    """
+    root, pages = run.path.parent, []
+    for name in upstream_names(run.parameters()):
+        if (root / name).is_dir():
+            pages.append(("Builds on the run", name, f"../{name}/{REPORT}" if (root / name / REPORT).is_file() else ""))
+    for plan in sorted(root.glob(f"*/{PLAN}")):
+        if title := _serves(plan, run.name):
+            pages.append(("Serves the suite", title, f"../{plan.parent.name}/{REPORT}"))
+    kept = sorted(path.name for path in run.path.glob("model-epoch*.safetensors"))
+    files = [(said, name) for name, said in _FILES.items() if (run.path / name).is_file()]
+    files += [(f"weights on the way ({name})", name) for name in kept]
+    return fragment("run_links.html.j2", pages=pages, files=files)
+
+
+def _serves(plan: Path, run: str) -> str:
+    """The title of the suite whose plan names a run; empty if it does not. The page of all runs names damaged plans."""
+    try:
+        if run not in read_text(plan, ""):  # most do not, and it takes longer to read it as a plan
+            return ""
+        found = read_plan(plan)
+    except (RotnetError, OSError):
+        return ""
+    return f"{found.title} ({found.preset})" if any(run == entry.name for entry in found.runs) else ""
