@@ -15,10 +15,10 @@ from rotnet_lib.report.comparison import compare
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.fragments import page
-from rotnet_lib.report.run_lines import KnownRun, described
 from rotnet_lib.report.run_report import plain
+from rotnet_lib.report.run_title import data_title, described
 from rotnet_lib.report.units import axis_label, change
-from rotnet_lib.runs.directory import PARAMETERS, REPORT, RunDirectory, now
+from rotnet_lib.runs.directory import REPORT, RunDirectory, now
 from rotnet_lib.runs.history import history_of
 from rotnet_lib.runs.metrics import with_unit
 from rotnet_lib.runs.schema import MetricValue, RunResult
@@ -195,11 +195,7 @@ def _of_one_layer(result: RunResult) -> tuple[str, str] | None:
 
 def _words(run: RunDirectory, result: RunResult) -> str:
     """What a run is, by its parameters and those of the run that it builds on, if that is still there."""
-    others = {}
-    backbone = RunDirectory(run.path.parent / str(result.parameters.get("backbone") or "none"))
-    if (backbone.path / PARAMETERS).is_file() and not backbone.damage:
-        others[backbone.name] = KnownRun("", backbone.parameters())
-    return f"{described(KnownRun(result.stage, result.parameters), others)}, {result.parameters.get('arch')}"
+    return described(result.stage, {**result.parameters, "runs": str(run.path.parent)}, data_title(result.data.title))
 
 
 def _compared(name: str, first: MetricValue | None, second: MetricValue | None) -> Compared:

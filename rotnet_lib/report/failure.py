@@ -5,6 +5,11 @@ from dataclasses import dataclass
 
 import nbformat
 
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.files import read_text
+from rotnet_lib.runs.directory import NOTEBOOK, RunDirectory
+
+_OWN = ("RotnetError", "StorageError")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -21,6 +26,22 @@ class Failure:
     kind: str
     text: str
     traceback: str
+
+    @property
+    def cause(self) -> str:
+        """The last line of what it says, after its class where that tells more: our own errors are written for the reader."""
+        lines = [line for line in self.text.splitlines() if line.strip()]
+        said = lines[-1].strip() if lines else ""
+        return said if self.kind in _OWN and said else f"{self.kind}: {said}".removesuffix(": ")
+
+
+def cause_of_failure(run: RunDirectory) -> str:
+    """Why a failed run ended, in a line: `the loss is nan at epoch 1 ...`; empty if its notebook does not say."""
+    try:
+        failure = take_failure(nbformat.reads(read_text(run.path / NOTEBOOK, ""), as_version=4))
+    except (FileNotFoundError, RotnetError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ""  # a notebook that cannot be read is told of where its page is asked for
+    return failure.cause if failure else ""
 
 
 def take_failure(node: nbformat.NotebookNode) -> Failure | None:

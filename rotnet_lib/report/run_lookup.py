@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rotnet_lib.errors import RotnetError, nearest
-from rotnet_lib.report.run_lines import failure_cause
+from rotnet_lib.report.failure import cause_of_failure
 from rotnet_lib.runs.directory import PARAMETERS, REPORT, RunDirectory, all_runs
 
 
@@ -24,7 +24,7 @@ def finished_run(name: str, root: Path) -> RunDirectory:
     state = run.state
     if state == "finished":
         return run
-    cause = (failure_cause(run) or f"see {path / REPORT}").removesuffix(".")
+    cause = (cause_of_failure(run) or f"see {path / REPORT}").removesuffix(".")
     what = {
         "running": "is being made. Wait for it to end",
         "failed": f"failed: {cause}. Put that right and make it again",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rotnet_lib.data.source import DATASETS
@@ -50,15 +51,18 @@ def run_title(result: RunResult) -> str:
     return f"{what}: {named}{figure}"
 
 
-def described(stage: str, parameters: Mapping[str, Any], data: str = "") -> str:
+def described(
+    stage: str, parameters: Mapping[str, Any], data: str = "", others: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> str:
     """A run without its figure, from its parameters: `Probe of conv2, conv classifier, on RotNet NIN-4, drawn shapes`.
 
     Args:
         stage: of the run.
         parameters: the effective config.
         data: what the data are called; empty: by the name of the dataset.
+        others: the parameters of runs that it may build on, by name; of another one its directory is looked into.
     """
-    network = network_of(parameters).words
+    network = network_of(parameters, others).words
     data = data or _data_of(str(parameters.get("dataset", "")))
     layers = ", ".join(parameters["layer"]) if isinstance(parameters.get("layer"), list | tuple) else ""
     layers = "all layers" if layers == "all" else layers
@@ -78,8 +82,8 @@ def described(stage: str, parameters: Mapping[str, Any], data: str = "") -> str:
     return ", ".join(filter(None, parts.get(stage, (f"{stage} of {network}", data))))
 
 
-def network_of(parameters: Mapping[str, Any]) -> Network:
-    """The network of a run with these parameters, by the parameters of the run that trained it."""
+def network_of(parameters: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> Network:
+    """The network of a run with these parameters, by the parameters of the run that trained it; see `described`."""
     backbone = parameters.get("backbone")
     if backbone is None:
         return Network(_words(parameters))
@@ -87,13 +91,21 @@ def network_of(parameters: Mapping[str, Any]) -> Network:
     if backbone in UNTRAINED:
         return Network(f"random rescaled {arch}" if backbone == RESCALED else f"random {arch}")
     path = checkpoint_of(str(backbone), str(parameters.get("runs", "runs"))).parent
-    run = RunDirectory(path)
-    if not (path / PARAMETERS).is_file() or run.damage:
-        return Network(f"{arch} of {Path(str(backbone)).name}")  # it was removed, say: its name is all that is known
-    made = run.parameters()
+    made = others.get(path.name)
+    if made is None:
+        run = RunDirectory(path)
+        if not (path / PARAMETERS).is_file() or run.damage:
+            return Network(f"{arch} of {Path(str(backbone)).name}")  # it was removed, say: its name is all that is known
+        made = run.parameters()
     words = _words(made) if "task" in made else f"{arch} of {path.name}"
     at = f" after {100 * parameters['checkpoint']:g} % of its epochs" if parameters.get("checkpoint") else ""
     return Network(words + at, path)
+
+
+def network_title(task: str, arch: str) -> str:
+    """`RotNet NIN-4`: a network by the task that it learned and its arch; by the name of the task where that has no title."""
+    title = (TASKS[task].title if task in TASKS else "") or task
+    return f"{title} {arch_title(arch)}".strip()
 
 
 def arch_title(arch: str) -> str:
@@ -123,7 +135,6 @@ def _data_of(dataset: str) -> str:
 def _words(made: Mapping[str, Any]) -> str:
     """The network of a pretrain run, with what of it is not the task's usual: `RotNet NIN-4 (copies shuffled)`."""
     task = str(made.get("task"))
-    title = (TASKS[task].title if task in TASKS else "") or task
     extras = []
     if task in TASKS and task != _LABELS:
         usual = task_options(task, {}).model_dump(mode="json")
@@ -135,7 +146,7 @@ def _words(made: Mapping[str, Any]) -> str:
     extras += [f"fold {made['fold']}"] if made.get("fold") else []
     extras += ["weighted copies"] if made.get("pu_weights") else []
     extras += ["grey"] if made.get("grey") else []
-    return f"{title} {arch_title(str(made.get('arch')))}" + (f" ({', '.join(extras)})" if extras else "")
+    return network_title(task, str(made.get("arch"))) + (f" ({', '.join(extras)})" if extras else "")
 
 
 def _brief(value: Any) -> str:

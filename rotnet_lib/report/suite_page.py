@@ -5,14 +5,19 @@ from typing import Any
 
 from IPython.display import HTML
 
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.copies import copies
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.headings import Headings
 from rotnet_lib.report.published import source
+from rotnet_lib.report.reported_run import ReportedRun
+from rotnet_lib.report.run_figures import figures_shown
+from rotnet_lib.report.run_title import run_title
 from rotnet_lib.report.suite_facts import facts
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.report.suite_table import suite_table
 from rotnet_lib.runs.unverified import sentence
+from rotnet_lib.stages.inspection import InspectConfig
 
 
 def summary(report: SuiteReport) -> HTML:
@@ -54,6 +59,23 @@ def details(report: SuiteReport) -> HTML:
             copies=copies(report),
         )
     )
+
+
+def inspections(report: SuiteReport) -> HTML | None:
+    """The figures of the suite's finished inspections (attention, filters, mistakes), for a notebook cell; None without any."""
+    found = [run for run in report.runs if run.result is not None and run.result.stage == InspectConfig.stage]
+    parts = [_inspection(run) for run in found]
+    return HTML("\n".join(parts)) if parts else None
+
+
+def _inspection(run: ReportedRun) -> str:
+    assert run.result is not None
+    heading, _, _ = run_title(run.result).rpartition(": ")
+    try:
+        figures, why = figures_shown(run.directory), ""
+    except RotnetError as error:  # the suite's page is shown all the same
+        figures, why = [], str(error)
+    return fragment("inspection.html.j2", heading=heading, link=run.link, figures=figures, why=why)
 
 
 def command(report: SuiteReport) -> str:

@@ -25,7 +25,11 @@ def suite_options(command: Any) -> Any:
             ),
             click.option("--methods", help="Whose rows: core (by default), all, or names with commas between them."),
             click.option("--dataset", help="In place of the suite's: tiny-imagenet, imagefolder:/path ..."),
-            click.option("--seeds", default=1, show_default=True, help="Runs of every row, for mean and standard deviation."),
+            click.option(
+                "--seeds",
+                type=int,
+                help="Runs of every row, for mean and standard deviation; without it 1, or what the suite says.",
+            ),
             click.option(
                 "--set",
                 default="",

@@ -47,7 +47,8 @@ class Options:
 
     preset: str | None = None
     dataset: str | None = None
-    seeds: int = 1
+    seeds: int | None = None
+    """None: as many as the suite says, one in a collection."""
     set: str = ""
     runs: str = "runs"
     methods: str | None = None
@@ -58,7 +59,9 @@ class Options:
             may_be_left_out = name in ("preset", "dataset", "methods")
             if name != "seeds" and not isinstance(value, str) and not (value is None and may_be_left_out):
                 raise RotnetError(f"{name}: text is needed, not {shown(value)}.")
-        if isinstance(self.seeds, bool) or not isinstance(self.seeds, int) or not 1 <= self.seeds <= MOST_SEEDS:
+        if isinstance(self.seeds, bool) or not (
+            self.seeds is None or (isinstance(self.seeds, int) and 1 <= self.seeds <= MOST_SEEDS)
+        ):
             raise RotnetError(f"seeds: at least 1, not {shown(self.seeds)} (and at most {MOST_SEEDS}).")
         plain_values("suite", vars(self))
 
@@ -268,7 +271,14 @@ def _plans(
         return taken[data]
 
     return tuple(
-        Plan(suite, preset_name, reason, preset.description, options, _planned(suite, preset_name, options, overrides, once))
+        Plan(
+            suite,
+            preset_name,
+            reason,
+            preset.description,
+            options,
+            _planned(suite, preset_name, options, options.seeds or (suite.seeds if suite.name == name else 1), overrides, once),
+        )
         for suite in suites
     )
 
@@ -297,11 +307,12 @@ def _planned(
     suite: Suite,
     preset: str,
     options: Options,
+    seeds: int,
     overrides: list[Override],
     fingerprint: Callable[[RunConfig], str],
 ) -> tuple[PlannedRun, ...]:
     planned: list[PlannedRun] = []
-    for seed in range(options.seeds):
+    for seed in range(seeds):
         of_seed: dict[str, PlannedRun] = {}
         for key in upstream_first(suite):
             run = suite.runs[key]

@@ -123,6 +123,7 @@ class Suite(BaseModel):
     source: str = "rotnet"
     measure: str = Field("top1", description="what the figures are, in percent")
     headings: dict[str, str] = Field(default_factory=dict, description="column -> how the table heads it, where otherwise")
+    seeds: int = Field(1, ge=1, description="runs of every row where the suite is asked for alone and SEEDS is not said")
     axis: Literal["epochs", "labels"] | None = Field(None, description="what the columns count, drawn as a curve")
     runs: dict[str, SuiteRun]
     rows: list[SuiteRow] = Field(default_factory=list)

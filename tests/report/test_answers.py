@@ -80,7 +80,7 @@ def test_the_figures_of_all_questions_have_one_axis(made_up: Any) -> None:
 
 
 def test_what_holds_for_all_answers_is_said_once_above_them(made_up: Any) -> None:
-    suite = made_up("questions")
+    suite = made_up("questions", seeds=1)
     suite.finish_all()
     soup = page(suite.report())
     said = "With one seed no spread is known, so a small difference says nothing."

@@ -126,7 +126,7 @@ def test_runs_that_differ_in_their_seed_alone_are_told_apart(made_up: Any) -> No
     for seed in (0, 1):
         suite.finish("supervised", 60.0 + seed, seed=seed)
     two = TwoRuns(suite.run("supervised").directory, suite.run("supervised", 1).directory)
-    assert two.names == ("Supervised, nin3, seed 0", "Supervised, nin3, seed 1")
+    assert two.names == ("Supervised NIN-3 trained on made up, seed 0", "Supervised NIN-3 trained on made up, seed 1")
     assert [entry for entry in two.parameters if entry[0] != "seed"] == []
 
 

@@ -82,8 +82,8 @@ def test_runs_stand_below_their_stage_and_say_what_they_are(made_up: Any) -> Non
     assert rotnet[0].startswith("RotNet ")
     assert rotnet[5:7] == ["rotation_top1 80.00 %", "25.00 %"]
     probes = found["Probes of frozen layers"]
-    assert probes[suite.run("rotnet-conv").name][0].startswith("conv2, conv classifier, on RotNet ")
-    assert probes[suite.run("random-conv").name][0].startswith("conv2, conv classifier, on a random network ")
+    assert probes[suite.run("rotnet-conv").name][0].startswith("Probe of conv2, conv classifier, on RotNet ")
+    assert probes[suite.run("random-conv").name][0].startswith("Probe of conv2, conv classifier, on random NIN-4")
 
 
 def test_of_several_figures_the_best_comes_first(made_up: Any) -> None:

@@ -67,8 +67,8 @@ def test_attention_has_a_row_an_image_and_a_column_a_layer_of_each_network(inspe
     shown = texts(figure)
     caption = attention_grid(inspection).caption
     assert "|feature|^2" in caption
-    assert {"RotNet (nin4)", "Supervised (nin3)", "lowest of the map", "highest"} <= set(shown.split("\n"))
-    assert "RotNet (nin4) is the run rotation-nin4-shapes-s0-0123456789; Supervised (nin3) is the run labels-" in caption
+    assert {"RotNet NIN-4", "Supervised NIN-3", "lowest of the map", "highest"} <= set(shown.split("\n"))
+    assert "RotNet NIN-4 is the run rotation-nin4-shapes-s0-0123456789; Supervised NIN-3 is the run labels-" in caption
     for text in ("0: house", "5: tree", "7: car", "nin3 has\nno conv4"):
         assert shown.count(text) == 1, text
     assert shown.count("conv4") == 3
@@ -149,10 +149,10 @@ def test_only_a_rotnet_has_pictures_of_rotations(inspection: Inspection) -> None
 @pytest.mark.parametrize(
     ("tasks", "names"),
     [
-        (["rotation", "labels"], ["RotNet (nin3)", "Supervised (nin3)"]),
-        (["rotation", "rotation"], ["RotNet (nin3) 1", "RotNet (nin3) 2"]),
-        (["slow-features"], ["Slow features (nin3)"]),
-        ([""], ["nin3"]),
+        (["rotation", "labels"], ["RotNet NIN-3", "Supervised NIN-3"]),
+        (["rotation", "rotation"], ["RotNet NIN-3 1", "RotNet NIN-3 2"]),
+        (["slow-features"], ["Slow features NIN-3"]),
+        ([""], ["NIN-3"]),
     ],
 )
 def test_a_network_is_called_by_what_it_learned(tasks: list[str], names: list[str]) -> None:
@@ -167,7 +167,7 @@ def test_the_caption_of_mistakes_explains_their_numbers_by_the_first(inspection:
 def test_the_texts_in_place_of_the_pictures_have_their_figures(inspection: Inspection) -> None:
     attention = attention_grid(inspection).description
     assert "3 images (0: house, 5: tree, 7: car)" in attention
-    assert "RotNet (nin4) (conv1, conv2, conv3, conv4) and of Supervised (nin3) (conv1, conv2, conv3)" in attention
+    assert "RotNet NIN-4 (conv1, conv2, conv3, conv4) and of Supervised NIN-3 (conv1, conv2, conv3)" in attention
     table, wrong, hard = (figure.description for figure in rotation_figures(inspection))
     assert "0° taken for 0° 75.0 %, 90° 25.0 %, 180° 0.0 %." in table
     assert "mug, true 180°, said 0° (99 %); mug, true 0°, said 90° (50 %)" in wrong

@@ -314,3 +314,16 @@ def test_a_run_is_not_called_as_a_parameter_is() -> None:
     suite = load_suite("table2").model_dump()
     with pytest.raises(ValidationError, match="run 'grey' is called as a parameter is"):
         Suite(**suite | {"runs": suite["runs"] | {"grey": suite["runs"]["rotnet"]}})
+
+
+# --- Seeds ---
+
+
+def test_a_suite_asked_for_alone_may_say_how_many_seeds_it_needs() -> None:
+    assert {run.config.seed for run in plan_suite("questions", Options(preset="quick")).runs} == {0, 1, 2}
+    assert {run.config.seed for run in plan_suite("questions", Options(preset="quick", seeds=1)).runs} == {0}
+    assert {run.config.seed for run in plan_suite("table3", Options(preset="quick")).runs} == {0}
+
+
+def test_in_a_collection_it_has_one_seed_like_the_others() -> None:
+    assert {run.config.seed for run in make_plan("cifar10", Options(preset="quick")).runs} == {0}
