@@ -24,7 +24,7 @@ from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.reported_run import ReportedRun, suite_of
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.units import axis_label
-from rotnet_lib.report.verdicts import verdict
+from rotnet_lib.report.verdicts import still_missing, verdict
 from rotnet_lib.runs.directory import TABLE
 from rotnet_lib.runs.metrics import PERCENT, Metric
 from rotnet_lib.runs.plan_file import read_plan
@@ -228,7 +228,8 @@ class SuiteReport:
         """What else the table shows, in sentences drawn from its figures."""
         by_target = any(row["by_target"] for row in self.suite["rows"])
         if asked := len(self.suite["questions"]):  # its rows may be of tasks that have nothing in common but the question
-            return f"{asked} question{'' if asked == 1 else 's'}, answered below."
+            said = f"{asked} question{'' if asked == 1 else 's'}, answered below."
+            return " ".join(filter(None, [said, still_missing(self.rows)]))
         found = verdict(self.rows, self.columns, axis=self.axis, by_target=by_target)
         order = "" if by_target or self.axis else rank_agreement(self.rows, self.columns)
         return " ".join(filter(None, [found, order]))

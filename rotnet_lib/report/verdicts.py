@@ -28,13 +28,17 @@ def verdict(rows: list[Row], columns: Mapping[str, str], *, axis: Axis | None, b
         axis: what the columns count, if they count something.
         by_target: whether the columns are right answers (classes).
     """
-    planned = [cell for row in rows for cell in row.cells.values() if cell.planned]
-    measured = [cell for cell in planned if cell.mean is not None]
+    measured = [cell for row in rows for cell in row.measured.values() if cell.planned]
     said = _verdict(rows, columns, axis, by_target=by_target) if len(measured) > 1 else "Nothing to compare yet."
-    if len(measured) < len(planned):
-        said += f" {len(measured)} of {len(planned)} figures are measured."
     one = len(measured) > 1 and any(cell.n == 1 and cell.sampling is not None for cell in measured)
-    return f"{said} Other seeds may differ." if one else said
+    return " ".join(filter(None, [said, still_missing(rows), "Other seeds may differ." if one else ""]))
+
+
+def still_missing(rows: list[Row]) -> str:
+    """How many of a table's figures are measured, in a sentence; empty if all are."""
+    planned = [cell for row in rows for cell in row.cells.values() if cell.planned]
+    measured = sum(cell.mean is not None for cell in planned)
+    return f"{measured} of {len(planned)} figures are measured." if measured < len(planned) else ""
 
 
 def _verdict(rows: list[Row], columns: Mapping[str, str], axis: Axis | None, *, by_target: bool) -> str:
