@@ -206,8 +206,8 @@ def test_the_report_shows_the_table_then_its_picture_then_answers_then_what_it_w
         "picture(report)",
         "inspections(report)",
         "answers(report)",
-        "details(report)",
         "learning_curves(report)",
+        "details(report)",
     ]
 
 
