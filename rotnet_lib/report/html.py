@@ -17,6 +17,9 @@ from rotnet_lib.report.fragments import TEMPLATES, fragment, script, style
 from rotnet_lib.report.run_links import run_links
 from rotnet_lib.runs.directory import SHOWN_RESULT, RunDirectory
 
+NOTEBOOK_ONLY = "notebook-only"
+"""The tag of cells that are no part of the page."""
+
 _SCRIPTED = ("application/vnd.jupyter.widget-view+json", "application/javascript")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _BAR = re.compile(r"\d+%\|| inputs \[\d\d:")
@@ -36,7 +39,7 @@ class ResultFirst(Preprocessor):
 
     def preprocess(self, nb: nbformat.NotebookNode, resources: Any) -> tuple[nbformat.NotebookNode, Any]:
         failure, links = (resources.get("rotnet", {}).get(name, "") for name in ("failure", "links"))
-        cells = [cell for cell in nb.cells if cell.source.strip() and (failure or "notebook-only" not in _tags(cell))]
+        cells = [cell for cell in nb.cells if cell.source.strip() and (failure or NOTEBOOK_ONLY not in _tags(cell))]
         for cell in cells:
             for kind in _SCRIPTED:
                 for output in cell.get("outputs", []):

@@ -11,7 +11,7 @@ from papermill.exceptions import PapermillExecutionError
 from rotnet_lib.errors import RotnetError, StorageError
 from rotnet_lib.files import LockTimeout, lock_file, read_bytes, remove_left_files
 from rotnet_lib.paths import NOTEBOOKS
-from rotnet_lib.report.html import render
+from rotnet_lib.report.html import NOTEBOOK_ONLY, render
 from rotnet_lib.runs.directory import METRICS, NOTEBOOK, NOTEBOOK_LOCK, REPORT, RunDirectory
 from rotnet_lib.suites import papermill_engine
 from rotnet_lib.suites.line_printer import LinePrinter
@@ -77,6 +77,8 @@ def _execute(source: Path, parameters: dict[str, Any], run: RunDirectory, label:
             stdout_file=stream,
             stderr_file=stream,
             coalesce_streams=True,
+            # Nobody reads along while a suite is made: no look at the data, no steps that are timed before the training.
+            **({"skip_cells_with_tag": NOTEBOOK_ONLY} if label else {}),
         )
     except PapermillExecutionError as error:
         # The library's own errors are written for the user; of others the type says what they are.
