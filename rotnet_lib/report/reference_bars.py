@@ -1,4 +1,4 @@
-"""A probe's layers beside the same probe of random features, and beside guessing."""
+"""A probe's layers beside the same probe of random features, published figures, and guessing."""
 
 from collections.abc import Mapping
 
@@ -10,6 +10,7 @@ from rotnet_lib.paths import from_project
 from rotnet_lib.report.figure_style import COLOURS, figure_style
 from rotnet_lib.report.figure_words import values_by_name
 from rotnet_lib.report.figures import ReportFigure
+from rotnet_lib.report.published_of_run import published_of
 from rotnet_lib.report.run_title import network_of
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.runs.metrics import with_unit
@@ -23,6 +24,8 @@ _ITS_OWN = {"backbone", "checkpoint", "layer"}
 def reference_bars(result: RunResult) -> ReportFigure:
     """A bar for each layer's accuracy, beside it that of random features where the same probe of them is finished.
 
+    Where a suite names the run, the figure that its table publishes for a layer is a diamond over the layer's bars.
+
     Args:
         result: of a run whose metrics are `<layer>_top1`.
     """
@@ -32,6 +35,9 @@ def reference_bars(result: RunResult) -> ReportFigure:
         theirs = {name.removesuffix("_top1"): metric.last for name, metric in other.metrics.items()}
         measured.setdefault(network_of(other.parameters).words, {layer: theirs[layer] for layer in own if layer in theirs})
     chance = next(iter(result.metrics.values())).chance
+    known = published_of(result.run, from_project(str(result.parameters["runs"])))
+    published = {layer: known.figures[f"{layer}_top1"] for layer in own if f"{layer}_top1" in known.figures}
+    whose = f"published{f' ({known.data})' if known.data else ''}"
     rows = [(words, layer, value) for words, found in measured.items() for layer, value in found.items()]
     frame = pd.DataFrame(rows, columns=["features", "layer", "accuracy (%)"])
     with figure_style(0.85, grid=True):
@@ -41,11 +47,15 @@ def reference_bars(result: RunResult) -> ReportFigure:
         )
         for bars in axis.containers:
             axis.bar_label(bars, fmt="%.1f", padding=2)  # type: ignore[arg-type]
+        if published:
+            places = [list(own).index(layer) for layer in published]
+            axis.plot(places, list(published.values()), "D", markerfacecolor="none", markeredgecolor="0.35", label=whose)
         if chance is not None:
             axis.axhline(chance, color="0.3", linestyle="--", linewidth=1, label=f"chance: {with_unit(chance)}")
         axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2, frameon=False)
         axis.set(xlabel="", ylim=(0, 100))
-    read = " ".join(f"{words}: {values_by_name(found)}." for words, found in measured.items())
+    shown = measured | ({whose: published} if published else {})
+    read = " ".join(f"{words}: {values_by_name(found)}." for words, found in shown.items())
     beside = "" if len(measured) > 1 else " No probe of random features with these parameters was finished when this was drawn."
     return ReportFigure(
         figure,
