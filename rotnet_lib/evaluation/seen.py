@@ -172,7 +172,7 @@ def named_images(batch: Batch, classes: Sequence[str]) -> list[Named]:
     pixels = batch.images.permute(0, 2, 3, 1).cpu().numpy()
     return [
         Named(picture=Picture.of(image), name=classes[label])
-        for image, label in zip(pixels, batch.labels.tolist(), strict=True)
+        for image, label in zip(pixels, batch.labels.cpu().tolist(), strict=True)
     ]
 
 
@@ -215,15 +215,18 @@ def _confusion(task: Task, data: Dataset, answers: Mapping[str, Answers]) -> Con
         for true, said in most
         if wrong[true, said]
     ]
+    surest = best.surest_mistakes
+    # All in one copy from the device.
+    shown = data.test.read([found.place for found in surest]).permute(0, 2, 3, 1).cpu().numpy() if surest else ()
     mistakes = [
         Mistaken(
-            picture=Picture.of(data.test.read([found.place])[0].permute(1, 2, 0).cpu().numpy()),
+            picture=Picture.of(image),
             place=found.place,
             true=names[found.true],
             said=names[found.said],
             probability=found.probability,
         )
-        for found in best.surest_mistakes
+        for found, image in zip(surest, shown, strict=True)
     ]
     matrix = counts.tolist() if len(names) <= _MATRIX else None
     return Confusion(metric=metric, names=names, counts=matrix, pairs=pairs, mistakes=mistakes)

@@ -22,6 +22,8 @@ class DataWords:
     def __init__(self, runs: Iterable[ReportedRun]) -> None:
         found: dict[str, dict[str, None]] = {}
         for run in runs:
+            if run.dataset not in VOC_SETS and run.dataset not in DATASETS:
+                continue  # a plan of another version of the library
             kind = (VOC_SETS if run.dataset in VOC_SETS else DATASETS)[run.dataset]
             here = _here(run)
             if kind.published_title is not None and here != kind.published_title:

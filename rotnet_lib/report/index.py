@@ -6,7 +6,9 @@ from typing import Any
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file, write_text
+from rotnet_lib.report.data_words import DataWords
 from rotnet_lib.report.fragments import page
+from rotnet_lib.report.reported_run import ReportedRun
 from rotnet_lib.report.run_lines import KnownRun, RunLine, run_line
 from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory, all_runs, now
 from rotnet_lib.runs.plan_file import PlanFile, read_plan
@@ -99,7 +101,7 @@ def _suite_line(
         for run in plan.runs
     ]
     return line | {
-        "title": plan.title,
+        "title": DataWords(ReportedRun.of(run, root) for run in plan.runs).text(plan.title),
         "preset": plan.preset,
         "options": " ".join(asked),
         "runs": runs,

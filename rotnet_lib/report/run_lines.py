@@ -8,10 +8,11 @@ from typing import Any
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import read_bytes
 from rotnet_lib.report.failure import cause_of_failure
+from rotnet_lib.report.metric_titles import headline_metric, measured_by_layer, short_titles
 from rotnet_lib.report.run_title import data_title, described
 from rotnet_lib.runs.directory import NOTEBOOK, REPORT, RunDirectory
 from rotnet_lib.runs.metrics import with_unit
-from rotnet_lib.runs.schema import MetricValue, RunResult
+from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.training.trained_share import trained_share
 
@@ -110,21 +111,16 @@ def _figures(result: RunResult) -> dict[str, str]:
     """The headline figure, the others, and what guessing gives."""
     if not result.metrics:
         return {}
-    first = next(iter(result.metrics.values()))
-    alike = [name for name, metric in result.metrics.items() if (metric.unit, metric.better) == (first.unit, first.better)]
-    best = min(alike, key=lambda name: _rank(result.metrics[name]))
-    others = [f"{name} {metric.text}" for name, metric in result.metrics.items() if name != best]
+    titles = short_titles(result)
+    best, _ = headline_metric(result.metrics, best=measured_by_layer(result))
+    others = [f"{titles[name]} {metric.text}" for name, metric in result.metrics.items() if name != best]
     metric = result.metrics[best]
     error = f" (s.e. {metric.standard_error:.2f})" if metric.standard_error is not None else ""
     return {
-        "result": f"{best} {metric.text}{error}",
+        "result": f"{titles[best]} {metric.text}{error}",
         "more": ", ".join(others),
         "chance": with_unit(metric.chance, metric.unit) if metric.chance is not None else "",
     }
-
-
-def _rank(metric: MetricValue) -> float:
-    return -metric.last if metric.better == "higher" else metric.last
 
 
 def _known_alone(run: RunDirectory) -> KnownRun:

@@ -55,10 +55,10 @@ def test_it_says_how_far_suites_and_runs_are(made_up: Any) -> None:
     suite.fail("rotnet")
     page = index_of(Path("runs"))
     line = by_heading(page)["Tables"][suite.path.parent.name]
-    assert line[0].startswith(suite.plan.suite.title)
+    assert line[0].startswith("Table 3: drawn shapes, unsupervised feature learning (4-block NIN)")
     assert line[1] == "quick SEEDS=2 SET=epochs=3"
     assert line[2] == "1 of 14"
-    assert "supervised :  top1 91.50 %" in line[3]
+    assert "supervised :  Top-1 accuracy 91.50 %" in line[3]
     assert "rotnet :  failed" in line[3]
     assert "rotnet-conv, seed 1:  missing" in line[3]
     made_up("table5", methods="rotnet")
@@ -77,10 +77,20 @@ def test_runs_stand_below_their_stage_and_say_what_they_are(made_up: Any) -> Non
     assert list(found) == ["Tables", "Pretraining", "Probes of frozen layers"]
     supervised = found["Pretraining"][suite.run("supervised").name]
     assert supervised[0].startswith("Supervised ")
-    assert supervised[1:] == ["nin3", "shapes", "0", "3", "top1 91.50 % (s.e. 0.88)", "", "finished", "table3", supervised[-1]]
+    assert supervised[1:] == [
+        "nin3",
+        "shapes",
+        "0",
+        "3",
+        "Top-1 accuracy 91.50 % (s.e. 0.88)",
+        "",
+        "finished",
+        "table3",
+        supervised[-1],
+    ]
     rotnet = found["Pretraining"][suite.run("rotnet").name]
     assert rotnet[0].startswith("RotNet ")
-    assert rotnet[5:7] == ["rotation_top1 80.00 %", "25.00 %"]
+    assert rotnet[5:7] == ["Rotation accuracy 80.00 %", "25.00 %"]
     probes = found["Probes of frozen layers"]
     assert probes[suite.run("rotnet-conv").name][0].startswith("Probe of conv2, conv classifier, on RotNet ")
     assert probes[suite.run("random-conv").name][0].startswith("Probe of conv2, conv classifier, on random NIN-4")
@@ -90,8 +100,8 @@ def test_of_several_figures_the_best_comes_first(made_up: Any) -> None:
     suite = made_up("table5")
     suite.finish("linear-random", {f"conv{n}_top1": 10.0 + (n == 3) for n in range(1, 6)})
     cells = runs_of(index_of(Path("runs")))[suite.run("linear-random").name]
-    assert cells[5].startswith("conv3_top1 11.00 %")
-    assert "conv1_top1 10.00 %, conv2_top1 10.00 %, conv4_top1 10.00 %" in cells[5]
+    assert cells[5].startswith("conv3 11.00 %")
+    assert "conv1 10.00 %, conv2 10.00 %, conv4 10.00 %" in cells[5]
 
 
 def test_a_failed_run_says_why(made_up: Any) -> None:
@@ -176,7 +186,7 @@ def test_one_damaged_result_does_not_hide_the_other_reports(damage: bytes, made_
     damaged.write_bytes(damage)
     page = index_of(Path("runs"))
     runs = runs_of(page)
-    assert runs[suite.run("supervised").name][5] == "top1 91.50 %"
+    assert runs[suite.run("supervised").name][5] == "Top-1 accuracy 91.50 %"
     assert runs[suite.run("rotnet").name][7].startswith("damaged: ")
     assert f"{damaged.relative_to(Path.cwd())} is damaged" in runs[suite.run("rotnet").name][7]
     assert by_heading(page)["Tables"][suite.path.parent.name][2] == "1 of 7"
@@ -189,7 +199,7 @@ def test_a_damaged_plan_does_not_hide_the_other_reports(damage: bytes, made_up: 
     suite = made_up()
     suite.finish("supervised", 91.5)
     page = index_of(Path("runs"))
-    assert suite.plan.suite.title in page.get_text()
+    assert "Table 3: drawn shapes, unsupervised feature learning (4-block NIN)" in page.get_text()
     line = by_heading(page)["Tables"][other.path.parent.name]
     assert line[0].startswith("damaged plan.json: ")
     assert str(other.path.relative_to(Path.cwd())) in line[0]

@@ -154,7 +154,12 @@ def interrupted(folder: Path, pair: Pair) -> Interrupted:
     resume = directory(config).path / RESUME
 
     def done() -> int:
-        return len(load_tensors(resume)[1]["history"]) if resume.exists() else 0
+        while resume.exists():
+            try:
+                return len(load_tensors(resume)[1]["history"])
+            except RotnetError:  # it was replaced between the header and the content
+                time.sleep(0.01)
+        return 0
 
     def train_until(epochs: int, stop: signal.Signals) -> tuple[int, list[psutil.Process], str]:
         # What a shell starts in the background ignores Ctrl-C, and so would this process if the tests were started so.
