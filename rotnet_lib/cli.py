@@ -155,8 +155,10 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
         elif length := run_length.say(config):
             shorter = shorter_command(notebook, values, preset)
             click.echo(length + (f" Shorter: {shorter}" if shorter else ""))
-        execute_notebook(notebook, config.model_dump(mode="json") | {"preset": preset}, directory.path)
-        write_index(directory.path.parent)
+        try:
+            execute_notebook(notebook, config.model_dump(mode="json") | {"preset": preset}, directory.path)
+        finally:  # a run that failed is in the index too
+            write_index(directory.path.parent)
         click.echo(f"report: {directory.path / REPORT}")
     made = directory.finished and (directory.path / PARAMETERS).exists()
     if made and (following := next_command(config, directory.name, preset)):

@@ -137,7 +137,7 @@ def test_a_dry_run_says_what_would_run_and_creates_nothing(tmp_path: Path) -> No
     result = rotnet("reproduce", "table3", "--preset", "quick", "--seeds", "2", "--dry-run")
     assert result.exit_code == 0
     lines = [line for line in result.output.splitlines() if not line.startswith("    ")]
-    assert lines[0] == "preset quick: as asked."
+    assert lines[0] == "preset quick: named on the command line."
     plan = make_plan("table3", Options(preset="quick", seeds=2))
     expected = [f"{run.key}, seed {run.config.seed}: would run (missing): {run.directory.path}" for run in plan.runs]
     assert lines[2].startswith("methods: rotnet")

@@ -1,5 +1,6 @@
 """A trained task on test images: its figures, and its examples of some of them."""
 
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -65,6 +66,9 @@ def examples_of_batch(task: PretextTask, batch: Batch, seed: int) -> list[Exampl
         return task.examples(replace(batch, rng=generator(device, seed, "examples")))
 
 
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
 def batch_of(split: Split | StreamedSplit, places: Sequence[int]) -> Batch:
     """The images at those places of a split, not augmented."""
     index = torch.tensor(list(places), device=split.device)
@@ -73,11 +77,15 @@ def batch_of(split: Split | StreamedSplit, places: Sequence[int]) -> Batch:
 
 
 def spread_batch(split: Split | StreamedSplit, count: int) -> Batch:
-    """So many images, or all, spread evenly over a split: splits may be in the order of their classes.
+    """So many images, or all, spread over a split: splits may be in the order of their classes, or go through them in turn.
+
+    The places are multiples of the golden ratio: they are spread evenly, and have no period that classes could share.
 
     Damaged images are left out, as in training. Raises RotnetError if all are.
     """
-    places = torch.linspace(0, len(split) - 1, min(count, len(split))).round().long().to(split.index_device)
+    size = min(count, len(split))
+    spread = (torch.arange(1, size + 1, dtype=torch.float64) * _GOLDEN % 1 * len(split)).long()
+    places = (torch.arange(size) if size == len(split) else spread).to(split.index_device)
     with closing(split.cut(iter([Request(places)]))) as cuts:
         found = next(cuts)
     index = to_device(places if found.kept is None else places[found.kept], split.device)

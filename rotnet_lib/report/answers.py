@@ -39,7 +39,7 @@ def answered(report: SuiteReport) -> list[Answered]:
     """The suite's questions with their answers. All figures have one axis, so that a difference is as long in each."""
     questions = report.suite["questions"]
     asked = [_asked(question, report.rows) for question in questions]
-    limits = _limits([_only(row) for rows in asked for row in rows], report.suite["measure"])
+    limits = _limits([_only(row) for rows in asked for row in rows], report)
     return [_answered(report, question, rows, limits) for question, rows in zip(questions, asked, strict=True)]
 
 
@@ -64,9 +64,8 @@ def _answered(report: SuiteReport, question: dict[str, Any], rows: list[Row], li
     guessing = chance_lines(chances, first)
     if all(_is_guessing(cell, list(guessing.values())) for cell in cells if cell.mean is not None):
         text += f" All of these figures lie within two standard errors of {', '.join(guessing)}."
-    within = {said: chance for said, chance in guessing.items() if limits[first][0] <= chance <= limits[first][1]}
     caption = f"“{baseline.label}” and what it is compared with. The figures of all questions have the same axis."
-    figure = compare_rows(rows, measure, caption=caption, limits=limits, chances=within)
+    figure = compare_rows(rows, measure, caption=caption, limits=limits, chances=guessing)
     return Answered(question["ask"], text, figure)
 
 
@@ -75,16 +74,18 @@ def _is_guessing(cell: Cell, chances: Sequence[float]) -> bool:
     return any(cell.error is not None and abs((cell.mean or 0) - chance) <= 2 * cell.error for chance in chances)
 
 
-def _limits(cells: Sequence[Cell], measure: str) -> dict[str, Limits]:
-    """What an axis says -> the range of all its figures and their errors, with some room."""
+def _limits(cells: Sequence[Cell], report: SuiteReport) -> dict[str, Limits]:
+    """What an axis says -> the range of all its figures, their errors and what guessing gives, with some room."""
     ends: dict[str, list[float]] = {}
     for cell in cells:
-        axis = ends.setdefault(axis_label(measure, *cell.kind), [])
+        axis = ends.setdefault(axis_label(report.suite["measure"], *cell.kind), [])
         bar = bar_length(cell) or 0.0
         axis += [*cell.values, *([cell.mean - bar, cell.mean + bar] if cell.mean is not None else [])]
         axis += [cell.published] if cell.published is not None else []
     found = {}
+    chances = cell_chances(report)
     for said, values in ends.items():
+        values += chance_lines(chances, said).values()
         low, high = min(values, default=0.0), max(values, default=1.0)
         room = 0.05 * ((high - low) or abs(high) or 1.0)
         found[said] = (low - room, high + room)

@@ -8,10 +8,12 @@ from rotnet_lib.report.published import source
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.report.table_text import latex, markdown
 
+_YEAR = 2026
 _SOFTWARE = f"""@software{{rotnet_lib,
   author = {{{{The rotnet-lib developers}}}},
   title = {{{{rotnet-lib: a benchmark harness for self-supervised image representations, built on RotNet}}}},
-  version = {{{__version__}}}
+  version = {{{__version__}}},
+  year = {{{_YEAR}}}
 }}"""
 """As in CITATION.cff, which is no part of an installed package."""
 

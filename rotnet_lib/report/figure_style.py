@@ -39,7 +39,7 @@ def mark(number: int) -> Mark:
 
 def wrapped(label: str, characters: int) -> str:
     """A label in lines of at most so many characters; its own line breaks stay."""
-    return "\n".join(textwrap.fill(line, characters) for line in label.split("\n"))
+    return "\n".join(textwrap.fill(line, characters, break_on_hyphens=False) for line in label.split("\n"))
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def learning_curves(report: SuiteReport) -> ReportFigure | None:
             for axis, panel in zip(line, shown, strict=False):
                 handles |= _draw(axis, panel, looks)
                 axis.set(title=panel.title, ylim=limits[panel.measure], xlabel="epoch")
-                axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+                axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
                 axis.tick_params(labelleft=axis is line[0])
             line[0].set_ylabel(shown[0].measure)
         legend_above(figure, handles)
@@ -86,7 +86,7 @@ def learning_curves(report: SuiteReport) -> ReportFigure | None:
         if seeds
         else ""
     )
-    shared = " The panels of a unit have a common axis." if len(panels) > 1 else ""
+    shared = " Panels of the same unit share one axis." if len(panels) > 1 else ""
     read = one_by_one(
         f"{' '.join(panel.title.split())}, {metric}, seed {seed}: {course(values, '')}"
         for panel in panels

@@ -6,6 +6,7 @@ from typing import Any
 
 from rotnet_lib.files import write_text
 from rotnet_lib.report.cells import Cell
+from rotnet_lib.report.data_words import DataWords
 from rotnet_lib.report.fragments import page
 from rotnet_lib.report.headings import kind_of
 from rotnet_lib.report.report_config import ReportConfig
@@ -19,7 +20,7 @@ def write_overview(directory: Path, title: str, suites: list[Path]) -> Path:
 
     Args:
         directory: where it goes, beside the suites' directories.
-        title: the collection's.
+        title: the collection's, with the published names of data.
         suites: the suites' directories.
     """
     reports = [_report(path) for path in suites]
@@ -27,7 +28,7 @@ def write_overview(directory: Path, title: str, suites: list[Path]) -> Path:
     standings = Counter(_standing(report, cell) for report in reports for _, _, cell in _cells(report))
     text = page(
         "overview.html.j2",
-        title=title,
+        title=DataWords(run for report in reports for run in report.runs).text(title),
         time=now(),
         plan=reports[0].plan,
         data_titles="; ".join(titles) or "none yet",

@@ -30,6 +30,7 @@ class RunLine:
         what: it is, in words, as its page says it; empty if nothing tells its stage.
         arch, data, seed, length: text; empty where it is not known. `length` counts epochs or iterations.
         result: the headline figure, with its metric where there are several.
+        figure: the headline figure alone, by which tables are sorted.
         more: the other figures.
         chance: what guessing gives.
         state: as `RunDirectory.state`, of a run at work or interrupted with how far it is trained.
@@ -47,6 +48,7 @@ class RunLine:
     seed: str = ""
     length: str = ""
     result: str = ""
+    figure: float | None = None
     more: str = ""
     chance: str = ""
     state: str = ""
@@ -107,7 +109,7 @@ def _what(run: RunDirectory, own: KnownRun, result: RunResult | None, known: Map
     return described(stage, {**own.parameters, "runs": str(run.path.parent)}, data, others)
 
 
-def _figures(result: RunResult) -> dict[str, str]:
+def _figures(result: RunResult) -> dict[str, Any]:
     """The headline figure, the others, and what guessing gives."""
     if not result.metrics:
         return {}
@@ -118,6 +120,7 @@ def _figures(result: RunResult) -> dict[str, str]:
     error = f" (s.e. {metric.standard_error:.2f})" if metric.standard_error is not None else ""
     return {
         "result": f"{titles[best]} {metric.text}{error}",
+        "figure": metric.last,
         "more": ", ".join(others),
         "chance": with_unit(metric.chance, metric.unit) if metric.chance is not None else "",
     }

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import read_text
+from rotnet_lib.report.data_words import DataWords
 from rotnet_lib.report.fragments import fragment
+from rotnet_lib.report.reported_run import ReportedRun
 from rotnet_lib.runs.ancestors import upstream_names
 from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, NOTEBOOK, PARAMETERS, PLAN, PU, REPORT, RunDirectory
 from rotnet_lib.runs.plan_file import read_plan
@@ -26,7 +28,7 @@ def run_links(run: RunDirectory) -> str:
     """
     root, pages = run.path.parent, []
     for name in upstream_names(run.parameters()):
-        if (root / name).is_dir():
+        if (root / name).is_dir() and not Path(name).is_absolute():
             pages.append(("Builds on the run", name, f"../{name}/{REPORT}" if (root / name / REPORT).is_file() else ""))
     for plan in sorted(root.glob(f"*/{PLAN}")):
         if title := _serves(plan, run.name):
@@ -45,4 +47,7 @@ def _serves(plan: Path, run: str) -> str:
         found = read_plan(plan)
     except (RotnetError, OSError):
         return ""
-    return f"{found.title} ({found.preset})" if any(run == entry.name for entry in found.runs) else ""
+    if all(run != entry.name for entry in found.runs):
+        return ""
+    runs = [ReportedRun.of(entry, plan.parent.parent) for entry in found.runs]
+    return f"{DataWords(runs).text(found.title)} ({found.preset})"

@@ -43,7 +43,7 @@ def run_title(result: RunResult) -> str:
         return what
     several = measured_by_layer(result)
     name, metric = headline_metric(result.metrics, best=several)
-    figure = f"{metric.last:.1f} %" if metric.unit == PERCENT else with_unit(metric.last, metric.unit)
+    figure = f"{round(metric.last, 6):.1f} %" if metric.unit == PERCENT else with_unit(metric.last, metric.unit)
     if several:
         return f"{what}: up to {figure} ({short_titles(result)[name]})"
     title = metric_title(result.stage, name)
@@ -140,8 +140,8 @@ def _words(made: Mapping[str, Any]) -> str:
         usual = task_options(task, {}).model_dump(mode="json")
         extras = [
             f"{name} {_brief(made['task_options'][name])}"
-            for name in ("angles", "copies")
-            if name in usual and made.get("task_options", {}).get(name, usual[name]) != usual[name]
+            for name in usual
+            if made.get("task_options", {}).get(name, usual[name]) != usual[name]
         ]
     extras += [f"fold {made['fold']}"] if made.get("fold") else []
     extras += ["weighted copies"] if made.get("pu_weights") else []

@@ -248,7 +248,7 @@ class SuiteReport:
     @property
     def table(self) -> pd.DataFrame:
         """The table as data, a line a figure: row, column, published, measured, std, n, difference, best_epoch, unit, better,
-        images, sampling_error, standard_error (see `Cell`).
+        images, sampling_error, standard_error (see `Cell`). Without differences where the experiment is not the published one.
         """
         return pd.DataFrame(
             {
@@ -258,7 +258,7 @@ class SuiteReport:
                 "measured": cell.mean,
                 "std": cell.std,
                 "n": cell.n,
-                "difference": cell.difference,
+                "difference": cell.difference if self.comparable else None,
                 "best_epoch": cell.best,
                 "unit": cell.unit,
                 "better": cell.better,
@@ -274,7 +274,7 @@ class SuiteReport:
     def histories(self) -> pd.DataFrame:
         """Test figures by epoch of every finished run that was tested by epoch.
 
-        Columns: run, seed, metric, measure (`top1 (%)`: what an axis says of the metric), epoch, value.
+        Columns: run, seed, metric, measure (`accuracy (%)`: what an axis says of the metric), epoch, value.
         """
         frames = [
             pd.DataFrame(
@@ -282,7 +282,7 @@ class SuiteReport:
                     "run": run.key,
                     "seed": run.seed,
                     "metric": metric,
-                    "measure": axis_label("top1" if value.unit == PERCENT else metric, value.unit, value.better),
+                    "measure": axis_label("accuracy" if _is_accuracy(metric, value) else metric, value.unit, value.better),
                     "epoch": run.history["epoch"],
                     "value": run.history[f"test_{metric}"],
                 }
@@ -299,6 +299,11 @@ class SuiteReport:
         path = self.path.parent / TABLE
         write_text(path, self.table.to_csv(index=False))
         print(f"table: {path}")
+
+
+def _is_accuracy(name: str, metric: Metric | MetricValue) -> bool:
+    """Whether a metric is a share of right answers: it is called so."""
+    return metric.unit == PERCENT and name.endswith("top1")
 
 
 def _link(runs: list[ReportedRun]) -> str | None:

@@ -68,13 +68,13 @@ def markdown(report: SuiteReport) -> str:
 def latex(report: SuiteReport) -> str:
     """The suite's table in LaTeX, without a line break at its end. It needs the package booktabs.
 
-    It has the lines and columns of `markdown`, and the suite's title and verdict as its caption.
+    It has the lines and columns of `markdown`; its caption has the suite's title, verdict, and what it was measured on.
     """
     columns = _columns(report)
     body = [_with_phantoms(column) for column in columns]
     lines = [
         r"\begin{table}",
-        rf"\caption{{{_tex(report.suite['title'])}. {_tex(report.verdict)}}}",
+        rf"\caption{{{_tex(report.suite['title'])}. {_tex(report.verdict)} {_tex(_circumstances(report))}}}",
         r"\centering",
         rf"\begin{{tabular}}{{{''.join('r' if column.figures else 'l' for column in columns)}}}",
         r"\toprule",
@@ -93,16 +93,22 @@ def summary(report: SuiteReport) -> str:
 
     They are paragraphs, in Markdown; `verdict_in` finds the verdict.
     """
+    notes = [_circumstances(report)]
+    if report.errors:
+        notes.append("s.e.: standard error in points, of the test images and, of several seeds, of these.")
+    return "\n\n".join([f"## {report.suite['title']}", report.verdict, markdown(report), " ".join(notes)]) + "\n"
+
+
+def _circumstances(report: SuiteReport) -> str:
+    """`On CIFAR-10, preset short. 2 of 7 runs finished. This is not the published experiment ...`"""
     finished = len(report.results)
     count = "" if finished == len(report.runs) else f" {finished} of {len(report.runs)} runs finished."
     data = "; ".join(dict.fromkeys(result.data.title for result in report.results)) or "no data yet"
     published = any(cell.published is not None for row in report.rows for cell in row.cells.values())
-    notes = [f"On {data}, preset {report.plan['preset']}.{count}"]
+    said = f"On {data}, preset {report.plan['preset']}.{count}"
     if published and not report.comparable:
-        notes.append("This is not the published experiment; the report says what differs.")
-    if report.errors:
-        notes.append("s.e.: standard error in points, of the test images and, of several seeds, of these.")
-    return "\n\n".join([f"## {report.suite['title']}", report.verdict, markdown(report), " ".join(notes)]) + "\n"
+        said += " This is not the published experiment; the report says what differs."
+    return said
 
 
 def verdict_in(text: str) -> str:

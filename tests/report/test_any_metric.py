@@ -117,7 +117,7 @@ def test_curves_of_other_units_have_an_axis_of_their_own(made_up: Any) -> None:
     assert {axis.get_xlabel() for axis in figure.figure.axes} == {"pretext epochs"}
     learning = learning_curves(suite.report())
     assert learning is not None
-    assert {axis.get_ylabel() for axis in learning.figure.axes} >= {"rotation_top1 (lower is better)", "top-1 accuracy (%)"}
+    assert {axis.get_ylabel() for axis in learning.figure.axes} >= {"rotation_top1 (lower is better)", "accuracy (%)"}
 
 
 def test_a_figure_on_the_way_of_a_metric_that_is_not_tested_is_of_the_training_images(made_up: Any) -> None:
@@ -139,7 +139,7 @@ def test_index_and_overview_show_units(made_up: Any) -> None:
     suite = made_up()
     finish_like(suite, PSNR, (21.0, 22.0, 23.0, 24.0, 25.0, 26.0))
     index = BeautifulSoup(write_index(Path("runs")).read_text(), "html.parser").get_text()
-    assert "top1 21.00 dB" in index
+    assert "Top-1 accuracy 21.00 dB" in index
     path = write_overview(Path("runs/all").absolute(), "All", [suite.directory.absolute()])
     overview = BeautifulSoup(path.read_text(), "html.parser")
     assert overview.select("thead th")[0].get_text() == "figure (dB)"

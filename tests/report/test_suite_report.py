@@ -1,5 +1,6 @@
 """The table: published beside measured, what is missing, and on what it was measured."""
 
+import math
 import os
 from typing import Any
 
@@ -305,7 +306,7 @@ def test_the_table_is_written_beside_the_plan(made_up: Any) -> None:
     table = table.drop(columns=["images", "sampling_error", "standard_error"])
     line = table.loc["Supervised NIN"]
     assert line.to_dict() == pytest.approx(
-        {"published": 92.8, "measured": 90.5, "std": 0.5**0.5, "n": 2, "difference": -2.3, "best_epoch": 91.5}
+        {"published": 92.8, "measured": 90.5, "std": 0.5**0.5, "n": 2, "difference": math.nan, "best_epoch": 91.5}, nan_ok=True
     )
     assert (set(unit), set(better)) == ({"%"}, {"higher"})
     assert table["measured"].notna().sum() == 1
@@ -321,7 +322,7 @@ def test_histories_hold_every_epoch_of_every_finished_run(made_up: Any) -> None:
         "run": ["supervised"] * 3 + ["rotnet"] * 3,
         "seed": [0] * 3 + [1] * 3,
         "metric": ["top1"] * 3 + ["rotation_top1"] * 3,
-        "measure": ["top-1 accuracy (%)"] * 6,
+        "measure": ["accuracy (%)"] * 6,
         "epoch": [1, 2, 3] * 2,
         "value": [45.0, 95.0, 90.0, 40.0, 80.0, 80.0],
     }

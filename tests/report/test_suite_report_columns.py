@@ -68,8 +68,8 @@ def test_the_verdict_of_the_matrix_goes_by_column(made_up: Any) -> None:
 
 
 def test_the_matrix_as_data_has_a_line_a_figure(made_up: Any) -> None:
-    suite = made_up("table1")
-    suite.finish("probe5", 50.0, best=60.0)
+    suite = made_up("table1", preset="paper")
+    suite.finish("probe5", 50.0, best=60.0, title="CIFAR-10")
     report = suite.report()
     report.save()
     table = pd.read_csv(report.path.parent / "table.csv")

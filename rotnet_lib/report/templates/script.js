@@ -5,9 +5,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const several = table.tBodies.length > 1;
   const value = (part, column) => {
     const line = several ? part.rows[0] : part;
-    const text = line.cells[column] ? line.cells[column].innerText.trim() : "";
-    const figure = parseFloat(text.replaceAll(",", ""));
-    return Number.isNaN(figure) ? text.toLowerCase() : figure;
+    const cell = line.cells[column];
+    const text = cell ? cell.dataset.sort ?? cell.innerText.trim() : "";
+    return /^[-+]?[\d,]*\.?\d+(?![-:\d])/.test(text) ? parseFloat(text.replaceAll(",", "")) : text.toLowerCase();
   };
   [...table.tHead.rows[0].cells].forEach((heading, column) => {
     const button = document.createElement("button");
