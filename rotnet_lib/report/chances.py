@@ -49,15 +49,15 @@ def cell_chances(report: SuiteReport) -> Chances:
 def chance_lines(chances: Chances, axis: str) -> dict[str, float]:
     """What the legend says of a line -> where it is drawn across the panel of that axis: one for each thing that is guessed.
 
-    `guessing: 10 %`; where rows have different ones, `guessing, RotNet and others: 25 %`.
+    `chance: 10 %`; where rows have different ones, `chance, RotNet and others: 25 %`.
     """
     rows: dict[Chance, list[str]] = {}
     for label, by_axis in chances.items():
         if axis in by_axis:
             rows.setdefault(by_axis[axis], []).append(label)
     if len(rows) < 2:
-        return {f"guessing: {chance}": chance.value for chance in rows}
+        return {f"chance: {chance}": chance.value for chance in rows}
     return {
-        f"guessing, {labels[0]}{' and others' if len(labels) > 1 else ''}: {chance}": chance.value
+        f"chance, {labels[0]}{' and others' if len(labels) > 1 else ''}: {chance}": chance.value
         for chance, labels in rows.items()
     }

@@ -15,6 +15,7 @@ from rotnet_lib.report.comparison import compare
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.fragments import page
+from rotnet_lib.report.metric_titles import short_titles
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.run_title import data_title, described
 from rotnet_lib.report.units import axis_label, change
@@ -86,7 +87,10 @@ class TwoRuns:
             return [_compared(f"{layers[0][1]} of {layers[0][0]} and of {layers[1][0]}", one, other)]
         both = [name for name in first if name in second]
         alone = [name for name in (*first, *second) if name not in both]
-        return [_compared(name, first.get(name), second.get(name)) for name in (*both, *alone)]
+        titles = short_titles(self.results[1]) | short_titles(self.results[0])
+        if len(set(titles.values())) < len(titles):  # the layers of a run on several, beside one on a layer
+            titles = {name: name for name in titles}
+        return [_compared(titles[name], first.get(name), second.get(name)) for name in (*both, *alone)]
 
     @property
     def parameters(self) -> list[tuple[str, str, str]]:
@@ -152,7 +156,7 @@ class TwoRuns:
             for axis in axes.flat[len(panels) :]:
                 axis.set_axis_off()
             axes.flat[0].legend(frameon=False)
-        ends = ", ".join(str(compared) for compared in self.figures if compared.metric in panels)
+        ends = ", ".join(map(str, self.figures))
         words = f"Training of A, {self.names[0]}, and of B, {self.names[1]}: test solid, training dotted and hollow."
         return ReportFigure(figure, words, f"Curves of {', '.join(panels)} by {by}. At their ends (A, B): {ends}")
 
@@ -223,7 +227,7 @@ def _circumstances(result: RunResult) -> Iterator[tuple[str, str]]:
         yield "parameters trained", f"{result.training.parameters:,}"
         yield "inputs", f"{result.training.inputs:,}"
         yield "inputs a second", f"{result.training.inputs_per_second:,.0f}"
-    yield "seconds", f"{result.wall_seconds:,.0f}"
+    yield "seconds", f"{result.seconds:,.0f}"
     yield "machine", f"{machine.device}, {machine.processes} x {machine.threads or '?'} threads"
     yield "rotnet-lib", " at ".join(filter(None, [machine.rotnet_lib, machine.commit]))
     yield from _versions({"python": machine.python} | machine.packages)

@@ -19,7 +19,8 @@ def finished_run(name: str, root: Path) -> RunDirectory:
         names = [found.name for found in all_runs(root)]
         alike = [other for other in names if name and other.startswith(name)]
         hint = f"; did you mean '{alike[0]}'?" if alike else nearest(name, names)
-        raise RotnetError(f"no run '{name}' in {root}{hint} It has {len(names)} runs: {root / 'index.html'} lists them.")
+        listed = f" {root / 'index.html'} lists those that there are." if names else " There are none."
+        raise RotnetError(f"no run '{name}' in {root}{hint}{listed}")
     run.check()
     state = run.state
     if state == "finished":

@@ -35,6 +35,6 @@ def facts(results: list[RunResult]) -> dict[str, str]:
         "versions": "; ".join(sorted(versions)),
         "memory": f"at most {max(r.peak_memory_mib for r in results)} MiB a run",
         "time": f"{trained:,.0f} s of training steps in all runs together; with loading and evaluation "
-        f"{sum(r.wall_seconds for r in results):,.0f} s, not counting interrupted attempts",
+        f"{sum(r.seconds for r in results):,.0f} s, not counting the loading of interrupted attempts",
         "finished": min(stamps) if min(stamps) == max(stamps) else f"{min(stamps)} to {max(stamps)}",
     }

@@ -159,7 +159,7 @@ def _run_lines(report: SuiteReport) -> list[dict[str, Any]]:
                 "link": run.link,
                 "inputs": f"{training.inputs:,}" if training else "",
                 "rate": f"{training.inputs_per_second:,.0f}" if training else "",
-                "seconds": f"{result.wall_seconds:,.0f}" if result else "",
+                "seconds": f"{result.seconds:,.0f}" if result else "",
             }
         )
         keys.add(run.key)

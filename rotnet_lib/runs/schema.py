@@ -147,7 +147,7 @@ class RunResult(BaseModel):
     training: TrainingRecord | None
     """None for a run that trains nothing."""
     wall_seconds: float
-    """From the start of the stage to its end, in the process that finished the run."""
+    """From the start of the stage to its end, in the process that finished the run; see `seconds`."""
     peak_memory_mib: int
     """The largest resident size of the process, of rank 0 if several train. GPU memory is not counted."""
     environment: Environment
@@ -166,6 +166,11 @@ class RunResult(BaseModel):
     """File in the run's directory -> SHA-256 of its content, for those that pages are drawn from later; since `save`."""
     checksum: str | None = None
     """Of this result, without this field; since `save`. See `identity.result_checksum`."""
+
+    @property
+    def seconds(self) -> float:
+        """What the run took: of one that was interrupted at least its training, which counts the earlier attempts."""
+        return max(self.wall_seconds, self.training.seconds if self.training else 0.0)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

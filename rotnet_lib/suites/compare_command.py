@@ -25,7 +25,7 @@ def compare(first: str, second: str, runs: str, output: Path | None) -> None:
     both = finished_run(first, root), finished_run(second, root)
     if both[0].path == both[1].path:
         raise RotnetError(f"both runs are {both[0].name}: name two that differ.")
-    target = output or root / short_name(f"compare-{both[0].name}-{both[1].name}", ".html")
+    target = output or both[0].path.parent / short_name(f"compare-{both[0].name}-{both[1].name}", ".html")
     if target.is_dir():
         raise RotnetError(f"--output {target} is a folder: name the file, such as {target / 'compare.html'}.")
     from rotnet_lib.report.compare_runs import TwoRuns, write_comparison  # takes seconds to import

@@ -94,7 +94,7 @@ class Progress:
         del self._left[name]
         self._finished += 1
         if (state := self._at_work.pop(name, None)) is not None:
-            self._more.append(max(0.0, now - state.since - run.directory.result().wall_seconds))
+            self._more.append(max(0.0, now - state.since - run.directory.result().seconds))
 
     def _estimate(self, now: float) -> str | None:
         """`about 2 min`, for all runs that are left and can be made; None where nothing is known of one."""
@@ -125,13 +125,11 @@ class Progress:
         if run.name in known:
             return known[run.name] + more, False
         work = _work(run)
-        rates = [
-            other.directory.result().wall_seconds / _work(other) for other in done if other.config.stage == run.config.stage
-        ]
+        rates = [other.directory.result().seconds / _work(other) for other in done if other.config.stage == run.config.stage]
         if rates:
             return mean(rates) * work + more, False
         if done:
-            return mean(other.directory.result().wall_seconds for other in done) + more, True
+            return mean(other.directory.result().seconds for other in done) + more, True
         return None, True
 
 

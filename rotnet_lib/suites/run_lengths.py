@@ -37,7 +37,7 @@ def seconds_here(plan: Plan | CollectionPlan) -> dict[str, float]:
     for run in finished_runs(from_project(plan.options.runs)):
         result = run.result()
         if result.stage in STAGES and (work := work_of(STAGES[result.stage].config, result.parameters)) is not None:
-            rates.setdefault(kind_of(STAGES[result.stage].config, result.parameters), result.wall_seconds / work)
+            rates.setdefault(kind_of(STAGES[result.stage].config, result.parameters), result.seconds / work)
     found = {}
     for planned in plan.runs:
         parameters = planned.config.model_dump(mode="json")

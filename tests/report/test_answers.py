@@ -96,7 +96,7 @@ def test_figures_at_the_level_of_guessing_are_said_to_be(last: float, said: bool
     for key in ("rotnet-nonlinear", "probe-jittered"):
         suite.finish(key, last, images=1000, like=Metric(chance=10.0))
     text = by_number(suite.report())["5"].answer
-    assert text.endswith(" All of these figures lie within two standard errors of guessing: 10 %.") == said
+    assert text.endswith(" All of these figures lie within two standard errors of chance: 10 %.") == said
 
 
 @pytest.mark.parametrize(("yes", "said"), [("lower", "Yes"), ("higher", "No"), (None, "A difference")])

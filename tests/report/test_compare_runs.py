@@ -54,12 +54,12 @@ def test_the_page_has_figures_parameters_curves_and_links(probes: Any) -> None:
     done = compare(first, second)
     assert done.exit_code == 0, done.output
     *said, last = done.output.splitlines()
-    assert said[0] == "conv2_top1: 60.00 %, 70.00 %: +10.00 points, more than the sampling error"
+    assert said[0] == "Top-1 accuracy: 60.00 %, 70.00 %: +10.00 points, more than the sampling error"
     assert "classifier conv -> nonlinear" in said[1]
     page = Path(last.removeprefix("page: "))
     assert page.parent == Path.cwd() / "runs"
     figures, parameters, *_ = tables(page)
-    assert figures["conv2_top1"] == ["60.00 %", "70.00 %", "+10.00 points", "more than the sampling error"]
+    assert figures["Top-1 accuracy"] == ["60.00 %", "70.00 %", "+10.00 points", "more than the sampling error"]
     assert parameters["classifier"] == ["conv", "nonlinear"]
     assert "backbone" not in parameters
     html = BeautifulSoup(page.read_text(), "html.parser")
@@ -83,7 +83,7 @@ def test_an_error_that_is_not_known_is_not_made_up(probes: Any) -> None:
 
 def test_figures_that_one_run_alone_has_are_shown_without_a_difference(probes: Any) -> None:
     output = compare(*names(probes, "rotnet", "rotnet-conv")).output.splitlines()
-    assert output[:2] == ["rotation_top1: 80.00 %, none", "conv2_top1: none, 60.00 %"]
+    assert output[:2] == ["Rotation accuracy: 80.00 %, none", "Top-1 accuracy: none, 60.00 %"]
     [page] = Path("runs").glob("compare-*.html")
     _, parameters, *_ = tables(page)
     assert parameters["stage"] == ["pretrain", "probe"]
@@ -109,7 +109,9 @@ def test_options_of_a_task_differ_key_by_key(made_up: Any) -> None:
 
 def test_figures_of_two_kinds_are_not_subtracted(probes: Any) -> None:
     finish_again(probes, "rotnet-nonlinear", 21.0, like=Metric(unit="dB"))
-    assert compare(*names(probes, "rotnet-conv", "rotnet-nonlinear")).output.splitlines()[0] == "conv2_top1: 60.00 %, 21.00 dB"
+    assert (
+        compare(*names(probes, "rotnet-conv", "rotnet-nonlinear")).output.splitlines()[0] == "Top-1 accuracy: 60.00 %, 21.00 dB"
+    )
 
 
 def test_figures_of_other_images_come_with_a_warning(probes: Any) -> None:
@@ -164,7 +166,7 @@ def test_a_run_that_is_not_there_gets_the_nearest(change: Any, said: str, probes
     done = compare(change(first), second)
     assert done.exit_code == 1
     assert said.format(name=first) in done.output
-    assert "index.html lists them" in done.output
+    assert "index.html lists those that there are" in done.output
 
 
 def test_a_run_that_is_not_finished_says_how_it_stands_and_what_to_do(probes: Any) -> None:

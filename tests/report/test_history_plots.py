@@ -61,7 +61,7 @@ def test_all_panels_of_a_unit_have_one_axis_with_the_line_of_guessing(made_up: A
     assert first.get_ylim() == second.get_ylim()
     assert first.get_ylim()[0] < 10.0 < 96.0 < first.get_ylim()[1]
     assert all([10.0, 10.0] in all_lines_of(axis) for axis in (first, second))
-    assert legend_of(figure) == ["guessing"]
+    assert legend_of(figure) == ["chance"]
 
 
 def test_a_history_of_one_epoch_is_a_point(made_up: Any) -> None:

@@ -11,9 +11,9 @@ from rotnet_lib.runs.schema import DataRecord, Environment, MetricValue, RunResu
 
 
 def result_of(**accuracies: float) -> RunResult:
-    nothing: Any = {}
+    parameters: Any = {"backbone": "random", "arch": "nin4"}
     return RunResult(
-        run="r", stage="knn", parameters=nothing, protocol_differences={}, by_target={}, training=None, wall_seconds=1.0,
+        run="r", stage="knn", parameters=parameters, protocol_differences={}, by_target={}, training=None, wall_seconds=1.0,
         data=DataRecord(name="d", title="D", fingerprint="0", classes=[], train_images=4, test_images=1),
         metrics={f"{layer}_top1": MetricValue(last=value, chance=10.0) for layer, value in accuracies.items()},
         peak_memory_mib=1, environment=Environment(), finished_at="",
@@ -34,7 +34,7 @@ def test_each_layer_has_a_bar_with_its_figure(accuracies: dict[str, float]) -> N
     assert {f"{value:.2f}" for value in accuracies.values()} <= set(texts(figure))
     assert axis.get_ylim()[0] == 0
     assert axis.get_ylim()[1] > max(accuracies.values())
-    assert "guessing: 10.00 %" in texts(figure)
+    assert "chance: 10.00 %" in texts(figure)
     [line] = axis.get_lines()
     assert set(line.get_ydata()) == {10.0}  # type: ignore[arg-type]
 
@@ -51,4 +51,4 @@ def test_each_bar_has_its_standard_error_where_it_is_known() -> None:
     assert isinstance(lines, LineCollection)
     assert lines.get_segments()[0][:, 1].tolist() == pytest.approx([78.0, 82.0])
     assert "one standard error" in drawn.caption
-    assert drawn.description == "Bars: conv1 80.00 %, conv2 50.00 %. Guessing gives 10.00 %."
+    assert drawn.description == "Bars. random NIN-4: conv1 80.00 %, conv2 50.00 %. Chance: 10.00 %."

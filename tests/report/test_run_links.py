@@ -23,7 +23,8 @@ def test_a_run_links_its_backbone_its_suite_its_files_and_all_runs(made_up: Any)
     backbone = result.parameters["backbone"]
     assert found["../index.html"] == "All runs and suites"
     assert found[f"../{backbone}/report.html"] == backbone
-    assert "Table 3: drawn shapes, unsupervised feature learning (4-block NIN)" in found[f"../{suite.directory.name}/report.html"]
+    shown = found[f"../{suite.directory.name}/report.html"]
+    assert "Table 3: drawn shapes, unsupervised feature learning (4-block NIN)" in shown
     assert {"metrics.json", "history.csv", "parameters.yaml"} <= found.keys()
 
 

@@ -140,7 +140,7 @@ def test_a_task_without_answers_to_choose_from_has_no_bars(made_up: Any) -> None
     assert target_bars(made_up().finish("rotnet", 75.0, by_target={})) is None
 
 
-# --- Errors, guessing, what is read off ---
+# --- Errors, chance, what is read off ---
 
 
 def legend_of(figure: ReportFigure) -> list[str]:
@@ -159,7 +159,7 @@ def test_bars_by_answer_have_errors_guessing_and_the_accuracy_over_all(made_up: 
     assert figure is not None
     [axis] = figure.figure.axes
     assert errors_of(axis)[0] == pytest.approx([76.0, 84.0])
-    assert legend_of(figure) == ["all together: 70.00 %", "guessing: 25.00 %"]
+    assert legend_of(figure) == ["all together: 70.00 %", "chance: 25.00 %"]
     assert axis.get_ylim()[1] > 100
     assert "one standard error" in figure.caption
     assert "rotation_top1: cat 80.00 %, dog 60.00 %." in figure.description
@@ -188,7 +188,7 @@ def test_curves_of_several_metrics_are_named_once_and_the_splits_too() -> None:
         | {f"{split}_conv{n}_top1": [10.0 * n, 10.0 * n + 1] for split in ("train", "test") for n in (1, 2)}
     )
     figure = training_curves(history, dict.fromkeys(("conv1_top1", "conv2_top1"), MetricValue(last=50.0, chance=10.0)))
-    assert legend_of(figure) == ["train", "test", "conv1", "conv2", "guessing"]
+    assert legend_of(figure) == ["train", "test", "conv1", "conv2", "chance"]
     assert "conv2_top1 (test) from 20.00 to 21.00" in figure.description
     accuracy = figure.figure.axes[1]
     looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in accuracy.get_lines()}

@@ -9,8 +9,8 @@ from PIL import Image
 
 from rotnet_lib.evaluation.seen import SEEN, Confusion, Mistaken, Named, Pair, Picture, Seen, Shown, read_seen
 from rotnet_lib.report.confusion_plots import confusion_figure, mistakes_figure
+from rotnet_lib.report.layer_plots import layer_bars
 from rotnet_lib.report.network_table import network_table
-from rotnet_lib.report.reference_bars import reference_bars
 from rotnet_lib.report.seen_plots import seen_figures, seen_section
 from rotnet_lib.runs.directory import RunDirectory
 from rotnet_lib.stages.probe import ProbeConfig, probe
@@ -97,7 +97,7 @@ def test_a_probe_is_drawn_beside_the_same_probe_of_random_features(pretrained: C
     backbone, small = pretrained().name, {"layer": "conv1,conv2", "epochs": 1, "device": "cpu"}
     own = probe(ProbeConfig.build(small | {"backbone": backbone}))
     own.save()
-    assert "No probe of random features" in reference_bars(own.result).caption
+    assert "No run like it on random features" in layer_bars(own.result).caption
     asked = {
         name: own.result.parameters[name] for name in ("arch", "width", "dataset", "train_size", "test_size", "image_size")
     }
@@ -105,10 +105,9 @@ def test_a_probe_is_drawn_beside_the_same_probe_of_random_features(pretrained: C
         probe(
             ProbeConfig.build(small | asked | {"batch_size": own.result.parameters["batch_size"], "backbone": "random"} | more)
         ).save()
-    figure = reference_bars(own.result)
-    assert "No probe of random features" not in figure.caption
-    legend = figure.figure.axes[0].get_legend()
-    assert legend is not None
+    figure = layer_bars(own.result)
+    assert "No run like it on random features" not in figure.caption
+    [legend] = figure.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["RotNet NIN-3", "random NIN-3", "chance: 10.00 %"]
     assert "chance" in figure.description.lower()
     seen = read_seen(own.directory)

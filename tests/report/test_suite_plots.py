@@ -199,7 +199,7 @@ def test_table9_is_a_bar_a_class_and_row(made_up: Any) -> None:
     assert legend_of(figure) == ["Supervised", "RotNet"]
 
 
-# --- Errors, guessing, long labels ---
+# --- Errors, chance, long labels ---
 
 
 def dots(label: str, *values: float, images: int | None = None) -> Row:
@@ -228,9 +228,9 @@ def test_bars_and_curves_have_errors_and_the_line_of_guessing(name: str, key: st
     [axis] = drawn.figure.axes
     error = 2.0 if name != "table9" else 6.3246  # a tenth of the images are of the class
     assert pytest.approx([80 - error, 80 + error], rel=1e-4) in bars_of(axis)
-    assert "guessing: 10 %" in legend_of(drawn)
+    assert "chance: 10 %" in legend_of(drawn)
     assert [10.0, 10.0] in [np.asarray(line.get_ydata()).tolist() for line in axis.get_lines()]
-    assert "Guessing: 10 %." in drawn.description
+    assert "Chance: 10 %." in drawn.description
     assert "standard error (of the test images, with one seed)" in drawn.caption
 
 
@@ -241,8 +241,8 @@ def test_rows_that_are_guessed_at_different_rates_have_a_line_each(made_up: Any)
     drawn = picture(suite.report())
     assert drawn is not None
     assert legend_of(drawn)[2:] == [
-        "guessing, Rotation (pretext task): 25 %",
-        "guessing, Objects (non-linear probe on conv2):\n10 %",
+        "chance, Rotation (pretext task): 25 %",
+        "chance, Objects (non-linear probe on conv2):\n10 %",
     ]
 
 
