@@ -97,7 +97,7 @@ def reproduce(
 @click.argument("suite")
 @suite_options
 @click.option("--explain", is_flag=True, help="Every value with its origin, not only what differs from the protocol.")
-@click.option("--diff", "other", metavar="PRESET", help="Instead: what is otherwise by another preset.")
+@click.option("--diff", "other", metavar="PRESET", help="Instead: what differs under another preset.")
 def plan(suite: str, options: Options, explain: bool, other: str | None) -> None:
     """What making SUITE would run, in order, and where each number comes from. Runs nothing."""
     from rotnet_lib.suites.plan import make_plan
@@ -319,7 +319,7 @@ def doctor() -> None:
 @click.option("--width", default=1.0, show_default=True, help="Factor on the backbone's channels.")
 @click.option("--compile", is_flag=True, help="Through torch.compile.")
 @click.option("--loader", is_flag=True, help="Instead: how fast image files are read, against decoding alone.")
-@click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one a core.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one per core.")
 @click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
 @click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
 @click.option("--methods", help="Whose rows --plan reckons with: core (by default), all, or names with commas between them.")
@@ -335,7 +335,7 @@ def bench(
     preset: str,
     methods: str | None,
 ) -> None:
-    """Inputs a second of pretext training, its share of the matmul rate measured here, the loader's share of a step."""
+    """Speed of pretext training: inputs per second, fraction of the matmul rate measured here, loader's part of a step."""
     if suite:
         from rotnet_lib.bench import estimate
 

@@ -62,7 +62,7 @@ def _overview(found: "Mapping[str, Plan | CollectionPlan | RotnetError]") -> Ite
     for name, finished, failed, preset, also in rows:
         figures = f"{finished:>{widths[1]}}  {failed:>{widths[2]}}  {preset:{widths[3]}}"
         yield f"{name:{widths[0]}}  {figures if finished else ''}{'  ' if finished else ''}{also}".rstrip()
-    yield "A line a run: make status SUITE=table3, or rotnet status table3."
+    yield "One line per run: make status SUITE=table3, or rotnet status table3."
 
 
 def _details(name: str, plan: "Plan | CollectionPlan") -> Iterator[str]:
