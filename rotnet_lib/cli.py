@@ -59,7 +59,7 @@ main.add_command(status)
 @suite_options
 @click.option("--cores", type=click.IntRange(1), help="CPU cores, or jobs at a time on a cluster; by default all here.")
 @click.option("--executor", help="A Snakemake executor plugin: slurm.")
-@click.option("--dry-run", is_flag=True, help="Only say what would run.")
+@click.option("--dry-run", is_flag=True, help="Only list the runs, run nothing.")
 @click.argument("snakemake_arguments", nargs=-1, type=click.UNPROCESSED)
 def reproduce(
     suite: str,
@@ -96,10 +96,10 @@ def reproduce(
 @main.command()
 @click.argument("suite")
 @suite_options
-@click.option("--explain", is_flag=True, help="Every value with its origin, not only what differs from the protocol.")
+@click.option("--explain", is_flag=True, help="Every value with its origin, not only the differences from the protocol.")
 @click.option("--diff", "other", metavar="PRESET", help="Instead: what differs under another preset.")
 def plan(suite: str, options: Options, explain: bool, other: str | None) -> None:
-    """What making SUITE would run, in order, and where each number comes from. Runs nothing."""
+    """The runs of SUITE in order, and where each value comes from. Runs nothing."""
     from rotnet_lib.suites.plan import make_plan
     from rotnet_lib.suites.plan_text import FoundData, difference_lines, plan_lines
 
@@ -209,7 +209,7 @@ def write_cells() -> None:
 @click.option("--remove", "kinds", multiple=True, metavar="KIND", help="Remove this kind; may be given several times.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 def clean(runs: str, kinds: tuple[str, ...], yes: bool) -> None:
-    """What could go from RUNS and the cache, by kind with sizes; removed only by --remove KIND.
+    """What may be deleted from RUNS and the cache, by kind with sizes; --remove KIND deletes it.
 
     The kinds: checkpoints, resume, runs, leftovers, cache. A run that is being written is never touched.
     """
@@ -266,7 +266,7 @@ def migrate(runs: str, yes: bool) -> None:
 @main.command()
 @click.argument("dataset")
 def data(dataset: str) -> None:
-    """Bring DATASET here: download, decode or draw it once. Of VOC too: voc2007, voc2012, voc2011-sbd, scenes."""
+    """Download, decode or draw DATASET once. Also sets for VOC: voc2007, voc2012, voc2011-sbd, scenes."""
     from rotnet_lib.data.voc.sets import open_voc
     from rotnet_lib.data.voc.source import VOC_SETS
 

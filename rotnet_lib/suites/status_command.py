@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("suite", required=False)
 @suite_options
 def status(suite: str | None, options: "Options") -> None:
-    """What of every suite is finished and failed, a line a suite; of SUITE a line a run."""
+    """Finished and failed runs of every suite, one line per suite; of SUITE, one line per run."""
     from rotnet_lib.suites.methods import asked_for
     from rotnet_lib.suites.plan import make_plan
     from rotnet_lib.suites.suite import suite_names, suites_with_methods
