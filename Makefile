@@ -47,9 +47,9 @@ help: ## list the targets
 	@echo "Variables of reproduce-* and status (make -n reproduce-... shows what would run, and runs nothing):"
 	@awk -F '## ' '/^#   [A-Z]+ *## / { sub(/^# /, "", $$1); printf "%s%s\n", $$1, $$2 }' Makefile
 #   PRESET    ## quick, short, paper or released; without it: paper where a GPU is found, else quick
-#   METHODS   ## whose rows are made: core (default), all, or names with commas between
+#   METHODS   ## methods whose rows are made: core (default), all, or names with commas between
 #   DATASET   ## the data to use in place of the preset's
-#   SEEDS     ## how many seeds a row is averaged over
+#   SEEDS     ## number of seeds that each row is averaged over
 #   SET       ## other parameters, as in SET="epochs=20 probe.lr=0.05 rotnet.width=0.5"; docs/parameters.md has the grammar
 #   CORES     ## CPU cores, or cluster jobs, to use at a time (default: all cores)
 #   RUNS      ## where runs are kept (default: runs)
@@ -184,7 +184,7 @@ reproduce-%:
 .DEFAULT:
 	+@echo "error: there is no target '$$ASKED'"$(nearest) "make help lists them." >&2; exit 1
 
-status: $(READY) ## what is finished, failed or still to do, a line a suite; SUITE=table3: a line a run
+status: $(READY) ## what is finished, failed or still to do, one line per suite; SUITE=table3: one line per run
 	@exec $(BIN)/rotnet status$(WHAT)$(if $(value SUITE), -- $(call given,SUITE))
 
 lab: $(READY) ## open JupyterLab on notebooks/ (LAB_ARGS=--no-browser)
@@ -196,7 +196,7 @@ doctor: $(READY) ## check the machine: Python, packages, device, data, disk
 bench: $(READY) ## measure the speed of training on this machine
 	@exec $(BIN)/rotnet bench
 
-rehearse-gpu: $(READY) ## what to run first on a machine with a GPU: its figures against the CPU's, its speed (minutes)
+rehearse-gpu: $(READY) ## the first check on a machine with a GPU: its figures against the CPU's, its speed (minutes)
 	@exec $(BIN)/python -m benchmarks.gpu_rehearsal
 
 # --- Development ---
@@ -205,7 +205,7 @@ rehearse-gpu: $(READY) ## what to run first on a machine with a GPU: its figures
 # xdist would put those with the most tests first.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-test: $(READY) ## run the tests but for the slow ones (WORKERS=3 processes; PYTEST_ARGS="-k rotation")
+test: $(READY) ## run the tests except the slow ones (WORKERS=3 processes; PYTEST_ARGS="-k rotation")
 	@exec $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-all: $(READY) ## run all tests, also those that start a kernel or torchrun, or kill a process (the same variables)

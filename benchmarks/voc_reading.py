@@ -46,7 +46,7 @@ class ReadingRates:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--workers", type=click.IntRange(1), help="Processes in the second pass; by default one a core.")
+@click.option("--workers", type=click.IntRange(1), help="Processes in the second pass; by default one per core.")
 @click.option("--scenes", default=5000, show_default=True, help="How many drawn scenes are read.")
 @click.option("--side", default=256, show_default=True, help="Longer side of a scene, in pixels.")
 @click.option("--files-a-task", default=50, show_default=True, help="How many files a process reads at a time.")

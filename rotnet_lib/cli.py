@@ -59,7 +59,7 @@ main.add_command(status)
 @suite_options
 @click.option("--cores", type=click.IntRange(1), help="CPU cores, or jobs at a time on a cluster; by default all here.")
 @click.option("--executor", help="A Snakemake executor plugin: slurm.")
-@click.option("--dry-run", is_flag=True, help="Only say what would run.")
+@click.option("--dry-run", is_flag=True, help="Only list the runs, run nothing.")
 @click.argument("snakemake_arguments", nargs=-1, type=click.UNPROCESSED)
 def reproduce(
     suite: str,
@@ -96,10 +96,10 @@ def reproduce(
 @main.command()
 @click.argument("suite")
 @suite_options
-@click.option("--explain", is_flag=True, help="Every value with its origin, not only what differs from the protocol.")
-@click.option("--diff", "other", metavar="PRESET", help="Instead: what is otherwise by another preset.")
+@click.option("--explain", is_flag=True, help="Every value with its origin, not only the differences from the protocol.")
+@click.option("--diff", "other", metavar="PRESET", help="Instead: what differs under another preset.")
 def plan(suite: str, options: Options, explain: bool, other: str | None) -> None:
-    """What making SUITE would run, in order, and where each number comes from. Runs nothing."""
+    """The runs of SUITE in order, and where each value comes from. Runs nothing."""
     from rotnet_lib.suites.plan import make_plan
     from rotnet_lib.suites.plan_text import FoundData, difference_lines, plan_lines
 
@@ -211,7 +211,7 @@ def write_cells() -> None:
 @click.option("--remove", "kinds", multiple=True, metavar="KIND", help="Remove this kind; may be given several times.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 def clean(runs: str, kinds: tuple[str, ...], yes: bool) -> None:
-    """What could go from RUNS and the cache, by kind with sizes; removed only by --remove KIND.
+    """What may be deleted from RUNS and the cache, by kind with sizes; --remove KIND deletes it.
 
     The kinds: checkpoints, resume, runs, leftovers, cache. A run that is being written is never touched.
     """
@@ -268,7 +268,7 @@ def migrate(runs: str, yes: bool) -> None:
 @main.command()
 @click.argument("dataset")
 def data(dataset: str) -> None:
-    """Bring DATASET here: download, decode or draw it once. Of VOC too: voc2007, voc2012, voc2011-sbd, scenes."""
+    """Download, decode or draw DATASET once. Also sets for VOC: voc2007, voc2012, voc2011-sbd, scenes."""
     from rotnet_lib.data.voc.sets import open_voc
     from rotnet_lib.data.voc.source import VOC_SETS
 
@@ -321,7 +321,7 @@ def doctor() -> None:
 @click.option("--width", default=1.0, show_default=True, help="Factor on the backbone's channels.")
 @click.option("--compile", is_flag=True, help="Through torch.compile.")
 @click.option("--loader", is_flag=True, help="Instead: how fast image files are read, against decoding alone.")
-@click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one a core.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one per core.")
 @click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
 @click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
 @click.option("--methods", help="Whose rows --plan reckons with: core (by default), all, or names with commas between them.")
@@ -337,7 +337,7 @@ def bench(
     preset: str,
     methods: str | None,
 ) -> None:
-    """Inputs a second of pretext training, its share of the matmul rate measured here, the loader's share of a step."""
+    """Speed of pretext training: inputs per second, fraction of the matmul rate measured here, loader's part of a step."""
     if suite:
         from rotnet_lib.bench import estimate
 

@@ -10,7 +10,7 @@ from rotnet_lib.files import check_is_file
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping: PyYAML keeps the last and says nothing."""
+    """Refuses a key that occurs twice in a mapping: PyYAML keeps the last and says nothing."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Here, since each mapping is composed once, and what `<<` stands for is put into it later.
@@ -19,7 +19,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if (key.tag, key.value) in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"the key '{key.value}' stands twice", key.start_mark)
+                    raise yaml.constructor.ConstructorError(None, None, f"the key '{key.value}' occurs twice", key.start_mark)
                 seen.add((key.tag, key.value))
         return node
 

@@ -1,14 +1,16 @@
-"""The README's commands, for tests that hold them against the code."""
+"""The commands of README and docs/usage.md, for tests that hold them against the code."""
 
 import re
 import shlex
 from pathlib import Path
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = "\n".join((ROOT / name).read_text() for name in ("README.md", "docs/usage.md"))
+"""Both texts, one after the other."""
 
 
 def commands(program: str) -> list[list[str]]:
-    """The words of every line of the README's shell blocks, and of its inline code, that calls `program`."""
+    """The words of every line of their shell blocks, and of their inline code, that calls `program`."""
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL))
     lines = [line for block in blocks for line in block.splitlines()] + inline

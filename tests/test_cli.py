@@ -35,7 +35,7 @@ def rotnet(*arguments: str) -> Result:
 
 @dataclass
 class Notebook:
-    """A notebook that papermill was asked to run."""
+    """A notebook that papermill was given to run."""
 
     name: str
     parameters: dict[str, Any]
@@ -44,7 +44,7 @@ class Notebook:
 
 @pytest.fixture
 def notebooks(monkeypatch: pytest.MonkeyPatch) -> list[Notebook]:
-    """The notebooks that papermill was asked to run. None is run."""
+    """The notebooks that papermill was given to run. None is run."""
     asked: list[Notebook] = []
 
     def note(source: Path, target: Path, parameters: dict[str, Any], **_: Any) -> None:
@@ -137,7 +137,7 @@ def test_a_dry_run_says_what_would_run_and_creates_nothing(tmp_path: Path) -> No
     result = rotnet("reproduce", "table3", "--preset", "quick", "--seeds", "2", "--dry-run")
     assert result.exit_code == 0
     lines = [line for line in result.output.splitlines() if not line.startswith("    ")]
-    assert lines[0] == "preset quick: named on the command line."
+    assert lines[0] == "preset quick: as given."
     plan = make_plan("table3", Options(preset="quick", seeds=2))
     expected = [f"{run.key}, seed {run.config.seed}: would run (missing): {run.directory.path}" for run in plan.runs]
     assert lines[2].startswith("methods: rotnet")

@@ -15,7 +15,7 @@ from tests.readme import commands
 
 ROOT = Path(__file__).parents[1]
 TARGETS = {"help", "setup", "detectron2", "status", "lab", "doctor", "bench", "pins", "clean"}
-TARGETS |= {"test", "test-all", "lint", "format", "campaign-kills", "campaign-inputs"}
+TARGETS |= {"test", "test-all", "lint", "format", "campaign-kills", "campaign-inputs", "check-pages"}
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -310,7 +310,7 @@ def test_make_lines_of_the_readme_are_targets_with_variables_the_makefile_knows(
         assert set(target) <= TARGETS | {f"reproduce-{name}" for name in (*suite_names(), *collection_names())}, words
         for word in words:
             if "=" in word:
-                assert re.search(rf"\$[({{]?{word.split('=')[0]}\b|option,{word.split('=')[0]},", makefile), word
+                assert re.search(rf"\$[({{]?{word.split('=')[0]}\b|(option|given),{word.split('=')[0]}[,)]", makefile), word
         if words and target and target[0].startswith("reproduce-"):
             done = make(ready, *words)
             assert done.returncode == 0, words

@@ -76,7 +76,8 @@ def sentence(config: TrainingConfig, hours: float, rate: float, device: str) -> 
     read = "; reading its files is not counted" if config.stream else ""
     images = config.data.counts()[0]
     return (
-        f"about {length} on this machine ({device}): {config.epochs} epochs of {images:,} images at {rate:,.0f} a second{read}."
+        f"about {length} on this machine ({device}): {config.epochs} epochs of {images:,} images "
+        f"at {rate:,.0f} per second{read}."
     )
 
 

@@ -81,7 +81,7 @@ def list_images(folder: Path) -> Listing:
     """
     here = shown(folder)
     if not is_folder(folder):
-        raise RotnetError(f"no folder {here}. Expected {here}/<class>/*.jpg, one folder a class.")
+        raise RotnetError(f"no folder {here}. Expected {here}/<class>/*.jpg, one folder per class.")
     kinds, skipped = _class_folders(folder)
     found: dict[str, list[tuple[str, int]]] = {}
     # No Path, nor any other object, is made and kept for each file: there may be millions.

@@ -99,7 +99,7 @@ class Loader:
         self.batch_size = min(batch_size, self.entries)
         if self.batch_size % share[1]:
             raise RotnetError(
-                f"batch_size: {self.batch_size} images are not {share[1]} equal parts, one a process. "
+                f"batch_size: {self.batch_size} images are not {share[1]} equal parts, one per process. "
                 f"Take a multiple of {share[1]}, or other gpus."
             )
 

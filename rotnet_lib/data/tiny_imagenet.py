@@ -58,7 +58,7 @@ def _class_names(path: Path, wnids: tuple[str, ...]) -> tuple[str, ...]:
         if not wnid or not names.split(",")[0].strip():
             raise RotnetError(f"{shown(path)}, line {number}: '{line[:80]}' is not a WordNet id, a tab and names. {_EXPECTED}")
         if wnid in words:
-            raise RotnetError(f"{shown(path)}, line {number}: {wnid[:80]} stands on line {lines[wnid]} already. Take one out.")
+            raise RotnetError(f"{shown(path)}, line {number}: {wnid[:80]} is on line {lines[wnid]} already. Take one out.")
         words[wnid], lines[wnid] = names, number
     missing = [wnid for wnid in wnids if wnid not in words]
     if missing:

@@ -78,17 +78,17 @@ class Context(PartsTask):
 
         model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-        patch: float = Field(0.32, gt=0, lt=1, description="side of a patch, as a share of the image's")
-        gap: float = Field(0.5, ge=0, le=4, description="space between two patches, as a share of a patch's side")
+        patch: float = Field(0.32, gt=0, lt=1, description="side of a patch, as a fraction of the image's side")
+        gap: float = Field(0.5, ge=0, le=4, description="gap between two patches, as a fraction of a patch's side")
         jitter: float = Field(
-            7 / 96, ge=0, lt=1, description="each patch is moved by up to this share of its side, along both axes"
+            7 / 96, ge=0, lt=1, description="largest random shift of a patch along each axis, as a fraction of its side"
         )
         colour: Literal["drop", "project", "keep"] = Field(
             "drop", description="drop: one colour plane, noise in the others; project: without green against magenta"
         )
-        pixelate: float = Field(0.33, ge=0, le=1, description="share of the patches that are made coarser")
-        pairs: int = Field(4, ge=1, le=64, description="drawn from each image of a batch")
-        stride: int = Field(4, ge=1, description="of the first convolution meanwhile, where the arch's is larger")
+        pixelate: float = Field(0.33, ge=0, le=1, description="fraction of the patches that are downscaled and enlarged again")
+        pairs: int = Field(4, ge=1, le=64, description="pairs of patches per image")
+        stride: int = Field(4, ge=1, description="stride of the first convolution in the pretext task, if the arch's is larger")
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.patches import pixelating_matrices

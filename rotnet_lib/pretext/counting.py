@@ -83,13 +83,13 @@ class Counting(PartsTask):
 
         model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-        counts: int = Field(1000, ge=1, le=100_000, description="K, how many things are counted")
-        margin: float = Field(10.0, gt=0, description="M, squared distance from which on other images' counts are far enough")
+        counts: int = Field(1000, ge=1, le=100_000, description="K, the length of the count vector")
+        margin: float = Field(10.0, gt=0, description="M, margin on the squared distance to another image's counts")
         resizer: Literal["mixed", "linear", "cubic", "lanczos", "area"] = Field(
-            "mixed", description="filter that shrinks an image; mixed: drawn from the four"
+            "mixed", description="filter for downscaling; mixed: drawn from the four"
         )
-        grey: float = Field(0.67, ge=0, le=1, description="share of the images that are shown without colour")
-        stride: int = Field(4, ge=1, description="of the first convolution meanwhile, where the arch's is larger")
+        grey: float = Field(0.67, ge=0, le=1, description="fraction of the images converted to greyscale")
+        stride: int = Field(4, ge=1, description="stride of the first convolution in the pretext task, if the arch's is larger")
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         import numpy as np

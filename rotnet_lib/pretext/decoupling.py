@@ -48,12 +48,12 @@ class Decoupling(InstanceDiscrimination):
 
         lambda_c: float = Field(1.0, gt=0, description="factor on L_c, predicting the rotation")
         lambda_r: float = Field(1.0, ge=0, description="factor on L_r, f2 being the same for all rotations")
-        lambda_n: float = Field(1.0, ge=0, description="factor on L_n, telling images apart")
+        lambda_n: float = Field(1.0, ge=0, description="factor on L_n, instance discrimination")
         pu_after: float = Field(
-            6 / 7, ge=0, lt=1, description="with pu_weights: they count after this fraction of the epochs, in the last at least"
+            6 / 7, ge=0, lt=1, description="with pu_weights: they apply after this fraction of the epochs, at least in the last"
         )
         negatives: int | None = Field(
-            4096, ge=1, description="images drawn for each to tell it from (NCE); None: all, the full softmax"
+            4096, ge=1, description="negatives drawn per image (NCE); None: all images, the full softmax"
         )
 
     options: Options

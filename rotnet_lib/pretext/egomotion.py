@@ -46,7 +46,7 @@ class Egomotion(MovedTask):
     class Options(MotionOptions):
         """The motions, and the dropout."""
 
-        dropout: float = Field(0.5, ge=0, lt=1, description="in the layer above the convolutions")
+        dropout: float = Field(0.5, ge=0, lt=1, description="dropout in the layer above the convolutions")
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.parts_network import PartsNetwork

@@ -24,15 +24,13 @@ _MOST_OF_ALL = 200_000
 class InstanceOptions(Rotation.Options):
     """Those of `rotation`, and of instance discrimination."""
 
-    temperature: float = Field(0.07, ge=0.01, description="of the softmax over instances")
-    momentum: float = Field(0.5, ge=0, lt=1, description="what an image's place in the bank keeps at an update")
-    dimension: int = Field(128, ge=2, description="of the embedding")
+    temperature: float = Field(0.07, ge=0.01, description="temperature of the softmax over instances")
+    momentum: float = Field(0.5, ge=0, lt=1, description="fraction of the old vector kept when the bank is updated")
+    dimension: int = Field(128, ge=2, description="dimension of the embedding")
     bank: Literal["empty", "random"] = Field(
-        "empty", description="how it starts: empty; or, as in the authors' code, with random vectors for all images"
+        "empty", description="initial memory bank: empty, or random vectors for all images (the authors' code)"
     )
-    negatives: int | None = Field(
-        None, ge=1, description="images drawn for each to tell it from (NCE); None: all, the full softmax"
-    )
+    negatives: int | None = Field(None, ge=1, description="negatives drawn per image (NCE); None: all images, the full softmax")
 
     @field_validator("copies")
     @classmethod

@@ -66,18 +66,18 @@ class Jigsaw(PartsTask):
 
         model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-        grid: Literal[2, 3] = Field(3, description="cells a side")
-        permutations: int = Field(1000, ge=2, le=10_000, description="K, how many the network tells apart")
-        gap: float = Field(0.25, ge=0, lt=1, description="share of a cell's side that its tile leaves free; 0: tiles touch")
+        grid: Literal[2, 3] = Field(3, description="cells per side")
+        permutations: int = Field(1000, ge=2, le=10_000, description="K, the number of permutations (classes)")
+        gap: float = Field(0.25, ge=0, lt=1, description="free part of a cell's side; 0: tiles touch")
         normalize: Literal["mean-std", "mean", "none"] = Field(
-            "mean-std", description="each tile by itself, channel by channel; none: as pixels"
+            "mean-std", description="normalise each tile by itself, per channel; none: keep pixel values"
         )
         channel_shift: float = Field(
-            0.025, ge=0, le=0.5, description="colour planes of a tile are shifted by up to this share of a cell's side"
+            0.025, ge=0, le=0.5, description="largest shift of a tile's colour planes, as a fraction of a cell's side"
         )
-        grey: float = Field(0.3, ge=0, le=1, description="share of the images that are shown without colour")
-        stride: int = Field(2, ge=1, description="of the first convolution while puzzling, where the arch's is larger")
-        dropout: float = Field(0.5, ge=0, lt=1, description="in the layers above the backbone")
+        grey: float = Field(0.3, ge=0, le=1, description="fraction of the images converted to greyscale")
+        stride: int = Field(2, ge=1, description="stride of the first convolution in the pretext task, if the arch's is larger")
+        dropout: float = Field(0.5, ge=0, lt=1, description="dropout in the layers above the backbone")
 
         @model_validator(mode="after")
         def _enough_permutations(self) -> Self:

@@ -61,13 +61,13 @@ class Rotation(PretextTask):
             (), description="crop the copies as if these angles, in degrees, were among the rotations"
         )
         gamma: float = Field(
-            2.0, gt=0, description="with pu_weights: a rotated copy weighs 1 - p^gamma, p its probability of being upright"
+            2.0, gt=0, description="with pu_weights: weight 1 - p^gamma, p the probability that the copy is upright"
         )
         pu_after: float = Field(
             0.0,
             ge=0,
             lt=1,
-            description="with pu_weights: they count after this fraction of the epochs, in the last epoch at least",
+            description="with pu_weights: they apply after this fraction of the epochs, at least in the last",
         )
 
         @field_validator("angles")
@@ -78,7 +78,7 @@ class Rotation(PretextTask):
             turns = [angle % 360 for angle in angles]
             repeated = [angle for position, angle in enumerate(angles) if angle % 360 in turns[:position]]
             if repeated:
-                raise ValueError(f"{repeated[0]:g} degrees stands twice (modulo 360) in {list(angles)}")
+                raise ValueError(f"{repeated[0]:g} degrees occurs twice (modulo 360) in {list(angles)}")
             return angles
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:

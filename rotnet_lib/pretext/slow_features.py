@@ -39,7 +39,7 @@ class SlowFeatures(MovedTask):
     class Options(MotionOptions):
         """The motions, and the margin."""
 
-        margin: float = Field(100.0, gt=0, description="m, distance from which on two images are far enough apart")
+        margin: float = Field(100.0, gt=0, description="m, margin on the distance between two images")
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.parts_network import PartsNetwork

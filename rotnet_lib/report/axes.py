@@ -72,17 +72,17 @@ def _crossing(rows: list[Row]) -> str:
         ahead = [c for c in shared if c not in level and first.cells[c].beats(other.cells[c])]
         behind = [c for c in shared if c not in level and c not in ahead]
         for columns, said in (
-            (ahead, f"{first.label} stands {good} {other.label}"),
-            (behind, f"{first.label} does not stand {good} {other.label}"),
-            (list(level), f"{first.label} and {other.label} lie within the {called(level.values())} of each other"),
+            (ahead, f"{first.label} is {good} {other.label}"),
+            (behind, f"{first.label} is not {good} {other.label}"),
+            (list(level), f"{first.label} and {other.label} are within the {called(level.values())} of each other"),
         ):
             cells = [(first.cells[c], other.cells[c]) for c in columns]
             places = ", ".join(f"{cell.x:g} ({cell.brief} against {rival.brief})" for cell, rival in cells)
             parts += [f"{said} at {places}"] if columns else []
-    return "; ".join(parts) + " labelled images a class." if parts else "Nothing to compare yet."
+    return "; ".join(parts) + " labelled images per class." if parts else "Nothing to compare yet."
 
 
 AXES = {
     "epochs": Axis("pretext epochs", False, _epoch, _course),
-    "labels": Axis("labelled images a class", True, _labels, _crossing),
+    "labels": Axis("labelled images per class", True, _labels, _crossing),
 }

@@ -226,7 +226,7 @@ def _circumstances(result: RunResult) -> Iterator[tuple[str, str]]:
     if result.training:
         yield "parameters trained", f"{result.training.parameters:,}"
         yield "inputs", f"{result.training.inputs:,}"
-        yield "inputs a second", f"{result.training.inputs_per_second:,.0f}"
+        yield "inputs per second", f"{result.training.inputs_per_second:,.0f}"
     yield "seconds", f"{result.seconds:,.0f}"
     yield "machine", f"{machine.device}, {machine.processes} x {machine.threads or '?'} threads"
     yield "rotnet-lib", " at ".join(filter(None, [machine.rotnet_lib, machine.commit]))

@@ -78,21 +78,21 @@ def learning_curves(report: SuiteReport) -> ReportFigure | None:
         legend_above(figure, handles)
     seeds = len({seed for panel in panels for _, seed, *_ in panel.lines}) > 1
     what = (
-        ", a line a metric and seed"
+        ", one line per metric and seed"
         if several and seeds
-        else ", a line a metric"
+        else ", one line per metric"
         if several
-        else ", a line a seed"
+        else ", one line per seed"
         if seeds
         else ""
     )
-    shared = " Panels of the same unit share one axis." if len(panels) > 1 else ""
+    shared = " Panels of the same unit share an axis." if len(panels) > 1 else ""
     read = one_by_one(
         f"{' '.join(panel.title.split())}, {metric}, seed {seed}: {course(values, '')}"
         for panel in panels
         for metric, seed, _, values in panel.lines
     )
-    return ReportFigure(figure, f"What each run reached after each of its epochs{what}.{shared}", f"Curves. {read}.")
+    return ReportFigure(figure, f"Each run after each epoch{what}.{shared}", f"Curves. {read}.")
 
 
 def _panel(report: SuiteReport, measure: str, run: str, found: pd.DataFrame) -> _Panel:

@@ -12,9 +12,9 @@ _BY_LAYER = ("probe", "finetune", "knn")
 _OF_STAGE = {
     ("inspect", "compare_top1"): "Top-1 accuracy of the run beside it",
     ("pu_weights", "upright"): "Mean probability of being upright, rotated copies",
-    ("pu_weights", "plausible"): "Rotated copies that pass for upright",
+    ("pu_weights", "plausible"): "Rotated copies that look upright",
     ("voc_classification", "map"): "mAP",
-    ("voc_classification", "map_1crop"): "mAP, one crop an image",
+    ("voc_classification", "map_1crop"): "mAP, one crop per image",
     ("voc_detection", "map"): "mAP (11-point)",
     ("voc_detection", "map_area"): "mAP (area under the curve)",
     ("voc_segmentation", "miou"): "Mean IoU",

@@ -1,4 +1,4 @@
-"""Pictures of which rotated copies pass for upright."""
+"""Pictures of which rotated copies look upright."""
 
 import numpy as np
 import seaborn as sns
@@ -19,7 +19,7 @@ _BARS = 40
 
 
 def plausibility_histogram(outcome: PuOutcome) -> ReportFigure:
-    """How often each p is found among the rotated copies, a line an angle; the counts run over orders of magnitude."""
+    """How often each p is found among the rotated copies, one line per angle; the counts run over orders of magnitude."""
     edges = np.linspace(0, 1, _BINS + 1)
     with figure_style(0.85, grid=True):
         figure, axis = pyplot.subplots(figsize=(7.2, 3.2), layout="constrained")
@@ -48,7 +48,7 @@ def plausibility_histogram(outcome: PuOutcome) -> ReportFigure:
 
 
 def plausible_copies(outcome: PuOutcome) -> ReportFigure:
-    """The rotated copies that pass for upright most, as the network saw them."""
+    """The rotated copies that look upright most, as the network saw them."""
     captions = [f"by {copy.angle:g}°, p {copy.p:.2f}\n{copy.index}: {copy.name}" for copy in outcome.copies]
     return ReportFigure(
         picture_rows([copy.pixels for copy in outcome.copies], captions),

@@ -27,7 +27,7 @@ _BETWEEN = 0.15
 """Room between two axes, to the width of one."""
 _MEASURED, _SEEDS, _ERROR, _PUBLISHED = (
     "measured",
-    "measured, a dot a seed",
+    "measured, one dot per seed",
     "standard error of the mean, to both sides",
     "published",
 )
@@ -85,7 +85,7 @@ def compare_rows(
         caption = f"Every row of the table.{sentence_on_bars(cells)}"
     column = dict.fromkeys((column for row in rows for column in row.cells), "")
     guessing = "".join(f" {said[0].upper()}{said[1:]}." for said in chances or {})
-    return ReportFigure(figure, caption, f"Dots on a common axis, a line a row. {table_in_words(rows, column)}{guessing}")
+    return ReportFigure(figure, caption, f"Dots on a common axis, one line per row. {table_in_words(rows, column)}{guessing}")
 
 
 def axes_of(cells: Iterable[Cell], measure: str) -> list[str]:

@@ -18,7 +18,7 @@ def facts(results: list[RunResult]) -> dict[str, str]:
     }
     environments = [r.environment for r in results]
     machines = {
-        f"{e.device}, CPU threads a run: {e.threads or 'unknown'}"
+        f"{e.device}, CPU threads per run: {e.threads or 'unknown'}"
         + (f" in each of {e.processes} processes" if e.processes > 1 else "")
         for e in environments
     }
@@ -33,7 +33,7 @@ def facts(results: list[RunResult]) -> dict[str, str]:
         "data": "; ".join(sorted(data)),
         "machine": "; ".join(sorted(machines)),
         "versions": "; ".join(sorted(versions)),
-        "memory": f"at most {max(r.peak_memory_mib for r in results)} MiB a run",
+        "memory": f"at most {max(r.peak_memory_mib for r in results)} MiB per run",
         "time": f"{trained:,.0f} s of training steps in all runs together; with loading and evaluation "
         f"{sum(r.seconds for r in results):,.0f} s, not counting the loading of interrupted attempts",
         "finished": min(stamps) if min(stamps) == max(stamps) else f"{min(stamps)} to {max(stamps)}",

@@ -43,16 +43,18 @@ warnings.filterwarnings("ignore", 'Field name "validate" in "ImagesConfig" shado
 class RunConfig(StageConfig):
     """Fields of the stages that make runs: the seed, the data, the device."""
 
-    seed: int = Field(0, ge=0, description="of the weights, the batch order and the augmentation", json_schema_extra=EXPERIMENT)
-    dataset: str = Field(description="its name, such as shapes or imagefolder:/path", json_schema_extra=taking(PROTOCOL))
+    seed: int = Field(0, ge=0, description="random seed of weights, batch order and augmentation", json_schema_extra=EXPERIMENT)
+    dataset: str = Field(
+        description="name of the dataset, such as shapes or imagefolder:/path", json_schema_extra=taking(PROTOCOL)
+    )
     train_size: int | None = Field(ge=1, description="training images, balanced over classes", json_schema_extra=taking(ALL))
     test_size: int | None = Field(ge=1, description="test images, balanced over classes", json_schema_extra=taking(ALL))
 
     workers: int | None = Field(
-        ge=0, description="processes that read a streamed set", json_schema_extra=EXECUTION | taking(CORES)
+        ge=0, description="worker processes for streamed data", json_schema_extra=EXECUTION | taking(CORES)
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="auto: a GPU where there is one", json_schema_extra=EXECUTION
+        "auto", description="auto: a GPU if there is one", json_schema_extra=EXECUTION
     )
     threads: int | None = Field(ge=1, description="CPU threads", json_schema_extra=EXECUTION | taking(CORES))
 
@@ -95,30 +97,30 @@ class ImagesConfig(RunConfig):
     """Fields of the stages that read images with one label each (`rotnet_lib.data.DATASETS`)."""
 
     validate: Fraction | None = Field(  # type: ignore[assignment]
-        description="share of the training images to hold out and test on",
+        description="fraction of the training images held out and tested on",
         json_schema_extra=taking(NONE) | later(None),
     )
     image_size: int | None = Field(
-        ge=8, description="side of the network's inputs in pixels; own: the dataset's", json_schema_extra=taking(OWN)
+        ge=8, description="side of the input images in pixels; own: the dataset's", json_schema_extra=taking(OWN)
     )
     crop_pct: float = Field(
         gt=0,
         le=1,
-        description="shown share of the shorter side: 0.875 for 224 of 256",
+        description="centre crop / resized shorter side: 0.875 for 224 of 256",
         json_schema_extra=taking(PROTOCOL),
     )
-    grey: bool = Field(False, description="take the colour out of the images", json_schema_extra=EXPERIMENT)
+    grey: bool = Field(False, description="convert images to greyscale", json_schema_extra=EXPERIMENT)
     stream: bool = Field(
-        description="decode files batch by batch, for sets larger than memory", json_schema_extra=taking(PROTOCOL)
+        description="decode files batch by batch, for data larger than memory", json_schema_extra=taking(PROTOCOL)
     )
     shrink: int | None = Field(
         ge=8,
-        description="shorter side in pixels of a copy to read; none: the files",
+        description="read copies with this shorter side in pixels; none: the files",
         json_schema_extra=taking(NONE),
     )
 
     max_damaged: float = Field(
-        0.001, ge=0, le=1, description="share of image files that may be unreadable", json_schema_extra=EXECUTION
+        0.001, ge=0, le=1, description="fraction of image files that may be unreadable", json_schema_extra=EXECUTION
     )
 
     @classmethod
@@ -181,7 +183,7 @@ class ScheduleConfig(RunConfig):
         "step", description="step: x lr_decay at each milestone; one-cycle: up over a quarter, down"
     )
     lr_milestones: tuple[Fraction, ...] = Field(
-        description="fractions of the training after which the rate changes", json_schema_extra=taking(PROTOCOL)
+        description="fractions of the training at which the rate changes", json_schema_extra=taking(PROTOCOL)
     )
     lr_decay: Decay = Field(
         description="factor at each milestone, or a list of one for each", json_schema_extra=taking(PROTOCOL)
@@ -207,11 +209,11 @@ class TrainingConfig(ScheduleConfig, ImagesConfig):
 
     labels_per_class: int | None = Field(
         ge=1,
-        description="train on the first K images of each class, in epochs of usual length",
+        description="use only the first K images per class; an epoch keeps its length",
         json_schema_extra=EXPERIMENT | taking(ALL),
     )
     epochs: int = Field(ge=1, description="passes over the training images", json_schema_extra=taking(PROTOCOL))
-    batch_size: int = Field(ge=2, description="images a step, before rotated copies", json_schema_extra=taking(PROTOCOL))
+    batch_size: int = Field(ge=2, description="images per step, without rotated copies", json_schema_extra=taking(PROTOCOL))
     momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov momentum")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on every trained parameter")
     augment: Augment = Field(
@@ -222,15 +224,15 @@ class TrainingConfig(ScheduleConfig, ImagesConfig):
         0.0,
         ge=0,
         le=1,
-        description="random change of brightness, contrast, saturation by up to this, of hue by a quarter",
+        description="largest random change of brightness, contrast and saturation; of hue a quarter of it",
         json_schema_extra=EXPERIMENT,
     )
 
-    compile: bool = Field(False, description="through torch.compile; costs a minute at the start", json_schema_extra=EXECUTION)
+    compile: bool = Field(False, description="use torch.compile; compiling takes about a minute", json_schema_extra=EXECUTION)
     gpus: int = Field(
         1,
         ge=1,
-        description="processes to train with, by torchrun; on device cpu: processes on its cores",
+        description="training processes, started by torchrun; with device cpu: on its cores",
         json_schema_extra=EXECUTION,
     )
 

@@ -45,7 +45,7 @@ def read_history(path: Path, training: TrainingRecord | None) -> pd.DataFrame:
         raise RotnetError(f"{path} is damaged: it is no table ({str(error).strip()}). {again}") from None
     names = text.partition("\n")[0].split(",")
     if repeated := [name for name in names if names.count(name) > 1]:  # pandas would give the second another name
-        raise RotnetError(f"{path} is damaged: its column {repeated[0]} stands twice. {again}")
+        raise RotnetError(f"{path} is damaged: its column {repeated[0]} occurs twice. {again}")
     number = "epoch" if training is None or training.epochs is not None else "iteration"
     if number not in table:
         raise RotnetError(f"{path} is damaged: it has no column {number}. {again}")

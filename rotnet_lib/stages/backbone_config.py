@@ -76,7 +76,7 @@ def _layers_of_arch(layers: tuple[str, ...], info: ValidationInfo) -> tuple[str,
             for layer in layers:
                 arch.check_layer(layer)
     if len(set(layers)) != len(layers):
-        raise ValueError(f"one of {', '.join(layers)} stands twice")
+        raise ValueError(f"one of {', '.join(layers)} occurs twice")
     return layers
 
 
@@ -96,10 +96,12 @@ class BackboneConfig(RunConfig):
         json_schema_extra=EXPERIMENT,
     )
     checkpoint: Fraction | None = Field(
-        description="the backbone after this fraction of its epochs, such as 0.2",
+        description="weights after this fraction of the backbone's epochs, such as 0.2",
         json_schema_extra=EXPERIMENT | taking(END),
     )
-    arch: str = Field(description="of the backbone; to be given if random", json_schema_extra=EXPERIMENT | taking(BACKBONE))
+    arch: str = Field(
+        description="architecture of the backbone; required if random", json_schema_extra=EXPERIMENT | taking(BACKBONE)
+    )
     width: float = Field(
         gt=0, le=4, description="factor on the backbone's channels", json_schema_extra=taking(BACKBONE, PROTOCOL)
     )

@@ -19,15 +19,17 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
     layer: Layers = Field(
         ("conv2",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
     )
-    classifier: str = Field("nonlinear", description="linear, nonlinear, conv or rest", json_schema_extra=EXPERIMENT)
-    views: Views = Field(
-        "one",
-        description="show the backbone each image as it is, at four right angles, or with its mirror image",
+    classifier: str = Field(
+        "nonlinear",
+        description="linear, nonlinear, conv, or rest: re-initialise and train all layers above `layer`",
         json_schema_extra=EXPERIMENT,
     )
-    combine: Combine = Field(
-        "average", description="what becomes of the features of several views", json_schema_extra=EXPERIMENT
+    views: Views = Field(
+        "one",
+        description="views of each image: as it is, at four right angles, or with its mirror image",
+        json_schema_extra=EXPERIMENT,
     )
+    combine: Combine = Field("average", description="how features of several views are combined", json_schema_extra=EXPERIMENT)
 
     @classmethod
     def find_upstream(cls, given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]]) -> Upstream | None:

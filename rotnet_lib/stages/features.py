@@ -26,7 +26,7 @@ class FeaturesConfig(LayersConfig):
     stage: ClassVar[str] = "features"
 
     labels_per_class: int | None = Field(
-        ge=1, description="take the first K training images of each class", json_schema_extra=EXPERIMENT | taking(ALL)
+        ge=1, description="use only the first K training images per class", json_schema_extra=EXPERIMENT | taking(ALL)
     )
 
     def describe(self, origin: str) -> str:

@@ -27,8 +27,12 @@ class FinetuneConfig(ClassifierConfig):
     version: ClassVar[int] = 2  # the linear classifier pools its map to about 9 600 elements
 
     layer: Layers = Field(("conv2",), min_length=1, description="one layer", json_schema_extra=EXPERIMENT)
-    classifier: str = Field("conv", description="linear, nonlinear, conv or rest", json_schema_extra=EXPERIMENT)
-    freeze: bool = Field(False, description="leave the backbone as it is", json_schema_extra=EXPERIMENT)
+    classifier: str = Field(
+        "conv",
+        description="linear, nonlinear, conv, or rest: re-initialise and train all layers above `layer`",
+        json_schema_extra=EXPERIMENT,
+    )
+    freeze: bool = Field(False, description="do not train the backbone", json_schema_extra=EXPERIMENT)
 
     @model_validator(mode="after")
     def _one_layer(self) -> Self:

@@ -59,15 +59,15 @@ class InspectConfig(LayersConfig):
         tuple(range(8)),
         min_length=1,
         max_length=32,
-        description="which test images to show the attention on and examples of, counted from 0",
+        description="test images shown with attention maps and examples, counted from 0",
         json_schema_extra=EXPERIMENT,
     )
-    power: Literal[1, 2, 4] = Field(2, description="of the features in an attention map", json_schema_extra=EXPERIMENT)
+    power: Literal[1, 2, 4] = Field(2, description="exponent of the features in an attention map", json_schema_extra=EXPERIMENT)
     shown: int = Field(
         12,
         ge=1,
         le=60,
-        description="how many of a RotNet's mistakes and of the ambiguous images to show",
+        description="number of mistakes and of ambiguous images to show (RotNet only)",
         json_schema_extra=EXPERIMENT,
     )
 
@@ -93,7 +93,7 @@ class InspectConfig(LayersConfig):
             raise ValueError(f"{min(images)} is no index: the first test image is 0")
         repeated = [index for position, index in enumerate(images) if index in images[:position]]
         if repeated:
-            raise ValueError(f"{repeated[0]} stands twice in {list(images)}")
+            raise ValueError(f"{repeated[0]} occurs twice in {list(images)}")
         return images
 
     @property

@@ -25,7 +25,7 @@ class KnnConfig(FeaturesConfig):
 
     stage: ClassVar[str] = "knn"
 
-    neighbours: int = Field(200, ge=1, description="k, how many training images vote")
+    neighbours: int = Field(200, ge=1, description="k, the number of training images that vote")
     temperature: float = Field(0.07, gt=0, description="a neighbour of cosine s votes with weight exp(s / temperature)")
 
     @model_validator(mode="after")

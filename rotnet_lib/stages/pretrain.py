@@ -50,24 +50,24 @@ class PretrainConfig(TrainingConfig):
         description="options of the task, such as {angles: [0, 180]}",
         json_schema_extra=EXPERIMENT,
     )
-    arch: str = Field("nin4", description="backbone", json_schema_extra=EXPERIMENT)
+    arch: str = Field("nin4", description="architecture of the backbone", json_schema_extra=EXPERIMENT)
     width: float = Field(1.0, gt=0, le=4, description="factor on the backbone's channels")
     init: Literal["he", "torch"] = Field(
         "he",
-        description="how a NIN starts; he: N(0, sqrt(2/n)), gain 1; torch: as the authors', by torch 0.2",
+        description="start of a NIN; he: N(0, sqrt(2/n)), gain 1; torch: as the authors', by torch 0.2",
         json_schema_extra=later("he"),
     )
     fold: str | None = Field(
-        description="leave this part of the training images out, chosen at random: 1/2, the first of two",
+        description="leave out this random part of the training images; 1/2: the first of two",
         json_schema_extra=EXPERIMENT | taking(NONE),
     )
     pu_weights: str | None = Field(
         min_length=1,
-        description="a pu_weights run, by which copies that pass for upright weigh less",
+        description="pu_weights run that down-weights copies that look upright",
         json_schema_extra=EXPERIMENT | taking(NONE),
     )
     checkpoints: tuple[Fraction, ...] = Field(
-        (0.2, 0.4, 0.6, 0.8), description="also keep the weights after these shares of the epochs"
+        (0.2, 0.4, 0.6, 0.8), description="also keep weights after these fractions of the epochs"
     )
 
     @field_validator("task")

@@ -38,7 +38,7 @@ class ProbeConfig(ClassifierConfig):
 
     recipe: Recipe = Field(
         "rotnet",
-        description="whose published schedule it is: rotnet's or decoupling's",
+        description="published schedule to follow: rotnet's or decoupling's",
         json_schema_extra=EXPERIMENT,
     )
 

@@ -43,16 +43,16 @@ class PuWeightsConfig(ImageBackboneConfig):
 
     backbone: str = Field(
         NEWEST,
-        description="name or path of a RotNet's run, of several with folds that of one; newest: the newest RotNet",
+        description="name or path of a RotNet run (with folds: of one of them); newest: the newest RotNet",
         json_schema_extra=EXPERIMENT,
     )
     others: tuple[str, ...] | None = Field(
         min_length=1,
-        description="runs that left out the other folds; found: by their parameters",
+        description="runs that left out the other folds; found: looked up by their parameters",
         json_schema_extra=EXPERIMENT | taking(FOUND),
     )
     shown: int = Field(
-        18, ge=1, le=60, description="how many of the most plausible rotated copies to show", json_schema_extra=EXPERIMENT
+        18, ge=1, le=60, description="number of most plausible rotated copies to show", json_schema_extra=EXPERIMENT
     )
 
     @classmethod
@@ -196,7 +196,7 @@ def _metrics(answers: RotationAnswers, percents: Mapping[str, float], *, unseen:
 
 def _rotations_of(run: RunDirectory) -> tuple[Rotation.Options, int]:
     """The rotations that a run learned, and the label of the upright one. Raises RotnetError if there is none."""
-    rotation = rotation_of(run, "say what passes for upright")
+    rotation = rotation_of(run, "say which copies look upright")
     upright = upright_label(rotation.angles)
     if upright is None:
         raise RotnetError(

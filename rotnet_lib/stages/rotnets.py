@@ -28,7 +28,7 @@ def rotation_of(run: RunDirectory, use: str) -> Rotation.Options:
 
     Args:
         run: of any stage.
-        use: for the message: what only a RotNet can do, such as "say what passes for upright".
+        use: for the message: what only a RotNet can do, such as "say which copies look upright".
 
     Raises RotnetError if the run was not trained to predict rotations.
     """

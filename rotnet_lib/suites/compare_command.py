@@ -13,7 +13,7 @@ import click
 @click.option("--runs", default="runs", show_default=True, help="Folder of the run directories.")
 @click.option("--output", type=click.Path(path_type=Path), help="The page; by default compare-RUN-RUN.html in that folder.")
 def compare(first: str, second: str, runs: str, output: Path | None) -> None:
-    """A page of two finished runs side by side: what differs in their parameters, figures and training.
+    """A page of two finished runs side by side: differences in parameters, figures and training.
 
     Each RUN is the name of a run, or the path of its directory.
     """

@@ -59,7 +59,7 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
             raise RotnetError(f"run '{key}' is of {_METHOD}, and its key does not say so. Put {_METHOD} into it.")
         for name in asked if _is_of_method(key) else [""]:
             if (filled := _filled(key, words.get(name, {}))) in runs:
-                raise RotnetError(f"run '{filled}' stands twice: as such, and as '{key}' of the method {name}. Rename one.")
+                raise RotnetError(f"run '{filled}' occurs twice: as such, and as '{key}' of the method {name}. Rename one.")
             runs[filled] = _filled(run, words.get(name, {}))
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []

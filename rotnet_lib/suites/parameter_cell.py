@@ -17,7 +17,7 @@ from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.presets import load_presets
 
 _FIRST_LINE = "# auto: the backbone's run decides, else the preset, else the published protocol"
-_HEADINGS = ("what is asked", "the data", "the training", "how it is done", "the machine")
+_HEADINGS = ("the experiment", "the data", "the training", "the method", "the machine")
 """The third is of stages that train, the fourth of others."""
 _OF_DATA = frozenset(field.name for field in fields(DataSpec)) - {"grey"} | {"max_damaged"}
 

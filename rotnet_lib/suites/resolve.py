@@ -111,7 +111,7 @@ def choose_preset(asked: str | None, gpu: Callable[[], str | None] = gpu_name) -
     if asked and asked != AUTO:
         if asked != NONE:
             preset_named(asked)
-        return asked, "named on the command line"
+        return asked, "as given"
     if name := gpu():
         return "paper", f"there is a GPU ({name}); the preset quick takes minutes instead"
     return "quick", "there is no GPU here; the preset paper asks for the published schedule all the same"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("suite", required=False)
 @suite_options
 def status(suite: str | None, options: "Options") -> None:
-    """What of every suite is finished and failed, a line a suite; of SUITE a line a run."""
+    """Finished and failed runs of every suite, one line per suite; of SUITE, one line per run."""
     from rotnet_lib.suites.methods import asked_for
     from rotnet_lib.suites.plan import make_plan
     from rotnet_lib.suites.suite import suite_names, suites_with_methods
@@ -62,7 +62,7 @@ def _overview(found: "Mapping[str, Plan | CollectionPlan | RotnetError]") -> Ite
     for name, finished, failed, preset, also in rows:
         figures = f"{finished:>{widths[1]}}  {failed:>{widths[2]}}  {preset:{widths[3]}}"
         yield f"{name:{widths[0]}}  {figures if finished else ''}{'  ' if finished else ''}{also}".rstrip()
-    yield "A line a run: make status SUITE=table3, or rotnet status table3."
+    yield "One line per run: make status SUITE=table3, or rotnet status table3."
 
 
 def _details(name: str, plan: "Plan | CollectionPlan") -> Iterator[str]:

@@ -57,7 +57,7 @@ def expand(document: dict[str, Any], replaced: Mapping[str, list[Any]]) -> dict[
     for name, values in sweeps.items():
         texts = list(map(_text, values))
         if repeated := [text for position, text in enumerate(texts) if text in texts[:position]]:
-            raise RotnetError(f"sweeps.{name}: {repeated[0]} stands twice.")
+            raise RotnetError(f"sweeps.{name}: {repeated[0]} occurs twice.")
     runs: dict[str, Any] = {}
     for key, run in document["runs"].items():
         for name, value in _values(key, sweeps):

@@ -25,12 +25,12 @@ class ClassificationConfig(VocConfig):
     task: ClassVar[VocTaskName] = "classification"
 
     trained: Literal["fc6-8", "all"] = Field(
-        "fc6-8", description="fc6-8: everything up to conv5 stays as it is; all: everything", json_schema_extra=EXPERIMENT
+        "fc6-8", description="fc6-8: train these, freeze conv1 to conv5; all: train every layer", json_schema_extra=EXPERIMENT
     )
     image_size: int = Field(224, ge=8, description="side of the network's square inputs in pixels")
-    min_scale: float = Field(0.5, gt=0, description="smallest side of an input's window, in multiples of image_size")
-    max_scale: float = Field(2.0, gt=0, description="largest side of it, where the image has room")
-    crops: int = Field(10, ge=1, description="random crops a test image, scores averaged; map_1crop: the first alone")
+    min_scale: float = Field(0.5, gt=0, description="smallest side of a random crop, in multiples of image_size")
+    max_scale: float = Field(2.0, gt=0, description="largest side of a random crop, as far as the image allows")
+    crops: int = Field(10, ge=1, description="random crops per test image, scores averaged; map_1crop: the first alone")
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty on every trained parameter")
     clip_gradient: float = Field(10.0, gt=0, description="largest norm of a step's gradient")
 

@@ -31,25 +31,27 @@ class VocConfig(BackboneConfig, ScheduleConfig):
     task: ClassVar[VocTaskName]
 
     arch: str = Field(
-        description="of the backbone; alexnet if random", json_schema_extra=EXPERIMENT | taking(BACKBONE, PROTOCOL)
+        description="architecture of the backbone; alexnet if random", json_schema_extra=EXPERIMENT | taking(BACKBONE, PROTOCOL)
     )
     dataset: str = Field(
         description="voc2007, voc2012, voc2011-sbd (masks), voc:/path/to/VOCdevkit/VOC2007 or scenes:128",
         json_schema_extra=taking(PROTOCOL),
     )
-    train_size: int | None = Field(ge=1, description="the first so many training images", json_schema_extra=taking(ALL))
-    test_size: int | None = Field(ge=1, description="the first so many test images", json_schema_extra=taking(ALL))
+    train_size: int | None = Field(ge=1, description="number of training images, the first ones", json_schema_extra=taking(ALL))
+    test_size: int | None = Field(ge=1, description="number of test images, the first ones", json_schema_extra=taking(ALL))
     rescale: bool = Field(
-        description="rescale the weights by data; protocol: unless the backbone is random",
+        description="rescale the weights on data; protocol: yes, unless the backbone is random",
         json_schema_extra=taking(PROTOCOL),
     )
     iterations: int = Field(ge=1, description="batches to train on", json_schema_extra=taking(PROTOCOL))
-    batch_size: int = Field(ge=1, description="images an iteration", json_schema_extra=taking(PROTOCOL))
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD, not Nesterov's")
+    batch_size: int = Field(ge=1, description="images per iteration", json_schema_extra=taking(PROTOCOL))
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD, not Nesterov")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the trained weights")
-    dropout: float = Field(0.5, ge=0, lt=1, description="behind fc6 and fc7")
+    dropout: float = Field(0.5, ge=0, lt=1, description="dropout after fc6 and fc7")
     clip_gradient: float | None = Field(gt=0, description="largest norm of a step's gradient", json_schema_extra=taking(NONE))
-    workers: int | None = Field(ge=0, description="processes that read images", json_schema_extra=EXECUTION | taking(CORES))
+    workers: int | None = Field(
+        ge=0, description="worker processes that read images", json_schema_extra=EXECUTION | taking(CORES)
+    )
 
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,20 +36,20 @@ class DetectionConfig(VocConfig):
     task: ClassVar[VocTaskName] = "detection"
 
     engine: EngineName = Field(
-        description="detectron2 or torchvision; by the protocol detectron2 where it is installed",
+        description="detectron2 or torchvision; protocol: detectron2 if installed",
         json_schema_extra=EXPERIMENT | taking(PROTOCOL),
     )
     proposals: ProposalsName = Field(
         "selective-search",
-        description="selective-search, or rpn: a network trained along (not published)",
+        description="selective-search, or rpn: trained with the detector (not published)",
     )
     train_scales: tuple[Scale, ...] = Field(
-        (480, 576, 688, 864, 1200), min_length=1, description="shorter side in pixels, one drawn each time"
+        (480, 576, 688, 864, 1200), min_length=1, description="shorter side in pixels, one drawn per image"
     )
-    test_scale: Scale = Field(600, description="pixels of a test image's shorter side")
-    train_max_side: Scale = Field(2000, description="most pixels of a training image's longer side")
-    test_max_side: Scale = Field(1000, description="most pixels of a test image's longer side")
-    rois: int = Field(64, ge=4, description="regions of an image that one step trains on")
+    test_scale: Scale = Field(600, description="shorter side of test images in pixels")
+    train_max_side: Scale = Field(2000, description="largest longer side of training images in pixels")
+    test_max_side: Scale = Field(1000, description="largest longer side of test images in pixels")
+    rois: int = Field(64, ge=4, description="regions per image in a training step")
 
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class DetectionConfig(VocConfig):
             raise RotnetError(f"{self.stage}: no image of the {voc.train.name} split has an object that is not difficult.")
         left_out = len(voc.train) - len(kept)
         if left_out:
-            print(f"{left_out} of {len(voc.train)} training images have no object that is not difficult: left out.")
+            print(f"Skipped {left_out} of {len(voc.train)} training images: all their objects are marked 'difficult'.")
         return replace(voc, train=replace(voc.train, names=kept))
 
     def prepare_data(self, voc: VocSet) -> None:

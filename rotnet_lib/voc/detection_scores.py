@@ -212,7 +212,7 @@ def _sentence(engine: EngineName, record: ProposalsRecord, left_out: list[str]) 
             f"{100 * of.recall:.1f} % of the {name} objects" for name, of in of_splits.items() if of.recall is not None
         )
         said.append(
-            f"Proposals are selective search's, {record.test.mean_count:.0f} a test image; they overlap {recalls} "
+            f"Proposals are selective search's, {record.test.mean_count:.0f} per test image; they overlap {recalls} "
             "with an IoU of 0.5 or more."
         )
     else:

@@ -73,7 +73,7 @@ def read_scores(path: Path, images: Sequence[str], classes: Sequence[str]) -> Sc
             raise _wrong(path, line, f"no test image is called {image}")
         block = values.setdefault(crops, np.full((len(places), len(classes)), np.nan, np.float32))
         if not np.isnan(block[places[image], 0]):
-            raise _wrong(path, line, f"image {image} stands there twice with {crops} crops")
+            raise _wrong(path, line, f"image {image} occurs there twice with {crops} crops")
         block[places[image]] = found
     for crops, block in values.items():
         missing = [image for image, row in zip(images, block, strict=True) if np.isnan(row[0])]

@@ -40,9 +40,7 @@ class SegmentationConfig(VocConfig):
     image_size: int = Field(
         512, ge=64, le=2048, description="side of the training crops in pixels; test images keep their size"
     )
-    scales: tuple[float, float] = Field(
-        (0.5, 2.0), description="training images are scaled by a factor drawn evenly between these"
-    )
+    scales: tuple[float, float] = Field((0.5, 2.0), description="range of the random factor that scales training images")
 
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,11 +45,11 @@ def test_the_sentence_counts_from_beginning_to_end() -> None:
     config = PretrainConfig.build({})
     assert sentence(config, 0.1, 1000, "CPU") is None
     assert sentence(config, 0.5, 1234.4, "CPU") == (
-        "about 30 minutes on this machine (CPU): 100 epochs of 50,000 images at 1,234 a second."
+        "about 30 minutes on this machine (CPU): 100 epochs of 50,000 images at 1,234 per second."
     )
     assert str(sentence(config, 36.04, 39, "CPU")).startswith("about 36.0 hours on this machine")
     streamed = sentence(PretrainConfig.build({"arch": "alexnet"}), 36, 39, "CPU")
-    assert str(streamed).endswith("images at 39 a second; reading its files is not counted.")
+    assert str(streamed).endswith("images at 39 per second; reading its files is not counted.")
 
 
 def test_what_is_not_measured_is_said_so() -> None:

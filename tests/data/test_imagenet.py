@@ -135,7 +135,7 @@ def test_a_class_without_a_name_is_named(tiny: Path, message_of: MessageOf) -> N
         ("n02\t", "'n02' is not a WordNet id, a tab and names"),
         ("n02\t , cat", "is not a WordNet id, a tab and names"),
         ("\tcat", "'cat' is not a WordNet id, a tab and names"),
-        ("n01440764\tcat", "n01440764 stands on line 1 already"),
+        ("n01440764\tcat", "n01440764 is on line 1 already"),
         ("n02\tcat\x1b[2J", r"holds the control character '\x1b'"),
         ("n02\tcat\u2028", r"holds the control character '\u2028'"),
     ],

@@ -209,9 +209,9 @@ def test_training_can_crop_right_angles_as_if_for_eighths(mode: str, shapes_data
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"angles": [0, 90, 0]}, "0 degrees stands twice"),
-        ({"angles": [90, 180, 450]}, r"450 degrees stands twice \(modulo 360\)"),
-        ({"angles": [0, -90, 270]}, "270 degrees stands twice"),
+        ({"angles": [0, 90, 0]}, "0 degrees occurs twice"),
+        ({"angles": [90, 180, 450]}, r"450 degrees occurs twice \(modulo 360\)"),
+        ({"angles": [0, -90, 270]}, "270 degrees occurs twice"),
         ({"angles": [90]}, "at least two rotations"),
         ({"angles": []}, "at least two rotations"),
         ({"copies": "some"}, "'all', 'shuffled', 'one' or 'one-large-batch'"),

@@ -19,7 +19,7 @@ from rotnet_lib.pretext.task import task_options
     [
         ("rotaton", {}, ["unknown pretext task 'rotaton'", "did you mean 'rotation'?", "Allowed: context, counting, rotation"]),
         ("rotation", {"angels": [0, 90]}, ["task option 'angels' of rotation", "did you mean 'angles'?", "angles, copies"]),
-        ("rotation", {"angles": [0, 360]}, ["task_options.angles", "360 degrees stands twice"]),
+        ("rotation", {"angles": [0, 360]}, ["task_options.angles", "360 degrees occurs twice"]),
         ("rotation", {"angles": "upright"}, ["task_options.angles"]),
         ("rotation", {"angles": [0, "left"]}, ["task_options.angles.1"]),
         ("rotation", {"gamma": 0}, ["task_options.gamma", "greater than 0"]),

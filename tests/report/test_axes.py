@@ -67,8 +67,8 @@ def test_a_course_is_of_what_is_measured() -> None:
 def test_the_crossing_names_where_the_first_row_is_above_and_where_not() -> None:
     text = LABELS.verdict([row("RotNet", {20: 70.0, 5000: 90.0}), row("Supervised", {20: 40.0, 5000: 92.0})])
     assert text == (
-        "RotNet stands above Supervised at 20 (70.0 against 40.0); "
-        "RotNet does not stand above Supervised at 5000 (90.0 against 92.0) labelled images a class."
+        "RotNet is above Supervised at 20 (70.0 against 40.0); "
+        "RotNet is not above Supervised at 5000 (90.0 against 92.0) labelled images per class."
     )
 
 
@@ -76,12 +76,12 @@ def test_without_a_crossing_only_the_one_side_is_named() -> None:
     text = LABELS.verdict([row("RotNet", {20: 70.0, 100: 90.0}), row("Supervised", {20: 40.0, 100: 80.0})])
     assert "does not" not in text
     text = LABELS.verdict([row("RotNet", {20: 30.0, 100: 80.0}), row("Supervised", {20: 40.0, 100: 80.0})])
-    assert text.startswith("RotNet does not stand above Supervised at 20 (30.0 against 40.0), 100 (80.0 against 80.0)")
+    assert text.startswith("RotNet is not above Supervised at 20 (30.0 against 40.0), 100 (80.0 against 80.0)")
 
 
 def test_only_columns_that_both_rows_have_are_compared() -> None:
     text = LABELS.verdict([row("RotNet", {20: 70.0, 100: 90.0}), row("Supervised", {20: None, 100: 80.0, 400: 99.0})])
-    assert text == "RotNet stands above Supervised at 100 (90.0 against 80.0) labelled images a class."
+    assert text == "RotNet is above Supervised at 100 (90.0 against 80.0) labelled images per class."
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,7 @@ def test_where_lower_is_better_a_course_that_falls_says_so() -> None:
 def test_where_lower_is_better_the_first_row_should_stand_below() -> None:
     text = LABELS.verdict([error("A", {20: 0.1, 100: 0.4}), error("B", {20: 0.3, 100: 0.2}), row("C", {20: 50.0})])
     assert text == (
-        "A stands below B at 20 (0.100 against 0.300); A does not stand below B at 100 (0.400 against 0.200) "
-        "labelled images a class."
+        "A is below B at 20 (0.100 against 0.300); A is not below B at 100 (0.400 against 0.200) labelled images per class."
     )
 
 
@@ -135,7 +134,8 @@ def test_a_crossing_leaves_open_what_the_images_leave_open() -> None:
         [curve("RotNet", {20: 70.0, 100: 82.0, 400: 80.0}), curve("Supervised", {20: 40.0, 100: 80.0, 400: 90.0})]
     )
     assert text == (
-        "RotNet stands above Supervised at 20 (70.0 against 40.0); "
-        "RotNet does not stand above Supervised at 400 (80.0 against 90.0); "
-        "RotNet and Supervised lie within the sampling error of each other at 100 (82.0 against 80.0) labelled images a class."
+        "RotNet is above Supervised at 20 (70.0 against 40.0); "
+        "RotNet is not above Supervised at 400 (80.0 against 90.0); "
+        "RotNet and Supervised are within the sampling error of each other at 100 (82.0 against 80.0) "
+        "labelled images per class."
     )

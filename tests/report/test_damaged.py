@@ -164,7 +164,7 @@ def test_what_a_result_does_not_say_of_its_machine_is_unknown(
     assert [run.state for run in report.runs] == ["finished"] * len(report.runs)
     device, packages = ("A processor", ", torch 1.0") if environment else ("unknown", "")
     for shown, threads in (
-        (text(report), f"{device}, CPU threads a run: unknown"),
+        (text(report), f"{device}, CPU threads per run: unknown"),
         (run_details(run.result()).data, f"{device}, an unknown number of threads"),
     ):
         assert threads in shown

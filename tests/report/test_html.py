@@ -310,7 +310,7 @@ def test_an_error_that_is_none_of_the_users_says_its_kind(tmp_path: Path) -> Non
     box = soup(notebook, tmp_path).find(class_="failure")
     assert box is not None
     assert "ZeroDivisionError" in box.get_text()
-    assert "no error about what was asked for" in box.get_text()
+    assert "this is an unexpected error" in box.get_text()
 
 
 # --- Fragments ---

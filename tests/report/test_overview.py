@@ -97,7 +97,7 @@ def test_columns_stand_beside_their_rows(made_up: Any) -> None:
 def test_an_axis_is_named_over_its_column(made_up: Any) -> None:
     page = overview(made_up("figure5b", preset="paper"))
     headings = [cell.get_text() for cell in page.select("thead th")]
-    assert headings[1] == "labelled images a class"
+    assert headings[1] == "labelled images per class"
     assert [line[1] for line in lines(page, 0)] == ["20", "100", "400", "1000", "all"] * 2
 
 

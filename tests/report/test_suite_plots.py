@@ -247,7 +247,7 @@ def test_rows_that_are_guessed_at_different_rates_have_a_line_each(made_up: Any)
 
 
 def test_long_labels_leave_the_axis_more_than_half_of_the_width() -> None:
-    label = "copies weigh less that pass for upright to a RotNet which had seen the images " * 3
+    label = "copies weigh less that look upright to a RotNet which had seen the images " * 3
     drawn = compare_rows([dots(label, 80.0), dots("b", 79.0)])
     [axis] = drawn.figure.axes
     assert axis.get_position().width > 0.5

@@ -278,7 +278,7 @@ def test_the_page_names_several_processes(made_up: Any) -> None:
     result = suite.finish("supervised", 90.0)
     result.environment.processes = 2
     suite.run("supervised").directory.save(result)
-    assert "Some processor, CPU threads a run: 1 in each of 2 processes" in text(suite.report())
+    assert "Some processor, CPU threads per run: 1 in each of 2 processes" in text(suite.report())
 
 
 def test_names_are_escaped(made_up: Any) -> None:

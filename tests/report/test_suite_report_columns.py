@@ -198,10 +198,10 @@ def test_the_verdict_of_figure5b_says_where_rotnet_stands_above(made_up: Any) ->
         suite.finish(f"rotnet-{labels}", rotnet)
         suite.finish(f"supervised-{labels}", supervised)
     assert suite.report().verdict == (
-        "RotNet + conv (pretext task on all images) stands above Supervised NIN at 5 "
-        "(50.0 against 30.0); RotNet + conv (pretext task on all images) does not stand above Supervised NIN at 400 "
+        "RotNet + conv (pretext task on all images) is above Supervised NIN at 5 "
+        "(50.0 against 30.0); RotNet + conv (pretext task on all images) is not above Supervised NIN at 400 "
         "(80.0 against 90.0) "
-        "labelled images a class. 4 of 8 figures are measured."
+        "labelled images per class. 4 of 8 figures are measured."
     )
 
 

@@ -40,12 +40,12 @@ def test_a_method_that_is_not_asked_for_is_shown_as_published(made_up: Any) -> N
     [
         (
             None,
-            "Methods: RotNet (Gidaris et al., 2018). Not asked for: RotNet with instances (METHODS=instance); "
+            "Methods: RotNet (Gidaris et al., 2018). Not selected: RotNet with instances (METHODS=instance); "
             "Decoupling (METHODS=split). All: METHODS=all.",
         ),
         (
             "split,instance",
-            "Methods: RotNet with instances; Decoupling. Not asked for: RotNet (Gidaris",
+            "Methods: RotNet with instances; Decoupling. Not selected: RotNet (Gidaris",
         ),
     ],
 )
@@ -56,7 +56,7 @@ def test_the_page_says_which_were_asked_for_and_how_to_get_the_others(methods: s
 def test_where_all_are_asked_for_there_are_no_others(made_up: Any) -> None:
     found = text(made_up("table5", methods="all").report())
     assert "Methods: RotNet (Gidaris et al., 2018); RotNet with instances; Decoupling." in found
-    assert "Not asked for" not in found
+    assert "Not selected" not in found
 
 
 def test_a_suite_without_rows_for_methods_says_nothing_of_them(made_up: Any) -> None:
@@ -67,7 +67,7 @@ def test_a_suite_without_rows_for_methods_says_nothing_of_them(made_up: Any) -> 
 def test_deviations_are_those_of_the_methods_that_have_rows(methods: str | None, shown: bool, made_up: Any) -> None:
     report = made_up("table5", methods=methods).report()
     headings = [heading.get_text() for heading in page(report).select("h2, h3")]
-    assert ("Where one is not as its paper has it" in headings) == shown
+    assert ("Differences from the methods' papers" in headings) == shown
     assert ("The bank is that of Wu et al., 2018." in text(report)) == shown
 
 

@@ -31,7 +31,7 @@ def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
         (b"epoch,test_top1\n2,20.0\n1,30.5\n", "column epoch does not rise"),
         (b"epoch,test_top1\n1,20.0\n,30.5\n", "column epoch does not rise"),
         (b"epoch,test_top1\n1,20.0\n2,3o.5\n", "column test_top1 holds other things than numbers"),
-        (b"epoch,loss,loss\n1,20.0,1\n2,30.5,1\n", "column loss stands twice"),
+        (b"epoch,loss,loss\n1,20.0,1\n2,30.5,1\n", "column loss occurs twice"),
         (b"iteration,loss\n1,20.0\n2,30.5\n", "no column epoch"),
         (b"epoch,test_top1\n1,20.0\n2,30.5,7,8,9\n", "no table"),
         (b"\xff\xfe", "no text in UTF-8"),

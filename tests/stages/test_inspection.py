@@ -305,7 +305,7 @@ def test_an_image_out_of_range_is_named_before_a_run_is_made(pretrained: Pretrai
     ("images", "problem"),
     [
         ([0, -1], "-1 is no index: the first test image is 0"),
-        ([3, 4, 3], "3 stands twice in [3, 4, 3]"),
+        ([3, 4, 3], "3 occurs twice in [3, 4, 3]"),
         ("0,one", "unable to parse string as an integer, not 'one'"),
         ([], "at least 1 item"),
     ],

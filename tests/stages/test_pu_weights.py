@@ -305,7 +305,9 @@ def test_a_supervised_run_knows_no_upright(fold: str | None, pretrained: Pretrai
     """It is not asked to be trained with the other folds first."""
     run = pretrained(task="labels", fold=fold)
     message = error_of(backbone=run.name)
-    assert f"run {run.name} is of task labels, and only one that predicts rotations can say what passes for upright" in message
+    assert (
+        f"run {run.name} is of task labels, and only one that predicts rotations can say which copies look upright" in message
+    )
 
 
 @pytest.mark.parametrize("fold", [None, "1/2"])

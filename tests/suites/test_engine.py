@@ -136,7 +136,7 @@ def test_a_runs_page_shows_its_figure_first_and_its_code_folded(failed: Made) ->
 @slow
 def test_what_was_printed_is_a_line_a_thing_with_the_runs_name(failed: Made) -> None:
     lines = failed.output.splitlines()
-    assert lines[0] == "preset quick: as asked."
+    assert lines[0] == "preset quick: as given."
     for key in BY_ENGINE:
         own = [line for line in lines if line.startswith(f"{key} s0 | ")]
         assert own[0].endswith("| starts")

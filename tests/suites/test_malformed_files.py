@@ -35,7 +35,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "null": (b"null", "the file holds nothing"),
     "number": (b"1", "the file holds 1"),
     "list": (b"- title", "the file holds ['title']"),
-    "key twice": (b"title: t\nruns: {}\ntitle: u\n", "line 3, column 1: the key 'title' stands twice"),
+    "key twice": (b"title: t\nruns: {}\ntitle: u\n", "line 3, column 1: the key 'title' occurs twice"),
     "key is a number": (b"title: t\n1: x\n", "the key 1 is no text. Put it into quotes"),
     "key is a list": (b"title: t\n? [a]\n: x\n", "found unhashable key"),
     "loop": (b"title: t\nruns: &a {one: *a}\n", "nested deeper than 20. Does one hold itself?"),
@@ -121,7 +121,7 @@ def test_what_is_no_file_is_no_suite_or_says_why(folder: Path) -> None:
         (("runs", "one", "set", "arch"), 4, ["run 'one': arch is a name, not 4"]),
         (("sweeps",), ["x"], ["sweeps Input should be a valid dictionary"]),
         (("sweeps",), {"x": 3}, ["sweeps.x Input should be a valid list, not 3"]),
-        (("sweeps",), {"x": [1, 1]}, ["sweeps.x: 1 stands twice"]),
+        (("sweeps",), {"x": [1, 1]}, ["sweeps.x: 1 occurs twice"]),
         (("rows",), None, ["rows Input should be a valid list"]),
         (("rows",), {"label": "L"}, ["rows Input should be a valid list"]),
         (("rows", 0), "L", ["rows.0 Input should be a valid dictionary"]),
@@ -260,7 +260,7 @@ def test_the_list_of_targets_is_shown_beside_broken_suites(checkout: Path) -> No
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{a: 1, a: 2}", "the key 'a' stands twice"),
+        ("{a: 1, a: 2}", "the key 'a' occurs twice"),
         ("[1", "line 1, column 3"),
         ("!!int x", "invalid literal"),
         ("!!timestamp x", "cannot be read as YAML"),

@@ -93,8 +93,8 @@ def test_a_question_about_a_method_that_is_not_asked_for_is_left_out() -> None:
     ("changes", "message"),
     [
         ({"runs": {"{method}": {}, "one": {"backbone": "{method}"}}}, "run 'one' is of {method}, and its key does not say so."),
-        ({"runs": {"{method}": {}, "rotnet": {}}}, "run 'rotnet' stands twice"),
-        ({"runs": {"top-{method}": {}, "top-rotnet": {}}}, "run 'top-rotnet' stands twice"),
+        ({"runs": {"{method}": {}, "rotnet": {}}}, "run 'rotnet' occurs twice"),
+        ({"runs": {"top-{method}": {}, "top-rotnet": {}}}, "run 'top-rotnet' occurs twice"),
         ({"rows": [{"label": "RotNet", "run": "{method}", "metric": "m"}]}, "row 'RotNet' is of {method}, and its label does"),
     ],
 )

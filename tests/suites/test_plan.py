@@ -176,10 +176,7 @@ def test_without_a_gpu_the_preset_is_quick_and_with_one_paper() -> None:
     plan = plan_suite("table3", Options(), gpu=lambda: "Some GPU")
     assert plan.preset == "paper"
     assert "Some GPU" in plan.preset_reason
-    assert (
-        make_plan("table3", Options(preset="quick"), gpu=lambda: pytest.fail("asked")).preset_reason
-        == "named on the command line"
-    )
+    assert make_plan("table3", Options(preset="quick"), gpu=lambda: pytest.fail("asked")).preset_reason == "as given"
 
 
 # --- What is written ---

@@ -26,7 +26,7 @@ def plan(*words: str) -> list[str]:
 
 def test_each_run_says_what_is_not_the_protocols() -> None:
     lines = plan("--preset", "quick", "--set", "rotnet.lr=0.3")
-    assert lines[0] == "preset quick: named on the command line."
+    assert lines[0] == "preset quick: as given."
     place = next(place for place, line in enumerate(lines) if line.startswith("rotnet, seed 0: would run (missing): "))
     changed = lines[place + 1].strip()
     assert changed.startswith("not the protocol's: dataset shapes (cifar10), train_size 4000 (all), ")

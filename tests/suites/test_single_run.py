@@ -153,7 +153,7 @@ def test_a_run_of_hours_says_so_with_the_shorter_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, line)
     assert result.exit_code == 0, result.output
     preset, said, told = result.output.splitlines()[:3]
-    assert preset == "preset paper: named on the command line."
+    assert preset == "preset paper: as given."
     assert "measuring" in said
     assert told.startswith("about ")
     assert "hours on this machine (" in told
@@ -164,6 +164,6 @@ def test_a_run_of_hours_says_so_with_the_shorter_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_notebook")
 def test_a_run_of_minutes_says_nothing(started: Callable[[], list[str]]) -> None:
     result = CliRunner().invoke(main, ["run", "pretrain", "--preset", "quick"])
-    assert result.output.splitlines()[0] == "preset quick: named on the command line."
+    assert result.output.splitlines()[0] == "preset quick: as given."
     assert result.output.splitlines()[1].startswith("report: ")
     assert started() == []  # nothing was measured

@@ -113,7 +113,7 @@ def test_mean_is_over_the_classes_that_have_an_object_to_find(voc, tmp_path):
     assert details.curves["cat"][1].tolist() == [0, 0.5]
     [note] = result.notes
     assert note.endswith("Without an object to find in the test split, and left out of the mean: mug.")
-    assert "100 a test image; they overlap 95.0 % of the training objects and 90.0 % of the test objects" in note
+    assert "100 per test image; they overlap 95.0 % of the training objects and 90.0 % of the test objects" in note
     assert [(example.name, len(example.found.scores)) for example in details.examples] == [("0001", 3), ("2", 2)]
 
 

@@ -81,7 +81,7 @@ def test_a_file_gives_back_exactly_what_was_written(tmp_path: Path) -> None:
         (3, "2008_000002,1,0.5," + 200_000 * "1", r"line 3: field larger than field limit"),
         (3, "2008_000002,1,0.5,1e999", r"line 3: 2 finite scores expected"),
         (3, "4,1,0.5,1", r"line 3: no test image is called 4"),
-        (3, "3,1,0.5,1", r"line 4: image 3 stands there twice with 1 crops"),
+        (3, "3,1,0.5,1", r"line 4: image 3 occurs there twice with 1 crops"),
         (3, None, r"1 images lack their scores of 1 crops, the first 2008_000002"),
     ],
 )

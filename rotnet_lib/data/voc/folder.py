@@ -12,11 +12,11 @@ from rotnet_lib.errors import RotnetError, nearest
 from rotnet_lib.paths import from_project
 
 CLASSES = "classes.txt"
-"""In the folder: the classes' names, one a line, in the order of the masks' ids (from 1)."""
+"""In the folder: the classes' names, one per line, in the order of the masks' ids (from 1)."""
 
 _MOST = 2**16
 """Bytes of it."""
-_EXPECTED = f"Expected 1 to {VOID - 1} classes' names, one a line, in the order of the masks' ids (from 1)."
+_EXPECTED = f"Expected 1 to {VOID - 1} classes' names, one per line, in the order of the masks' ids (from 1)."
 
 
 @VOC_SETS.register("voc")
@@ -52,7 +52,7 @@ class VocFolder(VocSource):
                 return pair
         below = pairs[0].path("trainval").parent
         raise RotnetError(
-            f"{below} has neither trainval.txt and test.txt nor train.txt and val.txt, lists of an image's id a line."
+            f"{below} has neither trainval.txt and test.txt nor train.txt and val.txt, lists with one image id per line."
         )
 
     def classes(self, lists: Lists) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ class VocFolder(VocSource):
                 if name not in VOC_CLASSES:
                     raise RotnetError(
                         f"{path}, line {line}: class '{name[:80]}' is none of VOC's 20{nearest(name, VOC_CLASSES)} If the "
-                        f"classes are others, name them in {self._folder / CLASSES}, one a line, in the order of the "
+                        f"classes are others, name them in {self._folder / CLASSES}, one per line, in the order of the "
                         "masks' ids."
                     )
 
@@ -84,7 +84,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
     names: dict[str, int] = {}
     for number, name in read_lines(path, _EXPECTED, _MOST):
         if name in names:
-            raise RotnetError(f"{shown(path)}, line {number}: class {name[:80]} stands on line {names[name]} already.")
+            raise RotnetError(f"{shown(path)}, line {number}: class {name[:80]} is on line {names[name]} already.")
         if name.casefold() == "background":
             raise RotnetError(
                 f"{shown(path)}, line {number}: the background is no class. Its id is 0, and the first class's 1. Take it out."

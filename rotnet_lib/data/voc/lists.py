@@ -17,7 +17,7 @@ READ_WHOLE = 2**26
 
 _MOST = 2**24
 """Bytes of a list, of two million ids."""
-_EXPECTED = "Expected an image's id a line."
+_EXPECTED = "Expected one image id per line."
 
 _SUFFIXES = {IMAGES: ".jpg", ANNOTATIONS: ".xml", MASKS: ".png"}
 
@@ -96,11 +96,11 @@ def read_list(path: Path) -> dict[str, int]:
     for number, line in read_lines(path, _EXPECTED, _MOST):
         if len(line.split()) > 1 or "/" in line or line in (".", "..") or len(os.fsencode(line)) > _LONGEST_ID:
             raise RotnetError(
-                f"{shown(path)}, line {number}: '{line[:80]}' is no image's id. Expected one a line, such as 000005: the name "
-                f"of its file without the folder and {_SUFFIXES[IMAGES]}."
+                f"{shown(path)}, line {number}: '{line[:80]}' is no image's id. Expected one per line, such as 000005: the "
+                f"name of its file without the folder and {_SUFFIXES[IMAGES]}."
             )
         if line in ids:
-            raise RotnetError(f"{shown(path)}, line {number}: image {line} stands on line {ids[line]} already. Take one out.")
+            raise RotnetError(f"{shown(path)}, line {number}: image {line} is on line {ids[line]} already. Take one out.")
         ids[line] = number
     if not ids:
         raise RotnetError(f"{shown(path)} is empty: the split has no images. {_EXPECTED}")

@@ -97,7 +97,7 @@ class MemoryBank(nn.Module):
 
         Args:
             embeddings: f (B, D), of unit length.
-            index: (B,) int64 in [0, N). Of an image that stands twice, the last place counts.
+            index: (B,) int64 in [0, N). Of an image that occurs twice, the last place counts.
             momentum: in [0, 1).
         """
         # All of an image's places write the same, for a GPU writes in any order.

@@ -28,11 +28,13 @@ class MotionOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    shifts: int = Field(3, ge=1, le=50, description="steps that an image is moved at most, to each side, along both axes")
-    step: float = Field(1 / 28, gt=0, lt=1, description="a step, as a share of the image's side; at least a pixel")
-    turns: int = Field(10, ge=1, le=180, description="steps that an image is turned at most, to each side")
-    turn: float = Field(30.0, gt=0, lt=180, description="degrees that those are")
-    stride: int = Field(4, ge=1, description="of the first convolution meanwhile, where the arch's is larger")
+    shifts: int = Field(3, ge=1, le=50, description="largest shift along each axis, in steps, to each side")
+    step: float = Field(
+        1 / 28, gt=0, lt=1, description="one step of the shift, as a fraction of the image's side; at least a pixel"
+    )
+    turns: int = Field(10, ge=1, le=180, description="largest turn to each side, in steps")
+    turn: float = Field(30.0, gt=0, lt=180, description="largest turn in degrees")
+    stride: int = Field(4, ge=1, description="stride of the first convolution in the pretext task, if the arch's is larger")
 
 
 class MovedTask(PartsTask):

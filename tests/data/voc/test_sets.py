@@ -66,7 +66,7 @@ def test_other_classes_stand_in_a_file(tmp_path: Path, write_voc: WriteVoc, mess
     assert found.classes == found.short == ("car", "gnome")
     assert found.train.objects(0).labels.tolist() == [1, 0]
     (root / "classes.txt").write_text("car\ngnome\ncar\n")
-    assert "classes.txt, line 3: class car stands on line 1 already" in message_of(lambda: open_voc(f"voc:{root}", "detection"))
+    assert "classes.txt, line 3: class car is on line 1 already" in message_of(lambda: open_voc(f"voc:{root}", "detection"))
     (root / "classes.txt").write_text("Background\ncar\ngnome\n")  # it would move all ids by one
     assert "classes.txt, line 1: the background is no class. Its id is 0" in message_of(
         lambda: open_voc(f"voc:{root}", "detection")
@@ -88,7 +88,7 @@ def test_other_classes_stand_in_a_file(tmp_path: Path, write_voc: WriteVoc, mess
             ", line 3: there is no image {voc}/JPEGImages/000007.jpg, the first of 2 missing of",
         ),
         ("000001\n000007", ", line 2: there is no image {voc}/JPEGImages/000007.jpg, the only one missing of the 2 listed."),
-        ("000001\n000002\n000001\n", ", line 3: image 000001 stands on line 1 already."),
+        ("000001\n000002\n000001\n", ", line 3: image 000001 is on line 1 already."),
         ("000001\n000002 1\n", ", line 2: '000002 1' is no image's id."),
         ("\n", " is empty: the split has no images."),
         ("000001\n../Annotations/a\n", ", line 2: '../Annotations/a' is no image's id."),
