@@ -1,8 +1,10 @@
 """Results of runs that nothing was computed for, valid as those of finished runs are."""
 
 import json
+import re
 from typing import Any
 
+from rotnet_lib.report.fragments import script
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import METRICS, REPORT, RunDirectory, directory_of
 from rotnet_lib.runs.schema import DataRecord, MetricValue, RunResult
@@ -81,3 +83,11 @@ def forget_checksums(run: RunDirectory) -> None:
     for field in ("version", "execution", "unverified", "files", "checksum"):
         del document[field]
     path.write_text(json.dumps(document | {"schema_version": 2}, indent=1))
+
+
+def fetched(html: str) -> list[str]:
+    """What a page would ask of others, and each script in it but the pages' own."""
+    scripts = re.findall(r"<script\b(.*?)>(.*?)</script>", html, re.DOTALL)
+    assert len(scripts) == html.count("<script")
+    others = [f"<script{head}>" for head, text in scripts if head or text.strip() != script().strip()]
+    return others + re.findall(r"<link\b|<iframe|@import|https?://|url\((?!data:)", html)

@@ -25,7 +25,7 @@ from rotnet_lib.suites.engine import reproduce
 from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan
 from rotnet_lib.suites.run_notebook import execute
 from rotnet_lib.suites.suite import load_collection
-from tests.results import stand_in_page
+from tests.results import fetched, stand_in_page
 from tests.suites.cells import run_cells
 
 # 120 images a class: the quick preset's sweep asks for up to 100. The pretext run has an epoch for each checkpoint.
@@ -146,37 +146,57 @@ def test_every_figure_is_measured(suite: str, made: Made) -> None:
     cells = [cell for row in made.report(suite).rows for cell in row.cells.values() if cell.planned]
     assert cells
     assert [cell.n for cell in cells] == [1] * len(cells)
-    assert f"{len(cells)} of {len(cells)} figures measured" in text(made.page(suite))
+    page = made.page(suite)
+    [table] = page.select("table.figures")
+    assert not re.search("missing|failed|not run", text(table))
+    assert not re.search(r"\d+ of \d+ figures", text(page))  # said where some are missing
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_report_begins_with_its_title_and_says_that_this_is_not_the_published_experiment(suite: str, made: Made) -> None:
-    page = made.page(suite)
-    assert [heading.get_text() for heading in page.find_all("h1")] == [made.part(suite).suite.title]
-    published = made.part(suite).suite.published or made.report(suite).axis
-    words = "This is not the published experiment" if published else "These are not the protocol's settings"
-    assert words in text(page)
+    page, report = made.page(suite), made.report(suite)
+    title = report.suite["title"]
+    assert [heading.get_text() for heading in page.find_all("h1")] == [title]
+    assert title == made.part(suite).suite.title.replace("CIFAR-10", "drawn shapes")
+    published = any(cell.published is not None for row in report.rows for cell in row.cells.values())
+    words = ["This is not the published experiment", "These are not the protocol's settings"]
+    assert [said in text(page) for said in words] == [published, not published]
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_report_has_its_pictures(suite: str, made: Made) -> None:
-    """One of the table, one of the learning curves, and one a question."""
-    assert len(made.page(suite).find_all("img")) == 2 + len(made.part(suite).suite.questions)
+    """One of the table, one of the learning curves, one a question, and those of the inspection's own page."""
+    inspected = [run.directory for run in made.part(suite).runs if run.config.stage == "inspect"]
+    pages = [BeautifulSoup((run.path / REPORT).read_text(), "html.parser") for run in inspected]
+    shown = [str(figure) for page in pages for figure in page.find_all("figure")]
+    assert bool(shown) == (suite == "inspect")
+    figures = made.page(suite).find_all("figure")
+    assert len(figures) == 2 + len(made.part(suite).suite.questions) + len(shown)
+    assert {str(figure) for figure in figures} >= set(shown)
+    for figure in figures:
+        assert [str(image["src"])[:11] for image in figure.find_all("img")] == ["data:image/"]
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_report_stands_alone(suite: str, made: Made) -> None:
     html = (made.part(suite).directory / REPORT).read_text()
-    assert not re.findall(r"<script|<link\b|<iframe|@import|https?://|url\((?!data:)", html)
+    assert fetched(html) == []
     assert len(html) < 3e6
 
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_links_of_a_report_lead_to_the_pages_of_its_runs(suite: str, made: Made) -> None:
-    links = [str(link["href"]) for link in made.page(suite).find_all("a")]
-    own = {run.directory.name for run in made.part(suite).runs}
-    assert {Path(link).parent.name for link in links} == own
-    assert all((made.part(suite).directory / link).is_file() for link in links)
+    page = made.page(suite)
+    links = [str(link["href"]) for link in page.find_all("a")]
+    sections, kept = ([link for link in links if link.startswith(start)] for start in ("#", "data:"))
+    assert sections == [f"#{heading['id']}" for heading in page.find_all("h2")]
+    assert len(set(sections)) == len(sections)
+    downloads = page.select("a[download]")
+    assert [link["download"] for link in downloads] == [f"{suite}.{kind}" for kind in ("csv", "md", "tex", "bib")]
+    assert kept == [link["href"] for link in downloads]
+    files = set(links).difference(sections, kept)
+    assert files == {"../index.html"} | {f"../{run.directory.name}/{REPORT}" for run in made.part(suite).runs}
+    assert all((made.part(suite).directory / link).is_file() for link in files)
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -215,16 +235,18 @@ def test_the_inspection_has_a_column_a_rotation(made: Made) -> None:
 
 
 def test_every_question_is_answered(made: Made) -> None:
-    questions = made.part("questions").suite.questions
+    questions = made.report("questions").suite["questions"]
+    assert len(questions) == len(made.part("questions").suite.questions)
     page = made.page("questions")
     for question in questions:
-        heading = next(element for element in page.find_all("h2") if element.get_text() == question.ask)
+        heading = next(element for element in page.find_all("h2") if element.get_text() == question["ask"])
         paragraph = heading.find_next_sibling("p")
         assert paragraph is not None
         answer = paragraph.get_text()
-        assert answer.startswith(("No difference beyond the sampling error:", "Beyond the sampling error "))
-        for label in (question.baseline, *question.against):
-            assert label in answer
+        told = "Yes|No|In part" if question["yes_if"] else "A difference|A difference in part"
+        assert re.match(f"({told}|No difference can be told): “", answer)
+        for label in (question["baseline"], *question["against"]):
+            assert f"“{label}”" in answer
 
 
 # --- The page of all ---

@@ -17,10 +17,11 @@ import torch
 from bs4 import BeautifulSoup
 
 from rotnet_lib.report.published import published_table
-from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, NOTEBOOK, REPORT, RESUME, RunDirectory
+from rotnet_lib.runs.directory import HISTORY, METRICS, MODEL, NOTEBOOK, REPORT, RESUME, TABLE, RunDirectory
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.suites.plan import Plan
 from rotnet_lib.training.checkpoints import load_tensors
+from tests.results import fetched
 from tests.suites.engine_folder import LONG, TINY, Folder, Made, ended_after, epochs_done, wait_for
 
 DIVERGING = f"{TINY} rotnet-conv.lr=1e30"
@@ -38,9 +39,11 @@ def stamps(plan: Plan) -> dict[str, int]:
 
 
 def rows(report: Path) -> dict[str, list[str]]:
-    """Label -> the cells behind it: published, measured, difference, n, best."""
-    table = BeautifulSoup(report.read_text(), "html.parser").select("table")[0]
-    lines = [[cell.get_text().strip() for cell in line.select("td")] for line in table.select("tbody tr")]
+    """Label -> the cells behind it: published, measured, standard error, then the best epoch or the seeds."""
+    [table] = BeautifulSoup(report.read_text(), "html.parser").select("table.figures")
+    headings = [cell.get_text().strip() for cell in table.select("thead th")]
+    assert headings[:4] == ["Top-1 accuracy (%)", "published", "measured", "standard error"]
+    lines = [[cell.get_text().strip() for cell in line.select("th, td")] for line in table.select("tbody tr")]
     return {line[0]: line[1:] for line in lines}
 
 
@@ -81,25 +84,37 @@ def test_the_failed_run_keeps_its_notebook_and_page_with_the_error(failed: Made)
     errors = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"]
     assert [error.ename for error in errors] == ["RotnetError"]
     assert "the loss is nan" in errors[0].evalue
-    page = BeautifulSoup((run.path / REPORT).read_text(), "html.parser").get_text()
-    assert "An Exception was encountered" in page
-    assert "training diverged. Lower lr." in page
+    page = BeautifulSoup((run.path / REPORT).read_text(), "html.parser")
+    [title] = page.find_all("h1")
+    assert title.get_text() == "Probe of conv2, conv classifier, on RotNet NIN-4, drawn shapes: failed"
+    cause = title.find_next_sibling()
+    assert cause is not None
+    assert cause.get_text().startswith("This run failed.")
+    assert "training diverged. Lower lr." in cause.get_text()
+    assert page.find(id="papermill-error-cell")
+    assert "An Exception was encountered" not in page.get_text()  # papermill's own notice
 
 
 @slow
 def test_the_report_says_failed_in_that_row_and_measures_the_others(failed: Made) -> None:
     table = rows(failed.report)
     published = {label: figures["top1"] for label, figures in published_table("table3").items()}
-    assert list(table) == list(published)
-    assert table["RotNet + conv"][:5] == ["91.16", "failed", "", "", "0 of 1"]  # no difference, and no standard error
+    own = [row.label for row in failed.plan.suite.rows]
+    assert list(table) == [*own, *(label for label in published if label not in own)]
+    assert table["RotNet + conv"] == ["91.16", "failed", "", "0 of 1"]  # no standard error
+    differences = pd.read_csv(failed.report.parent / TABLE).set_index("row")["difference"]
+    assert pd.isna(differences["RotNet + conv"])
     for row in failed.plan.suite.rows:
         [cell] = row.cells.values()
         if cell.run != "rotnet-conv":
             last = failed.run(cell.run).result().metrics[cell.metric].last
-            assert table[row.label][1] == f"{last:.2f}"
+            assert table[row.label][:2] == [f"{published[row.label]:.2f}", f"{last:.2f}"]
             assert float(table[row.label][2]) > 0  # the standard error
-            assert table[row.label][3] == f"{last - (published[row.label] or 0):+.2f}"
-    assert "not the published experiment" in failed.report.read_text()
+            assert table[row.label][3] == "1"
+            assert differences[row.label] == pytest.approx(last - (published[row.label] or 0))
+    html = failed.report.read_text()
+    assert "not the published experiment" in html
+    assert "5 of 6 figures are measured." in html
 
 
 @slow
@@ -108,15 +123,17 @@ def test_pages_of_real_runs_stand_alone(failed: Made) -> None:
     for path in pages:
         html = path.read_text()
         assert len(html) < 3e6
-        assert not re.findall(r"<script|<link\b|<iframe|@import|https?://|url\((?!data:)", html), path
+        assert fetched(html) == [], path
         assert "widget" not in html
         assert set(re.findall(r'<img[^>]*src="(.{10})', html)) <= {"data:image"}
 
 
 @slow
 def test_reports_have_their_pictures_whatever_backend_the_user_has_set(failed: Made) -> None:
-    assert failed.report.read_text().count("<img") == 2
-    assert (failed.run("supervised").path / REPORT).read_text().count("<img") == 2
+    pages = {failed.report: 2, failed.run("supervised").path / REPORT: 7, failed.run("finetuned-conv").path / REPORT: 5}
+    for path, count in pages.items():
+        html = path.read_text()
+        assert (html.count("<figure>"), html.count("<img")) == (count, count), path
 
 
 @slow
