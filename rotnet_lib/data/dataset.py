@@ -18,19 +18,12 @@ from rotnet_lib.data.source import Source, Statistics
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.data.split import Request, Split, balanced
 from rotnet_lib.data.stream import StreamedSplit
-from rotnet_lib.data.validation import TITLE, held_out
+from rotnet_lib.data.titles import GREY, VALIDATION
+from rotnet_lib.data.validation import held_out
 from rotnet_lib.errors import RotnetError
-
-GREY = ", grey"
-"""Behind the title of a dataset whose colour was taken out."""
 
 _SAMPLE = 1024
 """Images of a streamed split whose pixels stand for all of them, in the statistics."""
-
-
-def bare_title(title: str) -> str:
-    """The title of a dataset (see `Source`) from that of what is shown of it."""
-    return title.removesuffix(GREY).removesuffix(TITLE)
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ def load_dataset(spec: DataSpec, *, max_damaged: float = MAX_DAMAGED, workers: i
     mean, std = published or _statistics(train)
     return Dataset(
         name,
-        source.title + (TITLE if spec.validate else "") + (GREY if spec.grey else ""),
+        source.title + (VALIDATION if spec.validate else "") + (GREY if spec.grey else ""),
         source.classes,
         source.image_size,
         source.fingerprint,

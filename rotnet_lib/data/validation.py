@@ -5,9 +5,6 @@ import numpy as np
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.seeds import derive
 
-TITLE = " (validation split)"
-"""Behind the title of a dataset of which the held-out training images are shown in place of the test split."""
-
 
 def held_out(places: np.ndarray, share: float) -> np.ndarray:
     """Which training images are held out: (n,) bool.

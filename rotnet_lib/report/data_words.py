@@ -2,14 +2,25 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from rotnet_lib.data.dataset import bare_title
 from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.titles import bare_title
 from rotnet_lib.data.voc.source import VOC_SETS
-from rotnet_lib.report.reported_run import ReportedRun
+from rotnet_lib.runs.schema import RunResult
 
 _CITATION = re.compile(r" \([^()]*\d{4}\)$")
+
+
+class Measured(Protocol):
+    """A run of a plan: the dataset that its suite names, what it was given, and what it found."""
+
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+    @property
+    def result(self) -> RunResult | None: ...
 
 
 class DataWords:
@@ -19,7 +30,7 @@ class DataWords:
         runs: the suite's.
     """
 
-    def __init__(self, runs: Iterable[ReportedRun]) -> None:
+    def __init__(self, runs: Iterable[Measured]) -> None:
         found: dict[str, dict[str, None]] = {}
         for run in runs:
             if run.dataset not in VOC_SETS and run.dataset not in DATASETS:
@@ -68,7 +79,7 @@ class DataWords:
         return {**suite, "title": title, "rows": rows, "questions": questions, "claims": claims}
 
 
-def _here(run: ReportedRun) -> str:
+def _here(run: Measured) -> str:
     """What the run's data is called: that of its result, or, before there is one, that which the plan names."""
     name = str(run.parameters["dataset"])
     kind, _, argument = name.partition(":")

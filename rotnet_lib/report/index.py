@@ -8,11 +8,11 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file, write_text
 from rotnet_lib.report.data_words import DataWords
 from rotnet_lib.report.fragments import page
-from rotnet_lib.report.reported_run import ReportedRun
 from rotnet_lib.report.run_lines import KnownRun, RunLine, run_line
 from rotnet_lib.runs.directory import PLAN, REPORT, RunDirectory, all_runs, now
-from rotnet_lib.runs.plan_file import PlanFile, read_plan
+from rotnet_lib.runs.plan_file import PlanFile, PlannedEntry, read_plan
 from rotnet_lib.runs.renamed import names_now
+from rotnet_lib.runs.schema import RunResult
 
 _STAGES = {
     "pretrain": "Pretraining",
@@ -86,6 +86,16 @@ def _by_stage(lines: list[RunLine]) -> dict[str, list[RunLine]]:
     return {heading: of_stage for heading, of_stage in found.items() if of_stage}
 
 
+class _Planned:
+    """A run of a plan, as `DataWords` looks at it."""
+
+    def __init__(self, entry: PlannedEntry, root: Path) -> None:
+        run = RunDirectory(root / entry.name)
+        self.dataset: str = entry.dataset
+        self.parameters: Mapping[str, Any] = entry.parameters
+        self.result: RunResult | None = run.result() if run.finished else None
+
+
 def _suite_line(
     path: Path, plan: PlanFile | RotnetError, renamed: Mapping[str, str], lines: Mapping[str, RunLine]
 ) -> dict[str, Any]:
@@ -101,7 +111,7 @@ def _suite_line(
         for run in plan.runs
     ]
     return line | {
-        "title": DataWords(ReportedRun.of(run, root) for run in plan.runs).text(plan.title),
+        "title": DataWords(_Planned(run, root) for run in plan.runs).text(plan.title),
         "preset": plan.preset,
         "options": " ".join(asked),
         "runs": runs,

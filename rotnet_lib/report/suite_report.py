@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from rotnet_lib.data.dataset import bare_title
 from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.titles import bare_title
 from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project

@@ -121,7 +121,7 @@ def test_a_weighted_run_that_was_killed_ends_as_one_that_was_not(
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"pu_weights": ""}, "pu_weights: String should have at least 1 character.*a pu_weights run, by which"),
+        ({"pu_weights": ""}, "pu_weights: String should have at least 1 character.*pu_weights run that down-weights copies"),
         ({"task": "labels"}, r"pu_weights: task 'labels' has no rotated copies.*rotation, decoupling, rotation-instance"),
         ({"labels_per_class": 2}, "labels_per_class: not together with pu_weights"),
         ({"fold": "1/2"}, "fold: not together with pu_weights"),
