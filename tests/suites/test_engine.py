@@ -105,7 +105,7 @@ def test_the_report_says_failed_in_that_row_and_measures_the_others(failed: Made
     assert list(table) == [*own, *(label for label in published if label not in own)]
     assert table["RotNet + conv"] == ["91.16", "failed", "", "0 of 1"]  # no standard error
     differences = pd.read_csv(failed.report.parent / TABLE).set_index("row")["difference"]
-    assert pd.isna(differences["RotNet + conv"])
+    assert differences.isna().all()  # it is not the published experiment
     for row in failed.plan.suite.rows:
         [cell] = row.cells.values()
         if cell.run != "rotnet-conv":
@@ -113,7 +113,6 @@ def test_the_report_says_failed_in_that_row_and_measures_the_others(failed: Made
             assert table[row.label][:2] == [f"{published[row.label]:g}", f"{last:.2f}"]
             assert float(table[row.label][2]) > 0  # the standard error
             assert table[row.label][3] == "1"
-            assert differences[row.label] == pytest.approx(last - (published[row.label] or 0))
     html = failed.report.read_text()
     assert "not the published experiment" in html
     assert "5 of 6 figures are measured." in html
