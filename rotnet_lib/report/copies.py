@@ -20,17 +20,19 @@ _SOFTWARE = f"""@software{{rotnet_lib,
 
 @dataclass(frozen=True)
 class Copy:
-    """Attributes:
-    title: of the form.
-    text: the table in it.
-    file: its name when it is kept.
+    """The table in one form.
+
+    Attributes:
+        title: of the form.
+        text: the table in it.
+        file: its name when it is kept.
+        kind: its media type.
     """
 
     title: str
     text: str
     file: str
     kind: str = "text/plain"
-    """Its media type."""
 
     @property
     def data(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.titles import bare_title
 from rotnet_lib.data.voc.source import VOC_SETS
+from rotnet_lib.report.data_kinds import kind_of_data
 from rotnet_lib.runs.schema import RunResult
 
 _CITATION = re.compile(r" \([^()]*\d{4}\)$")
@@ -35,7 +36,7 @@ class DataWords:
         for run in runs:
             if run.dataset not in VOC_SETS and run.dataset not in DATASETS:
                 continue  # a plan of another version of the library
-            kind = (VOC_SETS if run.dataset in VOC_SETS else DATASETS)[run.dataset]
+            kind = kind_of_data(run.dataset)
             here = _here(run)
             if kind.published_title is not None and here != kind.published_title:
                 for name in (kind.published_title, *kind.published_aliases):
@@ -89,5 +90,5 @@ def _here(run: Measured) -> str:
         return spoken
     if run.result is not None:
         return bare_title(run.result.data.title)
-    published = (VOC_SETS if run.dataset in VOC_SETS else DATASETS)[run.dataset].published_title
+    published = kind_of_data(run.dataset).published_title
     return published if name == run.dataset and published else name

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotnet_lib.data.source import DATASETS
-from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import read_text
+from rotnet_lib.report.data_kinds import kind_of_data
 from rotnet_lib.report.published import published_table
 from rotnet_lib.report.reported_run import suite_of
 from rotnet_lib.runs.directory import PLAN
@@ -56,5 +55,5 @@ def published_of(name: str, root: Path) -> Published:
                     continue
                 dataset = datasets[cell["run"]]
                 figures.setdefault(cell["metric"], figure)
-                data[(VOC_SETS if dataset in VOC_SETS else DATASETS)[dataset].published_title or dataset] = None
+                data[kind_of_data(dataset).published_title or dataset] = None
     return Published(figures, next(iter(data)) if len(data) == 1 else "")

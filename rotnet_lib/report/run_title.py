@@ -67,14 +67,14 @@ def described(
     layers = ", ".join(parameters["layer"]) if isinstance(parameters.get("layer"), list | tuple) else ""
     layers = "all layers" if layers == "all" else layers
     classifier = f"{parameters.get('classifier')} classifier".replace("nonlinear", "non-linear")
-    few = f"{parameters['labels_per_class']} labels a class" if parameters.get("labels_per_class") else ""
+    few = f"{parameters['labels_per_class']} labels per class" if parameters.get("labels_per_class") else ""
     parts: dict[str, tuple[str, ...]] = {
         "pretrain": (f"{network} trained on {data}", few),
         "probe": (f"Probe of {layers}", classifier, f"on {network}", data, few),
         "finetune": (f"Fine-tuning of {network} up to {layers}", classifier, data, few),
         "knn": (f"Nearest neighbours on {layers} of {network}", data),
         "inspect": (f"What {network} looks at", data),
-        "pu_weights": (f"Rotated copies that pass for upright to {network}", data),
+        "pu_weights": (f"Rotated copies that look upright to {network}", data),
         "voc_classification": (f"Classification on {data}", network, f"{parameters.get('trained')} trained"),
         "voc_detection": (f"Detection on {data}", network),
         "voc_segmentation": (f"Segmentation on {data}", network),

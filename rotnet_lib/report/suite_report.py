@@ -6,9 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from rotnet_lib.data.source import DATASETS
 from rotnet_lib.data.titles import bare_title
-from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.files import write_text
 from rotnet_lib.paths import from_project
 from rotnet_lib.pretext import TASKS
@@ -16,6 +14,7 @@ from rotnet_lib.report.axes import AXES, Axis
 from rotnet_lib.report.cells import Cell, Row
 from rotnet_lib.report.claims import claims
 from rotnet_lib.report.code_differences import CodeDifference, code_differences
+from rotnet_lib.report.data_kinds import kind_of_data
 from rotnet_lib.report.data_words import DataWords
 from rotnet_lib.report.error_notes import note_on_table
 from rotnet_lib.report.published import published_table
@@ -181,7 +180,7 @@ class SuiteReport:
             changed = run.departures | run.result.protocol_differences
             changed.pop("dataset", None)  # the suite, not the stage's protocol, says which
             title = bare_title(run.result.data.title)
-            asked = (VOC_SETS if run.dataset in VOC_SETS else DATASETS)[run.dataset].published_title
+            asked = kind_of_data(run.dataset).published_title
             if run.parameters["dataset"] != run.dataset:
                 changed["dataset"] = [run.dataset, run.parameters["dataset"]]
             elif title != asked:

@@ -49,10 +49,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """Attributes:
-    corner: what stands over the labels.
-    headings: over the other columns.
-    rows: each of one line or two, which stay together when the table is sorted.
+    """A table of a page.
+
+    Attributes:
+        corner: what stands over the labels.
+        headings: over the other columns.
+        rows: each of one line or more, which stay together when the table is sorted.
     """
 
     corner: str

@@ -66,9 +66,8 @@ def rehearse(config: TrainingConfig) -> Rehearsal:
 
     Raises RotnetError as the stage does for data, backbone and task.
     """
-    from rotnet_lib.data.loader import Loader
     from rotnet_lib.evaluation.seen import first_batch, named_images, read_seen
-    from rotnet_lib.stages.train import load_data, training_images
+    from rotnet_lib.stages.train import load_data, training_images, training_loader
     from rotnet_lib.training.devices import select_device
     from rotnet_lib.training.resume import ResumeState
     from rotnet_lib.training.trainer import Trainer
@@ -84,15 +83,7 @@ def rehearse(config: TrainingConfig) -> Rehearsal:
     task, _ = _task(config, replace(data, train=train))
     for module in (task.module, *task.references):
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loader = Loader(
-        train.to(device),
-        config.batch_size * task.batch_copies,
-        seed=config.seed,
-        augment=config.augment,
-        colour_jitter=config.colour_jitter,
-        copies=task.copies,
-        epoch_images=None if config.labels_per_class is None else len(data.train),
-    )
+    loader = training_loader(config, data, train.to(device), task)
     images = named_images(first_batch(loader), data.classes)
     plain = config.model_copy(update={"compile": False})  # compiling takes a minute, and the training does it again
     trainer = Trainer(task, loader, data.test, plain, ResumeState(directory.path / RESUME), device)  # neither read nor written

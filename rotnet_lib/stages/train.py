@@ -108,16 +108,7 @@ def train_stage(
     task, backbone = make_task(replace(data, train=train))
     for module in (task.module, *task.references):
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loader = Loader(
-        train.to(device),
-        config.batch_size * task.batch_copies,
-        seed=config.seed,
-        augment=config.augment,
-        colour_jitter=config.colour_jitter,
-        copies=task.copies,
-        epoch_images=None if config.labels_per_class is None else len(data.train),
-        share=(rank, world_size),
-    )
+    loader = training_loader(config, data, train.to(device), task, share=(rank, world_size))
 
     def keep(epoch: int) -> None:
         if not collectives.in_process_group():  # there the process that started this one holds the lock
@@ -172,6 +163,34 @@ def training_images(config: TrainingConfig, data: Dataset, fold: Fold | None) ->
     if config.labels_per_class is not None:
         return data.train.first_per_class(config.labels_per_class, data.classes)
     return data.train
+
+
+def training_loader(
+    config: TrainingConfig,
+    data: Dataset,
+    train: Split | StreamedSplit,
+    task: Task,
+    share: tuple[int, int] = (0, 1),
+) -> Loader:
+    """The batches that a task is trained on.
+
+    Args:
+        config: of the training.
+        data: the dataset, by whose training images the length of an epoch goes where few of them are labelled.
+        train: the images that are trained on, on the device.
+        task: to be trained.
+        share: see `Loader`.
+    """
+    return Loader(
+        train,
+        config.batch_size * task.batch_copies,
+        seed=config.seed,
+        augment=config.augment,
+        colour_jitter=config.colour_jitter,
+        copies=task.copies,
+        epoch_images=None if config.labels_per_class is None else len(data.train),
+        share=share,
+    )
 
 
 def _train_in_processes(config: TrainingConfig, directory: RunDirectory) -> RunResult:
