@@ -17,7 +17,7 @@ from rotnet_lib.runs.schema import RunResult
 def network_table(result: RunResult) -> HTML:
     """A row a layer of the backbone; beside those that the run reads, what it measured on them.
 
-    Nothing is computed: shapes are known from the arch, the width and the size of the images.
+    Shapes follow from the arch, the width and the size of the images: the run's weights are not read.
 
     Args:
         result: the run's. Where its images have several sizes, the table has no shapes.
@@ -25,11 +25,13 @@ def network_table(result: RunResult) -> HTML:
     from rotnet_lib.models.backbone import make_backbone
 
     arch, width, size = str(result.parameters["arch"]), float(result.parameters["width"]), result.data.image_size
-    with torch.device("meta"):
+    with torch.device("meta"):  # nothing is drawn, and the global generator stays as it is
         backbone = make_backbone(arch, width=width, mean=(0.0,) * 3, std=(1.0,) * 3, inputs=_inputs(result.parameters)).eval()
-        shapes = {}
-        if size is not None and size >= backbone.min_image_size:
-            shapes = backbone.features(torch.zeros(1, 3, size, size), backbone.taps)
+    shapes = {}
+    if size is not None and size >= backbone.min_image_size:
+        # On the CPU with whatever numbers are there: on the meta device torch would import its compiler, which takes seconds.
+        with torch.inference_mode():
+            shapes = backbone.to_empty(device="cpu").features(torch.zeros(1, 3, size, size), backbone.taps)
     read = [tap for tap in backbone.taps if f"{tap}_top1" in result.metrics]
     rows = []
     for place, tap in enumerate(backbone.taps):

@@ -21,6 +21,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_rehearsal, "matmul_rate", lambda *_: 1e14)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("measured")
 def test_without_a_gpu_the_cpu_is_compared_with_itself(monkeypatch: pytest.MonkeyPatch, gpus: Callable[..., None]) -> None:
     gpus(0)
@@ -39,6 +40,7 @@ def test_without_a_gpu_the_cpu_is_compared_with_itself(monkeypatch: pytest.Monke
     assert len(re.findall(r"^\| (?:nin4|alexnet) ", result.output, re.MULTILINE)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize(("apart", "code"), [(TOLERANCE - 0.1, 0), (-TOLERANCE - 0.1, 1)])
 def test_figures_far_from_the_cpus_are_an_error(

@@ -20,6 +20,7 @@ def test_the_command_says_how_large_the_bank_is_and_what_the_loss_takes() -> Non
     assert re.search(r"decoupling, nin3 width 0.05, batch 32 x 4: [\d.]+ ms with L_n, [\d.]+ ms without", text)
 
 
+@pytest.mark.slow
 def test_alexnets_bank_is_as_large_as_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negatives are drawn from all of it. The training steps around the loss are not run: AlexNet's take long."""
     drawn: list[torch.Tensor] = []

@@ -169,6 +169,7 @@ def rotation_accuracy(train: FloatArray, test: FloatArray) -> float:
     return float(np.mean((features[1] @ weights).argmax(axis=1) == targets[1]))
 
 
+@pytest.mark.slow
 def test_rotation_is_told_by_the_object_and_not_by_the_background() -> None:
     background_only = rotation_accuracy(backgrounds(700, start=1), backgrounds(500, start=2))
     assert abs(background_only - 0.25) < 0.04

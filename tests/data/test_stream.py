@@ -164,6 +164,7 @@ with closing(Loader(StreamedSplit(many, 24, 20, workers=1), 50, seed=0, augment=
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_over_an_epoch(files: Listing, tmp_path: Path) -> None:
     """In a process of its own: a fork of this one would copy, page by page, what other tests have left in memory."""
     (tmp_path / "files").write_bytes(pickle.dumps(files))

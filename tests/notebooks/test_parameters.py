@@ -225,6 +225,7 @@ def run_cells(name: str, **parameters: Any) -> dict[str, Any]:
     return namespace
 
 
+@pytest.mark.slow
 def test_a_notebook_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
     run_cells("pretrain", **tiny)
     small = {"epochs": 1, "device": "cpu"}
@@ -248,6 +249,7 @@ def test_a_figure_that_cannot_be_drawn_does_not_cost_the_result(
     assert f"%: {metrics.parent.resolve()}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_notebook_of_weights_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
     for fold in ("1/2", "2/2"):
         run_cells("pretrain", **tiny, arch="nin3", fold=fold)
@@ -258,6 +260,7 @@ def test_the_notebook_of_weights_runs_cell_by_cell(tiny: dict[str, Any]) -> None
     assert weighted.result.parameters["pu_weights"] == found.directory.name
 
 
+@pytest.mark.slow
 def test_the_notebook_of_nearest_neighbours_runs_cell_by_cell(tiny: dict[str, Any]) -> None:
     run_cells("pretrain", **tiny, arch="nin3")
     found = run_cells("knn", neighbours=5, device="cpu")["outcome"]

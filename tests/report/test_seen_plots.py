@@ -34,6 +34,7 @@ def test_the_page_of_a_pretrain_run_shows_images_examples_and_confusion(pretrain
     assert len(page) < 1e6
 
 
+@pytest.mark.slow
 def test_the_largest_pictures_that_are_kept_leave_a_page_below_3_megabytes() -> None:
     rng = np.random.default_rng(0)
 

@@ -82,6 +82,7 @@ def outcome(stage: str, parameters: dict[Any, Any]) -> str | None:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", list(STAGES))
 @pytest.mark.parametrize("base", ["nothing", "random", "told"])
 def test_every_parameter_set_to_odd_values_ends_in_a_config_or_is_named(stage: str, base: str) -> None:

@@ -16,6 +16,8 @@ from rotnet_lib.stages.probe import ProbeConfig
 from rotnet_lib.stages.train_classifiers import classifier_task
 from rotnet_lib.training.task import Task
 
+pytestmark = pytest.mark.slow  # on a CPU bf16 is slower than fp32
+
 SMALL = {"dataset": "shapes", "train_size": 160, "test_size": 10, "arch": "nin4", "width": 0.1}
 
 

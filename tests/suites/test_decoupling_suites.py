@@ -214,6 +214,7 @@ def made(name: str, text: str) -> list[SuiteReport]:
     return [SuiteReport(ReportConfig(suite=part.suite.name, plan=str(part.write()))) for part in plan.parts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "text"),
     [

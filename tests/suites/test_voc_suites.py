@@ -115,6 +115,7 @@ TINY = (
 ) + " ".join(f"{stage}.{text}" for stage in STAGES for text in ("train_size=12", "test_size=10", "dataset=scenes:64"))
 
 
+@pytest.mark.slow
 def test_the_runs_give_every_figure_of_both_tables() -> None:
     """Tiny, in this process, where a kernel each would take minutes."""
     plan = make_plan("voc", Options(preset="quick", set=TINY))

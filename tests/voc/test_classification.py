@@ -222,6 +222,7 @@ def test_scores_of_other_crops_are_refused(scenes: VocSet, tmp_path: Path) -> No
         evaluate_classification(config(), scenes, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trained", ["fc6-8", "all"])
 def test_it_learns_the_images_it_is_trained_on(scenes: VocSet, tmp_path: Path, trained: str) -> None:
     """From a random network, rescaled; judged on its training images, which it saw in other squares."""

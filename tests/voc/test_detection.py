@@ -262,6 +262,7 @@ class ByHeart(DetectionConfig):
         return VocSet(**vars(voc) | {"test": voc.train})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proposals", ["selective-search", "rpn"])
 def test_four_scenes_are_learned_by_heart(proposals):
     learning = {"iterations": 150, "lr": 0.01, "schedule": "one-cycle", "dropout": 0.0}

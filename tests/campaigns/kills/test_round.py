@@ -105,6 +105,7 @@ def test_half_a_page_is_none(whole: Suite) -> None:
     assert whole.without_page() == [run.key]
 
 
+@pytest.mark.slow
 def test_what_a_killed_making_leaves_running_is_found_and_ended(whole: Suite) -> None:
     found = played(whole, "setsid sleep 60 & sleep 2", kills=1)
     [kill] = found.kills

@@ -33,6 +33,7 @@ def test_each_is_as_far_as_can_be_from_those_before() -> None:
         assert (before != found[count]).sum() == best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "most"), [(10, 9.0), (100, 8.3), (1000, 8.05)])
 def test_of_nine_tiles_their_mean_distance_is_the_published_one(count: int, most: float) -> None:
     """8.08 for 100 and 8.00 for 1000 (Noroozi and Favaro 2016, table 4); more is better."""
