@@ -96,6 +96,7 @@ class SuiteReport:
                     )
                     for name in names
                 },
+                overall=self._cell(cell, None),
             )
         return Row(label, {column: self._cell(cell, published.get(column)) for column, cell in entry["cells"].items()})
 
