@@ -15,6 +15,7 @@ from rotnet_lib.report.html import NOTEBOOK_ONLY, render
 from rotnet_lib.runs.directory import METRICS, NOTEBOOK, NOTEBOOK_LOCK, REPORT, RunDirectory
 from rotnet_lib.suites import papermill_engine
 from rotnet_lib.suites.line_printer import LinePrinter
+from rotnet_lib.suites.single_run import made_by
 
 _WAIT_SECONDS = 20.0
 """As long as a kernel waits for its run."""
@@ -48,7 +49,8 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
             _execute(source, parameters, run, label)
         elif run.lacks_page:  # else it was made while this process waited
             if _shows_result(run, parameters):
-                render(directory / NOTEBOOK, directory / REPORT, shown=run.result_mark)
+                made = made_by(notebook, parameters)
+                render(directory / NOTEBOOK, directory / REPORT, shown=run.result_mark, made_by=made)
             else:
                 _execute(source, parameters, run, label)
 
@@ -87,7 +89,7 @@ def _execute(source: Path, parameters: dict[str, Any], run: RunDirectory, label:
     except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
         failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")
     if target.exists():
-        render(target, page, shown="" if failure else run.result_mark)
+        render(target, page, shown="" if failure else run.result_mark, made_by=made_by(source.stem, parameters))
     if failure:
         raise failure
 
