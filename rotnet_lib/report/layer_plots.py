@@ -54,7 +54,7 @@ def layer_bars(result: RunResult) -> ReportFigure:
         if published:
             handles[whose] = _diamonds(axis, list(own), published)
         for chance in chances:
-            handles |= chance_line(axis, f"chance: {with_unit(chance)}", chance, across=True)
+            handles |= chance_line(axis, f"chance: {with_unit(chance)}", chance)
         legend_above(figure, handles)
         axis.set_xticks(range(len(own)), list(own))
         # Room for the figure on the highest bar.

@@ -76,7 +76,7 @@ def training_curves(history: pd.DataFrame, metrics: Mapping[str, MetricValue], *
                 handles |= {curve.metric.removesuffix("_top1"): line} if named and curve.split == test else {}
                 handles |= {curve.split: line} if not named else {}
             for chance in dict.fromkeys(metrics[name].chance for name in together[panel] if name in metrics):
-                handles |= {} if chance is None else chance_line(axis, "chance", chance, across=True)
+                handles |= {} if chance is None else chance_line(axis, "chance", chance)
             axis.set(title=panel, xlabel="epoch")
             axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         legend_above(figure, handles)
@@ -257,5 +257,5 @@ def _lines_across(axis: Axes, result: RunResult, found: Mapping[str, Any]) -> di
     if len(metrics) == 1 and metrics[0].unit == PERCENT:
         handles[f"all together: {with_unit(metrics[0].last)}"] = axis.axhline(metrics[0].last, color=GREY, linewidth=1.2)
     for chance in dict.fromkeys(metric.chance for metric in metrics):
-        handles |= {} if chance is None else chance_line(axis, f"chance: {with_unit(chance)}", chance, across=True)
+        handles |= {} if chance is None else chance_line(axis, f"chance: {with_unit(chance)}", chance)
     return handles

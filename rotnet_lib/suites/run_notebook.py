@@ -13,6 +13,7 @@ from rotnet_lib.files import LockTimeout, lock_file, read_bytes, remove_left_fil
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.html import NOTEBOOK_ONLY, render
 from rotnet_lib.runs.directory import METRICS, NOTEBOOK, NOTEBOOK_LOCK, REPORT, RunDirectory
+from rotnet_lib.stages import STAGES
 from rotnet_lib.suites import papermill_engine
 from rotnet_lib.suites.line_printer import LinePrinter
 from rotnet_lib.suites.single_run import made_by
@@ -89,7 +90,8 @@ def _execute(source: Path, parameters: dict[str, Any], run: RunDirectory, label:
     except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
         failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")
     if target.exists():
-        render(target, page, shown="" if failure else run.result_mark, made_by=made_by(source.stem, parameters))
+        made = made_by(source.stem, parameters) if source.stem in STAGES else None  # the report's notebook makes no run
+        render(target, page, shown="" if failure else run.result_mark, made_by=made)
     if failure:
         raise failure
 
