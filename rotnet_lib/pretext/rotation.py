@@ -43,6 +43,7 @@ class Rotation(PretextTask):
     }
     weighable = True
     title = "RotNet"
+    paper = "rotnet"
     weighs: bool = True
 
     class Options(BaseModel):
