@@ -41,7 +41,7 @@ def answer(baseline: Row, others: Sequence[Row], yes: Better | None = None, amou
     if start.mean is None or not measured:
         return "Not measured yet."
     if alike:
-        clauses = [_clause(row.label, cell, baseline.label, start, first=not place) for place, (row, cell) in enumerate(alike)]
+        clauses = [clause(row.label, cell, baseline.label, start, first=not place) for place, (row, cell) in enumerate(alike)]
         said = [f"{_opening([(cell, compare(cell, start)) for _, cell in alike], start, yes, amount)}: {'; '.join(clauses)}."]
     else:
         said = [f"Nothing has figures in the unit of “{baseline.label}” ({start.in_full})."]
@@ -52,6 +52,27 @@ def answer(baseline: Row, others: Sequence[Row], yes: Better | None = None, amou
     ]
     missing = [f"“{row.label}”" for row in others if not row.measured]
     return " ".join([*said, *([f"Not measured: {', '.join(missing)}."] if missing else [])])
+
+
+def clause(label: str, cell: Cell, baseline: str, start: Cell, *, first: bool) -> str:
+    """`“a” is 1.50 points lower than “b” (69.40 against 70.90), more than the sampling error`.
+
+    Args:
+        label, cell: a, with a figure.
+        baseline, start: b, with a figure of the same kind.
+        first: whether b is named; not where it has just been.
+    """
+    figure, other = cell.mean or 0.0, start.mean or 0.0
+    found = compare(cell, start)
+    size = found.words if found else "with an unknown error"
+    numbers = f"{_figure(figure, cell.unit)} against {_figure(other, cell.unit)}" if first else _figure(figure, cell.unit)
+    distance = f"{abs(figure - other):.{decimals(figure, cell.unit)}f}"
+    if not float(distance):
+        return f"“{label}” is as high as “{baseline}” ({numbers}), {size}"
+    unit = "points" if cell.unit == PERCENT else cell.unit
+    where = "higher" if figure > other else "lower, which is better," if start.better == "lower" else "lower"
+    than = f" than “{baseline}”" if first else ""
+    return f"“{label}” is {distance} {f'{unit} ' if unit else ''}{where}{than} ({numbers}), {size}"
 
 
 def _measured(rows: Sequence[Row]) -> tuple[Cell, list[tuple[Row, Cell]]]:
@@ -98,21 +119,6 @@ def _amount(distances: Sequence[float], start: Cell, *, whole: bool) -> str:
 
 def _above(cell: Cell, start: Cell) -> float:
     return (cell.mean or 0.0) - (start.mean or 0.0)
-
-
-def _clause(label: str, cell: Cell, baseline: str, start: Cell, *, first: bool) -> str:
-    """`“a” is 1.50 points lower than “b” (69.40 against 70.90), more than the sampling error`; the first alone names b."""
-    figure, other = cell.mean or 0.0, start.mean or 0.0
-    found = compare(cell, start)
-    size = found.words if found else "with an unknown error"
-    numbers = f"{_figure(figure, cell.unit)} against {_figure(other, cell.unit)}" if first else _figure(figure, cell.unit)
-    distance = f"{abs(figure - other):.{decimals(figure, cell.unit)}f}"
-    if not float(distance):
-        return f"“{label}” is as high as “{baseline}” ({numbers}), {size}"
-    unit = "points" if cell.unit == PERCENT else cell.unit
-    where = "higher" if figure > other else "lower, which is better," if start.better == "lower" else "lower"
-    than = f" than “{baseline}”" if first else ""
-    return f"“{label}” is {distance} {f'{unit} ' if unit else ''}{where}{than} ({numbers}), {size}"
 
 
 def _figure(value: float, unit: str) -> str:
