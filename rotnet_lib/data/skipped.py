@@ -1,6 +1,7 @@
 """What lies among the images of a split and is not read: named, so that nobody takes it for read."""
 
 import os
+import re
 from collections.abc import Iterable
 
 from rotnet_lib.data.opening import shown
@@ -41,3 +42,20 @@ def described(found: Iterable[tuple[str, str]]) -> tuple[str, ...]:
         count, first = groups.get(label, (0, path))
         groups[label] = count + 1, min(first, path)
     return tuple(f"{label}: {count}, such as {shown(path)}" for label, (count, path) in sorted(groups.items()))
+
+
+_DESCRIBED = re.compile(r"(.*?): (\d+), such as (.*)", re.DOTALL)
+
+
+def together(found: Iterable[str]) -> list[str]:
+    """What `described` says of several folders, each kind once: how many there are in all, and the first example."""
+    kinds: dict[str, tuple[int, str]] = {}
+    others = []
+    for said in found:
+        match = _DESCRIBED.fullmatch(said)
+        if match is None:
+            others.append(said)
+            continue
+        count, first = kinds.get(match[1], (0, match[3]))
+        kinds[match[1]] = count + int(match[2]), first
+    return [*(f"{label}: {count:,}, such as {first}" for label, (count, first) in kinds.items()), *others]

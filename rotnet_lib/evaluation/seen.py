@@ -77,6 +77,7 @@ class Shown(BaseModel):
     caption: str
     right: bool | None
     probability: list[float]
+    beside: int = 1
 
     @classmethod
     def of(cls, example: Example) -> Shown:
@@ -87,13 +88,14 @@ class Shown(BaseModel):
             caption=example.caption,
             right=example.right,
             probability=list(example.probability),
+            beside=example.beside,
         )
 
     @property
     def example(self) -> Example:
         """As the task gave it, but for the size of large pictures."""
         pictures = [picture.pixels for picture in self.pictures]
-        return Example(pictures, self.columns, self.caption, self.right, tuple(self.probability))
+        return Example(pictures, self.columns, self.caption, self.right, tuple(self.probability), self.beside)
 
 
 class Mistaken(BaseModel):

@@ -66,6 +66,7 @@ class Context(PartsTask):
 
     metrics: Mapping[str, Metric] = MappingProxyType({"context_top1": Metric(chance=100 / 8, title="Position accuracy")})
     title = "Context prediction"
+    paper = "context"
     protocol: ClassVar[Mapping[str, Values]] = {
         # Neither the paper's length nor a rate of its decay is known: RotNet's schedules.
         "cifar10": {"augment": "random-crop", "epochs": 100, "lr": 0.05, "lr_milestones": (0.3, 0.6, 0.8)},

@@ -56,6 +56,7 @@ class Counting(PartsTask):
         }
     )
     title = "Counting"
+    paper = "counting"
     protocol: ClassVar[Mapping[str, Values]] = {
         # 1e-4, x0.9 every 10 000 steps (the paper). Adam, no decay of weights: a re-implementation that has the published
         # figures. The paper's length and batch are not known: 300 000 steps of 256.

@@ -58,6 +58,7 @@ class Decoupling(InstanceDiscrimination):
 
     options: Options
     title = "Feature decoupling"
+    paper = "decoupling"
     protocol: ClassVar[Mapping[str, Values]] = {
         **Rotation.protocol,  # on NIN none is published: as RotNet's
         "imagenet": {

@@ -41,6 +41,7 @@ class Egomotion(MovedTask):
         {f"{kind}_top1": Metric(title=title) for kind, title in zip(_KINDS, _TITLES, strict=True)}
     )
     title = "Egomotion"
+    paper = "egomotion"
     same_in_processes: ClassVar[Mapping[str, Any]] = {"dropout": 0.0}
 
     class Options(MotionOptions):

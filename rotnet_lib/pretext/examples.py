@@ -1,4 +1,4 @@
-"""An example of a pretext task: what the network saw of one image, and what it answered."""
+"""Examples of a pretext task: what the network saw of an image, and what it answered."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Example:
         caption: what was true and what was answered, such as `true 90 degrees, said 180 degrees`.
         right: whether the answer was; None: there is no right and wrong.
         probability: in [0, 1], of the answer or of each of several, in the caption's order; empty: the task gives none.
+        beside: how many examples, this one among them, are of the same image and stand beside each other.
     """
 
     pictures: list[np.ndarray]
@@ -27,6 +28,7 @@ class Example:
     caption: str
     right: bool | None
     probability: tuple[float, ...] = ()
+    beside: int = 1
 
 
 def pictures_of(parts: torch.Tensor, count: int) -> list[list[np.ndarray]]:

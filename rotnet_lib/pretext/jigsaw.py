@@ -45,6 +45,7 @@ class Jigsaw(PartsTask):
 
     metrics: Mapping[str, Metric] = MappingProxyType({"jigsaw_top1": Metric(title="Permutation accuracy")})
     title = "Jigsaw puzzles"
+    paper = "jigsaw"
     protocol: ClassVar[Mapping[str, Values]] = {
         # None is published for small images: RotNet's, at a rate that suits layers without batch norm.
         # No crop: the black border of a padded one would tell which tiles lie at the edge.

@@ -43,6 +43,7 @@ class Rotation(PretextTask):
     }
     weighable = True
     title = "RotNet"
+    paper = "rotnet"
     weighs: bool = True
 
     class Options(BaseModel):
@@ -146,18 +147,23 @@ class Rotation(PretextTask):
         return Step(losses.mean(), len(labels), {"rotation_top1": logits.argmax(1) == labels}, labels)
 
     def examples(self, batch: Batch) -> list[Example]:
-        """The K copies of each image in a row, as the network saw them."""
+        """The K copies of each image, one after the other, as the network saw them: an example each."""
         images, labels = self._all_copies(batch)
-        probability, said = self.module(images).float().softmax(1).max(1)
-        copies = images.permute(0, 2, 3, 1).cpu().numpy()
-        found = []
-        for place in range(len(batch)):
-            mine = slice(place, None, len(batch))  # copies stand one rotation after the other
-            true, answered = (", ".join(f"{self.angles[k]:g}" for k in of[mine].tolist()) for of in (labels, said))
-            right = bool((said[mine] == labels[mine]).all())
-            caption = f"true {true} degrees\nsaid {answered} degrees"
-            found.append(Example(list(copies[mine]), len(self.angles), caption, right, tuple(probability[mine].tolist())))
-        return found
+        probability, said = (found.tolist() for found in self.module(images).float().softmax(1).max(1))
+        copies, true = images.permute(0, 2, 3, 1).cpu().numpy(), labels.tolist()
+        angles = [f"{angle:g}°" for angle in self.angles]
+        return [
+            Example(
+                [copies[number]],
+                1,
+                f"true {angles[true[number]]}\nsaid {angles[said[number]]}",
+                said[number] == true[number],
+                (probability[number],),
+                beside=len(angles),
+            )
+            for place in range(len(batch))
+            for number in range(place, len(copies), len(batch))  # copies stand one rotation after the other
+        ]
 
     def _all_copies(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         from rotnet_lib.pretext.parts.rotate import rotate_all

@@ -35,6 +35,7 @@ class SlowFeatures(MovedTask):
 
     metrics: Mapping[str, Metric] = MappingProxyType({"slow_top1": Metric(chance=50.0, title="Own image told from another")})
     title = "Slow features"
+    paper = "egomotion"
 
     class Options(MotionOptions):
         """The motions, and the margin."""

@@ -41,6 +41,7 @@ class PretextTask(Task):
             its share of a batch (dropout); empty: they always do.
         weighable: whether copies of its images can be weighed by a `pu_weights` run.
         title: what pages call a network that is trained on it, such as `RotNet`; empty: by the task's name.
+        paper: to be cited where the task was trained: a name among the `sources` of `report/published.yaml`; empty: none.
     """
 
     Options: ClassVar[type[BaseModel]]
@@ -50,6 +51,7 @@ class PretextTask(Task):
     same_in_processes: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     weighable: ClassVar[bool] = False
     title: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
 
     @abstractmethod
     def __init__(self, backbone: Backbone, data: Dataset, options: Any) -> None:

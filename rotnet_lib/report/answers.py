@@ -8,7 +8,7 @@ from IPython.display import HTML
 
 from rotnet_lib.report.answer_words import answer, reservation
 from rotnet_lib.report.cells import Cell, Row
-from rotnet_lib.report.chances import cell_chances, chance_lines
+from rotnet_lib.report.chances import cell_chances, chance_lines, row_chances
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.plot_parts import Limits, bar_length
@@ -53,7 +53,7 @@ def _asked(question: dict[str, Any], rows: Sequence[Row]) -> list[Row]:
 
 def _answered(report: SuiteReport, question: dict[str, Any], rows: list[Row], limits: dict[str, Limits]) -> Answered:
     baseline, *others = rows
-    text = answer(baseline, others, question.get("yes_if"))
+    text = answer(baseline, others, question["yes_if"], question["how_much"])
     if not any(row.measured for row in rows):
         return Answered(question["ask"], text, None)
     measure = report.suite["measure"]
@@ -65,7 +65,7 @@ def _answered(report: SuiteReport, question: dict[str, Any], rows: list[Row], li
     if all(_is_guessing(cell, list(guessing.values())) for cell in cells if cell.mean is not None):
         text += f" All of these figures lie within two standard errors of {', '.join(guessing)}."
     caption = f"“{baseline.label}” and what it is compared with. The figures of all questions have the same axis."
-    figure = compare_rows(rows, measure, caption=caption, limits=limits, chances=guessing)
+    figure = compare_rows(rows, measure, caption=caption, limits=limits, chances=row_chances(chances, first))
     return Answered(question["ask"], text, figure)
 
 

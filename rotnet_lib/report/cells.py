@@ -192,10 +192,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: its label and, by column, its figures."""
+    """A row of the table.
+
+    Attributes:
+        label: its label.
+        cells: its figures by column.
+        overall: of a row whose columns are right answers (classes): the figure of all of them together.
+    """
 
     label: str
     cells: dict[str, Cell]
+    overall: Cell | None = None
 
     @property
     def measured(self) -> dict[str, Cell]:

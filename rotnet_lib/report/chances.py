@@ -46,18 +46,27 @@ def cell_chances(report: SuiteReport) -> Chances:
     return found
 
 
-def chance_lines(chances: Chances, axis: str) -> dict[str, float]:
-    """What the legend says of a line -> where it is drawn across the panel of that axis: one for each thing that is guessed.
+def row_chances(chances: Chances, axis: str) -> dict[str, Chance]:
+    """Row's label -> what guessing gives, of the rows in the panel of that axis."""
+    return {label: by_axis[axis] for label, by_axis in chances.items() if axis in by_axis}
 
-    `chance: 10 %`; where rows have different ones, `chance, RotNet and others: 25 %`.
+
+def chance_lines(chances: Chances, axis: str) -> dict[str, float]:
+    """What the legend says of a line -> where it is drawn across the panel of that axis: one for each thing that is guessed."""
+    return {said: chance.value for chance, said in chances_in_words(row_chances(chances, axis)).items()}
+
+
+def chances_in_words(chances: Mapping[str, Chance]) -> dict[Chance, str]:
+    """What guessing gives -> in words: `chance: 10 %`; where rows have different ones, `chance, RotNet and others: 25 %`.
+
+    Args:
+        chances: row's label -> what guessing gives.
     """
     rows: dict[Chance, list[str]] = {}
-    for label, by_axis in chances.items():
-        if axis in by_axis:
-            rows.setdefault(by_axis[axis], []).append(label)
+    for label, chance in chances.items():
+        rows.setdefault(chance, []).append(label)
     if len(rows) < 2:
-        return {f"chance: {chance}": chance.value for chance in rows}
+        return {chance: f"chance: {chance}" for chance in rows}
     return {
-        f"chance, {labels[0]}{' and others' if len(labels) > 1 else ''}: {chance}": chance.value
-        for chance, labels in rows.items()
+        chance: f"chance, {labels[0]}{' and others' if len(labels) > 1 else ''}: {chance}" for chance, labels in rows.items()
     }

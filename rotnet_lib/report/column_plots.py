@@ -144,7 +144,7 @@ def _published(axis: Axes, points: Sequence[tuple[float, Cell]], look: Mark) -> 
 def _guessing(report: SuiteReport, axis: Axes, name: str) -> dict[str, Line2D]:
     found: dict[str, Line2D] = {}
     for said, chance in chance_lines(cell_chances(report), name).items():
-        found |= chance_line(axis, said, chance, across=True)
+        found |= chance_line(axis, said, chance)
     return found
 
 

@@ -8,14 +8,18 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from rotnet_lib.files import write_text
+from rotnet_lib.report.answer_words import clause
 from rotnet_lib.report.cells import Cell
 from rotnet_lib.report.comparison import compare
-from rotnet_lib.report.figure_style import figure_style
+from rotnet_lib.report.figure_style import WIDTH, Mark, figure_style, mark
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.fragments import page
 from rotnet_lib.report.metric_titles import short_titles
+from rotnet_lib.report.plot_parts import chance_line, legend_above
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.run_title import data_title, described
 from rotnet_lib.report.units import axis_label, change
@@ -24,7 +28,6 @@ from rotnet_lib.runs.history import history_of
 from rotnet_lib.runs.metrics import with_unit
 from rotnet_lib.runs.schema import MetricValue, RunResult
 
-_COLOURS = ("#0b62c4", "#d95f02")
 _FEW = 30
 """Rows of a history below which each is marked."""
 
@@ -41,6 +44,7 @@ class Compared:
         first, second: as text; empty where a run has none.
         difference: second less first, as text.
         verdict: whether it is beyond the error, in words; or why that is not known.
+        sentence: which is higher and by how much, A being the first run and B the second; empty where they are not compared.
     """
 
     metric: str
@@ -48,6 +52,7 @@ class Compared:
     second: str
     difference: str = ""
     verdict: str = ""
+    sentence: str = ""
 
     def __str__(self) -> str:
         return f"{self.metric}: {self.first or 'none'}, {self.second or 'none'}" + (
@@ -91,6 +96,16 @@ class TwoRuns:
         if len(set(titles.values())) < len(titles):  # the layers of a run on several, beside one on a layer
             titles = {name: name for name in titles}
         return [_compared(titles[name], first.get(name), second.get(name)) for name in (*both, *alone)]
+
+    @property
+    def result(self) -> str:
+        """How the first figure that both have stands in one to the other, in a sentence; else that these are two runs.
+
+        Figures of different images are not held against each other.
+        """
+        if self.warning:
+            return "Two runs side by side"
+        return next((figure.sentence for figure in self.figures if figure.sentence), "Two runs side by side")
 
     @property
     def parameters(self) -> list[tuple[str, str, str]]:
@@ -140,25 +155,40 @@ class TwoRuns:
         rows = -(-len(panels) // 2)
         with figure_style(0.85, grid=True):
             figure, axes = plt.subplots(
-                rows, min(2, len(panels)), figsize=(8.6, 3.0 * rows), squeeze=False, layout="constrained"
+                rows, min(2, len(panels)), figsize=(WIDTH, 3.0 * rows), squeeze=False, layout="constrained"
             )
+            handles: dict[str, Any] = {}
             for axis, panel in zip(axes.flat, panels, strict=False):
-                for letter, history, colour, mark in zip("AB", self._histories, _COLOURS, "os", strict=True):
-                    for split, dashes, fill in (("train", ":", "none"), ("test", "-", "full")):
-                        if f"{split}_{panel}" not in columns:
-                            continue
-                        marker = mark if len(history) < _FEW else None
-                        kind: dict[str, Any] = {"color": colour, "marker": marker, "fillstyle": fill, "markersize": 5}
-                        axis.plot(history[by], history[f"{split}_{panel}"], dashes, label=f"{letter}, {split}", **kind)
+                for number, (letter, history) in enumerate(zip("AB", self._histories, strict=True)):
+                    splits = [split for split in ("test", "train") if f"{split}_{panel}" in columns]
+                    for split in splits:
+                        line = _draw(axis, history[by], history[f"{split}_{panel}"], mark(number), hollow=split == "train")
+                        handles[f"{letter}, {split}"] = line
                 metric = metrics.get(panel)
+                if metric and metric.chance is not None:
+                    handles |= chance_line(axis, "chance", metric.chance)
                 axis.set(xlabel=by, ylabel=axis_label(panel, metric.unit, metric.better) if metric else panel)
                 axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             for axis in axes.flat[len(panels) :]:
-                axis.set_axis_off()
-            axes.flat[0].legend(frameon=False)
+                axis.remove()
+            legend_above(figure, handles)
         ends = ", ".join(map(str, self.figures))
-        words = f"Training of A, {self.names[0]}, and of B, {self.names[1]}: test solid, training dotted and hollow."
+        words = f"Training of A, {self.names[0]}, and of B, {self.names[1]}: test images solid, training images dashed."
         return ReportFigure(figure, words, f"Curves of {', '.join(panels)} by {by}. At their ends (A, B): {ends}")
+
+
+def _draw(axis: Axes, places: pd.Series, values: pd.Series, look: Mark, *, hollow: bool) -> Line2D:
+    """Draw a curve: with hollow markers it is dashed too."""
+    [line] = axis.plot(
+        places,
+        values,
+        "--" if hollow else "-",
+        color=look.colour,
+        marker=look.marker if len(places) < _FEW else None,
+        markerfacecolor="white" if hollow else look.colour,
+        markersize=5,
+    )
+    return line
 
 
 def write_comparison(two: TwoRuns, target: Path) -> None:
@@ -171,6 +201,7 @@ def write_comparison(two: TwoRuns, target: Path) -> None:
     text = page(
         "compare_runs.html.j2",
         title=f"Comparison: {' and '.join(two.names)}",
+        result=two.result,
         time=now(),
         two=two,
         runs=list(zip("AB", two.names, two.runs, two.results, links, strict=True)),
@@ -208,9 +239,11 @@ def _compared(name: str, first: MetricValue | None, second: MetricValue | None) 
         return Compared(name, texts[0], texts[1])
     if (first.unit, first.better) != (second.unit, second.better):
         return Compared(name, texts[0], texts[1], verdict="not of one kind")
-    found = compare(_cell(first), _cell(second))
+    one, other = _cell(first), _cell(second)
+    found = compare(one, other)
     difference = change(second.last - first.last, first.last, first.unit)
-    return Compared(name, texts[0], texts[1], difference, found.words if found else "its error is not known")
+    sentence = f"{name}: {clause('B', other, 'A', one, first=True)}"
+    return Compared(name, texts[0], texts[1], difference, found.words if found else "its error is not known", sentence)
 
 
 def _cell(metric: MetricValue) -> Cell:

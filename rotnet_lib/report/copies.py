@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 
 from rotnet_lib import __version__
+from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.published import source
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.report.table_text import latex, markdown
@@ -47,5 +48,12 @@ def copies(report: SuiteReport) -> list[Copy]:
         Copy("CSV", report.table.to_csv(index=False), f"{name}.csv", "text/csv"),
         Copy("Markdown", markdown(report), f"{name}.md"),
         Copy("LaTeX (booktabs)", latex(report), f"{name}.tex"),
-        Copy("BibTeX", "\n\n".join([source(report.suite["source"]).bibtex, _SOFTWARE]), f"{name}.bib"),
+        Copy("BibTeX", "\n\n".join([*(source(key).bibtex for key in _papers(report)), _SOFTWARE]), f"{name}.bib"),
     ]
+
+
+def _papers(report: SuiteReport) -> list[str]:
+    """The papers to be cited: of the published figures, if there are any, then of the tasks that runs of the suite train."""
+    trained = [TASKS[task].paper for run in report.runs if (task := str(run.parameters.get("task"))) in TASKS]
+    published = [report.suite["source"]] if report.suite["published"] or not any(trained) else []
+    return list(dict.fromkeys(paper for paper in [*published, *trained] if paper))

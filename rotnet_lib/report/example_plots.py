@@ -15,12 +15,14 @@ from rotnet_lib.report.figures import ReportFigure
 _DPI = 90
 _WIDTH = 9.6
 """Inches of the figure, at most, unless one example is wider."""
+_SMALL = 1.15
+"""Inches of a picture that stands beside others of its image."""
 _MARKS = {True: ("right", "#1a7f37", "-"), False: ("wrong", "#b3261e", "--"), None: ("", "0.7", "-")}
 """Whether the answer is right -> what is said of it, colour and line of its frame."""
 
 
 def example_grid(examples: Sequence[Example], tested_on: str = "the test split") -> ReportFigure | None:
-    """Each example's pictures in one frame under its caption; None where there are no examples.
+    """Each example's pictures in one frame under its caption, those of an image in one row; None where there are no examples.
 
     Right and wrong answers are told apart by a word, and by a frame of a full or of a dashed line.
 
@@ -33,8 +35,9 @@ def example_grid(examples: Sequence[Example], tested_on: str = "the test split")
     mosaics = [_mosaic(example) for example in examples]
     columns = max(example.columns for example in examples)
     in_rows = any(len(example.pictures) > example.columns for example in examples)
-    width = max(1.6, columns * (0.8 if in_rows else 1.2))
-    across = min(max(1, round(_WIDTH / width)), len(examples))
+    beside = max(example.beside for example in examples)
+    width = columns * _SMALL if beside > 1 else max(1.6, columns * (0.8 if in_rows else 1.2))
+    across = min(max(1, round(_WIDTH / width / beside)) * beside, len(examples))
     rows = -(-len(examples) // across)
     captions = [_caption(example, width) for example in examples]
     height = width * max(mosaic.shape[0] / mosaic.shape[1] for mosaic in mosaics)

@@ -11,8 +11,9 @@ from typing import Any
 import nbformat
 
 from rotnet_lib.errors import RotnetError, StorageError
-from rotnet_lib.report.failure import Failure
+from rotnet_lib.report.failure import FAILED_CELL, Failure
 from rotnet_lib.report.fragments import fragment
+from rotnet_lib.report.made_by import MadeBy
 from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.run_title import described
 from rotnet_lib.runs.directory import RESUME
@@ -22,21 +23,22 @@ from rotnet_lib.training.headers import header_in, opened
 
 _FOR_THE_USER = (RotnetError.__name__, StorageError.__name__)
 """Errors whose text names cause and remedy."""
-_ANCHOR = "papermill-error-cell"
 
 
-def failure_summary(node: nbformat.NotebookNode, failure: Failure, directory: Path) -> str:
+def failure_summary(node: nbformat.NotebookNode, failure: Failure, directory: Path, made_by: MadeBy | None = None) -> str:
     """HTML that stands before everything on the page of a run that failed.
 
     Args:
         node: the notebook, as papermill left it.
         failure: its error.
         directory: the run's, with what it goes on from if it came so far.
+        made_by: the command that makes the run; None: all parameters of the notebook were given.
     """
     papermill = node.metadata.get("papermill", {})
     asked = dict(papermill.get("parameters", {}))
     stage = Path(str(papermill.get("input_path", ""))).stem
     titled = described(stage, asked) if stage in STAGES and {"dataset", "arch"} <= asked.keys() else _heading(node)
+    said, given = _said(stage, asked), {*made_by.given, "preset"} if made_by else asked.keys()
     rows, note = _rows(directory / RESUME) if {"epochs", "iterations"} & asked.keys() else (None, "")
     return fragment(
         "failed_run.html.j2",
@@ -44,11 +46,13 @@ def failure_summary(node: nbformat.NotebookNode, failure: Failure, directory: Pa
         error=failure.text,
         kind="" if failure.kind in _FOR_THE_USER else failure.kind,
         traceback=failure.traceback,
-        anchored=any(_ANCHOR in cell.source for cell in node.cells if cell.cell_type == "markdown"),
+        anchored=any(FAILED_CELL in cell.source for cell in node.cells if cell.cell_type == "markdown"),
         curves=_curves(rows),
         rows=rows,
         note=note,
-        parameters=_said(stage, asked),
+        command=made_by.command if made_by else "",
+        given={name: value for name, value in said.items() if name in given},
+        others={name: value for name, value in said.items() if name not in given},
         machine=_machine(),
     )
 
@@ -79,7 +83,9 @@ def _said(stage: str, asked: Mapping[str, Any]) -> dict[str, str]:
     if stage not in STAGES:
         return {name: plain(value, name) for name, value in asked.items()}
     config, found = STAGES[stage].config, {}
-    for name in [*(name for name in config.model_fields if name in asked), *(name for name in asked if name == "preset")]:
+    for name in ("preset", *config.model_fields):
+        if name not in asked:
+            continue
         value = asked[name]
         if isinstance(value, dict):
             found[name] = "; ".join(f"{key} {plain(item)}" for key, item in value.items())

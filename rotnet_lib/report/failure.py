@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import nbformat
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import read_text
+from rotnet_lib.report.executed import read_executed
 from rotnet_lib.runs.directory import NOTEBOOK, RunDirectory
+
+FAILED_CELL = "papermill-error-cell"
+"""The anchor that papermill puts before the cell that failed."""
 
 _OWN = ("RotnetError", "StorageError")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -38,8 +41,8 @@ class Failure:
 def cause_of_failure(run: RunDirectory) -> str:
     """Why a failed run ended, in a line: `the loss is nan at epoch 1 ...`; empty if its notebook does not say."""
     try:
-        failure = take_failure(nbformat.reads(read_text(run.path / NOTEBOOK, ""), as_version=4))
-    except (FileNotFoundError, RotnetError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        failure = take_failure(read_executed(run.path / NOTEBOOK, ""))
+    except RotnetError:
         return ""  # a notebook that cannot be read is told of where its page is asked for
     return failure.cause if failure else ""
 

@@ -168,5 +168,5 @@ def _draw(axis: Axes, panel: _Panel, looks: dict[tuple[str, int], tuple[str, Mar
         )
         handles |= {said: line} if said else {}
     for chance in panel.chances:
-        handles |= chance_line(axis, "chance", chance, across=True)
+        handles |= chance_line(axis, "chance", chance)
     return handles

@@ -9,11 +9,12 @@ import nbformat
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import Preprocessor
 
-from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import read_text, write_text
+from rotnet_lib.files import write_text
 from rotnet_lib.report.contents import with_contents
-from rotnet_lib.report.failure import take_failure
+from rotnet_lib.report.executed import html_outputs, read_executed, tags
+from rotnet_lib.report.failure import FAILED_CELL, take_failure
 from rotnet_lib.report.fragments import TEMPLATES, fragment, script, style
+from rotnet_lib.report.made_by import MadeBy
 from rotnet_lib.report.run_links import run_links
 from rotnet_lib.runs.directory import SHOWN_RESULT, RunDirectory
 
@@ -30,7 +31,8 @@ class ResultFirst(Preprocessor):
     """The cells tagged `result` first, then where to go from here, then the rest in its order.
 
     A cell tagged `notebook-only` is for who works in the notebook, such as a heading of the cells that have moved, or what the
-    result shows again; the page of a failed notebook, which has no result, keeps it. There a summary of the error comes first.
+    result shows again; the page of a failed notebook, which has no result, keeps it. There a summary of the error comes first,
+    and where papermill marks the failing cell stands a mark of our own.
     Of a widget its text is shown: the rest would need a script from another host.
     What a notebook that ran to its end has printed is folded at the end, without progress bars.
 
@@ -39,17 +41,20 @@ class ResultFirst(Preprocessor):
 
     def preprocess(self, nb: nbformat.NotebookNode, resources: Any) -> tuple[nbformat.NotebookNode, Any]:
         failure, links = (resources.get("rotnet", {}).get(name, "") for name in ("failure", "links"))
-        cells = [cell for cell in nb.cells if cell.source.strip() and (failure or NOTEBOOK_ONLY not in _tags(cell))]
+        cells = [cell for cell in nb.cells if cell.source.strip() and (failure or NOTEBOOK_ONLY not in tags(cell))]
         for cell in cells:
             for kind in _SCRIPTED:
                 for output in cell.get("outputs", []):
                     output.get("data", {}).pop(kind, None)
-        results = [cell for cell in cells if "result" in _tags(cell)]
+        results = [cell for cell in cells if "result" in tags(cell)]
         headings = [cell for cell in cells if cell.cell_type == "markdown" and cell.source.startswith("# ")][:1]
         if failure:
             results = [_html_cell(failure)]
             cells = [cell for cell in cells if not _is_papermills_notice(cell)]
-        own_title = any("<h1>" in html for html in _html_outputs(results))
+            for cell in cells:
+                if cell.cell_type == "markdown" and FAILED_CELL in cell.source:  # papermill's words, in large red letters
+                    cell.source = f'<p id="{FAILED_CELL}" class="bad">The notebook stopped here.</p>'
+        own_title = any("<h1>" in html for html in html_outputs(results))
         early = [*([] if own_title else headings), *results, *([_html_cell(links)] if links else [])]
         rest = [cell for cell in cells if not any(cell is other for other in early)]
         if own_title and headings:
@@ -65,7 +70,7 @@ class ResultFirst(Preprocessor):
         return nb, resources
 
 
-def render(notebook: Path, target: Path, *, shown: str | None = None) -> None:
+def render(notebook: Path, target: Path, *, shown: str | None = None, made_by: MadeBy | None = None) -> None:
     """Write an executed notebook as one HTML file, atomically.
 
     Args:
@@ -73,17 +78,18 @@ def render(notebook: Path, target: Path, *, shown: str | None = None) -> None:
         target: the page's.
         shown: of a run's notebook: which result it shows (`RunDirectory.result_mark`), which the page keeps for
             `RunDirectory.lacks_page`.
+        made_by: of a run's notebook: the command that makes the run; None: it is not known.
 
     Raises RotnetError if the notebook is missing, or none.
     """
-    node = _read(notebook)
+    node = read_executed(notebook, f"Delete {notebook.parent} and run again.")
     run, failure, links = RunDirectory(notebook.parent), "", ""
     if error := take_failure(node):
         from rotnet_lib.report.failed_run import failure_summary  # draws: a run that worked should not wait for matplotlib
 
-        failure = failure_summary(node, error, run.path)
+        failure = failure_summary(node, error, run.path, made_by)
     elif run.finished:
-        links = run_links(run)
+        links = run_links(run, made_by)
     exporter = HTMLExporter(
         template_name="rotnet", extra_template_basedirs=[str(TEMPLATES)], embed_images=True, exclude_anchor_links=True
     )
@@ -105,28 +111,6 @@ def render(notebook: Path, target: Path, *, shown: str | None = None) -> None:
     write_text(target, with_contents(body))
 
 
-def _read(path: Path) -> nbformat.NotebookNode:
-    again = f"Delete {path.parent} and run again."
-    try:
-        node = nbformat.reads(read_text(path, again), as_version=4)
-        nbformat.validate(node)
-    except FileNotFoundError:
-        raise RotnetError(f"{path} is missing. {again}") from None
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, nbformat.ValidationError) as error:
-        what = str(error).partition("\n")[0]
-        raise RotnetError(f"{path} is damaged: it is no notebook ({type(error).__name__}: {what}). {again}") from None
-    return node
-
-
-def _html_outputs(cells: list[nbformat.NotebookNode]) -> list[str]:
-    outputs = (output for cell in cells for output in cell.get("outputs", []))
-    return ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
-
-
-def _tags(cell: nbformat.NotebookNode) -> list[str]:
-    return list(cell.metadata.get("tags", []))
-
-
 def _html_cell(html: str) -> nbformat.NotebookNode:
     """A cell of which the page shows the output alone."""
     output = nbformat.v4.new_output("display_data", {"text/html": html})
@@ -135,7 +119,7 @@ def _html_cell(html: str) -> nbformat.NotebookNode:
 
 def _is_papermills_notice(cell: nbformat.NotebookNode) -> bool:
     """Whether a cell is the one that papermill puts on top of a failed notebook; the mark at the failing cell is none."""
-    return "papermill-error-cell-tag" in _tags(cell) and "An Exception was encountered" in cell.source
+    return "papermill-error-cell-tag" in tags(cell) and "An Exception was encountered" in cell.source
 
 
 def _without_title(source: str) -> str:
@@ -157,7 +141,7 @@ def _taken_text(cells: list[nbformat.NotebookNode]) -> str:
 
 def _title(node: nbformat.NotebookNode, failure: str) -> str:
     """The page's title: that of the first HTML heading in an output, else the notebook's."""
-    for html in [failure, *_html_outputs(node.cells)]:
+    for html in [failure, *html_outputs(node.cells)]:
         heading = re.search(r"<h1>(.*?)</h1>", html)
         if heading:
             return unescape(heading[1])

@@ -1,6 +1,6 @@
 """`runs/index.html`: one page that links every report: suites with their runs, and the runs by stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ _STAGES = {
     "voc_segmentation": "PASCAL VOC, segmentation",
 }
 """Stage -> the heading above its runs; another stage goes by its name."""
+
+_COLUMNS = {"arch": "arch", "data": "data", "seed": "seed", "length": "epochs", "chance": "chance"}
+"""Field of a run's line -> the heading of its column, of columns in which runs may have the same."""
 
 _SORTABLE = 10
 """Rows of a table from which, beyond, it can be sorted."""
@@ -64,7 +67,7 @@ def _write_index(root: Path) -> Path:
         root=root.name,
         time=now(),
         suites=[_suite_line(path, plan, renamed, {line.name: line for line in lines}) for path, plan in plans.items()],
-        stages=[(heading, of_stage) for heading, of_stage in _by_stage(lines).items()],
+        stages=[(heading, of_stage, _shared(of_stage)) for heading, of_stage in _by_stage(lines).items()],
         sortable=_SORTABLE,
     )
     write_text(root / "index.html", text)
@@ -84,6 +87,12 @@ def _by_stage(lines: list[RunLine]) -> dict[str, list[RunLine]]:
     headings = {stage: _STAGES.get(stage, stage or "Of an unknown stage") for stage in order}
     found = {headings[stage]: [line for line in lines if line.stage == stage] for stage in order}
     return {heading: of_stage for heading, of_stage in found.items() if of_stage}
+
+
+def _shared(lines: Sequence[RunLine]) -> dict[str, str]:
+    """Column -> what all of several runs have in it: said once, above their table."""
+    found = {heading: {str(getattr(line, field)) for line in lines} for field, heading in _COLUMNS.items()}
+    return {heading: one for heading, values in found.items() if len(lines) > 1 and len(values) == 1 and (one := values.pop())}
 
 
 class _Planned:

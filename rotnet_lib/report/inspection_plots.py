@@ -149,7 +149,8 @@ def confusion(rotations: Rotations) -> ReportFigure:
     )
     return ReportFigure(
         figure,
-        f"Which rotation is taken for which, in percent of the copies of the true one: {len(answers.said)} images.{faultless}",
+        "Which rotation is taken for which, in percent of the copies of the true one: "
+        f"{len(answers.said):,} images.{faultless}",
         f"A table of {len(names)} by {len(names)}. {read}",
     )
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from rotnet_lib.paths import from_project
 from rotnet_lib.report.figure_style import GREY, figure_style, mark
-from rotnet_lib.report.figure_words import values_by_name
+from rotnet_lib.report.figure_words import one_by_one, values_by_name
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.plot_parts import chance_line, legend_above
 from rotnet_lib.report.published_of_run import published_of
@@ -54,7 +54,7 @@ def layer_bars(result: RunResult) -> ReportFigure:
         if published:
             handles[whose] = _diamonds(axis, list(own), published)
         for chance in chances:
-            handles |= chance_line(axis, f"chance: {with_unit(chance)}", chance, across=True)
+            handles |= chance_line(axis, f"chance: {with_unit(chance)}", chance)
         legend_above(figure, handles)
         axis.set_xticks(range(len(own)), list(own))
         # Room for the figure on the highest bar.
@@ -63,6 +63,8 @@ def layer_bars(result: RunResult) -> ReportFigure:
     errors = any(metric.standard_error is not None for found in measured.values() for metric in found.values())
     reach = " Error bars reach one standard error (of the images) to both sides." if errors else ""
     beside = "" if len(measured) > 1 else " No run like it on random features was finished when this was drawn."
+    if known.damaged:
+        beside += f" Published figures may be missing: the plan of {one_by_one(known.damaged)} is damaged."
     shown = {words: {layer: metric.last for layer, metric in found.items()} for words, found in measured.items()}
     shown |= {whose: published} if published else {}
     read = " ".join(f"{words}: {values_by_name(found)}." for words, found in shown.items())

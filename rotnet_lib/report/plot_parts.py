@@ -28,13 +28,22 @@ def bar_length(cell: Cell) -> float | None:
     return cell.error
 
 
-def chance_line(axis: Axes, said: str, chance: float, *, across: bool) -> dict[str, Line2D]:
-    """Draw where guessing stands: a dotted line across the panel, or, where values run to the right, up through it.
+def chance_line(axis: Axes, said: str, chance: float, *, rows: tuple[float, float] | None = None) -> dict[str, Line2D]:
+    """Draw where guessing stands: a dotted line across the panel, or, where values run to the right, up through some rows.
 
-    Returns what the legend says of it, and the line.
+    Args:
+        axis: gets the line.
+        said: what the legend says of it.
+        chance: where it stands.
+        rows: where values run to the right: from where to where on the other axis; None: values run up.
+
+    Returns what the legend says, and the line.
     """
     look: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1.4, "zorder": 1}
-    return {said: axis.axhline(chance, **look) if across else axis.axvline(chance, **look)}
+    if rows is None:
+        return {said: axis.axhline(chance, **look)}
+    [line] = axis.plot([chance, chance], rows, **look)
+    return {said: line}
 
 
 def legend_above(figure: Figure, handles: Mapping[str, Any]) -> None:

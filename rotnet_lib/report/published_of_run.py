@@ -19,16 +19,16 @@ class Published:
     Attributes:
         figures: metric -> figure, in its unit.
         data: the name of the data that they are of; empty: of several.
+        damaged: the folders of suites whose plans name the run and cannot be read: their figures are not known.
     """
 
     figures: dict[str, float]
     data: str
+    damaged: tuple[str, ...] = ()
 
 
 def published_of(name: str, root: Path) -> Published:
     """What the tables of the suites that name a run give for its metrics, when the page is drawn.
-
-    A plan that cannot be read gives nothing: the page of all runs names it.
 
     Args:
         name: of the run's directory.
@@ -36,6 +36,7 @@ def published_of(name: str, root: Path) -> Published:
     """
     figures: dict[str, float] = {}
     data: dict[str, None] = {}
+    damaged: list[str] = []
     for path in sorted(root.glob(f"*/{PLAN}")):
         try:
             if name not in read_text(path, ""):  # most do not, and it takes longer to read it as a plan
@@ -46,6 +47,7 @@ def published_of(name: str, root: Path) -> Published:
             suite = suite_of(plan, path)
             table = published_table(suite["published"])
         except RotnetError:
+            damaged.append(path.parent.name)
             continue
         datasets = {entry.key: entry.dataset for entry in plan.runs if entry.name == name}
         for row in suite["rows"]:
@@ -56,4 +58,4 @@ def published_of(name: str, root: Path) -> Published:
                 dataset = datasets[cell["run"]]
                 figures.setdefault(cell["metric"], figure)
                 data[kind_of_data(dataset).published_title or dataset] = None
-    return Published(figures, next(iter(data)) if len(data) == 1 else "")
+    return Published(figures, next(iter(data)) if len(data) == 1 else "", tuple(damaged))

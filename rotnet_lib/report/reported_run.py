@@ -14,6 +14,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.report.published import published_table
 from rotnet_lib.runs.directory import METRICS, REPORT, RunDirectory
 from rotnet_lib.runs.history import history_of
+from rotnet_lib.runs.metrics import Better
 from rotnet_lib.runs.plan_file import PlanFile, PlannedEntry, remake
 from rotnet_lib.runs.schema import RunResult
 from rotnet_lib.runs.unverified import noted, noting
@@ -116,7 +117,8 @@ class _Question(BaseModel):
     baseline: str
     against: list[str]
     column: str | None
-    yes_if: Literal["higher", "lower"] | None = None
+    yes_if: Better | None = None
+    how_much: Better | None = None
 
 
 class _Claim(BaseModel):

@@ -1,5 +1,6 @@
 """Rows of one column, beside each other on a common axis."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib import pyplot
@@ -7,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rotnet_lib.report.cells import Cell, Row
+from rotnet_lib.report.chances import Chance, chances_in_words
 from rotnet_lib.report.figure_style import COLOURS, GREY, WIDTH, figure_style, wrapped
 from rotnet_lib.report.figure_words import sentence_on_bars, table_in_words
 from rotnet_lib.report.figures import ReportFigure
@@ -39,7 +41,7 @@ def compare_rows(
     *,
     caption: str | None = None,
     limits: Mapping[str, Limits] | None = None,
-    chances: Mapping[str, float] | None = None,
+    chances: Mapping[str, Chance] | None = None,
 ) -> ReportFigure:
     """Published figure, every measured seed and their mean with its standard error; a panel a unit where rows have several.
 
@@ -49,11 +51,13 @@ def compare_rows(
         caption: of the figure; None: what the dots are.
         limits: what a panel's axis says -> lowest and highest value on it. Figures with the same limits have axes of the same
             place and length too. None: what fits.
-        chances: what the legend says -> where guessing stands in the first panel.
+        chances: row's label -> what guessing gives, of rows in the first panel. One value is a line through the panel; of
+            several, each row has its own.
     """
     labels = [wrapped(row.label, _LABEL) for row in rows]
     heights = [_AROUND + _LINE * (1 + label.count("\n")) for label in labels]
-    places = [sum(heights[:number]) + height / 2 for number, height in enumerate(heights)]
+    edges = [0.0, *itertools.accumulate(heights)]
+    places = [(above + below) / 2 for above, below in itertools.pairwise(edges)]
     cells = [next(iter(row.cells.values())) for row in rows]
     names = axes_of(cells, measure)
     longest = max(len(line) for label in labels for line in label.split("\n"))
@@ -76,16 +80,37 @@ def compare_rows(
             if limits and name in limits:
                 axis.set_xlim(limits[name])
             axis.set(xlabel=name, ylim=(sum(heights), 0))
-        for said, chance in (chances or {}).items():
-            handles |= chance_line(axes[0, 0], said, chance, across=False)
+        guessing = _guessing(axes[0, 0], [(chances or {}).get(row.label) for row in rows], edges)
         axes[0, 0].set_yticks(places, labels)
-        order = (_MEASURED, _SEEDS, _ERROR, _PUBLISHED, *(chances or {}))
-        legend_above(figure, {said: handles[said] for said in order if said in handles})
+        order = (_MEASURED, _SEEDS, _ERROR, _PUBLISHED)
+        legend_above(figure, {said: handles[said] for said in order if said in handles} | guessing)
     if caption is None:
         caption = f"Every row of the table.{sentence_on_bars(cells)}"
     column = dict.fromkeys((column for row in rows for column in row.cells), "")
-    guessing = "".join(f" {said[0].upper()}{said[1:]}." for said in chances or {})
-    return ReportFigure(figure, caption, f"Dots on a common axis, one line per row. {table_in_words(rows, column)}{guessing}")
+    level = "".join(f" {said[0].upper()}{said[1:]}." for said in chances_in_words(chances or {}).values())
+    return ReportFigure(figure, caption, f"Dots on a common axis, one line per row. {table_in_words(rows, column)}{level}")
+
+
+def _guessing(axis: Axes, chances: Sequence[Chance | None], edges: Sequence[float]) -> dict[str, Line2D]:
+    """Draw what guessing gives; what the legend says of it -> a line.
+
+    Args:
+        axis: of all rows.
+        chances: of each row; None where it is not known.
+        edges: where each row begins, and the last one ends.
+    """
+    known = dict.fromkeys(chance for chance in chances if chance is not None)
+    found: dict[str, Line2D] = {}
+    if len(known) < 2:
+        for chance in known:
+            found |= chance_line(axis, f"chance: {chance}", chance.value, rows=(edges[0], edges[-1]))
+        return found
+    rows = zip(chances, itertools.pairwise(edges), strict=True)
+    for chance, together in itertools.groupby(rows, key=lambda row: row[0]):
+        ends = [edge for _, pair in together for edge in pair]
+        if chance is not None:
+            found |= chance_line(axis, "chance of each row", chance.value, rows=(ends[0], ends[-1]))
+    return found
 
 
 def axes_of(cells: Iterable[Cell], measure: str) -> list[str]:

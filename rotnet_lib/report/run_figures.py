@@ -2,11 +2,10 @@
 
 import re
 
-import nbformat
 from IPython.display import HTML
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.files import read_text
+from rotnet_lib.report.executed import html_outputs, read_executed, tags
 from rotnet_lib.runs.directory import NOTEBOOK, RunDirectory
 
 _FIGURE = re.compile(r"<figure\b.*?</figure>", re.DOTALL)
@@ -18,14 +17,8 @@ def figures_shown(run: RunDirectory) -> list[str]:
     Raises RotnetError if there is none of them: the run has no notebook, or one from before figures had captions.
     """
     again = f"Delete {run.path / NOTEBOOK} and the page beside it, and ask for the run again: its figures are drawn anew."
-    try:
-        node = nbformat.reads(read_text(run.path / NOTEBOOK, again), as_version=4)
-    except FileNotFoundError:
-        raise RotnetError(f"{run.path / NOTEBOOK} is missing, so the run's figures cannot be shown. {again}") from None
-    except (ValueError, LookupError, nbformat.ValidationError) as error:
-        raise RotnetError(f"{run.path / NOTEBOOK} is damaged: {str(error).partition(chr(10))[0]}. {again}") from None
-    shown = [cell for cell in node.cells if "result" in cell.metadata.get("tags", [])]
-    pages = ["".join(output.get("data", {}).get("text/html", "")) for cell in shown for output in cell.get("outputs", [])]
+    node = read_executed(run.path / NOTEBOOK, again)
+    pages = html_outputs([cell for cell in node.cells if "result" in tags(cell)])
     found = [figure for page in pages for figure in _FIGURE.findall(page)]
     if not found:
         raise RotnetError(f"{run.path / NOTEBOOK} has no figures with captions: it is from before there were. {again}")

@@ -12,9 +12,12 @@ from rotnet_lib.report.metric_titles import headline_metric, measured_by_layer, 
 from rotnet_lib.report.run_title import data_title, described
 from rotnet_lib.runs.directory import NOTEBOOK, REPORT, RunDirectory
 from rotnet_lib.runs.metrics import with_unit
-from rotnet_lib.runs.schema import RunResult
+from rotnet_lib.runs.schema import MetricValue, RunResult
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.training.trained_share import trained_share
+
+_MINUTES = len("2026-11-28 06:20")
+"""Characters of a time up to its minutes."""
 
 _BRIEF = 300
 """Characters of a cause that are shown."""
@@ -35,7 +38,7 @@ class RunLine:
         chance: what guessing gives.
         state: as `RunDirectory.state`, of a run at work or interrupted with how far it is trained.
         cause: why it failed, or is damaged.
-        finished_at: when.
+        finished_at: when, in UTC, to the minute.
         link: to its page, from the folder of runs; None if it has none.
         suites: the names of the suites that it is in.
     """
@@ -92,7 +95,7 @@ def run_line(run: RunDirectory, known: Mapping[str, KnownRun], suites: Sequence[
         **(_figures(result) if result else {}),
         state=state + (f", {share:.0%} trained" if share is not None else ""),
         cause=run.damage or (cause_of_failure(run)[:_BRIEF] if state == "failed" else ""),
-        finished_at=result.finished_at if result else "",
+        finished_at=result.finished_at[:_MINUTES] if result else "",
         link=f"{run.name}/{REPORT}" if (run.path / REPORT).exists() else None,
         suites=suites,
     )
@@ -115,15 +118,20 @@ def _figures(result: RunResult) -> dict[str, Any]:
         return {}
     titles = short_titles(result)
     best, _ = headline_metric(result.metrics, best=measured_by_layer(result))
-    others = [f"{titles[name]} {metric.text}" for name, metric in result.metrics.items() if name != best]
+    others = [f"{titles[name]} {_unbroken(metric)}" for name, metric in result.metrics.items() if name != best]
     metric = result.metrics[best]
-    error = f" (s.e. {metric.standard_error:.2f})" if metric.standard_error is not None else ""
+    error = f" (s.e.\u00a0{metric.standard_error:.2f})" if metric.standard_error is not None else ""
     return {
-        "result": f"{titles[best]} {metric.text}{error}",
+        "result": f"{titles[best]} {_unbroken(metric)}{error}",
         "figure": metric.last,
         "more": ", ".join(others),
         "chance": with_unit(metric.chance, metric.unit) if metric.chance is not None else "",
     }
+
+
+def _unbroken(metric: MetricValue) -> str:
+    """A figure that is not broken before its unit."""
+    return metric.text.replace(" ", "\u00a0")
 
 
 def _known_alone(run: RunDirectory) -> KnownRun:

@@ -1,6 +1,6 @@
-"""Pictures of a run's training and of its answers."""
+"""Pictures of a run's training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,25 +11,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from rotnet_lib.report.figure_style import GREY, WIDTH, Mark, figure_style, mark
-from rotnet_lib.report.figure_words import course, one_by_one, values_by_name
+from rotnet_lib.report.figure_words import course, one_by_one
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.headings import ACCURACY
 from rotnet_lib.report.plot_parts import chance_line, legend_above
 from rotnet_lib.report.units import axis_label
-from rotnet_lib.runs.metrics import PERCENT, with_unit
-from rotnet_lib.runs.sampling import sampling_error
-from rotnet_lib.runs.schema import MetricValue, RunResult
+from rotnet_lib.runs.schema import MetricValue
 
 _DOTS = 15
 """Markers on a long curve, about."""
-_BARS = 80
-"""Bars of right answers, of all metrics together, at most; of more answers, those with the highest and the lowest accuracy."""
-_ANSWERS = 40
-"""Right answers that are drawn, at most."""
-_NUMBERED = 12
-"""Bars that have their figure on top, at most."""
-_SHARE = 0.82
-"""Of the room for an answer, how much its bars take together."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ def training_curves(history: pd.DataFrame, metrics: Mapping[str, MetricValue], *
                 handles |= {curve.metric.removesuffix("_top1"): line} if named and curve.split == test else {}
                 handles |= {curve.split: line} if not named else {}
             for chance in dict.fromkeys(metrics[name].chance for name in together[panel] if name in metrics):
-                handles |= {} if chance is None else chance_line(axis, "chance", chance, across=True)
+                handles |= {} if chance is None else chance_line(axis, "chance", chance)
             axis.set(title=panel, xlabel="epoch")
             axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         legend_above(figure, handles)
@@ -170,92 +160,3 @@ def loss_curves(history: pd.DataFrame) -> ReportFigure:
         "Training loss and learning rate over the iterations.",
         f"Curves over {history['iteration'].iloc[-1]} iterations: {read}.",
     )
-
-
-def target_bars(result: RunResult) -> ReportFigure | None:
-    """Accuracy by right answer (class, rotation), a bar each with its standard error; a colour and hatch a metric.
-
-    None for a task without answers to choose from.
-    """
-    found = {metric: values for metric, values in result.by_target.items() if values}
-    if not found:
-        return None
-    answers = list(dict.fromkeys(name for values in found.values() for name in values))
-    shown = _ends(answers, next(iter(found.values())), min(_ANSWERS, _BARS // len(found)))
-    width = _SHARE / len(found)
-    slanted = sum(map(len, shown)) > 70
-    with figure_style(0.85, grid=True):
-        figure, axis = plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")
-        handles: dict[str, Any] = {}
-        for number, (metric, values) in enumerate(found.items()):
-            known, look = [name for name in shown if name in values], mark(number)
-            drawn = axis.bar(
-                [shown.index(name) - _SHARE / 2 + (number + 0.5) * width for name in known],
-                [values[name] for name in known],
-                width,
-                yerr=_errors(result.metrics.get(metric), values, known),
-                color=look.colour,
-                hatch=look.hatch,
-                edgecolor="white",
-                linewidth=0.5,
-                error_kw={"elinewidth": 1.0, "capsize": 2},
-            )
-            if len(known) * len(found) <= _NUMBERED:
-                axis.bar_label(drawn, fmt="%.1f", padding=1, fontsize="small")
-            handles |= {metric.removesuffix("_top1"): drawn} if len(found) > 1 else {}
-        handles |= _lines_across(axis, result, found)
-        axis.set_xticks(range(len(shown)), shown)
-        if slanted:
-            upright = len(shown) > 12
-            angle, place = (90, "center") if upright else (30, "top")
-            plt.setp(axis.get_xticklabels(), rotation=angle, ha="right", va=place, rotation_mode="anchor")
-        axis.grid(visible=False, axis="x")
-        axis.set(ylabel="accuracy (%)", ylim=(0, 106), yticks=range(0, 101, 20))
-        legend_above(figure, handles)
-    read = one_by_one((f"{metric}: {values_by_name(values)}." for metric, values in found.items()), between=" ")
-    left_out = (
-        f" Of {len(answers)} answers the {len(shown)} of the highest and the lowest accuracy are drawn."
-        if len(shown) < len(answers)
-        else ""
-    )
-    bars = (
-        " Error bars reach one standard error (of the images) to both sides."
-        if any(map(_knows, result.metrics.values()))
-        else ""
-    )
-    return ReportFigure(
-        figure, f"Accuracy by right answer on {result.data.tested_on}.{left_out}{bars}", f"Bars from 0 to 100 %. {read}"
-    )
-
-
-def _ends(answers: Sequence[str], values: Mapping[str, float], most: int) -> list[str]:
-    """All answers in their order, or of more than `most` as many at both ends of the values, the highest first."""
-    half = max(1, most // 2)
-    if len(answers) <= 2 * half:
-        return list(answers)
-    order = sorted(answers, key=lambda name: -values.get(name, 0.0))
-    return order[:half] + order[-half:]
-
-
-def _errors(metric: MetricValue | None, values: Mapping[str, float], names: Sequence[str]) -> list[float] | None:
-    """The sampling error of each figure, NaN where it is not known of how many images it is; None if of none."""
-    if metric is None or not _knows(metric):
-        return None
-    images = metric.target_images
-    return [sampling_error(values[name], images[name]) if images.get(name) else float("nan") for name in names]
-
-
-def _knows(metric: MetricValue) -> bool:
-    """Whether it is known of how many images the figures by target are."""
-    return any(metric.target_images.values())
-
-
-def _lines_across(axis: Axes, result: RunResult, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Draw the accuracy over all answers, of one metric, and what guessing gives; what the legend says -> the line."""
-    handles: dict[str, Any] = {}
-    metrics = [result.metrics[name] for name in found if name in result.metrics]
-    if len(metrics) == 1 and metrics[0].unit == PERCENT:
-        handles[f"all together: {with_unit(metrics[0].last)}"] = axis.axhline(metrics[0].last, color=GREY, linewidth=1.2)
-    for chance in dict.fromkeys(metric.chance for metric in metrics):
-        handles |= {} if chance is None else chance_line(axis, f"chance: {with_unit(chance)}", chance, across=True)
-    return handles

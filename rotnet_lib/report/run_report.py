@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from IPython.display import HTML
 
 from rotnet_lib.data.listing import SplitName
+from rotnet_lib.data.skipped import together
 from rotnet_lib.models import ARCHS
 from rotnet_lib.models.width import width_matters
 from rotnet_lib.paths import from_project
@@ -38,7 +39,9 @@ def run_summary(result: RunResult, notes: Sequence[str] = (), split: SplitName =
 
 def run_details(result: RunResult) -> HTML:
     """Data, time, machine and versions of a run, and where it differs from the authors' code, as a table."""
-    return HTML(fragment("run_details.html.j2", result=result, code=differences_of(result)))
+    return HTML(
+        fragment("run_details.html.j2", result=result, code=differences_of(result), not_read=together(result.data.skipped))
+    )
 
 
 class _Headline(NamedTuple):
@@ -95,7 +98,7 @@ def _that_matter(result: RunResult) -> dict[str, list[Any]]:
 
 
 def _whose(result: RunResult, split: SplitName) -> str:
-    """Whose images the figures are of: `1000 test images`."""
+    """Whose images the figures are of: `1,000 test images`."""
     titles = short_titles(result)
     tested = [titles[name] for name, metric in result.metrics.items() if metric.tested]
     others = [titles[name] for name, metric in result.metrics.items() if not metric.tested]

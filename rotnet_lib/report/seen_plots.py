@@ -19,7 +19,7 @@ from rotnet_lib.runs.directory import RunDirectory
 
 _DPI = 90
 _EXAMPLES = {False: (3, 6), True: (2, 4)}
-"""Whether pictures are large -> examples that are shown of training and of test images: a page has 3 MB at most."""
+"""Whether pictures are large -> training and test images of which examples are shown: a page has 3 MB at most."""
 _LARGE = 64
 """Pixels of a side above which they are."""
 
@@ -56,8 +56,8 @@ def seen_figures(seen: Seen, tested_on: str, whose: str = "") -> list[ReportFigu
     """
     found: list[ReportFigure | None] = [augmented_images(seen.training)]
     made, tested = _EXAMPLES[max(seen.training[0].picture.pixels.shape) > _LARGE]
-    found.append(example_grid(_captioned(seen.made[:made]), "the training split, augmented"))
-    found.append(example_grid(_captioned(seen.examples[:tested]), tested_on))
+    found.append(example_grid(_captioned(seen.made, made), "the training split, augmented"))
+    found.append(example_grid(_captioned(seen.examples, tested), tested_on))
     if seen.confusion:
         found.append(confusion_figure(seen.confusion, tested_on, whose))
         found.append(mistakes_figure(seen.confusion.mistakes, tested_on, whose))
@@ -80,9 +80,10 @@ def augmented_images(images: Sequence[Named]) -> ReportFigure:
     )
 
 
-def _captioned(shown: Sequence[Shown]) -> list[Example]:
-    """Examples with the probability of each answer in their captions."""
-    examples = [each.example for each in shown]
+def _captioned(shown: Sequence[Shown], images: int) -> list[Example]:
+    """Examples of so many images, with the probability of each answer in their captions."""
+    beside = max((each.beside for each in shown), default=1)
+    examples = [each.example for each in shown[: images * beside]]
     return [
         replace(example, caption=f"{example.caption}\n({', '.join(f'{100 * p:.0f} %' for p in example.probability)} sure)")
         if example.probability

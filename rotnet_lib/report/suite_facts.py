@@ -1,5 +1,6 @@
 """With what data, machines and versions the runs of a suite were made, and how long they took."""
 
+from rotnet_lib.data.skipped import together
 from rotnet_lib.runs.schema import RunResult
 
 
@@ -8,11 +9,11 @@ def facts(results: list[RunResult]) -> dict[str, str]:
     if not results:
         return {"runs": "none finished"}
     data = {
-        f"{r.data.title}: {r.data.train_images} training and {r.data.test_images} "
+        f"{r.data.title}: {r.data.train_images:,} training and {r.data.test_images:,} "
         + ("held-out training images" if r.data.validation else "test images")
         + (f" of {r.data.image_size} pixels" if r.data.image_size else "")
-        + (f", {len(r.data.damaged)} unreadable files left out" if r.data.damaged else "")
-        + (f", not read {', '.join(r.data.skipped)}" if r.data.skipped else "")
+        + (f", {len(r.data.damaged):,} unreadable files left out" if r.data.damaged else "")
+        + (f", not read {', '.join(together(r.data.skipped))}" if r.data.skipped else "")
         + f", fingerprint {r.data.fingerprint}"
         for r in results
     }
@@ -33,7 +34,7 @@ def facts(results: list[RunResult]) -> dict[str, str]:
         "data": "; ".join(sorted(data)),
         "machine": "; ".join(sorted(machines)),
         "versions": "; ".join(sorted(versions)),
-        "memory": f"at most {max(r.peak_memory_mib for r in results)} MiB per run",
+        "memory": f"at most {max(r.peak_memory_mib for r in results):,} MiB per run",
         "time": f"{trained:,.0f} s of training steps in all runs together; with loading and evaluation "
         f"{sum(r.seconds for r in results):,.0f} s, not counting the loading of interrupted attempts",
         "finished": min(stamps) if min(stamps) == max(stamps) else f"{min(stamps)} to {max(stamps)}",

@@ -15,7 +15,7 @@ from rotnet_lib.report.run_figures import figures_shown
 from rotnet_lib.report.run_title import run_title
 from rotnet_lib.report.suite_facts import facts
 from rotnet_lib.report.suite_report import SuiteReport
-from rotnet_lib.report.suite_table import suite_table
+from rotnet_lib.report.suite_table import best_matters, suite_table
 from rotnet_lib.runs.unverified import sentence
 from rotnet_lib.stages.inspection import InspectConfig
 
@@ -124,7 +124,7 @@ def _note(report: SuiteReport, headings: Headings, *, published: bool) -> list[s
         said.append(f"Chance: {next(iter(chances))}.")
     if headings.some_trained:
         said.append("Figures marked “train” are of the training images: they have no meaning on others.")
-    if any(cell.best_text not in ("", cell.mean_text) for cell in cells):
+    if best_matters(cells):
         reason = ", as the published figures are" if published else ""
         said.append(f"The figure of the best epoch is chosen on {headings.tested}{reason}; it is not the result.")
     if any(not any(cell.planned for cell in row.cells.values()) for row in report.rows):

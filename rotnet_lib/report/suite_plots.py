@@ -1,6 +1,6 @@
 """The picture of a suite, by what its columns are."""
 
-from rotnet_lib.report.chances import cell_chances, chance_lines
+from rotnet_lib.report.chances import cell_chances, row_chances
 from rotnet_lib.report.column_plots import bars, compare_columns, curves
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.row_plots import axes_of, compare_rows
@@ -22,4 +22,4 @@ def picture(report: SuiteReport) -> ReportFigure | None:
         return compare_columns(report)
     measure = report.suite["measure"]
     first = axes_of((cell for row in report.rows for cell in row.cells.values()), measure)[0]
-    return compare_rows(report.rows, measure, chances=chance_lines(cell_chances(report), first))
+    return compare_rows(report.rows, measure, chances=row_chances(cell_chances(report), first))

@@ -1,6 +1,6 @@
 """A suite's table as a page shows it: one line a cell, decimals aligned, each measured figure linked to its run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -72,6 +72,13 @@ def suite_table(report: SuiteReport, headings: Headings) -> Table:
     return _of_one(report, headings) if len(report.columns) == 1 else _of_several(report, headings)
 
 
+def best_matters(cells: Iterable[Cell]) -> bool:
+    """Whether the best epoch of a table's figures tells more than their last: of a quarter of the measured ones, at least."""
+    measured = [cell for cell in cells if cell.n]
+    differ = sum(cell.best_text not in ("", cell.mean_text) for cell in measured)
+    return bool(differ) and 4 * differ >= len(measured)
+
+
 def _of_one(report: SuiteReport, headings: Headings) -> Table:
     """Rows of one figure: published, measured, its error, and what else differs between rows, in columns of their own."""
     [(column, over)] = headings.columns.items()
@@ -89,7 +96,7 @@ def _of_one(report: SuiteReport, headings: Headings) -> Table:
         wanted.append(("difference", lambda cell: cell.difference_text))
     if len({(cell.n, cell.planned) for cell in cells if cell.planned}) > 1:
         wanted.append(("seeds", lambda cell: _seeds(cell)))
-    if any(cell.best_text not in ("", cell.mean_text) for cell in measured):
+    if best_matters(measured):
         wanted.append(("best epoch", lambda cell: cell.best_text))
     columns = {name: aligned([text(cell) for cell in cells]) for name, text in wanted}
     rows = []

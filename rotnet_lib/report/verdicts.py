@@ -83,11 +83,20 @@ def best_of(groups: Groups) -> str:
 
 
 def extremes(row: Row) -> str:
-    """The columns where a row is highest and lowest."""
+    """The figure of a row whose columns are right answers, then the columns where it is highest and lowest.
+
+    `A: 71.0 overall, highest ship (90.0), lowest cat (40.0)`; where these are not told from each other, that they are not.
+    """
     order = dict(sorted(row.measured.items(), key=lambda item: -(item[1].mean or 0)))
     high, low = next(iter(order)), next(reversed(order))
-    ends = f"highest {high} ({order[high].brief}), lowest {low} ({order[low].brief})"
-    return f"{row.label}: {ends}{_close(order, high, 'highest')}"
+    overall = f"{row.overall.brief} overall, " if row.overall and row.overall.mean is not None else ""
+    found = compare(order[high], order[low])
+    if len(order) > 1 and found and found.level:
+        ends = f"from {order[low].brief} ({low}) to {order[high].brief} ({high}), "
+        ends += f"which are within the {called([found])} of each other"
+    else:
+        ends = f"highest {high} ({order[high].brief}), lowest {low} ({order[low].brief})" + _close(order, high, "highest")
+    return f"{row.label}: {overall}{ends}"
 
 
 def _level(pairs: Sequence[tuple[Cell, Cell]]) -> list[Comparison]:

@@ -24,7 +24,7 @@ EXECUTION: dict[str, JsonValue] = {"role": "execution"}
 EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
 """Marks of fields, for `json_schema_extra`."""
 
-_ORDER = (("backbone", "arch", *KIND), ("dataset",))
+DECIDING = (("backbone", "arch", *KIND), ("dataset",))
 """Fields that decide what protocol and preset say of others, in the order in which they are decided. Presets say nothing of the
 first group.
 """
@@ -111,7 +111,7 @@ class StageConfig(BaseModel):
                 else:
                     given[name], origins[name] = value, one.origin
         decisions = Decisions(cls, given, origins, follow, by_key)
-        groups = [[name for name in group if name in cls.model_fields] for group in _ORDER]
+        groups = [[name for name in group if name in cls.model_fields] for group in DECIDING]
         early = {name for group in groups for name in group}
         try:
             with naming("backbone"):
@@ -197,7 +197,7 @@ class StageConfig(BaseModel):
 
     @classmethod
     def protocol_for(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The protocol's values for a run with these parameters, of which those in `_ORDER` alone decide.
+        """The protocol's values for a run with these parameters, of which those in `DECIDING` alone decide.
 
         Names that are no parameters of this stage are ignored.
         """

@@ -13,8 +13,10 @@ from rotnet_lib.files import LockTimeout, lock_file, read_bytes, remove_left_fil
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.report.html import NOTEBOOK_ONLY, render
 from rotnet_lib.runs.directory import METRICS, NOTEBOOK, NOTEBOOK_LOCK, REPORT, RunDirectory
+from rotnet_lib.stages import STAGES
 from rotnet_lib.suites import papermill_engine
 from rotnet_lib.suites.line_printer import LinePrinter
+from rotnet_lib.suites.single_run import made_by
 
 _WAIT_SECONDS = 20.0
 """As long as a kernel waits for its run."""
@@ -48,7 +50,8 @@ def execute(notebook: str, parameters: dict[str, Any], directory: Path, *, label
             _execute(source, parameters, run, label)
         elif run.lacks_page:  # else it was made while this process waited
             if _shows_result(run, parameters):
-                render(directory / NOTEBOOK, directory / REPORT, shown=run.result_mark)
+                made = made_by(notebook, parameters)
+                render(directory / NOTEBOOK, directory / REPORT, shown=run.result_mark, made_by=made)
             else:
                 _execute(source, parameters, run, label)
 
@@ -87,7 +90,8 @@ def _execute(source: Path, parameters: dict[str, Any], run: RunDirectory, label:
     except RuntimeError as error:  # nbclient's DeadKernelError among them; papermill lets them pass
         failure = RotnetError(f"the notebook's kernel did not start or died, for lack of memory perhaps: {error}")
     if target.exists():
-        render(target, page, shown="" if failure else run.result_mark)
+        made = made_by(source.stem, parameters) if source.stem in STAGES else None  # the report's notebook makes no run
+        render(target, page, shown="" if failure else run.result_mark, made_by=made)
     if failure:
         raise failure
 

@@ -1,15 +1,22 @@
-"""One run by itself (`rotnet run`): the command that goes on from it, and the line for a shorter one."""
+"""One run by itself (`rotnet run`): the commands that make it, make a shorter one like it, and go on from it."""
 
+import itertools
 import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.report.made_by import MadeBy
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.protocols import benchmark_of
+from rotnet_lib.runs.resolution import NONE
+from rotnet_lib.runs.stage_config import DECIDING
+from rotnet_lib.stages import STAGES
+from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.stages.probe import ProbeConfig
+from rotnet_lib.suites.resolve import configure
 from rotnet_lib.yaml_reader import parse_yaml
 
 SHORT_PRESET = "quick"
@@ -17,6 +24,52 @@ SHORT_PRESET = "quick"
 
 _LENGTH = ("epochs", "iterations", "train_size", "test_size", "image_size", "width")
 """Parameters that make a run long: left to the preset in the shorter line."""
+
+
+def made_by(stage: str, parameters: Mapping[str, Any]) -> MadeBy:
+    """The command that makes a run, by whatever it was planned: parameters that preset and protocol decide are left out.
+
+    Args:
+        stage: its name.
+        parameters: the whole effective config, plain JSON values, with the `preset` that it was made by.
+    """
+    preset = str(parameters.get("preset", NONE))
+    given = _given(STAGES[stage].config, parameters, preset)
+    return MadeBy(command_line(stage, given, preset), given)
+
+
+def _given(schema: type[RunConfig], parameters: Mapping[str, Any], preset: str) -> dict[str, Any]:
+    """What has to be said of a run beside its preset. Where it is executed is no part of it, but for the folder of runs.
+
+    Everything, if the run that it builds on cannot be asked any more.
+    """
+    names = [name for name in schema.model_fields if name == "runs" or schema.role(name) != "execution"]
+    order = [*itertools.chain(*DECIDING), *names]  # what decides about others comes first
+    wanted = {name: parameters[name] for name in order if name in names and name in parameters}
+    given = {name: wanted[name] for name in ("backbone",) if name in wanted}
+    if given.get("backbone") in UNTRAINED:
+        given["arch"] = wanted["arch"]
+    if wanted["runs"] != schema.model_fields["runs"].default:
+        given["runs"] = wanted["runs"]
+    try:
+        for _ in wanted:
+            found = configure(schema.stage, given, preset).model_dump(mode="json")
+            name = next((name for name in wanted if name not in given and found[name] != wanted[name]), None)
+            if name is None:
+                break
+            given[name] = _said(schema, name, wanted[name], found[name])
+    except RotnetError:
+        return {name: _said(schema, name, value, None) for name, value in wanted.items()}
+    return given
+
+
+def _said(schema: type[RunConfig], name: str, value: Any, otherwise: Any) -> Any:
+    """A value as `-p` takes it; of one that has keys, those that would be otherwise."""
+    if value is None and (words := schema.words(name)):
+        return words[-1]
+    if isinstance(value, dict) and isinstance(otherwise, dict):
+        return {key: part for key, part in value.items() if key not in otherwise or otherwise[key] != part}
+    return value
 
 
 def next_command(config: RunConfig, name: str, preset: str) -> str | None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.report.published import published_table, source
+from rotnet_lib.runs.metrics import Better
 from rotnet_lib.runs.protocols import KIND
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
@@ -78,7 +79,10 @@ class SuiteRow(BaseModel):
 
 
 class Question(BaseModel):
-    """A question that rows of the suite answer, each compared with a baseline row."""
+    """A question that rows of the suite answer, each compared with a baseline row.
+
+    With neither `yes_if` nor `how_much` the answer says whether they differ.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -86,8 +90,11 @@ class Question(BaseModel):
     baseline: str
     against: list[str]
     column: str | None = Field(None, description="the column compared; None: the only one that the rows have")
-    yes_if: Literal["higher", "lower"] | None = Field(
+    yes_if: Better | None = Field(
         None, description="where the rows must stand to the baseline for the answer to be yes; None: it is no such question"
+    )
+    how_much: Better | None = Field(
+        None, description="the side of the baseline on which the answer is how far away the rows stand; None: it asks no amount"
     )
 
 
@@ -200,6 +207,8 @@ def _check_set(key: str, run: SuiteRun) -> None:
 
 
 def _check_question(question: Question, rows: Mapping[str, SuiteRow]) -> None:
+    if question.yes_if and question.how_much:
+        raise ValueError(f"question '{question.ask}' has both yes_if and how_much: drop one of the two")
     for label in (question.baseline, *question.against):
         if label not in rows:
             raise ValueError(str(unknown(f"row of question '{question.ask}'", label, rows)))

@@ -14,6 +14,7 @@ from PIL import Image
 
 from rotnet_lib.data.dataset import load_dataset
 from rotnet_lib.data.listing import EXTENSIONS, list_images
+from rotnet_lib.data.skipped import described, together
 from rotnet_lib.data.source import cache_root, open_source
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
@@ -237,3 +238,11 @@ def test_a_class_whose_name_is_not_utf_8_is_named(root: Path, message_of: Messag
     message = message_of(lambda: open_source(f"imagefolder:{root}"))
     assert rf"{root}/train/d\xffg" in message
     message.encode()
+
+
+def test_each_kind_is_said_once_of_all_splits() -> None:
+    found = [
+        *described([(".txt files", f"train/{name}.txt") for name in "ba"]),
+        *described([(".txt files", "val/c.txt"), ("folders", "val/d: 3, such as e")]),
+    ]
+    assert together(found) == [".txt files: 3, such as train/a.txt", "folders: 1, such as val/d: 3, such as e"]

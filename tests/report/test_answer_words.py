@@ -60,6 +60,31 @@ def test_a_question_of_which_it_is_known_when_it_is_true_gets_a_yes_or_a_no(
     assert answer(BASE, others, yes).partition(":")[0] == said
 
 
+@pytest.mark.parametrize(
+    ("amount", "values", "said"),
+    [
+        ("higher", [(89.0, 91.0)], "By 10.0 points"),
+        ("lower", [(69.0, 71.0)], "By 10.0 points"),
+        ("lower", [(89.0, 91.0)], "Not at all"),
+        ("higher", [(89.0, 91.0), (99.0, 100.0)], "By 10.0 to 19.5 points"),
+        ("higher", [(89.0, 91.0), (79.0, 82.0)], "By up to 10.0 points"),
+        ("higher", [(89.0, 91.0), (69.0, 71.0)], "By up to 10.0 points"),
+        ("higher", [(79.0, 82.0)], "No difference can be told"),
+    ],
+)
+def test_a_question_of_how_much_gets_an_amount(amount: Any, values: list[tuple[float, float]], said: str) -> None:
+    others = [row(f"row {number}", *pair) for number, pair in enumerate(values)]
+    assert answer(BASE, others, amount=amount).partition(":")[0] == said
+
+
+def test_an_amount_has_its_unit_and_decimals() -> None:
+    rows = [
+        Row(label, {"psnr": Cell(None, list(values), unit="dB")})
+        for label, values in (("a", (20.0, 20.2)), ("b", (23.0, 23.2)))
+    ]
+    assert answer(rows[0], rows[1:], amount="higher").startswith("By 3.00 dB: “b” is 3.00 dB higher than “a” (")
+
+
 @pytest.mark.parametrize(("base", "other"), [((80.0,), (90.0, 91.0)), ((80.0, 81.0), (90.0,)), ((80.0,), (90.0,))])
 def test_without_an_error_nothing_is_claimed(base: tuple[float, ...], other: tuple[float, ...]) -> None:
     rows = [row("all copies", *base), row("8 angles", *other)]

@@ -139,7 +139,7 @@ def test_index_and_overview_show_units(made_up: Any) -> None:
     suite = made_up()
     finish_like(suite, PSNR, (21.0, 22.0, 23.0, 24.0, 25.0, 26.0))
     index = BeautifulSoup(write_index(Path("runs")).read_text(), "html.parser").get_text()
-    assert "Top-1 accuracy 21.00 dB" in index
+    assert "Top-1 accuracy 21.00\xa0dB" in index
     path = write_overview(Path("runs/all").absolute(), "All", [suite.directory.absolute()])
     overview = BeautifulSoup(path.read_text(), "html.parser")
     assert overview.select("thead th")[0].get_text() == "figure (dB)"

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from rotnet_lib.cli import main
 from rotnet_lib.report.compare_runs import TwoRuns
+from rotnet_lib.report.figure_style import COLOURS
 from rotnet_lib.runs.directory import HISTORY, METRICS, REPORT, directory_of
 from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.runs.schema import MetricValue
@@ -67,6 +68,10 @@ def test_the_page_has_figures_parameters_curves_and_links(probes: Any) -> None:
     assert links == [f"{first}/{REPORT}", f"{second}/{REPORT}"]
     [picture] = html.find_all("img")
     assert "60.00 %, 70.00 %" in picture["alt"]
+    [heading] = html.find_all("h1")
+    assert heading.get_text() == (
+        "Top-1 accuracy: “B” is 10.00 points higher than “A” (70.00 against 60.00), more than the sampling error"
+    )
     assert "conv2, conv classifier, on RotNet" in html.get_text()
     assert "conv2, non-linear classifier, on RotNet" in html.get_text()
 
@@ -87,6 +92,26 @@ def test_figures_that_one_run_alone_has_are_shown_without_a_difference(probes: A
     [page] = Path("runs").glob("compare-*.html")
     _, parameters, *_ = tables(page)
     assert parameters["stage"] == ["pretrain", "probe"]
+
+
+def test_runs_without_a_common_figure_have_no_result_between_them(probes: Any) -> None:
+    two = TwoRuns(*(probes.run(key).directory for key in ("rotnet", "rotnet-conv")))
+    assert two.result == "Two runs side by side"
+
+
+def test_the_curves_have_chance_and_the_marks_of_other_figures(made_up: Any) -> None:
+    suite = made_up(set="epochs=3")
+    for key, last in (("rotnet-conv", 60.0), ("rotnet-nonlinear", 70.0)):
+        suite.finish(key, last, course=[10.0, 40.0, last], like=Metric(chance=10.0))
+    drawn = TwoRuns(*(suite.run(key).directory for key in ("rotnet-conv", "rotnet-nonlinear"))).curves
+    assert drawn is not None
+    [legend] = drawn.figure.legends
+    assert [text.get_text() for text in legend.get_texts()][-1] == "chance"
+    accuracy = drawn.figure.axes[-1]
+    curves = [line for line in accuracy.get_lines() if line.get_linestyle() != ":"]
+    assert {line.get_color() for line in curves} == set(COLOURS[:2])
+    [chance] = [line for line in accuracy.get_lines() if line.get_linestyle() == ":"]
+    assert set(chance.get_ydata()) == {10.0}  # type: ignore[arg-type]
 
 
 def test_figures_of_two_layers_are_compared(probes: Any) -> None:

@@ -43,6 +43,14 @@ def test_any_layout_and_number_of_examples(count: int, columns: int, shown: int)
     assert len(drawn(*[Example(pictures(count), columns, "caption", None)] * shown)) == shown
 
 
+@pytest.mark.parametrize(("beside", "images", "across"), [(4, 3, 8), (2, 6, 8), (8, 2, 8), (12, 2, 12)])
+def test_examples_of_an_image_stand_in_one_row(beside: int, images: int, across: int) -> None:
+    axes = drawn(*[Example(pictures(1), 1, "true 0°\nsaid 0°", True, beside=beside)] * (beside * images))
+    assert len(axes) == beside * images
+    columns = {axis.get_subplotspec().get_gridspec().ncols for axis in axes}
+    assert columns == {across}
+
+
 @pytest.mark.parametrize("tested_on", ["the test split", "held-out training images"])
 def test_the_caption_says_whose_images_they_are(tested_on: str) -> None:
     figure = example_grid([Example(pictures(1), 1, "caption", None)], tested_on)

@@ -10,6 +10,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from rotnet_lib.report.failed_run import failure_summary
 from rotnet_lib.report.failure import Failure
+from rotnet_lib.report.made_by import MadeBy
 from rotnet_lib.runs.directory import RESUME
 from rotnet_lib.stages.probe import ProbeConfig
 from rotnet_lib.training.checkpoints import save_tensors
@@ -17,9 +18,10 @@ from rotnet_lib.training.checkpoints import save_tensors
 FAILURE = Failure("RotnetError", "the loss is nan: training diverged. Lower lr.", "Traceback ...")
 
 
-def notebook(**parameters: Any) -> Any:
+def notebook(preset: str | None = None, **parameters: Any) -> Any:
     config = ProbeConfig.build({"backbone": "random", "arch": "nin4", "dataset": "shapes", "width": 1.0} | parameters)
-    papermill = {"parameters": config.model_dump(mode="json"), "input_path": "/checkout/notebooks/probe.ipynb"}
+    beside = {} if preset is None else {"preset": preset}
+    papermill = {"parameters": config.model_dump(mode="json") | beside, "input_path": "/checkout/notebooks/probe.ipynb"}
     return new_notebook(cells=[new_markdown_cell("# Probing frozen layers")], metadata={"papermill": papermill})
 
 
@@ -49,6 +51,18 @@ def test_parameters_are_said_as_they_are_given_and_the_machine_is_named(tmp_path
     assert rows["validate"] == "none"
     assert "cores" in rows["machine"]
     assert "torch" in rows["versions"]
+
+
+def test_what_was_given_comes_first_and_the_rest_is_folded(tmp_path: Path) -> None:
+    made = MadeBy("rotnet run probe --preset quick -p backbone random -p lr 0.5", {"backbone": "random", "lr": 0.5})
+    html = failure_summary(notebook(lr=0.5, preset="quick"), FAILURE, tmp_path, made)
+    shown = BeautifulSoup(html, "html.parser")
+    assert made.command in shown.get_text()
+    first, rest = ([row.th.get_text() for row in table.find_all("tr") if row.th] for table in shown.find_all("table"))
+    assert first == ["preset", "lr", "backbone", "machine", "versions"]
+    assert {"epochs", "train_size"} <= set(rest)
+    assert not set(rest) & set(first)
+    assert [table.find_parent("details") is not None for table in shown.find_all("table")] == [False, True]
 
 
 @pytest.mark.parametrize("number", ["epoch", "iteration"])

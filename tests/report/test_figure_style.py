@@ -25,6 +25,7 @@ from rotnet_lib.report import (
     pu_plots,
     run_plots,
     suite_plots,
+    target_plots,
     voc_curves,
     voc_pictures,
     voc_segments,
@@ -68,13 +69,13 @@ def test_bars_of_classes(made_up: Any) -> None:
     by_class = {name: 10.0 * number for number, name in enumerate(NAMES)}
     assert shows_all(drawn(voc_curves.ap_bars(by_class)))
     result = made_up().finish("rotnet-conv", 80.0, by_target=by_class)
-    assert shows_all(drawn(run_plots.target_bars(result)))
+    assert shows_all(drawn(target_plots.target_figure(result)))
 
 
 def test_bars_of_classes_by_metric(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 80.0, by_target=dict.fromkeys(NAMES, 1.0))
     result.by_target = dict.fromkeys(NAMES, result.by_target["conv2_top1"])
-    assert shows_all(drawn(run_plots.target_bars(result)))
+    assert shows_all(drawn(target_plots.target_figure(result)))
 
 
 def test_curves_of_classes() -> None:

@@ -299,6 +299,8 @@ def test_the_link_of_a_failed_page_leads_to_the_cell(tmp_path: Path) -> None:
     page = soup(failed_notebook(), tmp_path)
     assert page.find("a", href="#papermill-error-cell") is not None
     assert len(page.find_all(id="papermill-error-cell")) == 1
+    assert "Execution using papermill" not in page.get_text()
+    assert "The notebook stopped here." in page.get_text()
 
 
 def test_an_error_that_is_none_of_the_users_says_its_kind(tmp_path: Path) -> None:

@@ -24,12 +24,17 @@ def test_a_run_in_no_table_and_one_whose_suite_publishes_nothing_have_none(made_
     assert published_of("rotation-nin4-elsewhere", ROOT).figures == {}
 
 
-def test_a_damaged_plan_gives_nothing(made_up: Any) -> None:
+def test_a_damaged_plan_gives_nothing_and_is_named(made_up: Any) -> None:
     suite = made_up("table3")
     name = suite.run("rotnet-conv").name
     assert published_of(name, ROOT).figures == {"conv2_top1": 91.16}
+    result = suite.finish("rotnet-conv", 80.0)
+    assert "damaged" not in layer_bars(result).caption
     suite.path.write_text(f"{{ {name}")
-    assert published_of(name, ROOT).figures == {}
+    found = published_of(name, ROOT)
+    assert (found.figures, found.damaged) == ({}, (suite.directory.name,))
+    said = f"Published figures may be missing: the plan of {suite.directory.name} is damaged."
+    assert layer_bars(result).caption.endswith(said)
 
 
 def test_they_are_diamonds_that_the_legend_and_the_text_name(made_up: Any) -> None:

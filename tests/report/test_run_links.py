@@ -1,10 +1,12 @@
 """Links from a run's page to what belongs to it: only to what there is."""
 
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
 
+from rotnet_lib.report.made_by import MadeBy
 from rotnet_lib.report.run_links import run_links
 from rotnet_lib.report.run_report import run_summary
 
@@ -47,11 +49,22 @@ def test_a_suite_that_does_not_name_a_run_is_not_linked(made_up: Any) -> None:
     assert f"../{other.directory.name}/report.html" not in links(run_links(suite.run("rotnet-conv").directory))
 
 
-def test_a_damaged_plan_is_no_obstacle(made_up: Any) -> None:
+def test_a_damaged_plan_that_names_the_run_is_named(made_up: Any) -> None:
     suite = made_up()
     suite.finish("rotnet", 90.0)
     suite.path.write_text(suite.run("rotnet").name)
-    assert "../index.html" in links(run_links(suite.run("rotnet").directory))
+    page = run_links(suite.run("rotnet").directory)
+    assert "../index.html" in links(page)
+    assert f"Whether a suite asks for this run cannot be told: cannot read the plan {suite.path}" in unescape(page)
+
+
+def test_the_command_that_makes_a_run_is_on_its_page(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("rotnet", 90.0)
+    made = MadeBy("rotnet run pretrain --preset quick -p arch nin4", {"arch": "nin4"})
+    page = BeautifulSoup(run_links(suite.run("rotnet").directory, made), "html.parser")
+    assert made.command in [code.get_text() for code in page.find_all("code")]
+    assert "Made by" not in run_links(suite.run("rotnet").directory)
 
 
 def test_the_summary_links_the_page_of_the_backbone(made_up: Any) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a run: its curves and its accuracy by right answer."""
+"""Pictures of a run's training: its curves."""
 
 from typing import Any
 
@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from rotnet_lib.report.figures import ReportFigure
-from rotnet_lib.report.run_plots import loss_curves, target_bars, training_curves
-from rotnet_lib.runs.metrics import Metric
+from rotnet_lib.report.run_plots import loss_curves, training_curves
 from rotnet_lib.runs.schema import MetricValue
 
 ACCURACY = MetricValue(last=50.0)
@@ -70,28 +69,6 @@ def test_the_terms_of_a_loss_have_a_panel_and_a_scale_each() -> None:
     assert panels["loss_c"].get_ylim()[1] < 2
 
 
-def bars_of(axis: Any) -> list[float]:
-    return [float(bar.get_height()) for bar in axis.patches if bar.get_height() > 0]
-
-
-def test_bars_are_the_accuracies_by_right_answer(made_up: Any) -> None:
-    result = made_up().finish("rotnet", 75.0, by_target={"0 degrees": 90.0, "90 degrees": 60.0})
-    figure = target_bars(result)
-    assert figure is not None
-    [axis] = figure.figure.axes
-    assert bars_of(axis) == [90.0, 60.0]
-    assert [label.get_text() for label in axis.get_xticklabels()] == ["0 degrees", "90 degrees"]
-
-
-def test_bars_of_several_metrics_stand_side_by_side_and_are_named(made_up: Any) -> None:
-    result = made_up("table1").finish("probe3", 50.0, by_target={"cat": 60.0, "ship": 40.0})
-    figure = target_bars(result)
-    assert figure is not None
-    assert sorted(bars_of(figure.figure.axes[0])) == [40.0] * 3 + [60.0] * 3
-    [legend] = figure.figure.legends
-    assert [entry.get_text() for entry in legend.get_texts()] == ["conv1", "conv2", "conv3"]
-
-
 @pytest.mark.parametrize("epochs", [1, 200])
 def test_curves_of_any_length(epochs: int) -> None:
     history = pd.DataFrame({"epoch": range(1, epochs + 1)} | dict.fromkeys(("train_loss", "test_loss", "test_top1"), 1.0))
@@ -136,50 +113,8 @@ def test_curves_have_a_panel_a_unit() -> None:
     assert sorted(panels["mse (lower is better)"]) == [[10.0, 13.0], [20.0, 23.0]]
 
 
-def test_a_task_without_answers_to_choose_from_has_no_bars(made_up: Any) -> None:
-    assert target_bars(made_up().finish("rotnet", 75.0, by_target={})) is None
-
-
-# --- Errors, chance, what is read off ---
-
-
 def legend_of(figure: ReportFigure) -> list[str]:
     return [entry.get_text() for legend in figure.figure.legends for entry in legend.get_texts()]
-
-
-def errors_of(axis: Any) -> list[list[float]]:
-    """Both ends of every error bar."""
-    return [segment[:, 1].tolist() for lines in axis.collections for segment in lines.get_segments()]
-
-
-def test_bars_by_answer_have_errors_guessing_and_the_accuracy_over_all(made_up: Any) -> None:
-    """Of a tenth of 1000 images 80 % has an error of 4 points."""
-    result = made_up().finish("rotnet", 70.0, by_target={"cat": 80.0, "dog": 60.0}, images=1000, like=Metric(chance=25.0))
-    figure = target_bars(result)
-    assert figure is not None
-    [axis] = figure.figure.axes
-    assert errors_of(axis)[0] == pytest.approx([76.0, 84.0])
-    assert legend_of(figure) == ["all together: 70.00 %", "chance: 25.00 %"]
-    assert axis.get_ylim()[1] > 100
-    assert "one standard error" in figure.caption
-    assert "rotation_top1: cat 80.00 %, dog 60.00 %." in figure.description
-
-
-def test_bars_without_a_known_number_of_images_have_no_errors(made_up: Any) -> None:
-    figure = target_bars(made_up().finish("rotnet", 70.0, by_target={"cat": 80.0}))
-    assert figure is not None
-    assert errors_of(figure.figure.axes[0]) == []
-    assert "error" not in figure.caption
-
-
-@pytest.mark.parametrize(("suite", "key", "metrics", "shown"), [("table3", "rotnet", 1, 40), ("table1", "probe3", 3, 26)])
-def test_of_many_answers_the_best_and_the_worst_are_drawn(suite: str, key: str, metrics: int, shown: int, made_up: Any) -> None:
-    figure = target_bars(made_up(suite).finish(key, 50.0, by_target={f"class {n}": n / 10 for n in range(1000)}))
-    assert figure is not None
-    [axis] = figure.figure.axes
-    labels = [label.get_text() for label in axis.get_xticklabels()]
-    assert (labels[0], labels[-1], len(labels), len(axis.patches)) == ("class 999", "class 0", shown, metrics * shown)
-    assert f"Of 1000 answers the {shown} of the highest and the lowest accuracy are drawn." in figure.caption
 
 
 def test_curves_of_several_metrics_are_named_once_and_the_splits_too() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from bs4 import BeautifulSoup
 
 from rotnet_lib.report.run_report import describe_differences, plain, run_details, run_summary
+from rotnet_lib.report.suite_facts import facts
 from rotnet_lib.runs.schema import MetricValue, RunResult
 
 ACCURACY = MetricValue(last=50.0)
@@ -49,6 +50,22 @@ def test_files_that_were_not_read_are_named(made_up: Any) -> None:
     assert "not read" not in text(result)
     result.data.skipped = [".heic files: 3, such as train/cat/a.heic", "FIFOs: 1, such as train/b/c.png"]
     assert "not read.heic files: 3, such as train/cat/a.heic; FIFOs: 1, such as train/b/c.png" in text(result)
+
+
+def test_a_kind_of_file_that_was_read_in_no_split_is_named_once(made_up: Any) -> None:
+    suite = made_up()
+    result = suite.finish("rotnet-conv", 80.0)
+    result.data.skipped = [".txt files: 100, such as train/a.txt", ".txt files: 1000, such as val/a.txt"]
+    assert "not read.txt files: 1,100, such as train/a.txt" in text(result)
+    assert "not read .txt files: 1,100, such as train/a.txt, fingerprint" in facts([result])["data"]
+    assert "1,000 test images" in facts([result])["data"]
+
+
+def test_what_stands_between_backticks_is_code(made_up: Any) -> None:
+    result = made_up().finish("rotnet", 80.0)
+    html = BeautifulSoup(run_details(result).data, "html.parser")
+    assert "`" not in html.get_text()
+    assert "init=he" in [code.get_text() for code in html.find_all("code")]
 
 
 def test_what_differs_from_the_protocol_stands_above_the_details(made_up: Any) -> None:

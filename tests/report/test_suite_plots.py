@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rotnet_lib.report.cells import Cell, Row
+from rotnet_lib.report.chances import Chance
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.row_plots import compare_rows
 from rotnet_lib.report.suite_plots import picture
@@ -244,6 +245,19 @@ def test_rows_that_are_guessed_at_different_rates_have_a_line_each(made_up: Any)
         "chance, Rotation (pretext task): 25 %",
         "chance, Objects (non-linear probe on conv2):\n10 %",
     ]
+
+
+def test_on_a_common_axis_each_row_has_its_own_guessing() -> None:
+    chances = {"a": Chance(4.17, "%"), "b": Chance(4.17, "%"), "c": Chance(50.0, "%")}
+    drawn = compare_rows([dots("a", 20.0), dots("b", 30.0), dots("c", 90.0)], chances=chances)
+    [axis] = drawn.figure.axes
+    dotted = [line for line in axis.get_lines() if line.get_linestyle() == ":"]
+    assert [float(np.asarray(line.get_xdata())[0]) for line in dotted] == [4.17, 50.0]
+    (_, second), (third, last) = (np.asarray(line.get_ydata()).tolist() for line in dotted)
+    [_, of_b], [_, of_c] = points_of(axis)[1:]
+    assert of_b < second == third < of_c < last
+    assert legend_of(drawn) == ["measured", "chance of each row"]
+    assert "Chance, a and others: 4.17 %. Chance, c: 50 %." in drawn.description
 
 
 def test_long_labels_leave_the_axis_more_than_half_of_the_width() -> None:

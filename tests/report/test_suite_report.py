@@ -268,7 +268,14 @@ def test_the_page_names_data_machine_versions_and_the_citation(made_up: Any) -> 
     suite = made_up()
     suite.finish_all()
     shown = text(suite.report())
-    for part in ("4000 training and 1000 test images", "Some processor", "abcdef012345", "torch 2.15.0", "ICLR 2018", "quick"):
+    for part in (
+        "4,000 training and 1,000 test images",
+        "Some processor",
+        "abcdef012345",
+        "torch 2.15.0",
+        "ICLR 2018",
+        "quick",
+    ):
         assert part in shown
     assert "processes" not in shown
 

@@ -116,7 +116,8 @@ def test_the_verdict_by_class_names_the_best_and_the_worst(made_up: Any) -> None
     suite.finish("supervised", 75.0, by_target=CLASSES)
     suite.finish("rotnet-conv", 75.0, by_target={"cat": 95.0, "ship": 80.0, "frog": 81.0})
     assert suite.report().verdict == (
-        "Supervised: highest ship (90.0), lowest cat (60.0); RotNet: highest cat (95.0), lowest ship (80.0)."
+        "Supervised: 75.0 overall, highest ship (90.0), lowest cat (60.0); "
+        "RotNet: 75.0 overall, highest cat (95.0), lowest ship (80.0)."
     )
 
 

@@ -116,7 +116,7 @@ def test_a_table_of_held_out_training_images_says_so(made_up: Any) -> None:
     assert not report.comparable
     for part in (
         "accuracy on held-out training images, at the last epoch",
-        "1000 held-out training images of 32 pixels, fingerprint",
+        "1,000 held-out training images of 32 pixels, fingerprint",
     ):
         assert part in text(report)
     assert "test split" not in text(report)

@@ -238,13 +238,16 @@ def test_metrics_of_other_units_are_kept_and_those_of_training_images_left_out(
 def test_a_rotnet_has_examples_too(pretrained: Pretrained, shapes_data: Dataset) -> None:
     pretrained()
     found = inspect(images=[4])
-    [example] = found.examples
     copies = rotate_all(shapes_data.test.images[4:5].permute(0, 3, 1, 2), (0, 90, 180, 270)).permute(0, 2, 3, 1)
-    assert all((picture == copy.numpy()).all() for picture, copy in zip(example.pictures, copies, strict=True))
+    shown = [picture for example in found.examples for picture in example.pictures]
+    assert all((picture == copy.numpy()).all() for picture, copy in zip(shown, copies, strict=True))
     said = [(0, 90, 180, 270)[label] for label in rotations_of(found).answers.said[4]]
-    assert example.caption == f"true 0, 90, 180, 270 degrees\nsaid {', '.join(map(str, said))} degrees"
-    assert example.right == (said == [0, 90, 180, 270])
-    assert example.columns == 4
+    captions = [f"true {k}°\nsaid {answer}°" for k, answer in zip((0, 90, 180, 270), said, strict=True)]
+    assert [example.caption for example in found.examples] == captions
+    assert [example.right for example in found.examples] == [
+        answer == k for k, answer in zip((0, 90, 180, 270), said, strict=True)
+    ]
+    assert {(example.columns, example.beside) for example in found.examples} == {(1, 4)}
 
 
 def test_a_run_with_weighed_copies_is_inspected_without_what_weighed_them(pretrained: Pretrained) -> None:

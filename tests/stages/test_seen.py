@@ -19,8 +19,9 @@ def test_a_pretrain_run_keeps_images_examples_and_the_confusion_of_its_figures(p
     run = pretrained()
     seen = read_seen(run)
     assert seen is not None
-    assert (len(seen.training), len(seen.made), len(seen.examples)) == (6, 6, 6)
-    assert all(len(example.pictures) == len(example.probability) == 4 for example in seen.examples)
+    assert (len(seen.training), len(seen.made), len(seen.examples)) == (6, 24, 24)  # four copies of each image
+    assert all(len(example.pictures) == len(example.probability) == 1 for example in seen.examples)
+    assert [example.caption.partition("\n")[0] for example in seen.examples[:4]] == [f"true {k}°" for k in (0, 90, 180, 270)]
     assert seen.confusion is not None
     counts = np.array(seen.confusion.counts)
     assert counts.sum(1).tolist() == [20] * 4  # of 20 test images in each rotation
@@ -55,7 +56,7 @@ def test_it_is_a_function_of_the_parameters(tiny: dict[str, Any]) -> None:
 def test_every_task_that_takes_small_images_has_something_to_show(task: str, pretrained: Callable[..., RunDirectory]) -> None:
     seen = read_seen(pretrained(task=task))
     assert seen is not None
-    assert len(seen.examples) == 6
+    assert len(seen.examples) == 6 * seen.examples[0].beside
 
 
 def test_a_task_whose_examples_fail_does_not_cost_the_training(tiny: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.directory import RunDirectory, directory_of
 from rotnet_lib.stages.backbone_config import ImageBackboneConfig
 from rotnet_lib.suites.resolve import configure
-from rotnet_lib.suites.single_run import command_line, next_command, shorter_command
+from rotnet_lib.suites.single_run import command_line, made_by, next_command, shorter_command
 from rotnet_lib.yaml_reader import parse_yaml
 from tests.results import finish
 
@@ -167,3 +167,49 @@ def test_a_run_of_minutes_says_nothing(started: Callable[[], list[str]]) -> None
     assert result.output.splitlines()[0] == "preset quick: as given."
     assert result.output.splitlines()[1].startswith("report: ")
     assert started() == []  # nothing was measured
+
+
+# --- The command that makes a run ---
+
+
+@pytest.mark.parametrize("preset", ["none", "paper", "quick"])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"arch": "alexnet", "task": "jigsaw", "task_options": {"gap": 0.0}},
+        {"task": "labels", "arch": "nin3", "labels_per_class": 20},
+        {"train_size": 200, "validate": 0.1, "lr_milestones": [0.5]},
+        {"dataset": "shapes:1", "image_size": "own", "train_size": "all"},
+        {"runs": "my runs/$HOME 'x'"},
+    ],
+    ids=str,
+)
+def test_the_command_makes_the_same_run(parameters: dict[str, Any], preset: str) -> None:
+    config = configure("pretrain", parameters, preset)
+    made = made_by("pretrain", config.model_dump(mode="json") | {"preset": preset})
+    assert configured(made.command) == config
+    assert made.given.keys() <= parameters.keys()
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"backbone": "random", "arch": "nin4"}, {"layer": ["conv1", "conv3"], "views": "flipped"}], ids=str
+)
+def test_a_command_of_a_run_that_builds_on_another_names_that(parameters: dict[str, Any]) -> None:
+    backbone = made(configure("pretrain", {"dataset": "shapes", "train_size": 300}, "quick")).name
+    config = configure("probe", {"backbone": backbone} | parameters, "quick")
+    found = made_by("probe", config.model_dump(mode="json") | {"preset": "quick"})
+    assert configured(found.command) == config
+    assert found.given == {"backbone": backbone} | parameters
+
+
+def test_where_a_run_is_executed_is_no_part_of_its_command() -> None:
+    config = configure("pretrain", {"threads": 1, "workers": 2, "device": "cpu"}, "quick")
+    assert made_by("pretrain", config.model_dump(mode="json") | {"preset": "quick"}).given == {}
+
+
+def test_everything_is_said_of_a_run_whose_backbone_is_gone(tmp_path: Path) -> None:
+    config = configure("probe", {"backbone": "random", "arch": "nin4"}, "quick")
+    found = made_by("probe", config.model_dump(mode="json") | {"backbone": "gone", "preset": "quick"})
+    assert found.command.startswith("rotnet run probe --preset quick -p backbone gone -p arch nin4 ")
+    assert {"lr", "epochs", "train_size"} <= found.given.keys()

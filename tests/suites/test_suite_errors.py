@@ -81,6 +81,10 @@ def test_a_metric_that_a_run_will_not_have_is_named() -> None:
             ["row of question 'Why?' 'Supervized NIN'", "did you mean 'Supervised NIN'?"],
         ),
         ({"rows": [WIDE], "questions": [{**ASKED, "column": "conv3"}]}, ["column of question 'Why?' 'conv3'", "conv1, conv2"]),
+        (
+            {"questions": [{**ASKED, "yes_if": "higher", "how_much": "higher"}]},
+            ["question 'Why?' has both yes_if and how_much", "drop one"],
+        ),
         ({"rows": [WIDE], "questions": [ASKED]}, ["question 'Why?' needs a column: row 'RotNet + conv' has conv1, conv2"]),
         ({"axis": "epoch"}, ["axis", "'epochs' or 'labels'"]),
         ({"titel": "x"}, ["titel"]),
