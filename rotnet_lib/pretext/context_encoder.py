@@ -175,9 +175,10 @@ class ContextEncoder(PretextTask):
         """
         normalize = self.module.backbone.normalize
         images = images.contiguous()  # the layout of the pictures, without which arithmetic takes several times as long
-        squares = ((normal - normalize(images)).square() * masks).sum((2, 3)) / masks.sum((2, 3))  # (B, 3)
-        of_pixels = (squares.detach() * (normalize.std.view(1, 3) / 255).square()).mean(1)
-        return squares.mean(1), -10 * of_pixels.clamp(min=_LEAST_ERROR).log10()
+        squares = ((normal - normalize(images)).square() * masks).sum((2, 3), keepdim=True)  # (B, 3, 1, 1)
+        squares = squares / masks.sum((2, 3), keepdim=True)
+        of_pixels = (squares.detach() * (normalize.std / 255).square()).mean((1, 2, 3))
+        return squares.mean((1, 2, 3)), -10 * of_pixels.clamp(min=_LEAST_ERROR).log10()
 
     def _score(self, images: torch.Tensor, masks: torch.Tensor) -> Step:
         normal = self.module(self.with_holes(images, masks))

@@ -43,7 +43,8 @@ class HoleCritic(nn.Module):
         Means over images, in nats. The first has no gradient to the critic, the second none to who filled the holes.
         """
         softplus = torch.nn.functional.softplus
-        fixed = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        kept = self.named_parameters() if torch.is_grad_enabled() else ()
+        fixed = {name: parameter.detach() for name, parameter in kept}
         deceives = softplus(-functional_call(self, fixed, (filled,)).float()).mean()
         tells = softplus(-self(real).float()).mean() + softplus(self(filled.detach()).float()).mean()
         return deceives, tells
