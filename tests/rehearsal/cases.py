@@ -50,6 +50,7 @@ def cases() -> Iterator[Case]:
         "grey": {"grey": True},
         "jitter": {"colour_jitter": 0.4},
         "one-cycle": {"schedule": "one-cycle"},
+        "adversary": {"task": "context-encoder", "augment": "pad-crop", "task_options": {"adversary": 0.1}},
         "few labels": {"task": "labels", "labels_per_class": 1},
         "fold": {"fold": "1/2"},
         "streamed": {"dataset": f"imagefolder:{photographs()}", "image_size": 32, "stream": True, "workers": 0},

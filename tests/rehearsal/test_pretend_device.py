@@ -19,7 +19,7 @@ NAMES = [
     *(f"task {name}" for name in TASKS),
     *(f"arch {name}" for name in ARCHS),
     *("copies one", "copies shuffled", "eight angles", "random-crop", "resized-crop", "grey", "jitter", "one-cycle"),
-    *("few labels", "fold", "streamed"),
+    *("adversary", "few labels", "fold", "streamed"),
     *(f"{stage} {name}" for name in CLASSIFIERS for stage in ("probe", "finetune")),
     *("probe views", "probe alexnet", "knn", "voc_classification", "voc_segmentation"),
     *("voc_detection selective-search", "voc_detection rpn"),

@@ -34,6 +34,7 @@ NORMS = {
 
 TRAININGS: dict[str, tuple[str, dict[str, Any], int]] = {
     **{f"task {name}": (name, dict(TASKS[name].same_in_processes), 20) for name in TASKS},
+    "context encoder, an adversary": ("context-encoder", {"dropout": 0.0, "adversary": 0.1}, 20),
     "a batch of tests, which one process has": ("rotation", {}, 20),
     "three batches of tests": ("rotation", {}, 300),
     "decoupling, sampled negatives": ("decoupling", {"dimension": 4, "negatives": 16}, 20),

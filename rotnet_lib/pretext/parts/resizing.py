@@ -43,5 +43,10 @@ def resize(images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
     Returns (n, C, size, size) of the weights' dtype, in [0, 255].
     """
-    with torch.autocast(images.device.type, enabled=False):
-        return (weights @ images.to(weights.dtype).contiguous() @ weights.mT).round().clamp(0, 255)
+    return weighted(images, weights).round().clamp(0, 255)
+
+
+def weighted(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Maps of any numbers, resized as by `resize` and not rounded."""
+    with torch.autocast(maps.device.type, enabled=False):
+        return weights @ maps.to(weights.dtype).contiguous() @ weights.mT
