@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from contextlib import closing
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import torch
 from rotnet_lib.pretext.examples import Example
+from rotnet_lib.pretext.parts.sampled import no_colours, sampled
 from rotnet_lib.pretext.task import PretextTask
 from rotnet_lib.runs.metrics import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from torch import nn
 
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.data.loader import Batch
-    from rotnet_lib.data.split import Split
-    from rotnet_lib.data.stream import StreamedSplit
     from rotnet_lib.models.backbone import Backbone
 
-_SAMPLED, _AT_ONCE = 2048, 64
-"""Training images that frequencies of colours are counted in, and how many at a time."""
 _GREY = 5.0
 """|a| and |b| up to which a pixel counts as grey (the released code of Zhang et al. 2016)."""
 _TEMPERATURE = 0.38
 """Of the annealed mean, by which a distribution over bins becomes a colour (Zhang et al. 2016, section 2.3)."""
-_EXACT = 1 / 12
-"""Mean squared error of pixel values that are right but for rounding: no picture counts as better."""
 
 
 class AbTask(PretextTask):
@@ -95,7 +87,7 @@ class AbTask(PretextTask):
         among = candidates(centres, neighbours)
         codes = torch.zeros(len(centres), len(centres))
         chroma, psnr, seen, images = 0.0, 0.0, 0, 0
-        for batch in _sampled(data.train):
+        for batch in sampled(data.train):
             pixels = self.sight.shrunk(batch)
             lab = rgb_to_lab(pixels)
             kept = in_colour(lab)
@@ -107,10 +99,7 @@ class AbTask(PretextTask):
             psnr += _psnr(lab, torch.zeros_like(lab[:, 1:]), pixels).sum().item()
             seen, images = seen + len(batch), images + len(pixels)
         if not images:
-            raise RotnetError(
-                f"dataset: {data.title} has no colours to learn from: in {seen} of its training images no place's a or b is "
-                f"beyond {_GREY:g} from grey. Take images in colour, or a task that needs none, such as rotation."
-            )
+            raise no_colours(data, seen, f"no place's a or b is beyond {_GREY:g} from grey")
         prior = codes.sum(1) / codes.sum()
         names = name_of_bins(centres)
         module.register_buffer("centres", centres, persistent=False)
@@ -136,8 +125,9 @@ class AbTask(PretextTask):
     def colours(self, logits: torch.Tensor) -> torch.Tensor:
         """The annealed mean of the bins: logits (B, Q, h, w) to a and b, (B, 2, h, w) float32."""
         shares = torch.softmax(places_of(logits).float() / _TEMPERATURE, 1)
-        axes = [(shares * centre).sum(1) for centre in self.module.get_buffer("centres").unbind(1)]
-        return torch.stack(axes, 1).view(len(logits), *logits.shape[2:], 2).permute(0, 3, 1, 2)
+        # Not a product of matrices, which would be rounded to TF32 or bf16.
+        means = (shares[:, :, None] * self.module.get_buffer("centres")).sum(1)
+        return means.view(len(logits), *logits.shape[2:], 2).permute(0, 3, 1, 2)
 
     def measured(
         self, logits: torch.Tensor, pixels: torch.Tensor, lab: torch.Tensor, bins: torch.Tensor
@@ -215,16 +205,6 @@ def in_colour(lab: torch.Tensor) -> torch.Tensor:
     return (lab[:, 1:].abs() > _GREY).flatten(1).any(1)
 
 
-def _sampled(split: Split | StreamedSplit) -> Iterator[torch.Tensor]:
-    """Images evenly spread over a split, a batch at a time: (n, 3, S, S) uint8 on the CPU. Damaged ones are left out."""
-    from rotnet_lib.data.split import Request
-
-    places = torch.linspace(0, len(split) - 1, min(len(split), _SAMPLED)).round().long().to(split.index_device)
-    with closing(split.cut(Request(part) for part in places.split(_AT_ONCE))) as cuts:
-        for found in cuts:
-            yield found.images.permute(0, 3, 1, 2).cpu()
-
-
 def _rgb(lab: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
     """Images of the L of `lab`, (B, 3, h, w), and other a and b, as pixel values of 255 in uint8."""
     from rotnet_lib.models.colour import lab_to_rgb
@@ -235,7 +215,6 @@ def _rgb(lab: torch.Tensor, ab: torch.Tensor) -> torch.Tensor:
 def _psnr(lab: torch.Tensor, ab: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
     """Peak signal-to-noise ratio of images with the L of `lab` and a and b of `ab`, in dB: (B,)."""
     from rotnet_lib.models.colour import lab_to_rgb
+    from rotnet_lib.pretext.parts.psnr import psnr
 
-    painted = lab_to_rgb(torch.cat([lab[:, :1], ab], 1))
-    squares = (painted - pixels).square().flatten(1).mean(1).clamp(min=_EXACT)
-    return 10 * (math.log10(255**2) - squares.log10())
+    return psnr(lab_to_rgb(torch.cat([lab[:, :1], ab], 1)), pixels)

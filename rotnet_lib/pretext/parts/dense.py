@@ -86,8 +86,9 @@ class Sight:
         Returns (N, C, ...).
         """
         x, y = (((pixels - self.first) / self.pitch * 2 + 1) / self.side - 1 for pixels in (columns, rows))
-        grid = torch.stack([x, y], -1).to(maps.dtype).flatten(1, -2)[:, None]
-        found = F.grid_sample(maps, grid, padding_mode="border", align_corners=False)[:, :, 0]
+        exact = torch.promote_types(maps.dtype, torch.float32)  # half precision is too coarse for places
+        grid = torch.stack([x, y], -1).to(exact).flatten(1, -2)[:, None]
+        found = F.grid_sample(maps.to(exact), grid, padding_mode="border", align_corners=False)[:, :, 0]
         return found.unflatten(2, rows.shape[1:])
 
     def enlarged(self, maps: torch.Tensor, size: int) -> torch.Tensor:
