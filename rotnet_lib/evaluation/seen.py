@@ -142,6 +142,7 @@ class Seen(BaseModel):
         training: the first training images of the first epoch, augmented.
         made: what the task makes of those, with the trained network's answers; empty for a task that shows nothing.
         examples: the same of test images.
+        charts: what the task knows of its training images (`PretextTask.charts`).
         confusion: of the answers; None for a task without answers to choose from.
         problem: why there are no examples though the task has some: its error. Pictures must not cost a training.
     """
@@ -149,6 +150,7 @@ class Seen(BaseModel):
     training: list[Named]
     made: list[Shown] = []
     examples: list[Shown] = []
+    charts: list[Shown] = []
     confusion: Confusion | None = None
     problem: str = ""
 
@@ -197,6 +199,7 @@ def gather_seen(task: Task, loader: Loader, data: Dataset, answers: Mapping[str,
     if isinstance(task, PretextTask):
         try:
             seen.made = [Shown.of(example) for example in examples_of_batch(task, batch, seed)]
+            seen.charts = [Shown.of(chart) for chart in task.charts()]
             seen.examples = [Shown.of(example) for example in examples_of_batch(task, spread_batch(data.test, _SHOWN), seed)]
         except (
             Exception

@@ -27,6 +27,7 @@ class Backbone(nn.Module):
         normalize: pixels to that.
         blocks: tap -> block.
         min_image_size: shorter side in pixels of the smallest images that its last block, as it stands now, can work on.
+        kept_stride: see `keep_stem_stride`; None: a checkpoint comes back with the arch's stride.
 
     Raises RotnetError for an unknown kind of input.
     """
@@ -40,6 +41,8 @@ class Backbone(nn.Module):
         self.normalize = kind.make(mean, std)
         self.blocks = nn.ModuleDict(arch.blocks(width, kind.channels))
         self.min_image_size = smallest_side(self.blocks.values())
+        self.kept_stride: int | None = None
+        self._arch_stride = self.stem_stride
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -48,7 +51,7 @@ class Backbone(nn.Module):
 
     @property
     def stem_stride(self) -> int:
-        """Stride of the first convolution, in pixels. It is no part of the weights: a checkpoint comes back with the arch's.
+        """Stride of the first convolution, in pixels. A checkpoint comes back with the arch's, unless another is kept.
 
         A pretext task may set another: one that is shown parts of an image keeps more of their pixels by a smaller one.
         """
@@ -58,6 +61,15 @@ class Backbone(nn.Module):
     def stem_stride(self, pixels: int) -> None:
         self._stem.stride = (pixels, pixels)
         self.min_image_size = smallest_side(self.blocks.values())
+
+    def keep_stem_stride(self, pixels: int) -> None:
+        """Set the stride of the first convolution for good: checkpoints name it, and others use the weights with it."""
+        self.stem_stride = pixels
+        self.kept_stride = None if pixels == self._arch_stride else pixels
+
+    def reset_stem_stride(self) -> None:
+        """Give the first convolution the arch's stride again."""
+        self.keep_stem_stride(self._arch_stride)
 
     @property
     def _stem(self) -> nn.Conv2d:

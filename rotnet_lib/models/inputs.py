@@ -36,7 +36,7 @@ class InputKind:
 
 INPUTS = Registry[InputKind]("kind of input")
 
-RGB = "rgb"
+RGB, GREY, LAB_L, LAB = "rgb", "grey", "lab-l", "lab"
 
 
 def declare_inputs(kind: InputKind) -> None:
@@ -50,4 +50,25 @@ def _rgb(mean: Sequence[float], std: Sequence[float]) -> Normalize:
     return Normalize(mean, std)
 
 
+def _grey(mean: Sequence[float], std: Sequence[float]) -> Normalize:
+    from rotnet_lib.models.colour_inputs import Grey
+
+    return Grey(mean, std)
+
+
+def _lightness(mean: Sequence[float], std: Sequence[float]) -> Normalize:
+    from rotnet_lib.models.colour_inputs import Lightness
+
+    return Lightness(mean, std)
+
+
+def _lab(mean: Sequence[float], std: Sequence[float]) -> Normalize:
+    from rotnet_lib.models.colour_inputs import Lab
+
+    return Lab(mean, std)
+
+
 declare_inputs(InputKind(RGB, channels=3, make=_rgb))
+declare_inputs(InputKind(GREY, channels=1, make=_grey))
+declare_inputs(InputKind(LAB_L, channels=1, make=_lightness))
+declare_inputs(InputKind(LAB, channels=3, make=_lab))

@@ -55,6 +55,7 @@ class ContextEncoder(PretextTask):
         }
     )
     title = "Context encoder"
+    paper = "context-encoder"
     module: InpaintingNetwork
     protocol: ClassVar[Mapping[str, Values]] = {
         # Adam at 1e-4, constant, 100 000 steps: the paper's, for features by random regions. Batch and decay of weights are not

@@ -39,6 +39,8 @@ class PretextTask(Task):
         inputs: what its backbone's first convolution reads: a kind in `models.INPUTS`.
         same_in_processes: options under which several processes compute what one does, where by default each draws numbers for
             its share of a batch (dropout); empty: they always do.
+        in_colour: whether it learns from the images' own colours: grey or jittered images are refused.
+        keeps_stride: whether others use its backbone with the stride of its option `stride` (`Backbone.keep_stem_stride`).
         weighable: whether copies of its images can be weighed by a `pu_weights` run.
         title: what pages call a network that is trained on it, such as `RotNet`; empty: by the task's name.
         paper: to be cited where the task was trained: a name among the `sources` of `report/published.yaml`; empty: none.
@@ -49,6 +51,8 @@ class PretextTask(Task):
     protocol: ClassVar[Mapping[str, Values]] = MappingProxyType({})
     inputs: ClassVar[str] = RGB
     same_in_processes: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    in_colour: ClassVar[bool] = False
+    keeps_stride: ClassVar[bool] = False
     weighable: ClassVar[bool] = False
     title: ClassVar[str] = ""
     paper: ClassVar[str] = ""
@@ -74,6 +78,10 @@ class PretextTask(Task):
 
         The module is in evaluation mode and no gradient is kept. What is drawn at random is drawn from `batch.rng`.
         """
+        return []
+
+    def charts(self) -> list[Example]:
+        """What the task knows of its training images, such as how often each answer is right, as pictures; [] if nothing."""
         return []
 
 

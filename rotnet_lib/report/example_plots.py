@@ -21,7 +21,7 @@ _MARKS = {True: ("right", "#1a7f37", "-"), False: ("wrong", "#b3261e", "--"), No
 """Whether the answer is right -> what is said of it, colour and line of its frame."""
 
 
-def example_grid(examples: Sequence[Example], tested_on: str = "the test split") -> ReportFigure | None:
+def example_grid(examples: Sequence[Example], tested_on: str = "the test split", about: str = "") -> ReportFigure | None:
     """Each example's pictures in one frame under its caption, those of an image in one row; None where there are no examples.
 
     Right and wrong answers are told apart by a word, and by a frame of a full or of a dashed line.
@@ -29,6 +29,7 @@ def example_grid(examples: Sequence[Example], tested_on: str = "the test split")
     Args:
         examples: of a run's task.
         tested_on: where their images are from; see `DataSummary.tested_on`.
+        about: what the figure's caption says; empty: that it is what the network saw of them and answered.
     """
     if not examples:
         return None
@@ -64,7 +65,7 @@ def example_grid(examples: Sequence[Example], tested_on: str = "the test split")
     frames = " A green frame says that the answer is right, a red dashed one that it is wrong." if judged else ""
     return ReportFigure(
         figure,
-        f"What the network saw of images of {tested_on}, and what it answered.{frames}",
+        (about or f"What the network saw of images of {tested_on}, and what it answered.") + frames,
         "Examples: " + one_by_one((_in_words(example) for example in examples), between="; ") + ".",
         bitmap=True,
     )

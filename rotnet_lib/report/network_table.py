@@ -25,8 +25,11 @@ def network_table(result: RunResult) -> HTML:
     from rotnet_lib.models.backbone import make_backbone
 
     arch, width, size = str(result.parameters["arch"]), float(result.parameters["width"]), result.data.image_size
+    inputs, stride = _inputs_and_stride(result.parameters)
     with torch.device("meta"):  # nothing is drawn, and the global generator stays as it is
-        backbone = make_backbone(arch, width=width, mean=(0.0,) * 3, std=(1.0,) * 3, inputs=_inputs(result.parameters)).eval()
+        backbone = make_backbone(arch, width=width, mean=(0.0,) * 3, std=(1.0,) * 3, inputs=inputs).eval()
+    if stride and stride < backbone.stem_stride:
+        backbone.keep_stem_stride(stride)
     shapes = {}
     if size is not None and size >= backbone.min_image_size:
         # On the CPU with whatever numbers are there: on the meta device torch would import its compiler, which takes seconds.
@@ -50,13 +53,17 @@ def network_table(result: RunResult) -> HTML:
             total=sum(weights for _, _, weights, _ in rows),
             trained=result.training.parameters if result.training else None,
             read=bool(read),
+            inputs=inputs,
+            stride=backbone.kept_stride,
         )
     )
 
 
-def _inputs(parameters: Mapping[str, Any]) -> str:
-    """The kind of input of the network's first convolution."""
+def _inputs_and_stride(parameters: Mapping[str, Any]) -> tuple[str, int | None]:
+    """The kind of input of the network's first convolution, and the stride that its pretext task keeps it at, if any."""
     run = network_of(parameters).run
     made = parameters if "task" in parameters else RunDirectory(run).parameters() if run else {}
     task = str(made.get("task"))
-    return TASKS[task].inputs if task in TASKS else RGB
+    if task not in TASKS:
+        return RGB, None
+    return TASKS[task].inputs, made["task_options"]["stride"] if TASKS[task].keeps_stride else None

@@ -120,6 +120,16 @@ class PretrainConfig(TrainingConfig):
         return self
 
     @model_validator(mode="after")
+    def _in_colour(self) -> Self:
+        if TASKS[self.task].in_colour:
+            for field, what in (("grey", "grey images have none"), ("colour_jitter", "jitter makes them wrong")):
+                if getattr(self, field):
+                    raise ValueError(
+                        f"{field}: task '{self.task}' learns from the images' own colours, and {what}. Leave it out"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _weighable(self) -> Self:
         if self.pu_weights and not TASKS[self.task].weighable:
             able = ", ".join(name for name in TASKS if TASKS[name].weighable)

@@ -119,6 +119,8 @@ def save_backbone(
         trained: what the task changed for others, as it was trained, by name in the module.
     """
     header = {"arch": backbone.arch, "width": backbone.width, "taps": backbone.taps, "inputs": backbone.inputs}
+    if backbone.kept_stride:
+        header["stride"] = backbone.kept_stride
     as_trained = {f"{TRAINED}{name}": tensor for name, tensor in trained.items()}
     save_tensors(path, module.state_dict() | as_trained, header, run=run)
 
@@ -134,6 +136,8 @@ def load_backbone(path: Path) -> Backbone:
 def _backbone_in(tensors: Mapping[str, torch.Tensor], found: Mapping[str, Any], path: Path) -> Backbone:
     header = of_backbone(found, path)
     backbone = make_backbone(header.arch, width=header.width, mean=(0,) * 3, std=(1,) * 3, inputs=header.inputs)
+    if header.stride:
+        backbone.keep_stem_stride(header.stride)
     if tuple(header.taps) != backbone.taps:
         backbone.cut_after(header.taps[-1])
     load_strictly(backbone.state_dict(), of_prefix(tensors, "backbone."), path)

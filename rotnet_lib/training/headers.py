@@ -31,6 +31,7 @@ class BackboneHeader(BaseModel):
         width: factor on the channels.
         taps: of its layers, from the image up: the first ones of the arch's, all or as many as are left of a cut one.
         inputs: its kind of input. Files from before there were several do not name it.
+        stride: of its first convolution, in pixels, where it keeps another than the arch's; None: the arch's.
     """
 
     model_config = ConfigDict(strict=True)
@@ -39,6 +40,7 @@ class BackboneHeader(BaseModel):
     width: float = Field(gt=0, le=4, allow_inf_nan=False)
     taps: list[str] = Field(min_length=1)
     inputs: str = RGB
+    stride: int | None = Field(None, gt=0)
 
 
 @contextmanager

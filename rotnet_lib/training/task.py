@@ -27,11 +27,11 @@ class Step:
         inputs: how many inputs the loss is a mean over: images, rotated copies, puzzles.
         values: metric -> (m,) bool or float, of which the metric is the mean: which answers were right (bool), an error of
             each. As a rule m is the number of inputs. Of bool values the result says the sampling error (see `shares`).
-        targets: (n,) int64, the right answer of each of the n inputs: an index into the task's `target_names`; None: the
-            task has no answers to choose from.
+        targets: (n,) int64, the right answers, n the number of inputs, or of places in them where a task answers at each: an
+            index into the task's `target_names`; None: the task has no answers to choose from. Bool values are (n,) then.
         places: (n,) int64 in [0, B), the places in the batch of the images that the targets are of, which a test step with
             more targets than images says; None: the n-th target is of the n-th image, or it is not known.
-        scores: metric -> (n, K), of a test step the logits of the n inputs for the K `target_names`: pages show which answer is
+        scores: metric -> (n, K), of a test step the n logits for the K `target_names`: pages show which answer is
             given for which; empty: the task does not choose among named answers.
         terms: `loss_<name>` -> scalar, what the loss is a weighted sum of; recorded, beside the loss, in training.
     """

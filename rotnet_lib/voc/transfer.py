@@ -86,6 +86,7 @@ def transfer(
     # Detection and segmentation see many image sizes; searching the fastest kernels for each costs more than it gains.
     torch.backends.cudnn.benchmark = config.task == "classification"
     backbone = config.open_backbone(IMAGENET_STATISTICS, lambda count, draw: _crops(voc.train, count, config.side, draw))
+    backbone.reset_stem_stride()  # regions and scores are laid over images by the arch's stride
     crops = _crops(voc.train, _PREPARING_IMAGES, config.side, generator(torch.device("cpu"), config.seed, "preparing"))
     preparation = prepare(backbone, crops, rescale=config.rescale, seed=config.seed)
     write_text(directory.path / PREPARATION, preparation.record.model_dump_json(indent=1))

@@ -1,4 +1,4 @@
-"""What a backbone's first convolution reads: `rgb`, and kinds that others register."""
+"""What a backbone's first convolution reads: the kinds there are, and kinds that others register."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ import torch
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import ARCHS, INPUTS
 from rotnet_lib.models.backbone import make_backbone
+from rotnet_lib.models.colour import lab_to_rgb, rgb_to_lab
 from rotnet_lib.models.folding import first_filters, fold
 from rotnet_lib.seeds import seeded
 from tests.weights import fresh
@@ -54,8 +55,34 @@ def test_a_backbone_reads_rgb_unless_told(arch: str) -> None:
     assert all(torch.equal(value, told.state_dict()[name]) for name, value in plain.state_dict().items())
 
 
+def test_grey_is_the_mean_of_the_colours() -> None:
+    expected = (IMAGES.float().mean(1, keepdim=True) - 110) / 60
+    torch.testing.assert_close(INPUTS["grey"].make(MEAN, STD)(IMAGES), expected)
+
+
+def test_lab_is_centred_lightness_and_two_colours() -> None:
+    light, lab = (INPUTS[name].make(MEAN, STD)(IMAGES) for name in ("lab-l", "lab"))
+    expected = rgb_to_lab(IMAGES) - torch.tensor([50.0, 0, 0]).view(3, 1, 1)
+    torch.testing.assert_close(lab, expected)
+    torch.testing.assert_close(light, expected[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("name", "pair"),
+    [
+        ("grey", torch.tensor([[90.0, 30, 0], [0, 20, 100]])),
+        ("lab-l", lab_to_rgb(torch.tensor([[50.0, 30, 0], [50, -20, 10]]))),
+    ],
+)
+def test_two_colours_of_one_lightness_look_alike(name: str, pair: torch.Tensor) -> None:
+    found = INPUTS[name].make(MEAN, STD)(pair[:, :, None, None])
+    torch.testing.assert_close(found[0], found[1], atol=1e-3, rtol=0)
+
+
 def test_an_unknown_kind_is_named_with_the_nearest() -> None:
-    with pytest.raises(RotnetError, match=r"unknown kind of input 'rbg'; did you mean 'rgb'\? Allowed: rgb\."):
+    with pytest.raises(
+        RotnetError, match=r"unknown kind of input 'rbg'; did you mean 'rgb'\? Allowed: rgb, grey, lab-l, lab\."
+    ):
         make_backbone("nin3", width=0.05, mean=MEAN, std=STD, inputs="rbg")
 
 

@@ -80,7 +80,11 @@ def test_its_targets_have_names(name: str, trainer: Callable[..., Trainer]) -> N
     assert step.inputs > 0
     if found.task.target_names:
         assert step.targets is not None
-        assert step.targets.shape == (step.inputs,)
+        if step.targets.shape != (step.inputs,):  # several answers about an input: the step says which image each is of
+            assert step.places is not None
+            assert step.places.shape == step.targets.shape
+            assert set(step.places.tolist()) == set(range(step.inputs))
+        assert all(right.shape == step.targets.shape for right in step.values.values() if right.dtype == torch.bool)
         assert 0 <= int(step.targets.min()) <= int(step.targets.max()) < len(found.task.target_names)
 
 

@@ -124,6 +124,23 @@ def test_the_network_as_a_table(pretrained: Callable[..., RunDirectory]) -> None
         assert row in page
 
 
+def test_what_is_not_usual_of_the_first_convolution_is_said(pretrained: Callable[..., RunDirectory]) -> None:
+    asked = {"task": "colorization", "arch": "alexnet", "image_size": 64, "task_options": {"head": "conv", "stride": 2}}
+    page = network_table(pretrained(**asked).result()).data
+    assert "reads lab-l" in page
+    assert "stride 2, as in pretraining" in page
+    assert "3 x 29 x 29" in page
+    assert "reads" not in network_table(pretrained().result()).data
+
+
+def test_charts_stand_by_themselves(pretrained: Callable[..., RunDirectory]) -> None:
+    seen = read_seen(pretrained(task="colorization", task_options={"head": "conv"}))
+    assert seen is not None
+    captions = [figure.caption for figure in seen_figures(seen, "the test split")]
+    assert captions[2].startswith("What the network saw of images of the test split")
+    assert captions[3] == "What the task knows of its training images."
+
+
 def test_layers_above_those_that_are_read_are_not_used(made_up: Any) -> None:
     page = network_table(made_up().finish("rotnet-conv", 61.25)).data
     rows = {row.split("</td>")[0].rpartition(">")[2]: row for row in page.split("<tr>")}

@@ -71,9 +71,24 @@ def test_a_backbone_that_was_cut_comes_back_cut(tmp_path: Path) -> None:
 
 def test_the_header_says_what_the_backbone_is(path: Path) -> None:
     taps = ["conv1", "conv2", "conv3", "conv4"]
-    assert backbone_header(path).model_dump() == {"arch": "nin4", "width": 0.1, "taps": taps, "inputs": "rgb"}
+    assert backbone_header(path).model_dump() == {"arch": "nin4", "width": 0.1, "taps": taps, "inputs": "rgb", "stride": None}
     rewrite(path, lambda tensors, header: tensors.clear())
     assert backbone_header(path).arch == "nin4"  # whatever the weights are
+
+
+def test_a_stride_that_is_kept_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    backbone = make_backbone("alexnet", width=0.05, mean=(100, 110, 120), std=(50, 60, 70))
+    backbone.stem_stride = 2  # for a while
+    save_backbone(path, Network(backbone, 4, 64), backbone)
+    assert (backbone_header(path).stride, load_backbone(path).stem_stride) == (None, 4)
+    backbone.keep_stem_stride(2)
+    save_backbone(path, Network(backbone, 4, 64), backbone)
+    after = load_backbone(path)
+    assert (backbone_header(path).stride, after.stem_stride, after.min_image_size) == (2, 2, backbone.min_image_size)
+    after.reset_stem_stride()
+    save_backbone(path, Network(after, 4, 64), after)
+    assert (backbone_header(path).stride, load_backbone(path).stem_stride) == (None, 4)
 
 
 def test_a_file_that_names_no_kind_of_input_is_of_rgb(path: Path) -> None:
@@ -97,7 +112,8 @@ def test_a_backbone_of_another_kind_of_input_comes_back_as_it_was(tmp_path: Path
 @pytest.mark.parametrize("load", [load_backbone, backbone_header])
 def test_an_unknown_kind_of_input_is_named_with_the_file(path: Path, load: Any) -> None:
     rewrite(path, lambda tensors, header: header.update(inputs="rgbd"))
-    told = "unknown kind of input 'rgbd'; did you mean 'rgb'? Allowed: rgb. A version of this library that knows it reads"
+    told = "unknown kind of input 'rgbd'; did you mean 'rgb'? Allowed: rgb, grey, lab-l, lab. A version of this library that "
+    told += "knows it reads"
     with pytest.raises(RotnetError, match=rf"^foreign checkpoint {path}: {re.escape(told)}"):
         load(path)
 

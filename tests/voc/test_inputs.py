@@ -10,6 +10,7 @@ import torch
 
 from rotnet_lib.data.voc.sets import open_voc
 from rotnet_lib.models.folding import fold
+from rotnet_lib.models.inputs import INPUTS
 from rotnet_lib.models.rescaling import rescale_by_data
 from rotnet_lib.runs.directory import MODEL, RunDirectory
 from rotnet_lib.training.checkpoints import load_tensors
@@ -58,17 +59,19 @@ NEEDS_DETECTRON2 = pytest.mark.skipif(not find_spec("detectron2"), reason="needs
         pytest.param(segment, SegmentationConfig, {"image_size": 64}, id="segmentation"),
     ],
 )
-@pytest.mark.parametrize("last", ["conv5", "fc7"])
+@pytest.mark.parametrize(("last", "kind"), [("conv5", "lab-l"), ("fc7", "lab")])
 def test_it_is_trained_on(
-    stage: Any, schema: Any, own: dict[str, Any], last: str, luminance: str, pretrained: Callable[..., RunDirectory]
+    stage: Any, schema: Any, own: dict[str, Any], last: str, kind: str, pretrained: Callable[..., RunDirectory]
 ) -> None:
-    backbone = fresh("alexnet", last=last, inputs=luminance)
+    backbone = fresh("alexnet", last=last, inputs=kind)
     rescale_by_data(backbone, IMAGES)
     run = put_weights(pretrained(arch="alexnet", image_size=64), backbone, 64)
     outcome = stage(schema.build(SMALL | own | {"backbone": run.name}))
     outcome.save()
     tensors, _ = load_tensors(outcome.directory.path / MODEL)
-    assert [tensor.shape for name, tensor in tensors.items() if "conv1.0.weight" in name] == [(3, 1, 11, 11)]
+    assert [tensor.shape for name, tensor in tensors.items() if "conv1.0.weight" in name] == [
+        (3, INPUTS[kind].channels, 11, 11)
+    ]
     assert outcome.history["train_loss"].notna().all()
 
 

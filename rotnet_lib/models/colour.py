@@ -1,0 +1,64 @@
+"""sRGB and CIE Lab (D65, 2 degrees), elementwise in float32.
+
+Constants and thresholds are those of scikit-image's `rgb2lab`, which the released code of colorization calls (Zhang et al.,
+ECCV 2016).
+"""
+
+import numpy as np
+import torch
+
+_TO_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
+"""Rows X, Y, Z; columns linear R, G, B."""
+_TO_RGB = tuple(map(tuple, np.linalg.inv(np.array(_TO_XYZ)).tolist()))
+_WHITE = (0.95047, 1.0, 1.08883)
+
+
+def rgb_to_lab(images: torch.Tensor) -> torch.Tensor:
+    """sRGB to Lab.
+
+    Args:
+        images: (N, 3, ...) uint8 or float in [0, 255].
+
+    Returns:
+        (N, 3, ...) float32: L in [0, 100], a in [-86.2, 98.3], b in [-107.9, 94.5].
+    """
+    linear = _linear(images)
+    x, y, z = (_root(_sum(linear, weights) / white) for weights, white in zip(_TO_XYZ, _WHITE, strict=True))
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], 1)
+
+
+def lightness(images: torch.Tensor) -> torch.Tensor:
+    """L of Lab alone: (N, 3, ...) uint8 or float in [0, 255] to (N, 1, ...) float32 in [0, 100]."""
+    return (116 * _root(_sum(_linear(images), _TO_XYZ[1])) - 16)[:, None]
+
+
+def lab_to_rgb(lab: torch.Tensor) -> torch.Tensor:
+    """Lab (N, 3, ...) float to sRGB (N, 3, ...) float32; what no screen can show is clipped to [0, 255], channel by channel."""
+    lightness, a, b = lab.float().unbind(1)
+    y = (lightness + 16) / 116
+    xyz = torch.stack([_cube(root) * white for root, white in zip((y + a / 500, y, y - b / 200), _WHITE, strict=True)], 1)
+    linear = torch.stack([_sum(xyz, weights) for weights in _TO_RGB], 1).clamp(0, 1)
+    return 255 * torch.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+
+
+def _linear(images: torch.Tensor) -> torch.Tensor:
+    """Light from pixel values of 255; whole ones are looked up, which is five times as fast on a CPU."""
+    if images.dtype == torch.uint8:
+        table = _linear(torch.arange(256.0, device=images.device))
+        return table.index_select(0, images.reshape(-1).int()).view(images.shape)
+    values = images.float() / 255
+    return torch.where(values > 0.04045, ((values + 0.055) / 1.055) ** 2.4, values / 12.92)
+
+
+def _sum(channels: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
+    """A weighted sum over dimension 1, channel by channel: a product of matrices would be rounded to TF32 or bf16."""
+    first, second, third = (channels[:, place] * weight for place, weight in enumerate(weights))
+    return first + second + third
+
+
+def _root(share: torch.Tensor) -> torch.Tensor:
+    return torch.where(share > 0.008856, share ** (1 / 3), 7.787 * share + 16 / 116)
+
+
+def _cube(root: torch.Tensor) -> torch.Tensor:
+    return torch.where(root > 0.2068966, root**3, (root - 16 / 116) / 7.787)
