@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -311,7 +312,7 @@ def doctor() -> None:
     from rotnet_lib.doctor import report
 
     click.echo(report())
-    click.echo(verdict())
+    click.echo(verdict(say=partial(click.echo, err=True)))
 
 
 @main.command()
