@@ -342,6 +342,7 @@ def bench(
     if suite:
         from rotnet_lib.bench import estimate
 
+        click.echo(f"measuring each kind of training of {suite} for about {seconds:g} s ...", err=True)
         click.echo(estimate.report(suite, preset, seconds, methods))
     elif loader:
         from rotnet_lib.bench import loading
