@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,7 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
         click.echo(f"{directory.path} is being made by another process. Wait for it to end, or stop it.")
     elif state == "finished" and not lacks_page:
         click.echo(f"{directory.path} is finished already; delete it to make the run again.")
+        click.echo("\n".join(filter(None, [directory.result().headline, f"report: {directory.path / REPORT}"])))
     else:
         from rotnet_lib.bench import run_length
         from rotnet_lib.suites.run_notebook import execute as execute_notebook  # takes seconds to import
@@ -311,7 +313,7 @@ def doctor() -> None:
     from rotnet_lib.doctor import report
 
     click.echo(report())
-    click.echo(verdict())
+    click.echo(verdict(say=partial(click.echo, err=True)))
 
 
 @main.command()
@@ -341,10 +343,12 @@ def bench(
     if suite:
         from rotnet_lib.bench import estimate
 
+        click.echo(f"measuring each kind of training of {suite} for about {seconds:g} s ...", err=True)
         click.echo(estimate.report(suite, preset, seconds, methods))
     elif loader:
         from rotnet_lib.bench import loading
 
+        click.echo(f"measuring how fast files are read, each way for about {seconds:g} s after warm-ups ...", err=True)
         click.echo(loading.report(loading.loading_rates(seconds, workers)))
     else:
         from rotnet_lib.bench import training

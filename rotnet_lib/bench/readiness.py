@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from rotnet_lib.bench.estimate import estimates_of
 from rotnet_lib.errors import RotnetError
@@ -22,15 +23,32 @@ _KERNEL = "import ipykernel, papermill, torch, torchvision, seaborn, rotnet_lib.
 """What the two processes of a run import between them."""
 
 
-def verdict(suite: str = FIRST, preset: str | None = None) -> str:
+def seconds_to_start() -> float:
+    """What a run takes beside its stage: a process, and the kernel that it starts."""
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-c", _KERNEL], capture_output=True, check=False)
+    return time.monotonic() - begun
+
+
+def verdict(
+    suite: str = FIRST,
+    preset: str | None = None,
+    *,
+    seconds: float = _SECONDS,
+    to_start: Callable[[], float] = seconds_to_start,
+    say: Callable[[str], object] = lambda text: None,
+) -> str:
     """`ready: make reproduce-table3 (preset quick) takes about 3 min here, ...`, or `not ready: ...` with the remedy.
 
-    The time is that of finished runs like the suite's, where there are some of each; else it is measured, for a fraction of a
-    second a kind of training, with what starting a notebook takes.
+    The time is that of finished runs like the suite's, where there are some of each; else it is measured. What starting a
+    notebook takes is measured in both cases.
 
     Args:
         suite: which table.
         preset: by which preset; None: the one that `make` takes.
+        seconds: how long each kind of training is measured.
+        to_start: measures what starting a notebook takes, in seconds.
+        say: is told before something is measured, which takes seconds, what that is.
     """
     if not NOTEBOOKS.is_dir():
         return f"not ready: there is no {NOTEBOOKS}. Install from a checkout: pip install -e ."
@@ -43,32 +61,26 @@ def verdict(suite: str = FIRST, preset: str | None = None) -> str:
     missing = [run for run in plan.runs if not run.directory.finished]
     if not missing:
         return f"ready: {what} is made already, and shows its table at once"
+    say(f"measuring for some seconds how long make reproduce-{suite} takes here ...")
     known = seconds_here(plan)
     if all(run.name in known for run in missing):
-        seconds, how = sum(known[run.name] for run in missing), "by finished runs like its own"
+        needed, how = sum(known[run.name] for run in missing), "by finished runs like its own"
     else:
-        seconds = _measured(missing)
+        needed = _measured(missing, seconds)
         how = f"by a short measurement (longer: rotnet bench --plan {suite} --preset {plan.preset})"
-    seconds += len(missing) * _seconds_to_start()
-    return f"ready: {what} takes about {duration(seconds / _at_a_time(plan))} here, {how}"
+    needed += len(missing) * to_start()
+    return f"ready: {what} takes about {duration(needed / at_a_time(plan))} here, {how}"
 
 
-def _measured(runs: list[PlannedRun]) -> float:
-    device = select_device(runs[0].config)
-    return 3600 * sum(estimate.hours(device) for estimate in estimates_of(runs, _SECONDS, device))
-
-
-def _seconds_to_start() -> float:
-    """What a run takes beside its stage: a process, and the kernel that it starts."""
-    begun = time.monotonic()
-    subprocess.run([sys.executable, "-c", _KERNEL], capture_output=True, check=False)
-    return time.monotonic() - begun
-
-
-def _at_a_time(plan: Plan) -> int:
+def at_a_time(plan: Plan) -> int:
     """How many runs are made side by side on this machine, as the engine has it; on a GPU one."""
     configs = [run.config for run in plan.runs]
     if select_device(configs[0]).type != "cpu":
         return 1
     cores = os.cpu_count() or 1
     return max(1, cores // max(config.threads or cores for config in configs))
+
+
+def _measured(runs: list[PlannedRun], seconds: float) -> float:
+    device = select_device(runs[0].config)
+    return 3600 * sum(estimate.hours(device) for estimate in estimates_of(runs, seconds, device))

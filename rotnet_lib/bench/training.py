@@ -3,6 +3,7 @@
 import itertools
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,8 +126,10 @@ def measure(
         batches = _endless(loader)
         trainer.start_epoch(0)
         task.module.train()
-        # Uncompiled: torch 2.11 never again compiles a function that it meets first under the counter.
-        with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
+        # Uncompiled: torch 2.11 never again compiles a function that it meets first under the counter. The stance costs
+        # seconds, since it imports the compiler, so it is taken only where something is compiled.
+        eager = torch.compiler.set_stance("force_eager") if config.compile else nullcontext()
+        with eager, FlopCounterMode(display=False) as counter:
             inputs = trainer.step(next(batches), config.lr).inputs
         flops = counter.get_total_flops() / inputs
         step = seconds_each(lambda: trainer.step(next(batches), config.lr), seconds, device)

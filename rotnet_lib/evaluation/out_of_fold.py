@@ -90,11 +90,11 @@ def _note_on_one(run: RunDirectory, config: ImagesConfig, data: Dataset) -> str:
     parameters = run.parameters()
     same = parameters["dataset"] == config.dataset or (run.finished and run.result().data.fingerprint == data.fingerprint)
     if not same:
-        return f"One RotNet scored all images, and was trained on others ({parameters['dataset']}): p is out of sample."
+        return f"One RotNet scored all images. It was trained on others ({parameters['dataset']}), so p is out of sample."
     seen = (parameters.get("labels_per_class"), parameters["train_size"], parameters.get("validate"))
     whole = seen == (None, config.train_size, config.validate)
     return (
-        f"One RotNet scored all images, and was trained on {'them' if whole else 'images of the same set'}: p is in sample. "
-        "For images that it had not seen, it would find more copies plausible. Out-of-fold networks (fold 1/2 and 2/2) give "
-        "p out of sample."
+        f"One RotNet scored all images. It was trained on {'them' if whole else 'images of the same set'}, so p is in sample: "
+        "of images that it had not seen, more copies would look upright. Networks trained without a fold (fold 1/2 and 2/2) "
+        "give p out of sample."
     )

@@ -55,4 +55,6 @@ def _apart(cell: Cell, label: str, other: Cell | None) -> str:
         return f"as much as {label}"
     found = compare(cell, other)
     known = f"{other.spread}; {found.words}" if found and not found.clear else other.spread
+    if cell.brief == other.brief:  # they differ by less than is shown
+        return f"level with {label} ({known})"
     return f"{size(difference, cell.mean, cell.unit)} {'above' if difference > 0 else 'below'} {label} ({known})"

@@ -11,7 +11,7 @@ _BY_LAYER = ("probe", "finetune", "knn")
 
 _OF_STAGE = {
     ("inspect", "compare_top1"): "Top-1 accuracy of the run beside it",
-    ("pu_weights", "upright"): "Mean probability of being upright, rotated copies",
+    ("pu_weights", "upright"): "Mean p of rotated copies",
     ("pu_weights", "plausible"): "Rotated copies that look upright",
     ("voc_classification", "map"): "mAP",
     ("voc_classification", "map_1crop"): "mAP, one crop per image",

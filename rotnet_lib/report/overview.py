@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rotnet_lib.files import write_text
+from rotnet_lib.report.aligned import aligned
 from rotnet_lib.report.cells import Cell
 from rotnet_lib.report.data_words import DataWords
 from rotnet_lib.report.fragments import page
@@ -13,6 +14,10 @@ from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.report.units import heading
 from rotnet_lib.runs.directory import PLAN, REPORT, now
+
+_ANOTHER = "another experiment"
+_NOT_COMPARED = {"not run", "not published", _ANOTHER}
+"""Standings of figures that are held against no published one."""
 
 
 def write_overview(directory: Path, title: str, suites: list[Path]) -> Path:
@@ -26,14 +31,17 @@ def write_overview(directory: Path, title: str, suites: list[Path]) -> Path:
     reports = [_report(path) for path in suites]
     titles = dict.fromkeys(result.data.title for report in reports for result in report.results)
     standings = Counter(_standing(report, cell) for report in reports for _, _, cell in _cells(report))
+    said = DataWords(run for report in reports for run in report.runs).text(title)
     text = page(
         "overview.html.j2",
-        title=DataWords(run for report in reports for run in report.runs).text(title),
+        title=said[:1].upper() + said[1:],
         time=now(),
         plan=reports[0].plan,
         data_titles="; ".join(titles) or "none yet",
         comparable=all(report.comparable for report in reports if report.results),
         standings=sorted(standings.items()),
+        total=standings.total(),
+        compared=bool(standings.keys() - _NOT_COMPARED),
         suites=[_lines(report, path) for report, path in zip(reports, suites, strict=True)],
     )
     write_text(directory / REPORT, text)
@@ -51,13 +59,14 @@ def _cells(report: SuiteReport) -> list[tuple[str, str, Cell]]:
 
 def _standing(report: SuiteReport, cell: Cell) -> str:
     """`Cell.standing`, but that figures of another experiment stand nowhere to the published ones."""
-    compared = cell.standing not in ("not run", "not published")
-    return "another experiment" if compared and not report.comparable else cell.standing
+    return _ANOTHER if cell.standing not in _NOT_COMPARED and not report.comparable else cell.standing
 
 
 def _lines(report: SuiteReport, directory: Path) -> dict[str, Any]:
     states = [run.state for run in report.runs]
-    kind = kind_of(cell for _, _, cell in _cells(report))
+    cells = _cells(report)
+    kind = kind_of(cell for _, _, cell in cells)
+    published = aligned([cell.published_text for _, _, cell in cells])
     return {
         "title": report.suite["title"],
         "link": f"../{directory.name}/{REPORT}",
@@ -67,7 +76,11 @@ def _lines(report: SuiteReport, directory: Path) -> dict[str, Any]:
         "many": len(report.columns) > 1,
         "figure": heading("figure", *kind) if kind else "figure",
         "mixed": kind is None,
+        "published": any(published),
         "axis": report.axis.title if report.axis else "",
-        "errors": any(cell.error is not None for _, _, cell in _cells(report)),
-        "cells": [(label, column, cell, _standing(report, cell)) for label, column, cell in _cells(report)],
+        "errors": any(cell.error is not None for _, _, cell in cells),
+        "cells": [
+            (label, column, cell, text, _standing(report, cell))
+            for (label, column, cell), text in zip(cells, published, strict=True)
+        ],
     }

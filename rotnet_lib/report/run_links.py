@@ -14,7 +14,7 @@ from rotnet_lib.runs.plan_file import read_plan
 
 _FILES = {
     METRICS: "result (metrics.json)",
-    HISTORY: "figures of each epoch (history.csv)",
+    HISTORY: "history of the training (history.csv)",
     MODEL: "weights (model.safetensors)",
     PU: "probabilities of being upright (pu.safetensors)",
     PARAMETERS: "parameters (parameters.yaml)",

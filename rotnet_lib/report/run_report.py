@@ -16,6 +16,7 @@ from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.metric_titles import measured_by_layer, metric_title, short_titles
 from rotnet_lib.report.run_title import network_of, run_title
 from rotnet_lib.runs.directory import METRICS, REPORT
+from rotnet_lib.runs.metrics import decimals
 from rotnet_lib.runs.schema import MetricValue, RunResult
 from rotnet_lib.runs.unverified import sentence
 
@@ -75,8 +76,9 @@ def _lead(result: RunResult) -> str:
 
 
 def _chance(metric: MetricValue) -> str:
-    """`chance 25 %`."""
-    return f"chance {metric.chance:.4g} {metric.unit}".rstrip()
+    """`chance 25 %`, `chance 14.29 %`: no more decimals than the figure has."""
+    assert metric.chance is not None
+    return f"chance {round(metric.chance, decimals(metric.chance, metric.unit)):g} {metric.unit}".rstrip()
 
 
 def _backbone(result: RunResult) -> dict[str, str] | None:

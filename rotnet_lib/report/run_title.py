@@ -47,7 +47,13 @@ def run_title(result: RunResult) -> str:
     if several:
         return f"{what}: up to {figure} ({short_titles(result)[name]})"
     title = metric_title(result.stage, name)
-    named = "" if title == "Top-1 accuracy" else f"{title} " if title.startswith("mAP") else f"{title[0].lower()}{title[1:]} "
+    named = (
+        ""
+        if title == "Top-1 accuracy" or what.startswith(title)
+        else f"{title} "
+        if title.startswith("mAP")
+        else f"{title[0].lower()}{title[1:]} "
+    )
     return f"{what}: {named}{figure}"
 
 

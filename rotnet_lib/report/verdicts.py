@@ -57,7 +57,7 @@ def _verdict(rows: list[Row], columns: Mapping[str, str], axis: Axis | None, *, 
 
 def _sentence(text: str) -> str:
     """A capital at the start, unless a label or a heading stands there."""
-    return text[0].upper() + text[1:] if text.startswith(("highest", "lowest", "of ")) else text
+    return text[0].upper() + text[1:] if text.startswith(("highest", "lowest", "of ", "all ")) else text
 
 
 def best_of(groups: Groups) -> str:
@@ -118,6 +118,8 @@ def _close(named: Mapping[str, Cell], first: str, word: str) -> str:
 def _best(named: Mapping[str, Cell]) -> str:
     order = sorted(named, key=lambda name: named[name].rank)
     first, last = _words(named)
+    if named[order[0]].brief == named[order[-1]].brief:
+        return f"all {named[order[0]].brief}"
     ends = f"{first} {order[0]} ({named[order[0]].brief}), {last} {order[-1]} ({named[order[-1]].brief})"
     return ends + _close(named, order[0], first.partition(",")[0])
 

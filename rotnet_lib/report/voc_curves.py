@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import seaborn as sns
@@ -10,6 +11,7 @@ from matplotlib import pyplot
 from rotnet_lib.report.figure_style import COLOURS, figure_style
 from rotnet_lib.report.figure_words import one_by_one, values_by_name
 from rotnet_lib.report.figures import ReportFigure
+from rotnet_lib.report.plot_parts import chance_line
 
 _DPI = 90
 _POINTS = 300
@@ -18,22 +20,28 @@ _ACROSS = 5
 """Panels a row."""
 
 
-def ap_bars(by_class: Mapping[str, float], label: str = "average precision (%)") -> ReportFigure:
+def ap_bars(
+    by_class: Mapping[str, float], label: str = "average precision (%)", *, chance: float | None = None
+) -> ReportFigure:
     """A bar a class with its value, from the highest to the lowest, and their mean as a line.
 
     Args:
         by_class: percent.
         label: of the axis.
+        chance: what guessing gives for the mean, percent; None: not known.
     """
     ordered = dict(sorted(by_class.items(), key=lambda entry: -entry[1]))
     mean = float(np.mean(list(ordered.values())))
     with figure_style(0.85, grid=True):
         figure, axis = pyplot.subplots(figsize=(max(4.0, 1.6 + 0.42 * len(ordered)), 3.0), dpi=_DPI)
         bars = axis.bar(list(ordered), list(ordered.values()), color=COLOURS[0])
-    axis.bar_label(bars, fmt="%.1f", padding=1, fontsize="x-small")
+    values = axis.bar_label(bars, fmt="%.1f", padding=1, fontsize="x-small")
+    pyplot.setp(values, zorder=3, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3})  # the mean may run through
     axis.grid(visible=False, axis="x")
-    axis.axhline(mean, color=COLOURS[1], label=f"mean {mean:.1f}")
-    axis.legend(loc="upper right", frameon=True)
+    handles: dict[str, Any] = {f"mean {mean:.1f}": axis.axhline(mean, color=COLOURS[1])}
+    if chance is not None:
+        handles |= chance_line(axis, f"chance of the mean {chance:.1f}", chance, across=True)
+    axis.legend(list(handles.values()), list(handles), loc="upper right", frameon=True)
     axis.set_ylabel(label)
     axis.set_ylim(0, 1.12 * max(*ordered.values(), mean, 1))
     if len(ordered) > 10:
@@ -46,7 +54,7 @@ def ap_bars(by_class: Mapping[str, float], label: str = "average precision (%)")
     return ReportFigure(
         figure,
         f"{what[0].upper()}{what[1:]} by class, the highest first.",
-        f"Bars: {values_by_name(ordered)}. Mean {mean:.2f} %.",
+        f"Bars: {values_by_name(ordered)}. Mean {mean:.2f} %." + (f" Chance {chance:.2f} %." if chance is not None else ""),
     )
 
 

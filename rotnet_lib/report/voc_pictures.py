@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.figure_words import one_by_one
 from rotnet_lib.report.figures import ReportFigure
-from rotnet_lib.voc.detection_scores import Example
+from rotnet_lib.report.picture_rows import row_heights
+from rotnet_lib.voc.detection_scores import Example, Found
 
 _DPI = 80
 _PANEL = 2.6
@@ -25,16 +26,15 @@ _ACROSS = 2
 def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) -> ReportFigure:
     """Each test image twice: with its objects, dashed if they are difficult, and with the detections of at least `min_score`.
 
-    A class has the same colour in both.
+    Where no detection has that score, the surest one is drawn, dotted. A class has the same colour in both.
     """
-    rows = max(1, -(-len(examples) // _ACROSS))
-    tallest = max((example.image.shape[0] / example.image.shape[1] for example in examples), default=1.0)
-    height = _PANEL * min(tallest, _TALLEST) + 0.25
+    heights = row_heights([example.image for example in examples], _ACROSS, width=_PANEL, tallest=_TALLEST)
     with figure_style(0.75):
         figure, axes = pyplot.subplots(
-            rows,
+            len(heights),
             2 * _ACROSS,
-            figsize=(_PANEL * 2 * _ACROSS, height * rows),
+            figsize=(_PANEL * 2 * _ACROSS, sum(heights)),
+            height_ratios=heights,
             dpi=_DPI,
             squeeze=False,
             layout="constrained",
@@ -47,21 +47,22 @@ def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) ->
             colours = _colours(len(example.classes))
             for axis in (left, right):
                 axis.imshow(example.image, interpolation="antialiased")
-                axis.set(xticks=[], yticks=[])
+                axis.set(xticks=[], yticks=[], anchor="N")  # images of a row begin at one height
                 sns.despine(ax=axis, left=True, bottom=True)
             objects, found = example.objects, example.found
             for box, label, difficult in zip(objects.boxes, objects.labels, objects.difficult, strict=True):
                 _draw(left, box, example.classes[label], colours[label], "--" if difficult else "-")
-            sure = np.flatnonzero(found.scores >= min_score)
-            for place in sure[np.argsort(found.scores[sure], kind="stable")]:  # the surest on top
-                label = found.labels[place]
-                _draw(right, found.boxes[place], f"{example.classes[label]} {found.scores[place]:.2f}", colours[label], "-")
+            sure = _sure(found, min_score)
+            for place in reversed(sure or _sure(found, 0.0)[:1]):  # the surest on top
+                label, style = found.labels[place], "-" if sure else ":"
+                _draw(right, found.boxes[place], f"{example.classes[label]} {found.scores[place]:.2f}", colours[label], style)
             left.set_title(f"{example.name}: {_count(len(objects), 'object')}")
-            right.set_title(_count(len(sure), "detection"))
+            right.set_title(_count(len(sure), "detection") + (f" of at least {min_score:g}" if not sure else ""))
     return ReportFigure(
         figure,
         f"Test images, each twice. Left: the objects in it, dashed where they are difficult. Right: what was detected with a "
-        f"score of at least {min_score:g}. A class has one colour in both.",
+        f"score of at least {min_score:g}; where there is none, the detection with the highest score, dotted. A class has one "
+        "colour in both.",
         "Photographs with boxes. " + one_by_one((_in_words(example, min_score) for example in examples), between=" "),
         bitmap=True,
     )
@@ -70,9 +71,19 @@ def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) ->
 def _in_words(example: Example, min_score: float) -> str:
     """`000012: objects car, dog; detected car 0.93.`."""
     objects = one_by_one(example.classes[label] for label in example.objects.labels)
-    sure = [place for place in np.argsort(-example.found.scores, kind="stable") if example.found.scores[place] >= min_score]
-    found = one_by_one(f"{example.classes[example.found.labels[place]]} {example.found.scores[place]:.2f}" for place in sure)
-    return f"{example.name}: objects {objects or 'none'}; detected {found or 'nothing'}."
+    sure = _sure(example.found, min_score)
+    surest = _sure(example.found, 0.0)[:1]
+    found, least = (
+        one_by_one(f"{example.classes[example.found.labels[place]]} {example.found.scores[place]:.2f}" for place in places)
+        for places in (sure, surest)
+    )
+    nothing = f"nothing of at least {min_score:g}" + (f" (the surest {least})" if least else "")
+    return f"{example.name}: objects {objects or 'none'}; detected {found or nothing}."
+
+
+def _sure(found: Found, min_score: float) -> list[int]:
+    """The places of the detections of at least that score, the surest first."""
+    return [int(place) for place in np.argsort(-found.scores, kind="stable") if found.scores[place] >= min_score]
 
 
 def _colours(classes: int) -> list[tuple[float, float, float]]:

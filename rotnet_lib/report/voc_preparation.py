@@ -9,7 +9,8 @@ from rotnet_lib.voc.preparation import PreparationRecord
 
 def preparation_summary(record: PreparationRecord) -> HTML:
     """What was done to the backbone, and each layer's ratio of gradient to weight before and after, for a notebook cell."""
-    return HTML(fragment("preparation.html.j2", sentence=preparation_sentence(record), layers=record.layers))
+    rows = [(layer.name, *map(_figure, (layer.before, layer.after, layer.scale))) for layer in record.layers]
+    return HTML(fragment("preparation.html.j2", sentence=preparation_sentence(record), rows=rows))
 
 
 def preparation_sentence(record: PreparationRecord) -> str:
@@ -18,13 +19,19 @@ def preparation_sentence(record: PreparationRecord) -> str:
 
 
 def _measures(record: PreparationRecord) -> str:
-    folded = f"Batch norm folded: outputs differ by at most {record.fold_error:.1g} of their spread on {record.images} images; "
+    folded = (
+        f"Batch norm was folded into the weights: outputs differ by at most {record.fold_error:.1g} of their spread, on "
+        f"{record.images} images. "
+    )
     if not record.layers:
-        return folded + "weights not rescaled."
+        return folded + "The weights were not rescaled."
     before = _range([layer.before for layer in record.layers])
     after = _range([layer.after for layer in record.layers])
     rounds = "1 round" if record.rounds == 1 else f"{record.rounds} rounds"
-    return folded + f"rescaled in {rounds}: ratios of gradient to weight between {after}, before between {before}."
+    return folded + (
+        f"The weights were rescaled in {rounds}, so that all layers learn at the same rate: the ratios of gradient to weight "
+        f"are between {after}; before, they were between {before}."
+    )
 
 
 def _origin(record: PreparationRecord) -> str:
@@ -36,4 +43,9 @@ def _origin(record: PreparationRecord) -> str:
 
 
 def _range(values: list[float]) -> str:
-    return f"{min(values):.3g} and {max(values):.3g}"
+    return f"{_figure(min(values))} and {_figure(max(values))}"
+
+
+def _figure(value: float) -> str:
+    """Three digits, and no exponent for what is large: `0.5`, `63.5`, `1,250`."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

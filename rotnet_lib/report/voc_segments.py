@@ -13,34 +13,39 @@ from rotnet_lib.data.voc.writing import voc_palette
 from rotnet_lib.report.figure_style import figure_style
 from rotnet_lib.report.figure_words import one_by_one
 from rotnet_lib.report.figures import ReportFigure
+from rotnet_lib.report.picture_rows import row_heights
 from rotnet_lib.voc.segmentation import SegmentationDetails, Segmented
 
 _DPI = 72
 _WIDTH = 2.1
 """Inches of a picture."""
 _COLUMNS = ("image", "ground truth", "prediction")
+_TALLEST = 1.2
+"""Height of a picture to its width, at most."""
 _ACROSS = 2
 """Test images a row."""
+_LEGEND = 8
+"""Classes a line of the legend, at most."""
 
 
 def segments_figure(details: SegmentationDetails) -> ReportFigure:
     """Each kept test image, its ground truth and its prediction, two images a row; below, the colours of the classes shown."""
     pictures = details.pictures
-    rows = -(-len(pictures) // _ACROSS)
     across = min(_ACROSS, len(pictures))
-    tallest = max(picture.truth.shape[0] / picture.truth.shape[1] for picture in pictures)
-    height = _WIDTH * min(tallest, 1.2)
+    heights = row_heights([picture.truth for picture in pictures], _ACROSS, width=_WIDTH, tallest=_TALLEST)
     with figure_style(0.75):
         figure, axes = pyplot.subplots(
-            rows,
+            len(heights),
             across * len(_COLUMNS),
-            figsize=(_WIDTH * across * len(_COLUMNS), (height + 0.2) * rows + 0.5),
+            figsize=(_WIDTH * across * len(_COLUMNS), sum(heights) + 0.5),
+            height_ratios=heights,
             dpi=_DPI,
             squeeze=False,
             layout="constrained",
         )
         for axis in axes.flat:
             axis.set_axis_off()
+            axis.set_anchor("N")  # images of a row begin at one height
         for place, picture in enumerate(pictures):
             row, column = divmod(place, _ACROSS)
             panels = axes[row, column * len(_COLUMNS) :]
@@ -85,4 +90,5 @@ def _legend(figure: Figure, details: SegmentationDetails) -> None:
         Patch(facecolor=voc_palette()[id_] / 255, edgecolor="#666666", linewidth=0.5, label=labels[id_])
         for id_ in sorted(shown)
     ]
-    figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 8), frameon=False)
+    lines = -(-len(patches) // _LEGEND)
+    figure.legend(handles=patches, loc="outside lower center", ncols=-(-len(patches) // lines), frameon=False, fontsize="large")

@@ -36,8 +36,7 @@ class StageResult:
         if not self.directory.finished:
             self.directory.save(self.result)
         self.directory.close()
-        headline = ", ".join(f"{name} {metric.text}" for name, metric in self.result.metrics.items())
-        print(": ".join(filter(None, [headline, str(self.directory.path)])))
+        print(": ".join(filter(None, [self.result.headline, str(self.directory.path)])))
 
 
 def build_result(

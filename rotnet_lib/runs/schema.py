@@ -168,6 +168,11 @@ class RunResult(BaseModel):
     """Of this result, without this field; since `save`. See `identity.result_checksum`."""
 
     @property
+    def headline(self) -> str:
+        """Every metric with its figure, by its name in code: `map 33.92 %, map_1crop 37.21 %`; empty without metrics."""
+        return ", ".join(f"{name} {metric.text}" for name, metric in self.metrics.items())
+
+    @property
     def seconds(self) -> float:
         """What the run took: of one that was interrupted at least its training, which counts the earlier attempts."""
         return max(self.wall_seconds, self.training.seconds if self.training else 0.0)

@@ -90,7 +90,7 @@ class PuWeightsConfig(ImageBackboneConfig):
 
     @property
     def metric_names(self) -> tuple[str, ...]:
-        return ("rotation_top1", "upright", "plausible")
+        return ("plausible", "upright", "rotation_top1")
 
     @property
     def slug(self) -> str:
@@ -123,8 +123,8 @@ class PuOutcome(StageResult):
         """What the figures count, in a sentence."""
         copies, images = sum(map(len, self.rotated.values())), int(self.plausibility.known.sum())
         return (
-            f"upright: mean p of the {copies:,} rotated copies of {images:,} images; plausible: the share of them whose p is "
-            "above 0.5; rotation_top1: over the upright copies too."
+            f"p is the probability of being upright. A copy looks upright if its p is above 0.5; share and mean are of the "
+            f"{copies:,} rotated copies of {images:,} images. Rotation accuracy counts the upright copies too."
         )
 
 
@@ -133,8 +133,8 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
     """Compute with RotNets the probability that each rotated copy of each training image is upright.
 
     It is written to `pu.safetensors` (see `Plausibility`), which pretrain runs read (`pu_weights`). Metrics, percent, on the
-    training images: `rotation_top1`, over all K copies; `upright`, the mean p of the rotated copies; `plausible`, the share of
-    them whose p is above 0.5. A finished run is read, not computed again.
+    training images: `plausible`, the share of the rotated copies whose p is above 0.5; `upright`, their mean p;
+    `rotation_top1`, over all K copies. A finished run is read, not computed again.
 
     Raises:
         RotnetError: the backbone's run has no rotation task, or one without the upright copy; the runs of the folds are not the
@@ -175,7 +175,7 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
             directory,
             config,
             data=seen.model_copy(update={"damaged": sorted({*seen.damaged, *damaged})}),
-            metrics=_metrics(answers, upright_percent(plausibility), unseen=len(scorers) > 1),
+            metrics=_metrics(answers, upright_percent(plausibility), rotation, unseen=len(scorers) > 1),
             by_target={"rotation_top1": answers.by_rotation, "upright": by_class},
             training=None,
             device=device,
@@ -185,13 +185,15 @@ def weigh_copies(config: PuWeightsConfig) -> PuOutcome:
     return PuOutcome(directory, result, plausibility, copies, note)
 
 
-def _metrics(answers: RotationAnswers, percents: Mapping[str, float], *, unseen: bool) -> dict[str, MetricValue]:
-    """The stage's metrics; that of right answers says of how many images, if the RotNets were not trained on these."""
-    found = {name: MetricValue(last=value) for name, value in {"rotation_top1": answers.accuracy, **percents}.items()}
-    if not unseen:
-        return found
-    by_rotation = dict.fromkeys(answers.by_rotation, answers.images)
-    return found | {"rotation_top1": found["rotation_top1"].of_images(answers.images, by_rotation)}
+def _metrics(
+    answers: RotationAnswers, percents: Mapping[str, float], rotation: Rotation.Options, *, unseen: bool
+) -> dict[str, MetricValue]:
+    """The stage's metrics, the headline first; that of right answers says of how many images, if they are `unseen`."""
+    right = MetricValue(last=answers.accuracy, chance=100 / len(rotation.angles))
+    if unseen:
+        right = right.of_images(answers.images, dict.fromkeys(answers.by_rotation, answers.images))
+    shares = {name: MetricValue(last=percents[name]) for name in ("plausible", "upright")}
+    return {**shares, "rotation_top1": right}
 
 
 def _rotations_of(run: RunDirectory) -> tuple[Rotation.Options, int]:

@@ -275,7 +275,7 @@ def _plans(
             suite,
             preset_name,
             reason,
-            preset.description,
+            preset.described(options.dataset),
             options,
             _planned(suite, preset_name, options, options.seeds or (suite.seeds if suite.name == name else 1), overrides, once),
         )

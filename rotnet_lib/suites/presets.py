@@ -27,6 +27,7 @@ class Preset(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    data: str = Field("", description="what is measured on, where no dataset is asked for; empty: `description` says it")
     description: str
     datasets: dict[str, str] = Field(default_factory=dict, description="what stands in for a dataset of the protocol's")
     set: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
@@ -40,6 +41,16 @@ class Preset(BaseModel):
             for key, values in settings.items():
                 _check_setting(benchmark, key, values)
         return self
+
+    def described(self, dataset: str | None) -> str:
+        """`drawn shapes that ship with the code, a narrow network, ...`: the data, and how it is run.
+
+        Args:
+            dataset: that is asked for in place of the preset's data; None: none is.
+        """
+        if dataset and self.data:
+            return f"{dataset} in place of {self.data}, {self.description}"
+        return ", ".join(filter(None, [self.data, self.description]))
 
     def parameters(self, stage: str, arch: str, kind: str, dataset: str) -> dict[str, Any]:
         """What this preset says to a run, by parameter.

@@ -17,7 +17,7 @@ from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.seeds import derive, seeded
 from rotnet_lib.voc.classification_config import ClassificationConfig
 from rotnet_lib.voc.crops import random_square
-from rotnet_lib.voc.scores import SCORES, Curve, Scores, average_precision, curve, read_scores
+from rotnet_lib.voc.scores import SCORES, Curve, Scores, average_precision, chance_precision, curve, read_scores
 from rotnet_lib.voc.task import Evaluation, VocTask
 
 _DROPPED = ("fc6", "fc7")
@@ -172,5 +172,8 @@ def evaluate_classification(config: ClassificationConfig, voc: VocSet, directory
         left_out=tuple(name for name in voc.short if name not in shown),
     )
     metrics = {metric: float(np.mean(list(found.values()))) for metric, found in by_target.items()}
-    absent = f"Left out of the mean, since no test image shows them: {', '.join(details.left_out)}."
-    return Evaluation(metrics, by_target, details, notes=(absent,) if details.left_out else ())
+    guessed = [ap for place in shown.values() if (ap := chance_precision(present[:, place])) is not None]
+    notes = ["Chance is what a random order of the test images is expected to give."]
+    if details.left_out:
+        notes.append(f"Left out of the mean, since no test image shows them: {', '.join(details.left_out)}.")
+    return Evaluation(metrics, by_target, details, tuple(notes), dict.fromkeys(metrics, float(np.mean(guessed))))

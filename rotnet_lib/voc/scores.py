@@ -119,6 +119,26 @@ def average_precision(present: np.ndarray, scores: np.ndarray) -> float | None:
     return 100 * float(average_precision_score(truth, lowered)) if truth.any() else None
 
 
+def chance_precision(present: np.ndarray) -> float | None:
+    """The average precision of one class that is expected of a random order of the images, in percent.
+
+    A positive image is equally likely at each of the n ranks, and each image before it is one of the other m - 1 positives with
+    probability (m - 1) / (n - 1). It is above the share of positives, m / n, by less the more images there are.
+
+    Args:
+        present: as `average_precision`.
+
+    Returns:
+        None if no image is positive.
+    """
+    counted = present[present >= 0]
+    images, positives = len(counted), int(counted.sum())
+    if not positives:
+        return None
+    ranks = np.arange(1, images + 1)
+    return 100 * float(np.mean((1 + (ranks - 1) * (positives - 1) / max(images - 1, 1)) / ranks))
+
+
 def curve(present: np.ndarray, scores: np.ndarray) -> Curve:
     """The precision-recall curve of one class with at least one positive image; arguments as `average_precision`."""
     precision, recall, _ = precision_recall_curve(*_lower_positives(present, scores))

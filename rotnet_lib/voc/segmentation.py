@@ -20,6 +20,7 @@ from rotnet_lib.seeds import seeded
 from rotnet_lib.voc.segmentation_config import SegmentationConfig
 from rotnet_lib.voc.segmentation_scores import (
     BACKGROUND,
+    all_background,
     confusion,
     intersection_over_union,
     pixel_accuracy,
@@ -183,13 +184,24 @@ def evaluate_segmentation(config: SegmentationConfig, voc: VocSet, directory: Pa
         for index in range(min(_PICTURES, len(voc.test)))
     )
     left_out = tuple(name for name in names if name not in by_class)
-    absent = f"Left out of the mean, since no test pixel shows or is taken for it: {', '.join(left_out)}."
+    notes = ["Chance is what taking every pixel for background gives."]
+    if left_out:
+        notes.append(f"Left out of the mean, since no test pixel shows or is taken for it: {', '.join(left_out)}.")
     return Evaluation(
-        metrics={"miou": 100 * float(np.nanmean(found)), "pixel_accuracy": 100 * pixel_accuracy(matrix)},
+        metrics=_measures(matrix),
         by_target={"miou": by_class},
         details=SegmentationDetails(pictures, names, left_out, matrix),
-        notes=(absent,) if left_out else (),
+        notes=tuple(notes),
+        chance=_measures(all_background(matrix)),
     )
+
+
+def _measures(matrix: np.ndarray) -> dict[str, float]:
+    """The stage's metrics of a confusion matrix, in percent."""
+    return {
+        "miou": 100 * float(np.nanmean(intersection_over_union(matrix))),
+        "pixel_accuracy": 100 * pixel_accuracy(matrix),
+    }
 
 
 def _names(voc: VocSet) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ class Evaluation:
         metrics: name -> percent.
         by_target: metric -> class (its short name) -> percent. Classes without ground truth are left out.
         details: what the task's notebook draws.
+        chance: metric -> percent that guessing gives; without the metrics of which it is not known.
         notes: sentences to show with the metrics, such as what is left out of a mean.
     """
 
@@ -26,6 +27,7 @@ class Evaluation:
     by_target: Mapping[str, Mapping[str, float]]
     details: Any
     notes: tuple[str, ...] = ()
+    chance: Mapping[str, float] = field(default_factory=dict)
 
 
 class VocTask(ABC):

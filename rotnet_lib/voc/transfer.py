@@ -112,7 +112,9 @@ def transfer(
             train_images=len(voc.train),
             test_images=len(voc.test),
         ),
-        metrics={name: MetricValue(last=value) for name, value in evaluation.metrics.items()},
+        metrics={
+            name: MetricValue(last=value, chance=evaluation.chance.get(name)) for name, value in evaluation.metrics.items()
+        },
         by_target=evaluation.by_target,
         training=TrainingRecord(
             iterations=config.iterations,

@@ -4,34 +4,41 @@ import re
 
 import pytest
 
-from rotnet_lib.bench import readiness
-from rotnet_lib.bench.readiness import verdict
+from rotnet_lib.bench.readiness import at_a_time, verdict
 from rotnet_lib.suites.plan import Options, plan_suite
+from rotnet_lib.suites.run_lengths import duration
 from tests.results import finish_planned
 
 
-def test_it_is_measured_where_nothing_was_made_yet() -> None:
-    said = verdict(preset="quick")
-    assert re.search(r"^ready: make reproduce-table3 \(preset quick\) takes about [\d.]+ (s|min|h) here, ", said)
+def test_it_is_measured_where_nothing_was_made_yet_and_said_before() -> None:
+    """Seven runs that take a million seconds each to start, beside which training is a trifle."""
+    told: list[str] = []
+    said = verdict(preset="quick", seconds=0.001, to_start=lambda: 1e6, say=told.append)
+    assert told == ["measuring for some seconds how long make reproduce-table3 takes here ..."]
+    found = re.search(r"^ready: make reproduce-table3 \(preset quick\) takes about ([\d.]+) h here, ", said)
+    assert found, said
+    plan = plan_suite("table3", Options(preset="quick"))
+    assert float(found[1]) == pytest.approx(7e6 / 3600 / at_a_time(plan), rel=0.01)
     assert "by a short measurement (longer: rotnet bench --plan table3 --preset quick)" in said
 
 
-def test_finished_runs_say_it_where_there_are_some_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of seven runs each takes the two seconds of one like it, and one that a process and its kernel take to start."""
+def test_finished_runs_say_it_where_there_are_some_of_each_kind() -> None:
+    """Of seven runs each takes the two seconds of one like it, and a minute that a process and its kernel take to start."""
     for run in plan_suite("table3", Options(preset="quick", seeds=2)).runs:
         if run.config.seed == 1:
             finish_planned(run)
-    monkeypatch.setattr(readiness, "_seconds_to_start", lambda: 1.0)  # which the test above measures
-    monkeypatch.setattr(readiness, "_at_a_time", lambda plan: 1)
-    assert verdict(preset="quick") == (
-        "ready: make reproduce-table3 (preset quick) takes about 20 s here, by finished runs like its own"
+    took = duration(7 * 62 / at_a_time(plan_suite("table3", Options(preset="quick"))))
+    assert verdict(preset="quick", to_start=lambda: 60.0) == (
+        f"ready: make reproduce-table3 (preset quick) takes about {took} here, by finished runs like its own"
     )
 
 
 def test_a_table_that_is_made_takes_no_time() -> None:
     for run in plan_suite("table3", Options(preset="quick")).runs:
         finish_planned(run)
-    assert verdict(preset="quick").startswith("ready: make reproduce-table3 (preset quick) is made already")
+    told: list[str] = []
+    assert verdict(preset="quick", say=told.append).startswith("ready: make reproduce-table3 (preset quick) is made already")
+    assert told == []
 
 
 def test_a_table_whose_data_is_not_here_is_not_ready() -> None:

@@ -49,6 +49,9 @@ def test_equal_figures_are_neither_above_nor_below() -> None:
     assert said(row("A", 70.0), row("B", 70.0), row("C", 20.0)) == [
         "A reaches 70.0 %, as much as B and 50.0 points above C (20.0)."
     ]
+    assert said(row("A", 70.01), row("B", 70.0), row("C", 20.0)) == [
+        "A reaches 70.0 %, level with B (70.0) and 50.0 points above C (20.0)."
+    ]
 
 
 def test_what_is_missing_is_not_compared() -> None:

@@ -27,6 +27,8 @@ def standings(page: BeautifulSoup) -> dict[str, int]:
 
 def lines(page: BeautifulSoup, position: int) -> list[list[str]]:
     table = page.find_all("table")[position]
+    for padding in table.select(".pad"):  # space that is not read
+        padding.extract()
     return [[cell.get_text().strip() for cell in line.select("th, td")] for line in table.select("tbody tr")]
 
 
@@ -119,6 +121,31 @@ def test_a_small_experiment_is_said_to_be_one_and_held_against_nothing(table3: A
     assert standings(page) == {"another experiment": 6}
     assert {line[-1] for line in lines(page, 0)} == {"another experiment"}
     assert "This is not the published experiment" not in text(overview(table3))
+
+
+def test_how_a_match_is_told_is_said_where_something_is_compared(table3: Any, made_up: Any) -> None:
+    assert "match: measured mean and published figure" in text(overview(table3))
+    small = made_up("table3")
+    small.finish_all()
+    assert "match: measured mean" not in text(overview(small))
+
+
+def test_there_is_no_column_for_published_figures_where_there_are_none(table3: Any, made_up: Any) -> None:
+    small = made_up("inspect")
+    small.finish("inspect", 70.0, by_target={"0 degrees": 80.0, "90 degrees": 60.0}, trained=False)
+    with_some, without = (
+        [cell.get_text() for cell in table.select("thead th")] for table in overview(table3, small).find_all("table")
+    )
+    assert "published" in with_some
+    assert "published" not in without
+
+
+def test_a_title_begins_with_a_capital_where_other_data_stand_in(made_up: Any) -> None:
+    suite = made_up("table8")
+    path = write_overview(Path("runs/all").absolute(), "PASCAL VOC: table 8", [suite.directory.absolute()])
+    heading = BeautifulSoup(path.read_text(), "html.parser").h1
+    assert heading is not None
+    assert heading.get_text() == "Drawn scenes: table 8"
 
 
 def test_data_and_preset_are_named(table3: Any) -> None:

@@ -368,3 +368,12 @@ def test_a_run_of_another_task_has_no_figure_and_says_so(made_up: Any) -> None:
     assert {cell.mean for cell in cells.values()} == {None}
     assert {cell.unfinished for cell in cells.values()} == {"finished without rotation_top1"}
     assert "finished without rotation_top1" in summary(suite.report()).data
+
+
+@pytest.mark.parametrize(("suite", "columns"), [("table9", "10"), ("table3", None)])
+def test_a_table_of_many_columns_says_how_many_for_printing(made_up: Any, suite: str, columns: str | None) -> None:
+    made = made_up(suite)
+    made.finish_all(by_target={f"class {number}": 50.0 for number in range(10)})
+    [table] = page(made.report()).select("table.figures")
+    assert table.get("style") == (f"--columns: {columns}" if columns else None)
+    assert ("many" in table["class"]) == (columns is not None)

@@ -13,6 +13,11 @@ def test_few_columns_are_gone_through() -> None:
     assert best_of(groups) == "detection: highest B (3.0), lowest A (1.0); segmentation: highest A (5.0), lowest B (4.0)"
 
 
+def test_where_all_figures_are_shown_alike_none_is_the_highest() -> None:
+    groups = [("detection: ", named(A=6.91, B=6.912)), ("segmentation: ", named(A=5.0, B=4.0))]
+    assert best_of(groups) == "detection: all 6.9; segmentation: highest A (5.0), lowest B (4.0)"
+
+
 def test_of_many_columns_it_is_counted_where_each_row_is_highest() -> None:
     groups = [(f"{n}: ", named(A=1.0, B=2.0, C=0.0)) for n in range(3)] + [(f"{n}: ", named(A=2.0, B=1.0)) for n in range(2)]
     assert best_of(groups) == "of 5 columns, B is highest in 3, A in 2"

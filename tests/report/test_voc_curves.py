@@ -34,6 +34,16 @@ def test_bars_fall_from_left_to_right_about_their_mean() -> None:
     assert axis.get_ylim()[1] > 80
 
 
+def test_chance_of_the_mean_is_a_dotted_line_and_said() -> None:
+    shown = ap_bars({"car": 20.0, "cup": 80.0}, chance=31.25)
+    [axis] = shown.figure.axes
+    _, dotted = axis.get_lines()
+    assert dotted.get_linestyle() == ":"
+    assert np.unique(np.asarray(dotted.get_ydata())).tolist() == [31.25]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["mean 50.0", "chance of the mean 31.2"]
+    assert shown.description.endswith("Mean 50.00 %. Chance 31.25 %.")
+
+
 @pytest.mark.parametrize("value", [0.0, 100.0])
 def test_one_class_alone(value: float) -> None:
     [axis] = ap_bars({"car": value}, "IoU (%)").figure.axes

@@ -1,5 +1,6 @@
 """Pictures of detections: what is drawn, and that a report with them stays small."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rotnet_lib.data.voc.objects import Objects
+from rotnet_lib.report.picture_rows import row_heights
 from rotnet_lib.report.voc_pictures import detections_figure
 from rotnet_lib.voc.detection_scores import Example, Found
 
@@ -57,9 +59,26 @@ def test_a_class_has_one_colour_and_a_difficult_object_is_dashed():
     assert [patch.get_linestyle() for patch in left.patches] == ["-", "--"]
 
 
-def test_nothing_sure_is_said():
-    figure = detections_figure([example()], min_score=0.95).figure
-    assert figure.axes[1].get_title() == "no detections"
+def test_where_nothing_is_sure_the_surest_is_drawn_dotted_and_it_is_said():
+    shown = detections_figure([example()], min_score=0.95)
+    right = shown.figure.axes[1]
+    assert right.get_title() == "no detections of at least 0.95"
+    assert drawn(shown.figure, 1) == [((2.5, 4.5, 22.5, 34.5), "cat 0.90")]
+    assert [patch.get_linestyle() for patch in right.patches] == [":"]
+    assert "detected nothing of at least 0.95 (the surest cat 0.90)" in shown.description
+
+
+def test_where_nothing_was_detected_nothing_is_drawn():
+    nothing = Found(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int))
+    shown = detections_figure([dataclasses.replace(example(), found=nothing)])
+    assert drawn(shown.figure, 1) == []
+    assert shown.description.endswith("detected nothing of at least 0.3.")
+
+
+def test_a_row_is_as_high_as_the_tallest_of_its_pictures():
+    wide, square, tower = (np.zeros((height, 10, 3), np.uint8) for height in (5, 10, 90))
+    assert row_heights([wide, wide, square, wide, tower], 2, width=2.0, tallest=1.5) == [1.25, 2.25, 3.25]
+    assert row_heights([], 2, width=2.0, tallest=1.5) == [2.25]
 
 
 def test_an_odd_number_of_images_leaves_no_empty_panel():

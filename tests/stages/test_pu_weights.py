@@ -95,13 +95,13 @@ def test_one_rotnet_scores_all_and_it_is_said_that_it_knows_them(pretrained: Pre
             upright_by_loop(network, shapes_data.train.images[place]), 1e-4
         )
     assert found.result.parameters["others"] is None
-    assert "was trained on them: p is in sample" in found.note
+    assert "It was trained on them, so p is in sample" in found.note
 
 
 def test_other_images_are_new_to_a_rotnet(pretrained: Pretrained) -> None:
     asked = {"backbone": pretrained().name, "train_size": 20, "test_size": 10}
-    assert "was trained on others (shapes): p is out of sample" in weigh(**asked, dataset="shapes:1").note
-    assert "was trained on images of the same set: p is in sample" in weigh(**asked, dataset="shapes").note
+    assert "It was trained on others (shapes), so p is out of sample" in weigh(**asked, dataset="shapes:1").note
+    assert "It was trained on images of the same set, so p is in sample" in weigh(**asked, dataset="shapes").note
 
 
 def test_an_earlier_checkpoint_is_asked_of_every_fold(pretrained: Pretrained, shapes_data: Dataset) -> None:
@@ -133,6 +133,8 @@ def test_the_figures_are_those_of_the_copies(pretrained: Pretrained, shapes_data
         p += turned
         by_class.setdefault(shapes_data.classes[label], []).extend(turned)
     metrics = found.result.metrics
+    assert list(metrics) == ["plausible", "upright", "rotation_top1"]  # what the run is for is its headline
+    assert metrics["rotation_top1"].chance == pytest.approx(100 / 3)
     assert metrics["rotation_top1"].last == pytest.approx(100 * sum(right) / 120)
     assert metrics["upright"].last == pytest.approx(100 * np.mean(p), rel=1e-4)
     assert metrics["plausible"].last == pytest.approx(100 * np.mean([one > 0.5 for one in p]))

@@ -230,7 +230,10 @@ def test_rotnet_run_says_that_the_page_is_made(run: RunDirectory, executed: list
     assert lines[2].startswith("next: ")
     assert executed == []
     assert f"{run.name}/{REPORT}" in (run.path.parent / "index.html").read_text()
-    assert rotnet(*QUICK).output.splitlines()[1].startswith(f"{run.path} is finished already; delete it to make the run again.")
+    lines = rotnet(*QUICK).output.splitlines()[1:]
+    assert lines[0] == f"{run.path} is finished already; delete it to make the run again."
+    assert lines[1:3] == [run.result().headline, f"report: {run.path / REPORT}"]
+    assert lines[3].startswith("next: ")
 
 
 @pytest.fixture

@@ -34,6 +34,13 @@ def test_the_quick_preset_needs_no_data_and_says_what_it_changes(name: str) -> N
         assert {"dataset", "width", "train_size", *trained} <= set(differences)
 
 
+def test_a_dataset_that_is_asked_for_is_not_called_drawn_shapes() -> None:
+    preset = Preset(data="drawn shapes", description="a narrow network")
+    assert preset.described(None) == "drawn shapes, a narrow network"
+    assert preset.described("imagefolder:/my") == "imagefolder:/my in place of drawn shapes, a narrow network"
+    assert Preset(description="a narrow network").described("imagefolder:/my") == "a narrow network"
+
+
 def test_the_more_special_key_of_a_preset_wins() -> None:
     settings = {
         "probe.conv": {"lr": 3.0},

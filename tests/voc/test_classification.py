@@ -23,7 +23,7 @@ from rotnet_lib.voc.classification import ClassificationTask, VocClassifier, eva
 from rotnet_lib.voc.classification_config import ClassificationConfig
 from rotnet_lib.voc.loop import fit
 from rotnet_lib.voc.preparation import prepare
-from rotnet_lib.voc.scores import SCORES, Scores, read_scores
+from rotnet_lib.voc.scores import SCORES, Scores, chance_precision, read_scores
 from rotnet_lib.voc.stages import classify
 
 CPU = torch.device("cpu")
@@ -203,7 +203,10 @@ def test_perfect_scores_are_worth_100_and_classes_without_images_are_left_out(sc
     assert evaluation.by_target["map"] == dict.fromkeys(shown, 100.0)
     assert list(evaluation.by_target["map_1crop"]) == shown
     assert evaluation.details.left_out == tuple(missing)
-    assert f"no test image shows them: {', '.join(missing)}" in evaluation.notes[0]
+    assert f"no test image shows them: {', '.join(missing)}" in evaluation.notes[1]
+    assert evaluation.notes[0] == "Chance is what a random order of the test images is expected to give."
+    guessed = [found for column in present.T if (found := chance_precision(column)) is not None]
+    assert evaluation.chance == pytest.approx({"map": np.mean(guessed), "map_1crop": np.mean(guessed)})
     assert list(evaluation.details.curves) == shown
     assert [evaluation.details.positives[name] for name in scenes.short] == (present == 1).sum(0).tolist()
     recall, precision = evaluation.details.curves[shown[0]]

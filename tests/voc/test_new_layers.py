@@ -125,7 +125,7 @@ def test_a_record_from_before_there_were_any_is_of_the_backbones_own() -> None:
     old = json.dumps({"images": 6, "fold_error": 1e-6, "layers": []})
     record = PreparationRecord.model_validate_json(old)
     assert record.fresh == ()
-    assert preparation_sentence(record).endswith("weights not rescaled. fc6 and fc7 are the backbone's own.")
+    assert preparation_sentence(record).endswith("The weights were not rescaled. fc6 and fc7 are the backbone's own.")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_record_from_before_there_were_any_is_of_the_backbones_own() -> None:
 )
 def test_the_page_says_which_layers_are_new(new: tuple[str, ...], told: str) -> None:
     record = PreparationRecord(images=6, fold_error=2e-6, layers=(), fresh=new)
-    assert preparation_sentence(record).endswith(f"weights not rescaled. {told}")
+    assert preparation_sentence(record).endswith(f"The weights were not rescaled. {told}")
 
 
 # --- The stages ---

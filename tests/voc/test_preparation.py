@@ -92,19 +92,23 @@ def test_one_image_is_too_few() -> None:
 
 @pytest.mark.parametrize(("rounds", "told"), [(1, "1 round"), (4, "4 rounds")])
 def test_the_report_has_a_row_a_layer_and_a_sentence(rounds: int, told: str) -> None:
-    layers = (LayerRatio("conv1", 0.5, 3.02, (1.5,) * rounds), LayerRatio("fc7", 40.0, 3.0, (0.5,) * rounds))
+    layers = (LayerRatio("conv1", 0.5, 3.02, (1.5,) * rounds), LayerRatio("fc7", 1253.8, 3.0, (0.5,) * rounds))
     record = PreparationRecord(images=64, fold_error=2.2e-6, layers=layers)
     rows = BeautifulSoup(str(preparation_summary(record).data), "html.parser").find_all("tr")[1:]
     shown = [[cell.text for cell in row.find_all("td")] for row in rows]
-    assert shown == [["conv1", "0.5", "3.02", f"{1.5**rounds:.3g}"], ["fc7", "40", "3", f"{0.5**rounds:.3g}"]]
+    assert shown == [["conv1", "0.5", "3.02", f"{1.5**rounds:.3g}"], ["fc7", "1,254", "3", f"{0.5**rounds:.3g}"]]
     assert preparation_sentence(record) == (
-        f"Batch norm folded: outputs differ by at most 2e-06 of their spread on 64 images; rescaled in {told}: "
-        "ratios of gradient to weight between 3 and 3.02, before between 0.5 and 40. fc6 and fc7 are the backbone's own."
+        "Batch norm was folded into the weights: outputs differ by at most 2e-06 of their spread, on 64 images. "
+        f"The weights were rescaled in {told}, so that all layers learn at the same rate: the ratios of gradient to weight are "
+        "between 3 and 3.02; before, they were between 0.5 and 1,254. fc6 and fc7 are the backbone's own."
     )
 
 
 def test_the_report_says_that_nothing_was_rescaled() -> None:
     record = PreparationRecord(images=6, fold_error=2.2e-6, layers=())
-    expected = "Batch norm folded: outputs differ by at most 2e-06 of their spread on 6 images; weights not rescaled."
+    expected = (
+        "Batch norm was folded into the weights: outputs differ by at most 2e-06 of their spread, on 6 images. "
+        "The weights were not rescaled."
+    )
     assert preparation_sentence(record).startswith(expected)
     assert "<table>" not in str(preparation_summary(record).data)

@@ -1,12 +1,13 @@
 """Scores survive their file, and average precision is what it is by hand."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rotnet_lib.errors import RotnetError
-from rotnet_lib.voc.scores import Scores, average_precision, curve, read_scores
+from rotnet_lib.voc.scores import Scores, average_precision, chance_precision, curve, read_scores
 
 
 def ap(present: list[int], scores: list[float]) -> float | None:
@@ -45,6 +46,16 @@ def test_average_precision_is_the_mean_precision_at_each_positive() -> None:
 @pytest.mark.parametrize("present", [[0, 0], [-1, 0], [-1, -1]])
 def test_a_class_that_no_image_shows_has_none(present: list[int]) -> None:
     assert ap(present, [1, 2]) is None
+
+
+@pytest.mark.parametrize("present", [[1, 0, 0, 1, 0], [1, 1, 0, -1], [1, 0, 0], [1, 1], [1]])
+def test_chance_is_the_mean_over_all_orders_of_the_images(present: list[int]) -> None:
+    orders = [ap(present, list(map(float, order))) for order in itertools.permutations(range(len(present)))]
+    assert chance_precision(np.array(present)) == pytest.approx(np.mean([order for order in orders if order is not None]))
+
+
+def test_a_class_that_no_image_shows_has_no_chance() -> None:
+    assert chance_precision(np.array([0, -1, 0])) is None
 
 
 def test_the_curve_leaves_difficult_images_out() -> None:

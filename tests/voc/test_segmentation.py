@@ -212,7 +212,12 @@ def judged(voc: VocSet, tmp_path: Path) -> SegmentationDetails:
     assert found.metrics["miou"] > 95  # but for what JPEG blurs
     assert found.metrics["miou"] == pytest.approx(np.mean(list(found.by_target["miou"].values())))
     assert list(found.by_target["miou"]) == ["background", "disk", "bar"]
-    assert found.notes == ("Left out of the mean, since no test pixel shows or is taken for it: cone.",)
+    assert found.notes == (
+        "Chance is what taking every pixel for background gives.",
+        "Left out of the mean, since no test pixel shows or is taken for it: cone.",
+    )
+    background = found.details.confusion.sum(1)[0] / found.details.confusion.sum()
+    assert found.chance == pytest.approx({"miou": 100 * background / 3, "pixel_accuracy": 100 * background})
     details: SegmentationDetails = found.details
     return details
 
