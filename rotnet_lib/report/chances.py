@@ -26,21 +26,23 @@ Chances = Mapping[str, Mapping[str, Chance]]
 def cell_chances(report: SuiteReport) -> Chances:
     """What guessing gives in a suite's rows, where their results say it.
 
-    A row whose columns have several of one unit is left out: no line across a panel would hold for it.
+    A row whose columns have several of one unit, or some of which it is not known, is left out: no line across a panel would
+    hold for it.
     """
     by_key: dict[str, list[ReportedRun]] = {}
     for run in report.runs:
         by_key.setdefault(run.key, []).append(run)
     found: dict[str, dict[str, Chance]] = {}
     for row in report.suite["rows"]:
-        values: dict[str, set[Chance]] = {}
+        values: dict[str, set[Chance | None]] = {}
         for cell in row["cells"].values():
             for run in by_key[cell["run"]]:
                 metric = run.result.metrics.get(cell["metric"]) if run.result else None
-                if metric and metric.chance is not None:
+                if metric:
                     axis = axis_label(report.suite["measure"], metric.unit, metric.better)
-                    values.setdefault(axis, set()).add(Chance(metric.chance, metric.unit))
-        single = {axis: next(iter(chances)) for axis, chances in values.items() if len(chances) == 1}
+                    chance = None if metric.chance is None else Chance(metric.chance, metric.unit)
+                    values.setdefault(axis, set()).add(chance)
+        single = {axis: chance for axis, chances in values.items() if len(chances) == 1 and (chance := next(iter(chances)))}
         if single:
             found[row["label"]] = single
     return found

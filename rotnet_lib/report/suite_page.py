@@ -118,9 +118,11 @@ def _note(report: SuiteReport, headings: Headings, *, published: bool) -> list[s
         when += " or the epoch named"
     seeds = len({run.seed for run in report.runs})
     over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed, so no spread over seeds is known"
-    chances = dict.fromkeys(f"{cell.chance:g} {cell.unit}".rstrip() for cell in cells if cell.chance is not None)
+    # Known of all or said of none: what guessing gives in classification does not hold for detection.
+    measured = [cell for cell in cells if cell.n]
+    chances = dict.fromkeys("" if cell.chance is None else f"{cell.chance:.4g} {cell.unit}".rstrip() for cell in measured)
     said = [f"Measured: {headings.what} on {headings.tested}, {when}; {over}."]
-    if len(chances) == 1:
+    if len(chances) == 1 and "" not in chances:
         said.append(f"Chance: {next(iter(chances))}.")
     if headings.some_trained:
         said.append("Figures marked “train” are of the training images: they have no meaning on others.")
