@@ -17,16 +17,23 @@ def alexnet(width: float, channels: int) -> dict[str, nn.Module]:
     layers none, and all start as torch starts them.
     """
     conv1, conv2, conv3, conv4, conv5 = (scaled(c, width) for c in (64, 192, 384, 256, 256))
-    hidden = scaled(4096, width)
-    # The pool before fc6 is adaptive: on the 13 x 13 map of a 224-pixel image its windows are just those of the 3/2 max
-    # pool, and on another map fc6 keeps its shape, so that weights made at one image size load at another.
-    pool5 = nn.AdaptiveMaxPool2d(6)
     return {
         "conv1": nn.Sequential(*_conv(channels, conv1, 11, stride=4, padding=2)),
         "conv2": nn.Sequential(nn.MaxPool2d(3, stride=2), *_conv(conv1, conv2, 5)),
         "conv3": nn.Sequential(nn.MaxPool2d(3, stride=2), *_conv(conv2, conv3, 3)),
         "conv4": nn.Sequential(*_conv(conv3, conv4, 3)),
         "conv5": nn.Sequential(*_conv(conv4, conv5, 3)),
+        **fully_connected_blocks(conv5, width),
+    }
+
+
+def fully_connected_blocks(conv5: int, width: float) -> dict[str, nn.Module]:
+    """fc6 and fc7, above a map of `conv5` channels."""
+    hidden = scaled(4096, width)
+    # The pool before fc6 is adaptive: on the 13 x 13 map of a 224-pixel image its windows are just those of the 3/2 max
+    # pool, and on another map fc6 keeps its shape, so that weights made at one image size load at another.
+    pool5 = nn.AdaptiveMaxPool2d(6)
+    return {
         "fc6": nn.Sequential(pool5, *_fully_connected(6 * 6 * conv5, hidden)),
         "fc7": nn.Sequential(*_fully_connected(hidden, hidden)),
     }

@@ -23,7 +23,7 @@ class Lightness(Normalize):
     """Images (N, 3, H, W) in [0, 255] to L - 50 (N, 1, H, W), whatever their statistics."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return lightness(images) - _MIDDLE
+        return (lightness(images) - _MIDDLE).to(self.mean.dtype)
 
 
 class Lab(Normalize):
@@ -31,4 +31,4 @@ class Lab(Normalize):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         light, a, b = rgb_to_lab(images).unbind(1)
-        return torch.stack([light - _MIDDLE, a, b], 1)
+        return torch.stack([light - _MIDDLE, a, b], 1).to(self.mean.dtype)

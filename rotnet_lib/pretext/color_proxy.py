@@ -56,7 +56,7 @@ class ColorProxy(PretextTask):
             "chroma_top1": Metric(title="Chroma accuracy"),
             "colour_top1": Metric(title="Accuracy of colours' names"),
             "lab_error": Metric("", "lower", title="Error in Lab"),
-            "psnr": Metric("dB", title="PSNR of the coloured pixels"),
+            "psnr": Metric("dB", title="PSNR"),
         }
     )
     title = "ColorProxy"
@@ -170,7 +170,9 @@ class ColorProxy(PretextTask):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]:
         from torch.nn.functional import cross_entropy
 
-        answers = self.module(batch.images, rows, columns).float()
+        from rotnet_lib.pretext.parts.dense import exact
+
+        answers = exact(self.module(batch.images, rows, columns))
         logits = answers.split(self.options.bins, 1)
         pixels = _at(batch.images, rows, columns)
         chroma, bins, names = self._truth(pixels)
@@ -196,7 +198,7 @@ class ColorProxy(PretextTask):
         count = self.options.bins
         hue, chroma = (own.softmax(1) for own in answers.split(count, 1))
         grey = chroma[:, : max(1, round(GREY_CHROMA * count))].sum(1, keepdim=True)
-        shares = torch.zeros(len(hue), len(NAMES), device=hue.device)
+        shares = hue.new_zeros(len(hue), len(NAMES))
         shares = shares.index_add_(1, self.module.get_buffer("names"), hue * (1 - grey))
         return torch.cat([grey, shares[:, 1:]], 1).clamp(min=1e-12).log()
 
@@ -213,10 +215,12 @@ class ColorProxy(PretextTask):
 
     def examples(self, batch: Batch) -> list[Example]:
         """Each image in grey, in colour, and as the network colours it, at 56 x 56 pixels at most."""
+        from rotnet_lib.pretext.parts.dense import exact
+
         side = min(self.span, _PICTURE)
         rows, columns = self._grid(batch.images, side)
         pixels = _at(batch.images, rows, columns)
-        painted = self._painted(self.module(batch.images, rows, columns).float(), pixels.mean(1))
+        painted = self._painted(exact(self.module(batch.images, rows, columns)), pixels.mean(1))
         error, psnr = _away(painted, pixels, len(batch))
         shown = torch.stack([pixels.mean(1, keepdim=True).expand(-1, 3), pixels, painted], 1)
         pictures = shown.round().to(torch.uint8).view(len(batch), side, side, 3, 3).permute(0, 3, 1, 2, 4).cpu().numpy()

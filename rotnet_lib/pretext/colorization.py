@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from rotnet_lib.lazy import nn, torch
 from rotnet_lib.models.inputs import LAB_L
 from rotnet_lib.pretext.examples import Example
-from rotnet_lib.pretext.parts.ab_task import AbTask
+from rotnet_lib.pretext.parts.ab_task import AbOptions, AbTask
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.training.task import Step
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
     from rotnet_lib.data.loader import Batch
     from rotnet_lib.models.backbone import Backbone
-    from rotnet_lib.runs.config import TrainingConfig
-    from rotnet_lib.runs.protocols import Values
 
 
 @TASKS.register("colorization")
@@ -35,34 +32,14 @@ class Colorization(AbTask):
     title = "Colorization"
     paper = "colorization"
     inputs: ClassVar[str] = LAB_L
-    protocol: ClassVar[Mapping[str, Values]] = {
-        # Nothing is published for small images: RotNet's length, at a rate of Adam that suits a start without k-means.
-        "cifar10": {"epochs": 100, "lr": 0.001, "lr_milestones": (0.3, 0.6, 0.8), "weight_decay": 0.001},
-        # The authors' code: 450 000 steps of 80 images, 1e-5 from step 240 000, 3e-6 from 300 000, 1e-6 from 400 000.
-        "imagenet": {
-            "augment": "random-crop",
-            "batch_size": 80,
-            "epochs": 28,
-            "lr": 3e-5,
-            "lr_milestones": (8 / 15, 2 / 3, 8 / 9),
-            "lr_decay": (1 / 3, 0.3, 1 / 3),
-            "weight_decay": 0.001,
-        },
-    }
 
-    class Options(BaseModel):
+    class Options(AbOptions):
         """How colours are coded and weighed, and what is put on the backbone."""
-
-        model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         neighbours: int = Field(5, ge=1, le=313, description="nearest bins that a true colour is spread over")
         uniform: float = Field(
             0.5, gt=0, le=1, description="share of the uniform distribution in the weights of rare colours; 1: all weigh 1"
         )
-        head: Literal["fc", "conv"] = Field(
-            "fc", description="layers above the backbone; fc: fc6 and fc7 as convolutions; conv: one of 3x3, for small images"
-        )
-        stride: int = Field(4, ge=1, description="stride of the first convolution, if the arch's is larger; it is kept")
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.ab_bins import bin_centres, class_weights, entropy, smoothed
@@ -83,11 +60,6 @@ class Colorization(AbTask):
             "the training images.",
         )
 
-    def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
-        from rotnet_lib.training.optimizers import adam
-
-        return (adam([p for p in self.module.parameters() if p.requires_grad], config),)
-
     def step(self, batch: Batch) -> Step:
         loss, values, _ = self._score(batch)
         return Step(loss, len(batch), values)
@@ -102,12 +74,13 @@ class Colorization(AbTask):
     def _score(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor], dict[str, Any]]:
         from rotnet_lib.models.colour import rgb_to_lab
         from rotnet_lib.pretext.parts.ab_task import in_colour, places_of
+        from rotnet_lib.pretext.parts.dense import exact
 
         logits = self.module(batch.images)
         pixels = self.sight.shrunk(batch.images)
         lab = rgb_to_lab(pixels)
         bins, shares = self.code(lab, self.options.neighbours)
-        nats = -(shares * places_of(logits).float().log_softmax(1).gather(1, bins)).sum(1)
+        nats = -(shares * exact(places_of(logits)).log_softmax(1).gather(1, bins)).sum(1)
         # In a grey image nothing says that its colours are not just missing.
         weights = self.module.get_buffer("weights")[bins[:, 0]].view(len(batch), -1) * in_colour(lab)[:, None]
         return (weights * nats.view(len(batch), -1)).mean(), *self.measured(logits, pixels, lab, bins[:, 0])

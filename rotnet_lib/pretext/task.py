@@ -39,6 +39,7 @@ class PretextTask(Task):
         inputs: what its backbone's first convolution reads: a kind in `models.INPUTS`.
         same_in_processes: options under which several processes compute what one does, where by default each draws numbers for
             its share of a batch (dropout); empty: they always do.
+        archs: those that it can train; empty: any.
         in_colour: whether it learns from the images' own colours: grey or jittered images are refused.
         keeps_stride: whether others use its backbone with the stride of its option `stride` (`Backbone.keep_stem_stride`).
         weighable: whether copies of its images can be weighed by a `pu_weights` run.
@@ -51,6 +52,7 @@ class PretextTask(Task):
     protocol: ClassVar[Mapping[str, Values]] = MappingProxyType({})
     inputs: ClassVar[str] = RGB
     same_in_processes: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    archs: ClassVar[tuple[str, ...]] = ()
     in_colour: ClassVar[bool] = False
     keeps_stride: ClassVar[bool] = False
     weighable: ClassVar[bool] = False

@@ -40,7 +40,7 @@ def ap_bars(
     axis.grid(visible=False, axis="x")
     handles: dict[str, Any] = {f"mean {mean:.1f}": axis.axhline(mean, color=COLOURS[1])}
     if chance is not None:
-        handles |= chance_line(axis, f"chance of the mean {chance:.1f}", chance, across=True)
+        handles |= chance_line(axis, f"chance of the mean {chance:.1f}", chance)
     axis.legend(list(handles.values()), list(handles), loc="upper right", frameon=True)
     axis.set_ylabel(label)
     axis.set_ylim(0, 1.12 * max(*ordered.values(), mean, 1))

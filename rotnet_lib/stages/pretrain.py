@@ -120,6 +120,13 @@ class PretrainConfig(TrainingConfig):
         return self
 
     @model_validator(mode="after")
+    def _able_arch(self) -> Self:
+        able = TASKS[self.task].archs
+        if able and self.arch not in able:
+            raise ValueError(f"arch: task '{self.task}' cannot train {self.arch}. Take one of: {', '.join(able)}")
+        return self
+
+    @model_validator(mode="after")
     def _in_colour(self) -> Self:
         if TASKS[self.task].in_colour:
             for field, what in (("grey", "grey images have none"), ("colour_jitter", "jitter makes them wrong")):

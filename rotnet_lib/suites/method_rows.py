@@ -61,6 +61,8 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
             if (filled := _filled(key, words.get(name, {}))) in runs:
                 raise RotnetError(f"run '{filled}' occurs twice: as such, and as '{key}' of the method {name}. Rename one.")
             runs[filled] = _filled(run, words.get(name, {}))
+            if name:
+                runs[filled] = _with_own_arch(runs[filled], methods[name])
     rows: list[dict[str, Any]] = []
     left_out: list[str] = []
     for row in document.get("rows", []):
@@ -94,6 +96,18 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
         for name, method in methods.items()
     ]
     return document | {"runs": runs, "rows": rows, "claims": claims, "questions": questions, "methods": could}
+
+
+def _with_own_arch(run: Any, method: Method) -> Any:
+    """A pretrain run, which may be malformed, with the arch that the method trains in place of the row's.
+
+    Other runs are as they were: those that build on a run follow its arch.
+    """
+    if not isinstance(run, dict) or run.get("notebook") != PretrainConfig.stage or not isinstance(run.get("set"), dict):
+        return run
+    arch = run["set"].get("arch")
+    own = method.archs.get(arch) if isinstance(arch, str) else None
+    return run | {"set": run["set"] | {"arch": own}} if own else run
 
 
 def _benchmarks(runs: Mapping[str, Any]) -> dict[str, None]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.models import ARCHS
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.pretext.task import task_options
 from rotnet_lib.report.published import published_table
@@ -50,6 +51,7 @@ class Method(BaseModel):
     core: bool = Field(False, description="whether it is trained where METHODS is not said")
     unnamed: bool = Field(False, description="whether `{method-}` in keys of runs is nothing for it: keys from before methods")
     task: str = Field(description="its pretext task")
+    archs: dict[str, str] = Field(default_factory=dict, description="arch of a table's rows -> what it trains in its place")
     options: dict[str, Values] = Field(default_factory=dict, description="benchmark -> the task's options, where not its own")
     needs: str = Field(min_length=1, description="what it asks of the data")
     presets: dict[str, dict[str, Values]] = Field(
@@ -73,6 +75,13 @@ class Method(BaseModel):
     def _known_task(cls, task: str) -> str:
         TASKS[task]
         return task
+
+    @field_validator("archs")
+    @classmethod
+    def _known_archs(cls, archs: dict[str, str]) -> dict[str, str]:
+        for arch in (*archs, *archs.values()):
+            ARCHS[arch]
+        return archs
 
     @model_validator(mode="after")
     def _valid_values(self) -> Self:

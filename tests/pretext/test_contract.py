@@ -34,7 +34,8 @@ each = pytest.mark.parametrize("name", NAMES)
 
 
 def config(name: str, tiny: dict[str, Any], **parameters: Any) -> PretrainConfig:
-    return PretrainConfig.build(tiny | {"arch": "nin3", "task": name, "batch_size": 8} | parameters)
+    arch = (*TASKS[name].archs, "nin3")[0]
+    return PretrainConfig.build(tiny | {"arch": arch, "task": name, "batch_size": 8} | parameters)
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_probes_load_its_backbone(name: str, tiny: dict[str, Any]) -> None:
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_it_has_a_schedule_for_every_benchmark(name: str, benchmark: str) -> None:
     assert {"epochs", "lr_milestones"} <= TASKS[name].protocol[benchmark].keys()
-    arch = next(arch for arch in ARCHS if ARCHS[arch].benchmark == benchmark)
+    arch = next(arch for arch in TASKS[name].archs or ARCHS if ARCHS[arch].benchmark == benchmark)
     asked = PretrainConfig.build({"task": name, "arch": arch})
     assert asked.protocol_differences() == {}
 

@@ -37,9 +37,10 @@ def cases() -> Iterator[Case]:
 
     tiny = {"dataset": "shapes", "test_size": 8, "width": 0.05, "epochs": 1, "batch_size": 8, "threads": 1}
     for task in TASKS:
-        yield Case(f"task {task}", "pretrain", tiny | {"arch": "nin4", "task": task, "augment": "pad-crop"})
+        arch = (*TASKS[task].archs, "nin4")[0]
+        yield Case(f"task {task}", "pretrain", tiny | {"arch": arch, "task": task, "augment": "pad-crop"})
     for arch in ARCHS:
-        size = {"image_size": 64} if arch == "alexnet" else {}
+        size = {"image_size": 64} if ARCHS[arch].benchmark == "imagenet" else {}
         yield Case(f"arch {arch}", "pretrain", tiny | size | {"arch": arch, "augment": "pad-crop"})
     changes: dict[str, dict[str, Any]] = {
         "copies one": {"task_options": {"copies": "one"}},

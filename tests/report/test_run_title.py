@@ -105,5 +105,5 @@ def test_metrics_of_detection_and_of_classification() -> None:
 def test_layers_and_other_metrics_of_one_run_are_told_apart(made_up: Any) -> None:
     result = made_up().finish("rotnet-conv", 50.0)
     result.metrics |= {"conv3_top1": MetricValue(last=61.0), "psnr": MetricValue(last=21.0, unit="dB")}
-    assert short_titles(result) == {"conv2_top1": "conv2", "conv3_top1": "conv3", "psnr": "psnr"}
+    assert short_titles(result) == {"conv2_top1": "conv2", "conv3_top1": "conv3", "psnr": "PSNR"}
     assert Path("runs").is_dir()

@@ -56,6 +56,25 @@ def test_a_line_stands_for_a_run_of_each_method_asked_for() -> None:
     assert runs["top-split"] == {"notebook": "probe", "backbone": "split", "set": {"others": ["@split", "kept"]}}
 
 
+def test_a_method_trains_the_arch_that_it_has_in_place_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_methods(tmp_path, monkeypatch, split=SPLIT | {"archs": {"alexnet": "alexnet-split"}})
+    lines = {
+        "{method}": {"notebook": "pretrain", "set": {"task": "{task}", "arch": "alexnet"}},
+        "{method}-nin": {"notebook": "pretrain", "set": {"task": "{task}", "arch": "nin4"}},
+        "random-{method}": {"notebook": "probe", "backbone": "random", "set": {"arch": "alexnet"}},
+    }
+    runs = written(["rotnet", "split"], runs=lines)["runs"]
+    archs = {key: run["set"]["arch"] for key, run in runs.items()}
+    assert archs == {
+        "rotnet": "alexnet",
+        "split": "alexnet-split",
+        "rotnet-nin": "nin4",
+        "split-nin": "nin4",
+        "random-rotnet": "alexnet",
+        "random-split": "alexnet",
+    }
+
+
 @pytest.mark.usefixtures("three")
 def test_a_line_stands_for_a_row_of_each_method_asked_for() -> None:
     rows = written(["rotnet", "split"])["rows"]

@@ -103,7 +103,8 @@ def train(resume: Path, name: str) -> tuple[list[dict[str, float]], dict[str, An
     data = Dataset("random", "random", ("one", "two"), 16, "", (127.5,) * 3, (73.6,) * 3, train, test)
     config = PretrainConfig.build({"dataset": "shapes", "device": "cpu", "epochs": 3, "batch_size": 16})
     with seeded(collectives.rank_and_world_size()[0], "weights"):  # other weights in each process: the first one's count
-        backbone = make_backbone("nin3", width=0.05, mean=data.mean, std=data.std)
+        arch, inputs = (*TASKS[kind].archs, "nin3")[0], TASKS[kind].inputs
+        backbone = make_backbone(arch, width=0.05, mean=data.mean, std=data.std, inputs=inputs)
         task = make_task(kind, backbone, data, options)
     task.module.double()
     loader = Loader(train, 16, seed=0, augment="pad-crop", share=collectives.rank_and_world_size())

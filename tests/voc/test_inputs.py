@@ -59,18 +59,20 @@ NEEDS_DETECTRON2 = pytest.mark.skipif(not find_spec("detectron2"), reason="needs
         pytest.param(segment, SegmentationConfig, {"image_size": 64}, id="segmentation"),
     ],
 )
-@pytest.mark.parametrize(("last", "kind"), [("conv5", "lab-l"), ("fc7", "lab")])
+@pytest.mark.parametrize(
+    ("arch", "last", "kind"), [("alexnet", "conv5", "lab-l"), ("alexnet", "fc7", "lab"), ("alexnet-split", "conv5", "lab")]
+)
 def test_it_is_trained_on(
-    stage: Any, schema: Any, own: dict[str, Any], last: str, kind: str, pretrained: Callable[..., RunDirectory]
+    stage: Any, schema: Any, own: dict[str, Any], arch: str, last: str, kind: str, pretrained: Callable[..., RunDirectory]
 ) -> None:
-    backbone = fresh("alexnet", last=last, inputs=kind)
+    backbone = fresh(arch, last=last, inputs=kind)
     rescale_by_data(backbone, IMAGES)
-    run = put_weights(pretrained(arch="alexnet", image_size=64), backbone, 64)
+    run = put_weights(pretrained(arch=arch, image_size=64), backbone, 64)
     outcome = stage(schema.build(SMALL | own | {"backbone": run.name}))
     outcome.save()
     tensors, _ = load_tensors(outcome.directory.path / MODEL)
     assert [tensor.shape for name, tensor in tensors.items() if "conv1.0.weight" in name] == [
-        (3, INPUTS[kind].channels, 11, 11)
+        (backbone.shape("conv1", 64)[0], INPUTS[kind].channels, 11, 11)
     ]
     assert outcome.history["train_loss"].notna().all()
 

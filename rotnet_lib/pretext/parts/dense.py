@@ -43,6 +43,23 @@ def dense_head(kind: Head, channels: int, answers: int, width: float) -> nn.Sequ
     return nn.Sequential(*layers, nn.BatchNorm2d(hidden), nn.ReLU(inplace=True), nn.Conv2d(hidden, answers, 1))
 
 
+def exact(logits: torch.Tensor) -> torch.Tensor:
+    """In float32 or better."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+class SplitHeads(nn.Module):
+    """A head on each half of a map's channels: (N, C, h, w) to the answers of both, (N, K1, h, w) and (N, K2, h, w)."""
+
+    def __init__(self, kind: Head, channels: int, answers: tuple[int, int], width: float) -> None:
+        super().__init__()
+        self.first, self.second = (dense_head(kind, channels // 2, own, width / 2) for own in answers)
+
+    def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        first, second = maps.chunk(2, 1)
+        return self.first(first), self.second(second)
+
+
 @dataclass(frozen=True)
 class Sight:
     """Where in an image the places of a map lie, along either side.
@@ -86,9 +103,9 @@ class Sight:
         Returns (N, C, ...).
         """
         x, y = (((pixels - self.first) / self.pitch * 2 + 1) / self.side - 1 for pixels in (columns, rows))
-        exact = torch.promote_types(maps.dtype, torch.float32)  # half precision is too coarse for places
-        grid = torch.stack([x, y], -1).to(exact).flatten(1, -2)[:, None]
-        found = F.grid_sample(maps.to(exact), grid, padding_mode="border", align_corners=False)[:, :, 0]
+        maps = exact(maps)  # half precision is too coarse for places
+        grid = torch.stack([x, y], -1).to(maps.dtype).flatten(1, -2)[:, None]
+        found = F.grid_sample(maps, grid, padding_mode="border", align_corners=False)[:, :, 0]
         return found.unflatten(2, rows.shape[1:])
 
     def enlarged(self, maps: torch.Tensor, size: int) -> torch.Tensor:
