@@ -140,8 +140,8 @@ def with_metrics(made_up: Any, **metrics: MetricValue) -> RunResult:
 
 def test_the_headline_of_other_metrics_has_their_units_and_the_direction(made_up: Any) -> None:
     shown = text(with_metrics(made_up, mse=ERROR, psnr=PSNR))
-    assert "mse 0.0123 (lower is better) psnr 21.50 dB (chance 8 dB) On 1,000 test images" in shown
-    assert "Best epoch on the test split: mse 0.0119 (epoch 2), psnr 21.75 dB (epoch 3)." in shown
+    assert "mse 0.0123 (lower is better) PSNR 21.50 dB (chance 8 dB) On 1,000 test images" in shown
+    assert "Best epoch on the test split: mse 0.0119 (epoch 2), PSNR 21.75 dB (epoch 3)." in shown
 
 
 def test_what_guessing_gives_is_said_where_it_is_known(made_up: Any) -> None:
