@@ -30,5 +30,6 @@ class Lab(Normalize):
     """Images (N, 3, H, W) in [0, 255] to L - 50, a and b (N, 3, H, W), whatever their statistics."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        light, a, b = rgb_to_lab(images).unbind(1)
-        return torch.stack([light - _MIDDLE, a, b], 1).to(self.mean.dtype)
+        lab = rgb_to_lab(images)
+        lab[:, 0] -= _MIDDLE
+        return lab.to(self.mean.dtype)

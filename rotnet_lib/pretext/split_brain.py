@@ -46,6 +46,7 @@ class SplitBrain(AbTask):
         }
     )
     title = "Split-Brain"
+    paper = "split-brain"
     inputs: ClassVar[str] = LAB
     archs: ClassVar[tuple[str, ...]] = ("nin4-split", "alexnet-split")
 

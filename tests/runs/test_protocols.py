@@ -126,7 +126,8 @@ def test_decouplings_linear_probes_train_longer() -> None:
 @pytest.mark.parametrize(("arch", "classifier"), [("alexnet", "rest"), ("alexnet", "nonlinear"), ("nin4", "linear")])
 def test_a_recipe_that_says_nothing_of_a_classifier_is_refused(arch: str, classifier: str) -> None:
     with pytest.raises(
-        RotnetError, match=rf"recipe: no .* {classifier} on {arch}, but for: linear on alexnet\. Leave recipe out"
+        RotnetError,
+        match=rf"recipe: no .* {classifier} on {arch}, but for: linear on alexnet, linear on alexnet-split\. Leave recipe out",
     ):
         ProbeConfig.build(RUN | {"arch": arch, "dataset": "shapes", "classifier": classifier, "recipe": "decoupling"})
 

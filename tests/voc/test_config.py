@@ -59,7 +59,9 @@ def test_without_a_run_that_fits_it_says_which_command_makes_one(pretrained: Any
 
 
 def test_an_arch_without_fc7_is_refused() -> None:
-    with pytest.raises(RotnetError, match=re.escape("voc_detection: nin4 has no layer fc7 to build on. Allowed: alexnet.")):
+    with pytest.raises(
+        RotnetError, match=re.escape("voc_detection: nin4 has no layer fc7 to build on. Allowed: alexnet, alexnet-split.")
+    ):
         Config.build({"backbone": "random", "arch": "nin4"})
 
 
