@@ -47,7 +47,8 @@ OPTIONS: dict[str, dict[str, Any]] = {"slow-features": {"margin": 10.0}}
 
 
 def of_pretext(name: str, data: Dataset) -> Task:
-    return pretext_task(PretrainConfig.build(SMALL | {"task": name, "task_options": OPTIONS.get(name, {})}), data)[0]
+    own = {"task": name, "arch": (*TASKS[name].archs, "nin4")[0], "task_options": OPTIONS.get(name, {})}
+    return pretext_task(PretrainConfig.build(SMALL | own), data)[0]
 
 
 def of_classifier(name: str, data: Dataset) -> Task:

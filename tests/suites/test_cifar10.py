@@ -30,8 +30,8 @@ from tests.suites.cells import run_cells
 
 # 120 images a class: the quick preset's sweep asks for up to 100. The pretext run has an epoch for each checkpoint.
 TINY = "width=0.03 image_size=16 train_size=1200 test_size=50 epochs=1 batch_size=100 rotnet.epochs=5 device=cpu"
-LEFT = {"pu", "weighted", "inspect"}
-"""Runs for the engine: weights of copies, one that takes them, and one that builds on two runs."""
+LEFT = {"pu", "weighted", "probe-weighted", "inspect"}
+"""Runs for the engine: weights of copies, one that takes them, one on that, and one that builds on two runs."""
 PAGELESS = ("rotnet-conv",)
 """Finished runs whose pages the engine draws."""
 BY_KERNEL = "questions"

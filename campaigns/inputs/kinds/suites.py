@@ -17,7 +17,7 @@ from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.documents import METHODS, PRESETS, SUITES
 from rotnet_lib.suites.methods import load_methods
 from rotnet_lib.suites.plan import Options, Plan, plan_suite, upstream_first
-from rotnet_lib.suites.presets import preset_named
+from rotnet_lib.suites.presets import Preset, preset_named
 from rotnet_lib.suites.suite import Suite, load_collection, load_suite
 
 _ROTNET = {"{method}": "rotnet", "{method-}": "", "{task}": "rotation", "{label}": "RotNet"}
@@ -149,7 +149,8 @@ class PresetsFile(SuiteFile):
         document = yaml.safe_load(self.file(given.folder).read_bytes())
         for name, preset in found.items():
             for field, value in preset.items():
-                if not alike(value, document[name].get(field, {})):
+                usual = Preset.model_fields[field].get_default(call_default_factory=True)
+                if not alike(value, document[name].get(field, usual)):
                     return f"another {field} of {name} than the file's"
         return None
 
