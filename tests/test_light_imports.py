@@ -38,6 +38,7 @@ import json, sys
 from rotnet_lib.cli import main
 said = {}
 for command in sys.argv[1:]:
+    code = None
     try:
         main(command.split())
     except SystemExit as ended:

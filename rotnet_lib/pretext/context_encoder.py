@@ -51,7 +51,7 @@ class ContextEncoder(PretextTask):
     metrics: Mapping[str, Metric] = MappingProxyType(
         {
             "hole_error": Metric("", "lower", chance=1.0, title="Relative error in the holes"),
-            "hole_psnr": Metric("dB", title="Signal-to-noise ratio in the holes"),
+            "hole_psnr": Metric("dB", title="PSNR in the holes"),
         }
     )
     title = "Context encoder"

@@ -32,7 +32,7 @@ class SplitBrain(AbTask):
 
     The halves share nothing: the first sees L and says which of 313 bins of a and b, the second sees a and b and says which of
     50 bins of L. The loss is the sum of both cross-entropies, without weights and without soft codes; no gradient of one half's
-    reaches the other. Others read both halves' channels, put one behind the other.
+    reaches the other. Classifiers read the concatenated channels of both halves.
 
     Metrics: those of `AbTask`, of the first half; `l_top1`, percent of places whose bin of L is right; `l_error`, the distance
     of the mean of the bins from the true L. Guessing is the most frequent bin, and the mean of L.

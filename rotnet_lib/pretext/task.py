@@ -83,7 +83,7 @@ class PretextTask(Task):
         return []
 
     def charts(self) -> list[Example]:
-        """What the task knows of its training images, such as how often each answer is right, as pictures; [] if nothing."""
+        """What the task knows of its training images, such as how often each answer occurs, as pictures; [] if nothing."""
         return []
 
 

@@ -254,7 +254,7 @@ def _snakemake(
     for run in (*missing, *pages):  # a result or a page may have been deleted without its marker
         (run.directory.path / _MARKER).unlink(missing_ok=True)
     log = plan.directory / _LOG
-    drawn = f", and the pages of {len(pages)} that are finished" if pages else ""
+    drawn = f"; pages to draw of finished runs: {len(pages)}" if pages else ""
     print(f"{len(missing)} of {len(plan.runs)} runs to make{drawn} ({log} has the engine's own words)", flush=True)
     with log.open("w") as stream:
         # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.

@@ -39,9 +39,9 @@ def made_by(stage: str, parameters: Mapping[str, Any]) -> MadeBy:
 
 
 def _given(schema: type[RunConfig], parameters: Mapping[str, Any], preset: str) -> dict[str, Any]:
-    """What has to be said of a run beside its preset. Where it is executed is no part of it, but for the folder of runs.
+    """The parameters that must be given beside the preset; of those of execution only the folder of runs.
 
-    Everything, if the run that it builds on cannot be asked any more.
+    All parameters, if the run of the backbone no longer exists.
     """
     names = [name for name in schema.model_fields if name == "runs" or schema.role(name) != "execution"]
     order = [*itertools.chain(*DECIDING), *names]  # what decides about others comes first

@@ -109,7 +109,7 @@ def text(page: Any) -> str:
 
 
 def test_only_what_is_missing_is_made_whatever_suite_it_is_of(made: Made) -> None:
-    said = f"{len(LEFT)} of {len(made.plan.runs)} runs to make, and the pages of {len(PAGELESS)} that are finished"
+    said = f"{len(LEFT)} of {len(made.plan.runs)} runs to make; pages to draw of finished runs: {len(PAGELESS)} "
     assert said in made.output
     assert set(re.findall(r"^(\S+) s0 \| starts", made.output, re.MULTILINE)) == LEFT
 

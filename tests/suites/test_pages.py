@@ -264,7 +264,7 @@ def test_the_engine_makes_the_page_and_trains_nothing(plan: Plan, started: Calla
         reproduce(plan, cores=1, executor=None, run_notebook=lambda *_: None)
     assert f"  {run.key}, seed 0: {run.directory.path / REPORT}" in str(error.value)
     assert "snakemake" in started()
-    assert "0 of 7 runs to make, and the pages of 1 that are finished" in capfd.readouterr().out
+    assert "0 of 7 runs to make; pages to draw of finished runs: 1 " in capfd.readouterr().out
     assert not Path("data").exists()
     assert not Path("cache").exists()  # no images are decoded for it
 

@@ -196,12 +196,12 @@ class AbTask(PretextTask):
 
     def painted(self, batch: Batch, logits: torch.Tensor) -> list[Example]:
         """The lightness of each image, the image, and the image as the network colours it."""
-        from rotnet_lib.models.colour import lab_to_rgb, rgb_to_lab
+        from rotnet_lib.models.colour import rgb_to_lab
 
         images = batch.images
         lab = rgb_to_lab(images)
         said = self.sight.enlarged(self.colours(logits), self.size)
-        rows = [_rgb(lab, torch.zeros_like(said)), images, lab_to_rgb(torch.cat([lab[:, :1], said], 1)).round().to(torch.uint8)]
+        rows = [_rgb(lab, torch.zeros_like(said)), images, _rgb(lab, said)]
         pictures = [row.permute(0, 2, 3, 1).cpu().numpy() for row in rows]
         error = (said - lab[:, 1:]).norm(dim=1).mean((1, 2)).tolist()
         psnr = _psnr(lab, said, images).tolist()

@@ -8,7 +8,7 @@ from rotnet_lib.pretext.parts.dense import Sight
 
 
 class HypercolumnNetwork(nn.Module):
-    """A backbone, and two layers on its taps' maps, which are read at pixels and put one behind the other.
+    """A backbone, and two layers on its taps' maps, which are read at pixels and concatenated.
 
     Args:
         backbone: cut after its last convolution.
