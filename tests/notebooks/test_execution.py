@@ -6,13 +6,17 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from papermill.engines import papermill_engines
 
 from rotnet_lib.paths import NOTEBOOKS
 from rotnet_lib.runs.directory import METRICS, NOTEBOOK, REPORT, RunDirectory, all_runs
+from rotnet_lib.suites.papermill_engine import DefaultEngine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -80,22 +84,51 @@ def test_a_run_notebook_holds_the_parameters_it_ran_with(checkout: Checkout) -> 
     assert "Traceback" not in str(outputs)
 
 
-def test_papermill_probes_the_newest_pretext_run(checkout: Checkout) -> None:
-    """In the notebooks' folder, where JupyterLab starts kernels: relative paths count from the checkout all the same."""
+@dataclass
+class Probed:
+    """What `papermill` left that was called in the notebooks' folder, where JupyterLab starts kernels."""
+
+    run: RunDirectory
+    printed: str
+    new: set[str]
+    """Files that lie beside the notebooks after it, and did not before."""
+
+
+@pytest.fixture(scope="module")
+def probed(checkout: Checkout) -> Probed:
     before = {path.name for path in (checkout.path / "notebooks").iterdir()}
     words = given(layer="conv4", epochs=2, device="cpu")
     done = checkout.call("papermill", "probe.ipynb", "../out.ipynb", *words, folder="notebooks")
     assert done.returncode == 0, done.stderr
-    run = checkout.runs[0]
-    result = run.result()
+    new = {path.name for path in (checkout.path / "notebooks").iterdir()} - before
+    return Probed(checkout.runs[0], done.stderr, new)
+
+
+def test_papermill_probes_the_newest_pretext_run(checkout: Checkout, probed: Probed) -> None:
+    """Relative paths count from the checkout."""
+    result = probed.run.result()
     assert (result.stage, list(result.metrics)) == ("probe", ["conv4_top1"])
     backbone = next(other for other in checkout.runs if other.name == result.parameters["backbone"])
     assert backbone.name.startswith("rotation-")
     for name in ("dataset", "width", "arch", "train_size"):
         assert result.parameters[name] == backbone.parameters()[name]
-    assert yaml.safe_load((run.path / "parameters.yaml").read_text()) == result.parameters
+    assert yaml.safe_load((probed.run.path / "parameters.yaml").read_text()) == result.parameters
     assert (checkout.path / "out.ipynb").exists()
-    assert {path.name for path in (checkout.path / "notebooks").iterdir()} - before <= {"__pycache__"}
+    assert probed.new <= {"__pycache__"}
+
+
+def test_papermill_alone_shows_the_training_and_writes_the_page_beside_its_notebook(checkout: Checkout, probed: Probed) -> None:
+    if papermill_engines.get_engine(None) is not DefaultEngine:
+        pytest.skip("rotnet-lib is not installed here, so papermill does not know the engine")
+    assert " inputs/s" in probed.printed
+    assert "cell" not in probed.printed  # no bar that counts cells beside it
+    assert probed.printed.splitlines()[-1] == "page: ../out.html"
+    assert f"{probed.run.result().metrics['conv4_top1'].last:.2f}" in (checkout.path / "out.html").read_text()
+    outputs = [out for cell in nbformat.read(checkout.path / "out.ipynb", 4).cells for out in cell.get("outputs", [])]
+    streams = [output for output in outputs if output.output_type == "stream"]
+    assert len(streams) <= 4
+    assert not any("\r" in output.text for output in streams)
+    assert sum(output.text.count(" inputs/s") for output in streams) == 1  # of the bar its last frame
 
 
 def test_an_unknown_parameter_fails_at_once(checkout: Checkout) -> None:

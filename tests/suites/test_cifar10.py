@@ -1,8 +1,7 @@
 """Everything of CIFAR-10, tiny, through the engine: every suite's report and the page of all.
 
 Nearly all runs are made in this process, since a kernel each would take minutes; the engine finds them finished and makes
-the rest, one of each kind that builds on runs in a way of its own, a page that a finished run lacks, and the reports: one by a
-kernel, the others here.
+the rest, a run and one that builds on it, and a page that a finished run lacks. The reports are drawn in this process.
 """
 
 import os
@@ -23,19 +22,16 @@ from rotnet_lib.runs.directory import METRICS, PLAN, REPORT, RunDirectory
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.engine import reproduce
 from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan
-from rotnet_lib.suites.run_notebook import execute
 from rotnet_lib.suites.suite import load_collection
 from tests.results import fetched, stand_in_page
 from tests.suites.cells import run_cells
 
 # 120 images a class: the quick preset's sweep asks for up to 100. The pretext run has an epoch for each checkpoint.
 TINY = "width=0.03 image_size=16 train_size=1200 test_size=50 epochs=1 batch_size=100 rotnet.epochs=5 device=cpu"
-LEFT = {"pu", "weighted", "probe-weighted", "inspect"}
-"""Runs for the engine: weights of copies, one that takes them, one on that, and one that builds on two runs."""
-PAGELESS = ("rotnet-conv",)
-"""Finished runs whose pages the engine draws."""
-BY_KERNEL = "questions"
-"""The suite whose report a kernel draws: the one with the most pictures."""
+LEFT = {"weighted", "probe-weighted"}
+"""Runs for the engine: one that takes the weights of copies, and one that builds on it."""
+PAGELESS = ("inspect",)
+"""Finished runs whose pages the engine draws: one that builds on two runs, and whose pictures its suite's report shows."""
 
 SUITES = load_collection("cifar10").suites
 
@@ -77,10 +73,6 @@ def printed_to(path: Path) -> Iterator[None]:
             os.close(usual)
 
 
-def draw(notebook: str, parameters: dict[str, Any], directory: Path) -> None:
-    (execute if parameters["suite"] == BY_KERNEL else run_cells)(notebook, parameters, directory)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("cifar10")
@@ -97,7 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
                 stand_in_page(run.directory)
         results = {run.key: (run.directory.path / METRICS).read_bytes() for run in plan.runs if run.directory.finished}
         with printed_to(folder / "log"):
-            returned = reproduce(plan, cores=2, executor=None, run_notebook=draw)
+            returned = reproduce(plan, cores=2, executor=None, run_notebook=run_cells)
     return Made(plan, returned, (folder / "log").read_text(), results)
 
 
@@ -134,9 +126,12 @@ def test_what_is_returned_is_the_page_of_all(made: Made) -> None:
     assert made.returned == made.plan.directory / REPORT
 
 
-def test_the_engine_made_a_weighted_run_behind_its_weights(made: Made) -> None:
+def test_the_engine_made_a_weighted_run_with_its_weights_and_then_its_probe(made: Made) -> None:
     assert made.run("weighted").result().parameters["pu_weights"] == made.run("pu").name
     assert made.run("pu").result().parameters["backbone"] == made.run("rotnet").name
+    first, second = (made.run(key) for key in ("weighted", "probe-weighted"))
+    assert second.result().parameters["backbone"] == first.name
+    assert (first.path / METRICS).stat().st_mtime_ns < (second.path / METRICS).stat().st_mtime_ns
 
 
 # --- Every suite's report ---

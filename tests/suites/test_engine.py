@@ -1,7 +1,8 @@
 """The engine end to end, through the command a user types: a failure, a kill, two at once, and nothing made twice.
 
-A folder is worked through once (`failed`, then `killed`), and many tests look at what is left in it. Of the suite's seven
-runs five are made in this process before, since a kernel each takes seconds: one that fails is left, and one that does not.
+A folder is worked through once (`failed`, then `killed`), and many tests look at what is left in it. Its name means something
+to YAML, to Snakemake, to papermill and to a shell. Of the suite's seven runs five are made in this process before, since a
+kernel each takes seconds: one that fails is left, and one that does not.
 """
 
 import re
@@ -25,6 +26,8 @@ from tests.results import fetched
 from tests.suites.engine_folder import LONG, TINY, Folder, Made, ended_after, epochs_done, wait_for
 
 DIVERGING = f"{TINY} rotnet-conv.lr=1e30"
+ODD = """  a  b #c: {} {name} {wildcards.name} it's "d" $HOME `e` \\ %s *?[f]; -g\n\u00e9~"""
+"""The name of the folder of runs."""
 BY_ENGINE = ("rotnet-conv", "finetuned-conv")
 """Runs that the first call makes; the others are finished before."""
 
@@ -54,7 +57,7 @@ def rows(report: Path) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = Folder(tmp_path_factory.mktemp("suite"))
+    folder = Folder(tmp_path_factory.mktemp("suite"), ODD)
     plan = folder.plan(DIVERGING)
     folder.make_here(DIVERGING, {run.key for run in plan.runs}.difference(BY_ENGINE))
     return folder.reproduce(DIVERGING, "first.log")
@@ -73,7 +76,7 @@ def test_the_failure_is_the_commands_and_is_explained(failed: Made) -> None:
     assert "2 of 7 runs to make" in failed.output
     assert "1 of 7 runs did not finish" in failed.output
     assert f"rotnet-conv, seed 0: failed, {run.path / REPORT}" in failed.output
-    assert failed.output.splitlines()[-1] == f"report: {failed.report}"
+    assert failed.output.endswith(f"\nreport: {failed.report}\n")
     assert "training diverged. Lower lr." in failed.output
     assert "Traceback" not in failed.output
 
@@ -194,7 +197,7 @@ class Killed:
 
 @pytest.fixture(scope="module")
 def killed(failed: Made, tmp_path_factory: pytest.TempPathFactory) -> Killed:
-    folder = Folder(failed.report.parents[2])
+    folder = Folder(failed.report.parents[2], ODD)
     plan = folder.plan(LONG)
     configs = {run.key: run.config for run in plan.runs}
     run = next(run.directory for run in plan.runs if run.key == "supervised")
@@ -230,7 +233,8 @@ def killed(failed: Made, tmp_path_factory: pytest.TempPathFactory) -> Killed:
         wait_for(lambda: "runs to make" in logs[0].read_text(), one)
         with ended_after(folder.start(LONG, logs[1].name)) as two:
             waiting = re.compile(
-                r"runs is in use by table3 \(preset quick\), .*, 5 of its 7 runs finished(?:, supervised \d+% trained)?; "
+                rf"{re.escape(ODD)} is in use by table3 \(preset quick\), .*, "
+                r"5 of its 7 runs finished(?:, supervised \d+% trained)?; "
                 r"process (\d+)\. Waiting"
             )
             wait_for(lambda: waiting.search(logs[1].read_text()), two)
@@ -290,7 +294,7 @@ def test_it_ended_bit_for_bit_as_one_that_was_not_killed(killed: Killed) -> None
 
 @slow
 def test_the_report_is_of_all_rows(killed: Killed) -> None:
-    assert killed.first.output.splitlines()[-1] == f"report: {killed.first.report}"
+    assert killed.first.output.endswith(f"\nreport: {killed.first.report}\n")
     measured = [cells[1] for cells in rows(killed.first.report).values()]
     assert sum(bool(re.fullmatch(r"\d+\.\d\d", cell)) for cell in measured) == 6
 
@@ -299,7 +303,7 @@ def test_the_report_is_of_all_rows(killed: Killed) -> None:
 def test_a_second_call_waits_and_says_for_whom(killed: Killed) -> None:
     assert killed.named
     assert killed.second.code == 0, killed.second.output
-    assert killed.second.output.splitlines()[-1] == f"report: {killed.second.report}"
+    assert killed.second.output.endswith(f"\nreport: {killed.second.report}\n")
 
 
 @slow
@@ -308,6 +312,16 @@ def test_what_is_finished_is_not_made_again(killed: Killed) -> None:
     assert "to make" not in killed.second.output
     assert " | starts" not in killed.second.output
     assert stamps(killed.second.plan).items() > killed.before.items()
+
+
+@slow
+def test_nothing_else_lies_about(failed: Made, killed: Killed) -> None:
+    root = failed.report.parents[1]
+    made = {run.name for run in (*failed.plan.runs, *killed.first.plan.runs)}
+    pages = {failed.report.parent.name, killed.first.report.parent.name}
+    assert {path.name for path in root.iterdir() if not path.name.startswith(".")} == {"index.html"} | made | pages
+    logs = {"first.log", "killed.log", "again.log", "waiting.log"}
+    assert {path.name for path in root.parent.iterdir()} == {root.name, "cache"} | logs
 
 
 @slow

@@ -1,4 +1,4 @@
-"""Whoever is killed, and however: nothing of a suite stays at work, and the same line then finishes it.
+"""Whoever is killed, and however: nothing of a suite stays at work. tests/suites/test_engine.py has what follows on a kill.
 
 Of the suite's seven runs all but one are made before, in this process. The one that is left is killed again and again.
 """
@@ -18,7 +18,6 @@ import pytest
 
 from rotnet_lib.files import is_locked
 from rotnet_lib.runs.directory import LOCK, RESUME, RunDirectory
-from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from tests.suites.engine_folder import TINY, Folder, epochs_done, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -78,7 +77,7 @@ def none_left(folder: Folder, process: "subprocess.Popen[bytes]") -> Iterator[No
 # --- While a run trains ---
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 1)], ids=["SIGKILL", "SIGINT"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 128 + 15), (signal.SIGINT, 1)], ids=["SIGTERM", "SIGINT"])
 def test_nothing_is_left_of_a_suite_whose_rotnet_is_killed(number: signal.Signals, code: int, folder: Folder) -> None:
     run = unmade(folder)
     process = folder.start(LONG, "log")
@@ -181,27 +180,3 @@ def test_the_kernel_of_a_single_run_ends_with_rotnet(tmp_path: Path) -> None:
         wait_for(lambda: list((tmp_path / "runs").glob(f"*/{RESUME}")), process)
         process.terminate()
     assert process.returncode == 128 + signal.SIGTERM
-
-
-# --- Then ---
-
-
-def test_the_same_line_then_finishes_the_suite_with_the_figures_of_one_that_was_not_killed(
-    folder: Folder, tmp_path: Path
-) -> None:
-    text = LONG.replace("200", "20")  # the other runs are the same
-    [config] = [run.config for run in folder.plan(text).runs if run.key == "supervised"]
-    run = unmade(folder, text)
-    process = folder.start(text, "log")
-    with none_left(folder, process):
-        wait_for(lambda: epochs_done(run) >= 2, process)
-        process.terminate()
-    assert process.returncode == 128 + signal.SIGTERM
-    assert run.state == "interrupted"
-    made = folder.reproduce(text, "log")
-    assert made.code == 0, made.output
-    assert "1 of 7 runs to make" in made.output
-    with folder.here():
-        whole = pretrain(PretrainConfig.build(config.model_dump() | {"runs": str(tmp_path / "whole")}))
-        whole.save()
-    assert run.result().metrics == whole.directory.result().metrics

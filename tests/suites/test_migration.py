@@ -28,9 +28,9 @@ from rotnet_lib.runs.directory import (
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.cleaning import list_removable
 from rotnet_lib.suites.plan import Options, plan_suite
-from rotnet_lib.suites.run_notebook import execute
 from rotnet_lib.training.checkpoints import load_backbone, load_tensors
 from tests.results import finish, finish_planned, forget_checksums, stand_in_page
+from tests.suites.cells import run_cells
 from tests.suites.runs_of_before import (
     CHAIN,
     PETS,
@@ -152,7 +152,7 @@ def test_the_page_of_a_renamed_run_is_drawn_from_its_result(old: dict[str, RunDi
     for key, run in today().items():
         if key in ("rotnet", "probe"):
             before_ = (run.path / METRICS).read_bytes()
-            execute(run.result().stage, run.parameters() | {"preset": "none"}, run.path)
+            run_cells(run.result().stage, run.parameters() | {"preset": "none"}, run.path)
             assert (run.path / METRICS).read_bytes() == before_
             assert not run.lacks_page
             assert run.name in (run.path / REPORT).read_text()
