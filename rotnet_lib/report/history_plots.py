@@ -13,6 +13,7 @@ from rotnet_lib.report.figure_style import WIDTH, Mark, figure_style, mark, wrap
 from rotnet_lib.report.figure_words import course, one_by_one
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.plot_parts import Limits, chance_line, legend_above
+from rotnet_lib.report.run_title import network_title
 from rotnet_lib.report.suite_report import SuiteReport
 
 _ACROSS = 4
@@ -29,7 +30,7 @@ class _Panel:
     """The curves of one run in one unit.
 
     Attributes:
-        title: the label of the row that the run is, or the run's key.
+        title: the label of the row that the run is; of others their network or key.
         measure: what its axis says.
         lines: metric, seed, epochs and the values after them.
         chances: what guessing gives in them.
@@ -111,9 +112,15 @@ def _panel(report: SuiteReport, measure: str, run: str, found: pd.DataFrame) -> 
 
 
 def _title(report: SuiteReport, run: str) -> str:
-    """The label of the one row that a run is, with the column or the run's key where the row has several runs; else the key."""
+    """The label of the one row that a run is, with the column or the run's key where the row has several runs.
+
+    Of a run of no row its network and key, of one in several rows its key.
+    """
     rows = [row for row in report.suite["rows"] if run in {cell["run"] for cell in row["cells"].values()}]
-    if len(rows) != 1:
+    if not rows:
+        made = next((entry.result.parameters for entry in report.runs if entry.key == run and entry.result), {})
+        return f"{network_title(made['task'], made['arch'])} ({run})" if {"task", "arch"} <= made.keys() else run
+    if len(rows) > 1:
         return run
     label, cells = str(rows[0]["label"]), rows[0]["cells"]
     columns = [column for column, cell in cells.items() if cell["run"] == run]

@@ -29,8 +29,8 @@ def test_learning_curves_have_a_panel_a_run_and_a_line_a_seed(made_up: Any) -> N
     figure = learning_curves(suite.report())
     assert figure is not None
     panels = {axis.get_title(): lines_of(axis) for axis in figure.figure.axes}
-    assert sorted(panels) == ["Supervised NIN", "rotnet"]
-    assert panels["rotnet"] == [[35.0, 70.0, 70.0], [35.5, 71.0, 71.0]]
+    assert sorted(panels) == ["RotNet NIN-4 (rotnet)", "Supervised NIN"]
+    assert panels["RotNet NIN-4 (rotnet)"] == [[35.0, 70.0, 70.0], [35.5, 71.0, 71.0]]
 
 
 def test_learning_curves_of_several_layers_are_lines_of_one_panel(made_up: Any) -> None:
@@ -79,7 +79,7 @@ def test_a_panel_is_called_as_the_row_that_the_run_is(made_up: Any) -> None:
     figure = learning_curves(suite.report())
     assert figure is not None
     titles = [axis.get_title().replace("\n", " ") for axis in figure.figure.axes]
-    assert titles == ["rotnet", "RotNet + conv (pretext task on all images): 5", "Supervised NIN: 5"]
+    assert titles == ["RotNet NIN-4 (rotnet)", "RotNet + conv (pretext task on all images): 5", "Supervised NIN: 5"]
 
 
 def test_the_text_in_place_of_the_curves_says_where_each_begins_and_ends(made_up: Any) -> None:
