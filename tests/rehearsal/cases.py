@@ -18,7 +18,7 @@ from tests.rehearsal import pretend_device  # first
 
 Counts = dict[str, dict[str, float]]
 
-_SHORT, _LONG = 2, 6
+_SHORT, _LONG = 2, 4
 """Steps of two runs, whose difference is what the steps do: what comes before and after them is the same."""
 
 

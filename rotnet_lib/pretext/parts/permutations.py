@@ -1,6 +1,5 @@
 """Sets of permutations that differ from each other in many places (Noroozi and Favaro 2016, section 4.2)."""
 
-import itertools
 import math
 from functools import lru_cache
 
@@ -19,22 +18,30 @@ def distant_permutations(length: int, count: int) -> np.ndarray:
 
     Args:
         length: at most 9.
-        count: at most `length` factorial. A thousand of nine take a second or two, which is kept.
+        count: at most `length` factorial. What was found is kept.
 
     Returns an array that cannot be written.
     """
-    pool = np.array(list(itertools.permutations(range(length))), np.int8).T.copy()
+    pool = _every_permutation(length)
     total = np.zeros(pool.shape[1], np.int32)
     newest = int(np.random.default_rng(derive(0, "permutations")).integers(math.factorial(length)))
     chosen = []
     for _ in range(count):
         chosen.append(newest)
-        for place in pool:
-            total += place != place[newest]
+        total += (pool != pool[:, newest, None]).view(np.int8).sum(0, dtype=np.int8)  # of at most nine places
         total[chosen] = -1
         newest = int(total.argmax())
     found = pool[:, chosen].T.astype(np.int64)
     found.flags.writeable = False
+    return found
+
+
+def _every_permutation(length: int) -> np.ndarray:
+    """All permutations in lexical order, a column each: (length, length!) int8."""
+    found = np.zeros((0, 1), np.int8)
+    for places in range(1, length + 1):
+        starts = [np.vstack([np.full(found.shape[1], first, np.int8), found + (found >= first)]) for first in range(places)]
+        found = np.hstack(starts)
     return found
 
 
