@@ -12,6 +12,7 @@ from rotnet_lib.evaluation.view_features import view_features
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.classifiers import make_classifier
+from rotnet_lib.models.split import Half
 from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.seeds import seeded
 from rotnet_lib.training.task import Step, Task
@@ -31,6 +32,7 @@ class ClassifierStack(nn.Module):
         freeze: bool,
         views: Views = "one",
         combine: Combine = "average",
+        half: Half = "both",
     ) -> None:
         super().__init__()
         self.backbone = backbone.requires_grad_(not freeze)
@@ -38,6 +40,7 @@ class ClassifierStack(nn.Module):
         self.freeze = freeze
         self.views: Views = views
         self.combine: Combine = combine
+        self.read: Half = half
 
     def train(self, mode: bool = True) -> "ClassifierStack":
         super().train(mode)
@@ -47,7 +50,7 @@ class ClassifierStack(nn.Module):
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Images (N, 3, S, S), uint8 or float in [0, 255], to layer -> logits (N, classes), in one pass of the backbone."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
-            features = view_features(self.backbone, images, self.heads, self.views, self.combine)
+            features = view_features(self.backbone, images, self.heads, self.views, self.combine, self.read)
         return {layer: head(features[layer]) for layer, head in self.heads.items()}
 
 
@@ -62,7 +65,7 @@ class ClassifierTask(Task):
         data: gives the image size and the classes.
         layers: distinct taps of the backbone.
         classifier: registered, the same on each layer.
-        views, combine: see `view_features`.
+        views, combine, half: see `view_features`.
         freeze: train the classifiers only.
         seed: of the classifiers' initial weights.
     """
@@ -76,6 +79,7 @@ class ClassifierTask(Task):
         classifier: str,
         views: Views = "one",
         combine: Combine = "average",
+        half: Half = "both",
         freeze: bool,
         seed: int,
     ) -> None:
@@ -90,7 +94,7 @@ class ClassifierTask(Task):
             shape = (channels, height, width)
             with seeded(seed, "classifier", layer):
                 heads[layer] = make_classifier(classifier, backbone, layer, shape, len(data.classes))
-        self.module = ClassifierStack(backbone, heads, freeze=freeze, views=views, combine=combine)
+        self.module = ClassifierStack(backbone, heads, freeze=freeze, views=views, combine=combine, half=half)
         self.target_names = data.classes
         # Accuracy at chance is no failure: a layer may hold nothing about the classes.
         self.metrics = {f"{layer}_top1": Metric(chance=100 / len(data.classes)) for layer in layers}

@@ -6,6 +6,7 @@ import torch
 
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models.backbone import Backbone
+from rotnet_lib.models.split import Half, only
 
 _Turn = Callable[[torch.Tensor], torch.Tensor]
 
@@ -27,7 +28,7 @@ _VIEWS: dict[Views, list[tuple[_Turn, _Turn]]] = {
 
 
 def view_features(
-    backbone: Backbone, images: torch.Tensor, layers: Iterable[str], views: Views, combine: Combine
+    backbone: Backbone, images: torch.Tensor, layers: Iterable[str], views: Views, combine: Combine, half: Half = "both"
 ) -> dict[str, torch.Tensor]:
     """The layers' feature maps of all views of each image, transformed back, then averaged or concatenated.
 
@@ -37,16 +38,17 @@ def view_features(
         layers: taps of the backbone.
         views: one, rotated or flipped, with V = 1, 4 or 2 views.
         combine: average over the views, or concatenate their channels.
+        half: of a backbone of two halves, whose channels are kept; those of the other half are 0.
 
     Returns:
         Layer -> (N, C, H, W), or (N, V*C, H, W) for concatenated views.
     """
     copies = _VIEWS[views]
     if len(copies) == 1:
-        return backbone.features(images, layers)
+        return {layer: only(half, maps) for layer, maps in backbone.features(images, layers).items()}
     seen = torch.cat([turn(images) for turn, _ in copies]).contiguous(memory_format=torch.channels_last)
     found = {}
     for layer, maps in backbone.features(seen, layers).items():
-        upright = [back(part) for (_, back), part in zip(copies, maps.split(len(images)), strict=True)]
+        upright = [back(part) for (_, back), part in zip(copies, only(half, maps).split(len(images)), strict=True)]
         found[layer] = torch.cat(upright, 1) if combine == "concatenate" else torch.stack(upright).mean(0)
     return found

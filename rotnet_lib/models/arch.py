@@ -26,6 +26,7 @@ class Arch:
         blocks: (width factor, channels of the input) -> tap -> block, freshly initialised, in the order of `taps`.
         starts: other ways to initialise the blocks, by name: each draws a module's weights anew, from torch's global generator.
         title: what pages call it, such as `NIN-4`; empty: by its name.
+        halved: the taps whose two halves of channels share nothing below them (see `split`).
     """
 
     name: str
@@ -35,6 +36,7 @@ class Arch:
     blocks: Callable[[float, int], dict[str, nn.Module]]
     starts: Mapping[str, Callable[[nn.Module], None]] = field(default_factory=dict)
     title: str = ""
+    halved: tuple[str, ...] = ()
 
     def check_layer(self, layer: str) -> None:
         """Raises RotnetError, with the taps there are, if `layer` is none of them."""

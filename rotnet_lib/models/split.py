@@ -7,10 +7,25 @@ two groups. So the first half of every map's channels depends on the first chann
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from rotnet_lib.lazy import nn, torch
 from rotnet_lib.models.alexnet import fully_connected_blocks
 from rotnet_lib.models.arch import Arch, declare, scaled
+
+Half = Literal["both", "L", "ab"]
+"""Which half of a network of Lab is read: the first sees L, the second a and b."""
+
+
+def only(half: Half, maps: torch.Tensor) -> torch.Tensor:
+    """Maps (N, C, H, W) with the channels of one half as they are and those of the other 0; of `both`, as they are.
+
+    Not cut off: a classifier on them then has the size, the pooling and the first weights that it has on both halves.
+    """
+    if half == "both":
+        return maps
+    first, second = maps.chunk(2, 1)
+    return torch.cat([first, torch.zeros_like(second)] if half == "L" else [torch.zeros_like(first), second], 1)
 
 
 def halves(channels: int, width: float) -> int:
@@ -79,6 +94,7 @@ declare(
         min_image_size=1,
         blocks=nin4_split,
         title="split NIN-4",
+        halved=("conv1", "conv2", "conv3", "conv4"),
     )
 )
 declare(
@@ -89,5 +105,6 @@ declare(
         min_image_size=31,
         blocks=alexnet_split,
         title="split AlexNet",
+        halved=("conv1", "conv2", "conv3", "conv4", "conv5"),
     )
 )

@@ -73,10 +73,11 @@ def described(
     layers = ", ".join(parameters["layer"]) if isinstance(parameters.get("layer"), list | tuple) else ""
     layers = "all layers" if layers == "all" else layers
     classifier = f"{parameters.get('classifier')} classifier".replace("nonlinear", "non-linear")
+    half = f"{parameters['half']} half alone" if parameters.get("half", "both") != "both" else ""
     few = f"{parameters['labels_per_class']} labels per class" if parameters.get("labels_per_class") else ""
     parts: dict[str, tuple[str, ...]] = {
         "pretrain": (f"{network} trained on {data}", few),
-        "probe": (f"Probe of {layers}", classifier, f"on {network}", data, few),
+        "probe": (f"Probe of {layers}", half, classifier, f"on {network}", data, few),
         "finetune": (f"Fine-tuning of {network} up to {layers}", classifier, data, few),
         "knn": (f"Nearest neighbours on {layers} of {network}", data),
         "inspect": (f"What {network} looks at", data),

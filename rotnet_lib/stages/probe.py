@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS
+from rotnet_lib.models.inputs import LAB
+from rotnet_lib.models.split import Half
 from rotnet_lib.runs.protocols import Recipe, benchmark_of, recipes
-from rotnet_lib.runs.stage_config import EXPERIMENT
+from rotnet_lib.runs.stage_config import EXPERIMENT, later
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.stages.register import stage
 
 if TYPE_CHECKING:
+    from rotnet_lib.data.source import Statistics
+    from rotnet_lib.models.backbone import Backbone
     from rotnet_lib.stages.train import Outcome
+
+_REMEDY = "Leave half out, or name the backbone of a split-brain run (-p backbone RUN)"
 
 
 class ProbeConfig(ClassifierConfig):
@@ -31,6 +40,9 @@ class ProbeConfig(ClassifierConfig):
     35 epochs, lr 0.01 x0.2 after 5, 15, 25; by the recipe of Decoupling 65 epochs, x0.2 after 5, 25, 45. Rest, the non-linear
     probe of table 4: the layers of an AlexNet above the one probed, 40 epochs, lr 0.01 x0.2 after 10, 20, 30; on conv2 it is
     the frozen stem.
+
+    With `half`, of a split-brain backbone, classifiers see the channels of one half; those of the other half are 0, so that
+    the probe is else the same as on both. `all` layers are then those of two halves.
     """
 
     stage: ClassVar[str] = "probe"
@@ -41,6 +53,23 @@ class ProbeConfig(ClassifierConfig):
         description="published schedule to follow: rotnet's or decoupling's",
         json_schema_extra=EXPERIMENT,
     )
+    half: Half = Field(
+        "both",
+        description="both, L or ab: the half of a split-brain backbone that classifiers see",
+        json_schema_extra=EXPERIMENT | later("both"),
+    )
+
+    @classmethod
+    def loads(cls, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        layers = super().loads(parameters)
+        if layers != ("all",) or parameters.get("half", "both") == "both":
+            return layers
+        arch = str(parameters.get("arch"))
+        return ARCHS[arch].halved if arch in ARCHS else ()  # of a run that is still looked for: those that it has
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return ARCHS[self.arch].halved if self.layer == ("all",) and self.half != "both" else super().layers
 
     @model_validator(mode="after")
     def _recipe_there_is(self) -> Self:
@@ -58,10 +87,37 @@ class ProbeConfig(ClassifierConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _half_there_is(self) -> Self:
+        halved = ARCHS[self.arch].halved
+        if self.half == "both":
+            return self
+        if not halved:
+            those = ", ".join(arch for arch in ARCHS if ARCHS[arch].halved)
+            raise ValueError(f"half: {self.arch} has no halves, only {those}. {_REMEDY}")
+        if self.backbone in UNTRAINED:
+            raise ValueError(f"half: an untrained backbone reads RGB, and no half of it L or ab. {_REMEDY}")
+        if whole := [layer for layer in self.layers if layer not in halved]:
+            raise ValueError(
+                f"half: of {self.arch}, {', '.join(whole)} depends on both halves. Take layers out of {', '.join(halved)}"
+            )
+        return self
+
     @property
     def slug(self) -> str:
         described = self.describe(f"probe-{self.backbone}" if self.backbone in UNTRAINED else "probe")
-        return described if self.recipe == "rotnet" else f"{described}-{self.recipe}-recipe"
+        half = "" if self.half == "both" else f"-{self.half}-half"
+        return described + half + ("" if self.recipe == "rotnet" else f"-{self.recipe}-recipe")
+
+    def open_backbone(self, statistics: Statistics, images: Callable[[int, torch.Generator], torch.Tensor]) -> Backbone:
+        """See `BackboneConfig.open_backbone`. Raises RotnetError too if a half is asked for and the weights do not read Lab."""
+        backbone = super().open_backbone(statistics, images)
+        if self.half != "both" and backbone.inputs != LAB:
+            raise RotnetError(
+                f"half: the network in {self.weights_file()} reads {backbone.inputs}, not {LAB}, so no half of it sees "
+                f"{self.half} alone. {_REMEDY}."
+            )
+        return backbone
 
 
 @stage(ProbeConfig)
@@ -69,4 +125,4 @@ def probe(config: ProbeConfig) -> Outcome:
     """Train the classifiers; see `train_stage`. Metrics: `<layer>_top1`, percent."""
     from rotnet_lib.stages.train_classifiers import train_classifiers
 
-    return train_classifiers(config, freeze=True)
+    return train_classifiers(config, freeze=True, half=config.half)

@@ -17,7 +17,7 @@ from rotnet_lib.suites.plan import CollectionPlan, Plan
 _NO_MATTER = frozenset(
     (
         *("runs", "max_damaged", "seed", "backbone", "checkpoint", "checkpoints", "others", "compare", "pu_weights", "recipe"),
-        *("labels_per_class", "fold", "train_size", "test_size", "validate", "epochs"),
+        *("half", "labels_per_class", "fold", "train_size", "test_size", "validate", "epochs"),
         *("lr", "schedule", "lr_milestones", "lr_decay", "momentum", "weight_decay"),
     )
 )

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.models import ARCHS
 from rotnet_lib.report.made_by import MadeBy
 from rotnet_lib.runs.config import RunConfig
+from rotnet_lib.runs.directory import checkpoint_of
 from rotnet_lib.runs.protocols import benchmark_of
 from rotnet_lib.runs.resolution import NONE
 from rotnet_lib.runs.stage_config import DECIDING
@@ -17,6 +19,7 @@ from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.stages.probe import ProbeConfig
 from rotnet_lib.suites.resolve import configure
+from rotnet_lib.training.headers import backbone_header
 from rotnet_lib.yaml_reader import parse_yaml
 
 SHORT_PRESET = "quick"
@@ -82,7 +85,10 @@ def next_command(config: RunConfig, name: str, preset: str) -> str | None:
     """
     if not isinstance(config, PretrainConfig):
         return None
-    given: dict[str, Any] = {"backbone": name, "layer": "all"}
+    weights = checkpoint_of(name, config.runs)
+    taps = backbone_header(weights).taps if weights.exists() else ARCHS[config.arch].taps
+    # A task may have cut the backbone: `all` would ask for layers that its weights have not.
+    given: dict[str, Any] = {"backbone": name, "layer": "all" if tuple(taps) == ARCHS[config.arch].taps else ",".join(taps)}
     if benchmark_of(config.arch) == "imagenet":
         given["classifier"] = "linear"  # as in the tables of AlexNet
     if config.runs != RunConfig.model_fields["runs"].default:

@@ -16,6 +16,7 @@ from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.probe import ProbeConfig, probe
 from rotnet_lib.training.checkpoints import load_tensors
 from tests.models.own import own_backbone
+from tests.weights import fresh
 
 LAYERS = ("conv1", "conv2")
 SEVERAL: list[Views] = ["rotated", "flipped"]
@@ -80,6 +81,16 @@ def test_averages_keep_the_shape_and_concatenation_multiplies_channels(
         channels, height, width = backbone.shape(layer, 32)
         assert features(backbone, images, views)[layer].shape == (3, channels, height, width)
         assert features(backbone, images, views, "concatenate")[layer].shape == (3, count * channels, height, width)
+
+
+def test_of_concatenated_views_a_half_is_that_of_each_view(images: torch.Tensor) -> None:
+    split = fresh("nin4-split", inputs="lab").eval()
+    with torch.no_grad():
+        both = view_features(split, images, ["conv2"], "flipped", "concatenate")["conv2"]
+        of_l = view_features(split, images, ["conv2"], "flipped", "concatenate", "L")["conv2"]
+    for whole, own in zip(both.chunk(2, 1), of_l.chunk(2, 1), strict=True):
+        assert torch.equal(own.chunk(2, 1)[0], whole.chunk(2, 1)[0])
+        assert own.chunk(2, 1)[1].eq(0).all()
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from rotnet_lib.models.arch import ARCHS
 from rotnet_lib.models.backbone import Backbone, make_backbone
 from rotnet_lib.models.classifiers import make_classifier
 from rotnet_lib.models.folding import fold
 from rotnet_lib.models.gradient_rescaling import rescale_gradients
 from rotnet_lib.models.rescaling import rescale_by_data
+from rotnet_lib.models.split import only
 from rotnet_lib.models.split_conv import SplitConv2d
 from tests.weights import fresh
 
@@ -37,6 +39,25 @@ def test_each_half_depends_on_its_own_channels_alone(arch: str, layer: str) -> N
         [gradient] = torch.autograd.grad(half.square().sum(), lab)
         assert gradient[:, own].abs().sum() > 0
         assert gradient[:, others].abs().max() == 0
+
+
+@pytest.mark.parametrize("arch", SPLIT)
+def test_what_an_arch_calls_halved_has_groups_and_the_rest_has_not(arch: str) -> None:
+    blocks = fresh(arch, inputs="lab").blocks
+    for layer, block in blocks.items():
+        grouped = all(isinstance(m, SplitConv2d) or m.groups == 2 for m in block.modules() if isinstance(m, nn.Conv2d))
+        dense = any(isinstance(m, nn.Linear) for m in block.modules())
+        assert (layer in ARCHS[arch].halved) == (grouped and not dense)
+
+
+def test_one_half_alone_keeps_its_channels_and_the_maps_keep_their_shape() -> None:
+    maps = torch.rand(2, 6, 3, 3) + 1
+    of_l, of_ab = only("L", maps), only("ab", maps)
+    assert torch.equal(of_l + of_ab, maps)
+    assert of_l[:, :3].ne(0).all()
+    assert of_ab[:, 3:].ne(0).all()
+    assert (of_l * of_ab).eq(0).all()
+    assert torch.equal(only("both", maps), maps)
 
 
 @pytest.mark.parametrize("arch", SPLIT)

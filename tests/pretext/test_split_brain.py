@@ -13,7 +13,7 @@ from rotnet_lib.pretext.split_brain import SplitBrain
 from rotnet_lib.runs.directory import MODEL
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
 from rotnet_lib.stages.probe import ProbeConfig, probe
-from rotnet_lib.training.checkpoints import load_backbone
+from rotnet_lib.training.checkpoints import load_backbone, load_tensors
 from tests.pretext.made import batch_of, made_data, made_task, random_data
 
 
@@ -101,6 +101,39 @@ def test_probes_read_both_halves(tiny: dict[str, Any]) -> None:
     for classifier in ("linear", "rest"):
         asked = {"backbone": run.directory.name, "layer": "conv2", "classifier": classifier}
         assert probe(ProbeConfig.build(small | asked)).result.metrics.keys() == {"conv2_top1"}
+
+
+def test_probes_of_one_half_differ_in_their_features_alone(tiny: dict[str, Any]) -> None:
+    """The classifier starts from the same weights; those that read the other half see 0 and learn nothing."""
+    run = pretrain(PretrainConfig.build(tiny | {"task": "split-brain", "arch": "nin4-split", "task_options": {"head": "conv"}}))
+    run.save()
+    small = {name: value for name, value in tiny.items() if name != "width"} | {"weight_decay": 0.0, "lr": 0.1}
+    asked = small | {"backbone": run.directory.name, "layer": "conv1,conv4", "classifier": "linear"}
+    ends: dict[str, dict[str, torch.Tensor]] = {}
+    for half in ("both", "L", "ab"):
+        config = ProbeConfig.build(asked | {"half": half})
+        outcome = probe(config)
+        outcome.save()
+        ends[half] = load_tensors(outcome.directory.path / MODEL)[0]
+    name = next(name for name in ends["L"] if name.startswith("heads.conv4.") and name.endswith("weight"))
+    (l_own, l_rest), (ab_rest, ab_own) = (ends[half][name].chunk(2, 1) for half in ("L", "ab"))
+    start_of_ab, start_of_l = l_rest, ab_rest  # what never saw anything is as it started
+    assert (l_own - start_of_l).abs().max() > 1e-4
+    assert (ab_own - start_of_ab).abs().max() > 1e-4
+    both = ends["both"][name]
+    assert not torch.equal(both, torch.cat([start_of_l, start_of_ab], 1))
+    for statistics in (name for name in ends["L"] if name.startswith("heads.") and name.endswith("running_mean")):
+        first, second = ends["L"][statistics].chunk(2)
+        assert second.abs().max() == 0
+        torch.testing.assert_close(first, ends["both"][statistics].chunk(2)[0])
+
+
+def test_the_trained_half_of_a_network_of_rgb_is_no_half_of_lab(tiny: dict[str, Any]) -> None:
+    run = pretrain(PretrainConfig.build(tiny | {"arch": "nin4-split"}))
+    run.save()
+    small = {name: value for name, value in tiny.items() if name != "width"}
+    with pytest.raises(RotnetError, match=r"half: the network in .* reads rgb, not lab.* Leave half out, or name"):
+        probe(ProbeConfig.build(small | {"backbone": run.directory.name, "half": "L"}))
 
 
 def test_examples_show_both_answers() -> None:

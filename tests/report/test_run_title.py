@@ -25,6 +25,11 @@ def test_a_probe_names_layer_classifier_network_data_and_figure(made_up: Any) ->
     )
 
 
+def test_a_probe_of_one_half_says_so() -> None:
+    asked = {"backbone": "random", "arch": "nin4-split", "layer": ["conv2"], "classifier": "linear", "half": "ab"}
+    assert described("probe", asked) == "Probe of conv2, ab half alone, linear classifier, on random split NIN-4"
+
+
 def test_a_pretext_run_names_its_metric(made_up: Any) -> None:
     assert run_title(made_up().finish("rotnet", 86.65, title=DRAWN)) == (
         "RotNet NIN-4 trained on drawn shapes: rotation accuracy 86.7 %"

@@ -184,6 +184,42 @@ def test_names_say_what_was_probed(tiny: dict[str, Any]) -> None:
     assert ProbeConfig.build(tiny | views).slug == "probe-nin4-conv2-nonlinear-rotated-concatenate-at-0.25-20-labels"
 
 
+# --- One half of a split-brain backbone ---
+
+
+def split(tiny: dict[str, Any], **parameters: Any) -> ProbeConfig:
+    """A probe of a run that is not made yet."""
+    return ProbeConfig.build(tiny | {"backbone": "run", "arch": "alexnet-split", "half": "L"} | parameters)
+
+
+def test_a_half_is_in_the_name_and_both_are_not(tiny: dict[str, Any]) -> None:
+    assert split(tiny, half="ab").slug == "probe-alexnet-split-conv2-nonlinear-ab-half"
+    both, unsaid = split(tiny, half="both"), ProbeConfig.build(tiny | {"backbone": "run", "arch": "alexnet-split"})
+    assert both.slug == unsaid.slug
+    assert both.hashed_parameters() == unsaid.hashed_parameters()
+    assert "half" not in both.hashed_parameters()
+
+
+def test_all_layers_of_a_half_are_those_that_have_halves(tiny: dict[str, Any]) -> None:
+    convolutions = ("conv1", "conv2", "conv3", "conv4", "conv5")
+    assert split(tiny, layer="all").layers == convolutions
+    assert split(tiny, layer="all", half="both").layers == (*convolutions, "fc6", "fc7")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"arch": "nin4"}, r"half: nin4 has no halves, only nin4-split, alexnet-split\. Leave half out, or name the backbone"),
+        ({"backbone": "random"}, r"half: an untrained backbone reads RGB.* Leave half out"),
+        ({"layer": "conv5,fc6"}, r"half: of alexnet-split, fc6 depends on both halves\. Take layers out of conv1, .*conv5$"),
+        ({"half": "lab"}, r"half: .*'both', 'L' or 'ab'"),
+    ],
+)
+def test_half_of_what_has_none_is_refused(parameters: dict[str, Any], message: str, tiny: dict[str, Any]) -> None:
+    with pytest.raises(RotnetError, match=message):
+        split(tiny, **parameters)
+
+
 # --- Few labels ---
 
 

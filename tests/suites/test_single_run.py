@@ -17,6 +17,7 @@ from rotnet_lib.suites.resolve import configure
 from rotnet_lib.suites.single_run import command_line, made_by, next_command, shorter_command
 from rotnet_lib.yaml_reader import parse_yaml
 from tests.results import finish
+from tests.weights import fresh, put_weights
 
 
 def made(config: RunConfig) -> RunDirectory:
@@ -71,6 +72,16 @@ def test_it_is_as_short_as_can_be() -> None:
     config = configure("pretrain", {}, "quick")
     name = made(config).name
     assert next_command(config, name, "quick") == f"rotnet run probe --preset quick -p backbone {name} -p layer all"
+
+
+def test_of_a_backbone_that_its_task_cut_the_layers_left_are_probed() -> None:
+    config = configure("pretrain", {"arch": "alexnet", "dataset": "shapes", "image_size": 64}, "quick")
+    run = put_weights(made(config), fresh("alexnet", last="conv5"), 64)
+    line = next_command(config, run.name, "quick")
+    assert line is not None
+    assert "-p layer conv1,conv2,conv3,conv4,conv5 -p classifier linear" in line
+    put_weights(run, fresh("alexnet"), 64)
+    assert "-p layer all" in str(next_command(config, run.name, "quick"))
 
 
 def test_only_a_pretrain_run_is_followed() -> None:

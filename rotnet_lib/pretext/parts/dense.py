@@ -89,7 +89,8 @@ class Sight:
         """Images (N, C, S, S) averaged over a square of `pitch` pixels round each place: (N, C, side, side) float32."""
         start = int((self.first - (self.pitch - 1) / 2) // 1)
         beyond = max(0, -start)  # at the border, what there is of the square
-        inside = images[..., max(0, start) :, max(0, start) :].float()
+        seen = slice(max(0, start), start + self.side * self.pitch)
+        inside = images[..., seen, seen].to(torch.float32, memory_format=torch.contiguous_format)
         means = F.avg_pool2d(inside, self.pitch, padding=beyond, count_include_pad=False)
         return means[..., : self.side, : self.side]
 
