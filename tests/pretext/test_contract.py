@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from rotnet_lib.data.dataset import Dataset
+from rotnet_lib.data.dataset import Dataset, load_dataset
 from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.evaluation.task_figures import figures_of
 from rotnet_lib.models import ARCHS
 from rotnet_lib.pretext import TASKS
@@ -21,6 +22,7 @@ from rotnet_lib.pretext.task import PretextTask
 from rotnet_lib.runs.directory import MODEL, checkpoint_name
 from rotnet_lib.runs.protocols import BENCHMARKS
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task, pretrain
+from rotnet_lib.stages.train import Outcome
 from rotnet_lib.stages.trained_task import load_task
 from rotnet_lib.training.checkpoints import load_backbone
 from rotnet_lib.training.resume import ResumeState
@@ -29,6 +31,7 @@ from tests.training.weights import killed, same_weights
 
 NAMES = sorted(TASKS)
 COLUMNS = {"epoch", "lr", "train_loss", "test_loss", "seconds", "inputs", "inputs_per_second"}
+SHORT: dict[str, Any] = {"epochs": 3, "train_size": 24, "checkpoints": [0.34]}
 
 each = pytest.mark.parametrize("name", NAMES)
 
@@ -54,6 +57,26 @@ def trainer(tmp_path: Path, tiny: dict[str, Any], shapes_data: Dataset) -> Calla
         return Trainer(task, loader, shapes_data.test, asked, state, torch.device("cpu"))
 
     return made
+
+
+@pytest.fixture(scope="module")
+def _trained_before(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Outcome]]:
+    """Where the runs of `trained` lie, and those that were trained."""
+    return tmp_path_factory.mktemp("runs"), {}
+
+
+@pytest.fixture
+def trained(tiny: dict[str, Any], _trained_before: tuple[Path, dict[str, Outcome]]) -> Callable[[str], Outcome]:
+    """A finished run of a task, of three epochs of three steps, which also keeps the weights after the first."""
+    folder, known = _trained_before
+
+    def run(name: str) -> Outcome:
+        if name not in known:
+            known[name] = pretrain(config(name, tiny, runs=str(folder), **SHORT))
+            known[name].save()
+        return known[name]
+
+    return run
 
 
 @each
@@ -119,12 +142,13 @@ def test_its_loss_falls_on_one_batch(name: str, trainer: Callable[..., Trainer])
 
 
 @each
-def test_a_run_that_was_killed_goes_on_to_the_last_bit(name: str, tiny: dict[str, Any]) -> None:
-    """It dies in its second epoch of five steps."""
-    whole = pretrain(config(name, tiny, epochs=3))
-    whole.save()
-    interrupted = config(name, tiny, epochs=3, runs="others")
-    with killed(TASKS[name], call=8):
+def test_a_run_that_was_killed_goes_on_to_the_last_bit(
+    name: str, tiny: dict[str, Any], trained: Callable[[str], Outcome]
+) -> None:
+    """It dies in its second epoch of three steps."""
+    whole = trained(name)
+    interrupted = config(name, tiny, runs="others", **SHORT)
+    with killed(TASKS[name], call=5):
         pretrain(interrupted)
     resumed = pretrain(interrupted)
     resumed.save()
@@ -134,9 +158,8 @@ def test_a_run_that_was_killed_goes_on_to_the_last_bit(name: str, tiny: dict[str
 
 
 @each
-def test_probes_load_its_backbone(name: str, tiny: dict[str, Any]) -> None:
-    outcome = pretrain(config(name, tiny, epochs=1))
-    outcome.save()
+def test_probes_load_its_backbone(name: str, trained: Callable[[str], Outcome]) -> None:
+    outcome = trained(name)
     backbone = load_backbone(outcome.directory.path / MODEL).eval()
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     for layer, features in backbone.features(images, backbone.taps).items():
@@ -161,12 +184,12 @@ def test_its_options_are_all_described(name: str) -> None:
 
 
 @each
-def test_its_weights_give_its_figures_again(name: str, tiny: dict[str, Any], shapes_data: Dataset) -> None:
+def test_its_weights_give_its_figures_again(name: str, trained: Callable[[str], Outcome]) -> None:
     """Whatever it changed in them for others to build on."""
-    outcome = pretrain(config(name, tiny, epochs=2, checkpoints=[0.5]))
-    outcome.save()
-    task, _ = load_task(outcome.directory.path / MODEL, shapes_data)
-    found = figures_of(task, shapes_data.test)
+    outcome = trained(name)
+    data = load_dataset(DataSpec("shapes", train_size=SHORT["train_size"], test_size=20))
+    task, _ = load_task(outcome.directory.path / MODEL, data)
+    found = figures_of(task, data.test)
     tested = {metric: value for metric, value in outcome.result.metrics.items() if value.tested}
     assert {metric: value.last for metric, value in found.items()} == pytest.approx(
         {metric: value.last for metric, value in tested.items()}
@@ -175,8 +198,8 @@ def test_its_weights_give_its_figures_again(name: str, tiny: dict[str, Any], sha
         assert value.images == found[metric].images in (None, 20), (
             metric
         )  # images, not copies of them; None: no share of answers
-    on_the_way, _ = load_task(outcome.directory.path / checkpoint_name(1), shapes_data)
-    for metric, value in figures_of(on_the_way, shapes_data.test).items():
+    on_the_way, _ = load_task(outcome.directory.path / checkpoint_name(1), data)
+    for metric, value in figures_of(on_the_way, data.test).items():
         assert value.last == pytest.approx(outcome.history[f"test_{metric}"][0])
 
 

@@ -19,7 +19,10 @@ slow = pytest.mark.slow
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes found."""
     folder = tmp_path_factory.mktemp("pair")
-    torch.multiprocessing.spawn(pairs.both, (str(folder),), nprocs=2)
+    with pytest.MonkeyPatch.context() as patch:  # one process imports torch for both
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        torch.multiprocessing.set_forkserver_preload([pairs.__name__, "torch._dynamo"])
+        torch.multiprocessing.start_processes(pairs.both, (str(folder),), nprocs=2, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
