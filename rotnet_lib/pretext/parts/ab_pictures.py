@@ -45,18 +45,14 @@ def answers(centres: torch.Tensor, confusion: np.ndarray) -> list[Example]:
     true, said = counts.sum(1), counts.sum(0)
     occurs, often = (true > 0)[:, None], true.clamp(min=1)[:, None]
     chroma = centres.norm(dim=1).double()
-    from_grey = [(times @ chroma / counts.sum()).item() for times in (true, said)]
+    far_true, far_said = ((times @ chroma / counts.sum()).item() for times in (true, said))
     right = counts.diagonal()
     grey = (_NEVER * (1 - right[:, None] / often)).round().expand(-1, 3)
     means = (counts @ centres.double() / often).float()
-    rightly = f"{100 * right.sum() / counts.sum():.1f} % of places"
-    shown = {
-        f"true: {int(occurs.sum())} bins, a to the right and b upwards, {from_grey[0]:.1f} from grey on average": _coloured(
-            centres
-        ),
-        f"answered for each, on average: {int((said > 0).sum())} bins, {from_grey[1]:.1f} from grey": _coloured(means),
-        f"how often it is right, from light grey, never, to black, always: {rightly}": grey,
-    }
+    of_true = f"true: {int(occurs.sum())} bins, a to the right and b upwards, {far_true:.1f} from grey on average"
+    of_said = f"the mean answer for each; {int((said > 0).sum())} bins are answered, {far_said:.1f} from grey on average"
+    of_right = f"how often it is right, from light grey, never, to black: {100 * right.sum() / counts.sum():.1f} % of places"
+    shown = {of_true: _coloured(centres), of_said: _coloured(means), of_right: grey}
     return [
         Example([_plane(torch.where(occurs, pixels, 255).to(torch.uint8), centres)], 1, caption, None)
         for caption, pixels in shown.items()

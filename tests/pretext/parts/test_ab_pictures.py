@@ -45,7 +45,7 @@ def test_the_captions_say_what_the_pictures_show() -> None:
     true, said, right = answers(CENTRES, confusion((RED, RED, 1), (GREEN, GREY, 3)))
     assert true.caption.startswith("true: 2 bins, ")
     assert "83.2 from grey" in true.caption  # a quarter of 78.1, three of 84.9
-    assert "2 bins, 19.5 from grey" in said.caption
+    assert "2 bins are answered, 19.5 from grey on average" in said.caption
     assert right.caption.endswith("25.0 % of places")
 
 
