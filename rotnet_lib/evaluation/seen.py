@@ -143,6 +143,7 @@ class Seen(BaseModel):
         made: what the task makes of those, with the trained network's answers; empty for a task that shows nothing.
         examples: the same of test images.
         charts: what the task knows of its training images (`PretextTask.charts`).
+        answered: what the task shows of all its answers on the test split (`PretextTask.answer_charts`).
         confusion: of the answers; None for a task without answers to choose from.
         problem: why there are no examples though the task has some: its error. Pictures must not cost a training.
     """
@@ -151,6 +152,7 @@ class Seen(BaseModel):
     made: list[Shown] = []
     examples: list[Shown] = []
     charts: list[Shown] = []
+    answered: list[Shown] = []
     confusion: Confusion | None = None
     problem: str = ""
 
@@ -200,6 +202,7 @@ def gather_seen(task: Task, loader: Loader, data: Dataset, answers: Mapping[str,
         try:
             seen.made = [Shown.of(example) for example in examples_of_batch(task, batch, seed)]
             seen.charts = [Shown.of(chart) for chart in task.charts()]
+            seen.answered = [Shown.of(picture) for picture in task.answer_charts(answers)]
             seen.examples = [Shown.of(example) for example in examples_of_batch(task, spread_batch(data.test, _SHOWN), seed)]
         except (
             Exception
@@ -209,9 +212,10 @@ def gather_seen(task: Task, loader: Loader, data: Dataset, answers: Mapping[str,
 
 
 def _confusion(task: Task, data: Dataset, answers: Mapping[str, Answers]) -> Confusion | None:
-    if not answers:
+    named = {metric: found for metric, found in answers.items() if found.named}
+    if not named:
         return None
-    metric, best = max(answers.items(), key=lambda item: int(item[1].confusion.trace()))
+    metric, best = max(named.items(), key=lambda item: int(item[1].confusion.trace()))
     names, counts = list(task.target_names), best.confusion
     wrong = counts - np.diag(counts.diagonal())
     most = [divmod(int(place), len(names)) for place in np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS]]

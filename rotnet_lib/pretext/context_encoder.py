@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import torch
 from rotnet_lib.pretext.examples import Example, pictures_of
+from rotnet_lib.pretext.parts.removed import SPREAD
 from rotnet_lib.pretext.task import TASKS, PretextTask
 from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.training.task import Step
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from rotnet_lib.runs.protocols import Values
 
 _MOST_REMOVED = 0.8
-"""Above it the largest masks, of 1.2 times the average (`masks.SPREAD`), would leave next to nothing of an image, or less."""
-_LEAST_ERROR = 1e-10
-"""Of the squared range of pixels: where a hole is filled without error, the signal-to-noise ratio is 100 dB."""
+"""Above it the largest masks would leave next to nothing of an image, or less."""
 _CRITIC_RATE = 0.1
 """Rate of the adversary as a part of the network's (the authors' code: 2e-4 and 2e-3)."""
 
@@ -44,7 +43,7 @@ class ContextEncoder(PretextTask):
     Images are as large as probes will show them, at the same stride of the first convolution.
 
     Metrics: `hole_error`, that squared error; 1 for the training images' mean colour everywhere, on those images. `hole_psnr`,
-    the peak signal-to-noise ratio within an image's holes, 10 log10(255^2 / squared error), averaged over images, in dB.
+    the peak signal-to-noise ratio within an image's holes (`parts/psnr.py`), averaged over images, in dB.
     A test image has one mask, which its place in the split decides.
     """
 
@@ -81,7 +80,8 @@ class ContextEncoder(PretextTask):
         removed: float = Field(
             0.25,
             gt=0,
-            description="share of an image's pixels that is removed on average; of each image 0.8 to 1.2 times as much",
+            description="share of an image's pixels that is removed on average; "
+            f"of each image {1 - SPREAD:g} to {1 + SPREAD:g} times as much",
         )
         region: float = Field(
             0.0734,
@@ -100,9 +100,10 @@ class ContextEncoder(PretextTask):
         @classmethod
         def _leaves_some(cls, removed: float) -> float:
             if removed > _MOST_REMOVED:
+                largest = (1 + SPREAD) * removed
                 raise ValueError(
-                    f"{removed:g} is asked for, and masks of up to {1.2 * removed:g} of the image would be "
-                    f"{'larger than it' if removed * 1.2 > 1 else 'all but as large'}. Take at most {_MOST_REMOVED:g}"
+                    f"{removed:g} is asked for, and masks of up to {largest:g} of the image would be "
+                    f"{'larger than it' if largest > 1 else 'all but as large'}. Take at most {_MOST_REMOVED:g}"
                 )
             return removed
 
@@ -174,12 +175,14 @@ class ContextEncoder(PretextTask):
             images: (B, 3, S, S) uint8.
             masks: (B, 1, S, S) bool.
         """
+        from rotnet_lib.pretext.parts.psnr import decibels
+
         normalize = self.module.backbone.normalize
         images = images.contiguous()  # the layout of the pictures, without which arithmetic takes several times as long
         squares = ((normal - normalize(images)).square() * masks).sum((2, 3), keepdim=True)  # (B, 3, 1, 1)
         squares = squares / masks.sum((2, 3), keepdim=True)
-        of_pixels = (squares.detach() * (normalize.std / 255).square()).mean((1, 2, 3))
-        return squares.mean((1, 2, 3)), -10 * of_pixels.clamp(min=_LEAST_ERROR).log10()
+        of_pixels = (squares.detach() * normalize.std.square()).mean((1, 2, 3))
+        return squares.mean((1, 2, 3)), decibels(of_pixels)
 
     def _score(self, images: torch.Tensor, masks: torch.Tensor) -> Step:
         normal = self.module(self.with_holes(images, masks))

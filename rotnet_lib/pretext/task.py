@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rotnet_lib.pretext.examples import Example
     from rotnet_lib.pretext.parts.pu import Plausibility
     from rotnet_lib.runs.protocols import Values
+    from rotnet_lib.training.answers import Answers
 
 
 class PretextTask(Task):
@@ -84,6 +85,10 @@ class PretextTask(Task):
 
     def charts(self) -> list[Example]:
         """What the task knows of its training images, such as how often each answer occurs, as pictures; [] if nothing."""
+        return []
+
+    def answer_charts(self, answers: Mapping[str, Answers]) -> list[Example]:
+        """Pictures of all answers on the test split, as `Trainer.gather_answers` returns them; [] for none but the usual."""
         return []
 
 

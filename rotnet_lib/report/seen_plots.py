@@ -59,6 +59,8 @@ def seen_figures(seen: Seen, tested_on: str, whose: str = "") -> list[ReportFigu
     found.append(example_grid(_captioned(seen.made, made), "the training split, augmented"))
     found.append(example_grid(_captioned(seen.examples, tested), tested_on))
     found.append(example_grid([chart.example for chart in seen.charts], about="What the task knows of its training images."))
+    answered = f"What is answered for what on {tested_on}."
+    found.append(example_grid([picture.example for picture in seen.answered], about=answered))
     if seen.confusion:
         found.append(confusion_figure(seen.confusion, tested_on, whose))
         found.append(mistakes_figure(seen.confusion.mistakes, tested_on, whose))

@@ -38,14 +38,16 @@ class Answers:
         confusion: (K, K) int64, how often target k was answered by j.
         surest_mistakes: the wrong answers of the highest probability, the surest first; empty where an image has several
             answers.
+        named: whether they are the task's `target_names`.
     """
 
     confusion: np.ndarray
     surest_mistakes: list[WrongAnswer]
+    named: bool = True
 
 
 class AnswerSums:
-    """Counts the answers of test steps on this rank, of those that have `scores`.
+    """Counts the answers of test steps on this rank, of those that have `scores` or answers without names (`told`).
 
     Args:
         names: the task's `target_names`.
@@ -55,6 +57,7 @@ class AnswerSums:
         self._count = len(names)
         self._confusion: dict[str, torch.Tensor] = {}
         self._mistakes: dict[str, list[WrongAnswer]] = {}
+        self._unnamed: set[str] = set()
 
     def add(self, step: Step, index: torch.Tensor) -> None:
         """Add a step. Waits for the device.
@@ -67,23 +70,29 @@ class AnswerSums:
             assert step.targets is not None  # what the scores are judged by
             probability, said = scores.detach().float().softmax(1).max(1)
             true, said, probability = step.targets.cpu(), said.cpu(), probability.cpu()
-            pairs = (true * self._count + said).bincount(minlength=self._count**2).view(self._count, self._count)
-            self._confusion[metric] = self._confusion[metric] + pairs if metric in self._confusion else pairs
+            self._add_pairs(metric, true, said, self._count)
             if len(true) == len(index):
                 [wrong] = (true != said).nonzero(as_tuple=True)
                 columns = (column[wrong].tolist() for column in (index.cpu(), true, said, probability))
                 found = [WrongAnswer(*values) for values in zip(*columns, strict=True)]
                 self._mistakes[metric] = _surest([*self._mistakes.get(metric, []), *found])
+        for metric, told in step.told.items():
+            self._unnamed.add(metric)
+            self._add_pairs(metric, told.true.cpu(), told.said.cpu(), told.count)
+
+    def _add_pairs(self, metric: str, true: torch.Tensor, said: torch.Tensor, count: int) -> None:
+        pairs = (true * count + said).bincount(minlength=count**2).view(count, count)
+        self._confusion[metric] = self._confusion[metric] + pairs if metric in self._confusion else pairs
 
     def all_gathered(self) -> dict[str, Answers]:
         """Metric -> its answers, over all ranks. Collective."""
         found: dict[str, Answers] = {}
-        for confusion, mistakes in collectives.all_gather((self._confusion, self._mistakes)):
+        for confusion, mistakes, unnamed in collectives.all_gather((self._confusion, self._mistakes, self._unnamed)):
             for metric, counts in confusion.items():
                 before = found.get(metric)
                 wrong = [*(before.surest_mistakes if before else []), *mistakes.get(metric, [])]
                 total = counts.numpy() + (before.confusion if before else 0)
-                found[metric] = Answers(total, _surest(wrong))
+                found[metric] = Answers(total, _surest(wrong), named=metric not in unnamed)
         return found
 
 

@@ -19,6 +19,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Told:
+    """Right and given answers among things that have no names, such as bins of colour.
+
+    Attributes:
+        true: (n,) int64 in [0, count), the right ones.
+        said: (n,) int64 in [0, count), the given ones.
+        count: how many there are to choose from.
+    """
+
+    true: torch.Tensor
+    said: torch.Tensor
+    count: int
+
+
+@dataclass(frozen=True)
 class Step:
     """What a task makes of one batch.
 
@@ -33,6 +48,7 @@ class Step:
             more targets than images says; None: the n-th target is of the n-th image, or it is not known.
         scores: metric -> (n, K), of a test step the n logits for the K `target_names`: pages show which answer is
             given for which; empty: the task does not choose among named answers.
+        told: metric -> of a test step, the answers that have no names; they are counted for the task's own pictures.
         terms: `loss_<name>` -> scalar, what the loss is a weighted sum of; recorded, beside the loss, in training.
     """
 
@@ -43,6 +59,7 @@ class Step:
     places: torch.Tensor | None = None
     terms: Mapping[str, torch.Tensor] = field(default_factory=dict)
     scores: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    told: Mapping[str, Told] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

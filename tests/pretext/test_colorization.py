@@ -139,6 +139,18 @@ def test_examples_show_lightness_truth_and_answer() -> None:
     assert "dB" in first.caption
 
 
+def test_a_test_step_tells_the_bin_of_each_place() -> None:
+    data = plain((200, 40, 40), (40, 60, 200))
+    found = task(data)
+    found.module.eval()
+    with torch.no_grad():
+        step = found.evaluate(batch_of(data, 2))
+    told = step.told["ab_top1"]
+    assert told.count == 313
+    assert torch.equal(told.true == told.said, step.values["ab_top1"])
+    assert len(told.true.unique()) == 2
+
+
 def test_charts_do_not_grow_with_the_data() -> None:
     [chart] = task(random_data(32)).charts()
     assert [picture.shape for picture in chart.pictures] == [(110, 100, 3)] * 2

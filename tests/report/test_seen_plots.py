@@ -139,6 +139,10 @@ def test_charts_stand_by_themselves(pretrained: Callable[..., RunDirectory]) -> 
     captions = [figure.caption for figure in seen_figures(seen, "the test split")]
     assert captions[2].startswith("What the network saw of images of the test split")
     assert captions[3] == "What the task knows of its training images."
+    assert captions[4] == "What is answered for what on the test split."
+    assert captions[5].startswith("Which answer is given for which on the test split")
+    assert seen.confusion is not None
+    assert seen.confusion.metric == "colour_top1"  # of the answers that have names
 
 
 def test_layers_above_those_that_are_read_are_not_used(made_up: Any) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from rotnet_lib.training.answers import AnswerSums, WrongAnswer
-from rotnet_lib.training.task import Step
+from rotnet_lib.training.task import Step, Told
 
 NAMES = ("cat", "dog", "ship")
 
@@ -50,6 +50,20 @@ def test_where_an_image_has_several_answers_none_is_its_mistake() -> None:
     found = sums.all_gathered()["top1"]
     assert found.confusion.sum() == 2
     assert found.surest_mistakes == []
+
+
+def test_answers_without_names_are_counted_too() -> None:
+    sums = AnswerSums(NAMES)
+    for true, said in (([0, 4], [4, 4]), ([0], [4])):
+        told = Told(torch.tensor(true), torch.tensor(said), 5)
+        sums.add(Step(torch.zeros(()), len(true), told={"bin_top1": told}), torch.arange(1))
+    sums.add(step((0, 0, 0.9)), torch.tensor([0]))
+    found = sums.all_gathered()
+    assert {metric: answers.named for metric, answers in found.items()} == {"bin_top1": False, "top1": True}
+    assert found["bin_top1"].confusion.shape == (5, 5)
+    assert found["bin_top1"].confusion[0, 4] == 2
+    assert found["bin_top1"].confusion[4, 4] == 1
+    assert found["bin_top1"].surest_mistakes == []
 
 
 def test_a_step_without_scores_counts_nothing() -> None:

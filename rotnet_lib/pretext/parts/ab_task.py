@@ -14,6 +14,7 @@ from rotnet_lib.pretext.examples import Example
 from rotnet_lib.pretext.parts.sampled import no_colours, sampled
 from rotnet_lib.pretext.task import PretextTask
 from rotnet_lib.runs.metrics import Metric
+from rotnet_lib.training.task import Told
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rotnet_lib.models.backbone import Backbone
     from rotnet_lib.runs.config import TrainingConfig
     from rotnet_lib.runs.protocols import Values
+    from rotnet_lib.training.answers import Answers
 
 _GREY = 5.0
 """|a| and |b| up to which a pixel counts as grey (the released code of Zhang et al. 2016)."""
@@ -168,7 +170,7 @@ class AbTask(PretextTask):
     def measured(
         self, logits: torch.Tensor, pixels: torch.Tensor, lab: torch.Tensor, bins: torch.Tensor
     ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """The metrics' values, and what else a test step says of the answers: its targets, their places and scores.
+        """The metrics' values, and what else a test step says of the answers: targets, their places and scores, and bins.
 
         Args:
             logits: (B, Q, h, w).
@@ -184,15 +186,21 @@ class AbTask(PretextTask):
         named = shares.new_zeros(len(shares), len(NAMES)).index_add_(1, names, shares)
         true = names[bins]
         colours = self.colours(logits)
+        said = shares.argmax(1)
         values = {
-            "ab_top1": shares.argmax(1) == bins,
+            "ab_top1": said == bins,
             "colour_top1": named.argmax(1) == true,
             "ab_error": (colours - lab[:, 1:]).square().sum(1).sqrt().flatten(),
             "psnr": _psnr(lab, colours, pixels),
         }
         images = torch.arange(len(logits), device=logits.device).repeat_interleave(len(true) // len(logits))
-        said = {"targets": true, "places": images, "scores": {"colour_top1": named.clamp(min=1e-12).log()}}
-        return values, said
+        scores = {"colour_top1": named.clamp(min=1e-12).log()}
+        return values, {
+            "targets": true,
+            "places": images,
+            "scores": scores,
+            "told": {"ab_top1": Told(bins, said, shares.shape[1])},
+        }
 
     def painted(self, batch: Batch, logits: torch.Tensor) -> list[Example]:
         """The lightness of each image, the image, and the image as the network colours it."""
@@ -211,25 +219,14 @@ class AbTask(PretextTask):
         ]
 
     def charts(self) -> list[Example]:
-        from rotnet_lib.models.colour import lab_to_rgb
-        from rotnet_lib.pretext.parts.ab_bins import in_plane
+        from rotnet_lib.pretext.parts.ab_pictures import frequencies
 
-        centres, prior = (self.module.get_buffer(name).cpu() for name in ("centres", "prior"))
-        shown = lab_to_rgb(torch.cat([torch.full((len(centres), 1), 60.0), centres], 1))
-        # From white, where a bin has none of 100 000 places, to black, where it has all.
-        darkness = (prior.clamp(min=1e-5).log10() + 5) / 5
-        grey = (255 * (1 - darkness))[:, None].expand(-1, 3)
-        planes = [in_plane(values.round().to(torch.uint8), centres, 255, _CELL).numpy() for values in (shown, grey)]
-        a, b = centres[prior.argmax()].tolist()
-        caption = (
-            f"the 313 bins at L = 60, a to the right and b upwards; how often each occurs, in logarithmic grey: the most "
-            f"frequent, a = {a:g}, b = {b:g}, has {100 * prior.max():.1f} % of places, {int((prior > 0).sum())} bins occur"
-        )
-        return [Example(planes, 2, caption, None)]
+        return [frequencies(*(self.module.get_buffer(name).cpu() for name in ("centres", "prior")))]
 
+    def answer_charts(self, answers: Mapping[str, Answers]) -> list[Example]:
+        from rotnet_lib.pretext.parts import ab_pictures
 
-_CELL = 5
-"""Pixels of a bin in a picture of the ab plane."""
+        return ab_pictures.answers(self.module.get_buffer("centres").cpu(), answers["ab_top1"].confusion)
 
 
 def places_of(maps: torch.Tensor) -> torch.Tensor:

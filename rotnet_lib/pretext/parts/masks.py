@@ -6,11 +6,9 @@ import torch
 from torch import nn
 
 from rotnet_lib.data.loader import Batch
+from rotnet_lib.pretext.parts.removed import SPREAD
 from rotnet_lib.pretext.parts.resizing import resizing_matrix, weighted
 from rotnet_lib.pretext.parts.tiles import cut_tiles
-
-SPREAD = 0.2
-"""The removed share of an image lies within this part of the average: 0.2 to 0.3 of the pixels for an average of 0.25."""
 
 _FINE = 1_000_000
 """Steps of the noise and of the removed share."""
