@@ -24,7 +24,7 @@ from rotnet_lib.pretext.rotation import Rotation
 from rotnet_lib.runs.directory import MODEL, RESUME, RunDirectory, directory_of
 from rotnet_lib.runs.schema import MetricValue, RunResult
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task, pretrain
-from rotnet_lib.stages.train import train_stage
+from rotnet_lib.stages.train import Outcome, train_stage
 from rotnet_lib.training.checkpoints import load_backbone, load_tensors
 from rotnet_lib.training.task import Step
 from tests.training.weights import killed, same_weights, weights
@@ -208,8 +208,10 @@ def test_the_same_parameters_give_the_same_run(build: Callable[..., PretrainConf
         {"labels_per_class": 2},
     ],
 )
-def test_other_parameters_give_another_run(change: dict[str, Any], build: Callable[..., PretrainConfig]) -> None:
-    first, second = pretrain(build()), pretrain(build(**change))
+def test_other_parameters_give_another_run(
+    change: dict[str, Any], build: Callable[..., PretrainConfig], once: Callable[..., Outcome]
+) -> None:
+    first, second = once(), pretrain(build(**change))
     assert first.directory.name != second.directory.name
     assert not same_weights(first.directory, second.directory)
     assert first.history["train_loss"].tolist() != second.history["train_loss"].tolist()
@@ -234,11 +236,11 @@ def test_other_parameters_give_another_run(change: dict[str, Any], build: Callab
     ],
 )
 def test_a_run_that_was_killed_ends_as_one_that_was_not(
-    step: int, parameters: dict[str, Any], build: Callable[..., PretrainConfig]
+    step: int, parameters: dict[str, Any], build: Callable[..., PretrainConfig], once: Callable[..., Outcome]
 ) -> None:
     """Bit for bit: weights, batch statistics and history. Killed before step `step` + 1; an epoch has 2, 10 if copies=one."""
     parameters = {"epochs": 4, "image_size": 16, **parameters}
-    whole = pretrain(build(runs="whole", **parameters))
+    whole = once(**parameters)
     with killed(Rotation, step + 1):
         pretrain(build(runs="killed", **parameters))
     torch.manual_seed(1234)
