@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def peak_memory_mib() -> int:
     return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 
+@cache
 def installed(package: str) -> str | None:
     """The version of an installed distribution, or None."""
     try:
