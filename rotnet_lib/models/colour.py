@@ -15,6 +15,8 @@ _TO_RGB = tuple(map(tuple, np.linalg.inv(np.array(_TO_XYZ)).tolist()))
 _WHITE = (0.95047, 1.0, 1.08883)
 _SMALL = 0.008856
 """Share of white's light up to which L, a and b go with a line."""
+_AT_ONCE = 65536
+"""Pixels that a CPU converts at a time: what lies in between stays in its cache."""
 
 
 def rgb_to_lab(images: torch.Tensor) -> torch.Tensor:
@@ -28,12 +30,14 @@ def rgb_to_lab(images: torch.Tensor) -> torch.Tensor:
         has no gradient.
     """
     linear = _linear(images.transpose(0, 1))
-    x, y, z = (_root(_sum(linear, weights).div_(white)) for weights, white in zip(_TO_XYZ, _WHITE, strict=True))
-    lab = torch.empty_like(linear)
-    torch.mul(y, 116, out=lab[0]).sub_(16)
-    torch.sub(x, y, out=lab[1]).mul_(500)
-    torch.sub(y, z, out=lab[2]).mul_(200)
-    return lab.transpose(0, 1)
+    pixels, count = linear[0].numel(), linear.shape[1]
+    at_once = max(1, _AT_ONCE * count // pixels) if images.device.type == "cpu" and pixels > _AT_ONCE else max(1, count)
+    for lab in linear.split(at_once, 1):  # which is overwritten
+        x, y, z = (_root(_sum(lab, weights).div_(white)) for weights, white in zip(_TO_XYZ, _WHITE, strict=True))
+        torch.mul(y, 116, out=lab[0]).sub_(16)
+        torch.sub(x, y, out=lab[1]).mul_(500)
+        torch.sub(y, z, out=lab[2]).mul_(200)
+    return linear.transpose(0, 1)
 
 
 def lightness(images: torch.Tensor) -> torch.Tensor:

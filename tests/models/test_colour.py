@@ -44,6 +44,15 @@ def test_every_pixel_is_converted_by_the_formula() -> None:
     torch.testing.assert_close(rgb_to_lab(IMAGES.float()), found, rtol=1e-5, atol=1e-4)  # whole values are looked up
 
 
+def test_many_images_are_converted_as_each_alone() -> None:
+    many = IMAGES.repeat(600, 1, 1, 1)
+    many[-1] = 255 - many[-1]
+    found = rgb_to_lab(many)
+    assert found[:, 0].numel() > 65536
+    assert torch.equal(found[-4:], rgb_to_lab(many[-4:]))
+    assert torch.equal(found[:2], rgb_to_lab(IMAGES))
+
+
 def test_lightness_is_the_first_channel() -> None:
     torch.testing.assert_close(lightness(IMAGES), rgb_to_lab(IMAGES)[:, :1], rtol=0, atol=1e-5)
 
