@@ -36,7 +36,7 @@ class InputKind:
 
 INPUTS = Registry[InputKind]("kind of input")
 
-RGB, GREY, LAB_L, LAB = "rgb", "grey", "lab-l", "lab"
+RGB, GREY, LAB_L, LAB, GRADIENT = "rgb", "grey", "lab-l", "lab", "gradient"
 
 
 def declare_inputs(kind: InputKind) -> None:
@@ -68,7 +68,14 @@ def _lab(mean: Sequence[float], std: Sequence[float]) -> Normalize:
     return Lab(mean, std)
 
 
+def _gradient(mean: Sequence[float], std: Sequence[float]) -> Normalize:
+    from rotnet_lib.models.gradient_inputs import Gradient
+
+    return Gradient(mean, std)
+
+
 declare_inputs(InputKind(RGB, channels=3, make=_rgb))
 declare_inputs(InputKind(GREY, channels=1, make=_grey))
 declare_inputs(InputKind(LAB_L, channels=1, make=_lightness))
 declare_inputs(InputKind(LAB, channels=3, make=_lab))
+declare_inputs(InputKind(GRADIENT, channels=2, make=_gradient))

@@ -37,7 +37,7 @@ class PretextTask(Task):
             what depends on the data, such as the chance level.
         protocol: benchmark -> the published values of parameters of the pretrain stage, where they differ from those of all
             stages (`runs.protocols`): epochs, schedule, augmentation.
-        inputs: what its backbone's first convolution reads: a kind in `models.INPUTS`.
+        inputs: what its backbone's first convolution reads: a kind in `models.INPUTS` (see `inputs_of`).
         same_in_processes: options under which several processes compute what one does, where by default each draws numbers for
             its share of a batch (dropout); empty: they always do.
         archs: those that it can train; empty: any.
@@ -59,6 +59,11 @@ class PretextTask(Task):
     weighable: ClassVar[bool] = False
     title: ClassVar[str] = ""
     paper: ClassVar[str] = ""
+
+    @classmethod
+    def inputs_of(cls, options: Any) -> str:
+        """What the backbone's first convolution reads under `options`, an instance of `Options`: as a rule `inputs`."""
+        return cls.inputs
 
     @abstractmethod
     def __init__(self, backbone: Backbone, data: Dataset, options: Any) -> None:

@@ -8,6 +8,7 @@ from IPython.display import HTML
 from rotnet_lib.lazy import torch
 from rotnet_lib.models.inputs import RGB
 from rotnet_lib.pretext import TASKS
+from rotnet_lib.pretext.task import task_options
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.run_title import arch_title, network_of
 from rotnet_lib.runs.directory import RunDirectory
@@ -66,4 +67,6 @@ def _inputs_and_stride(parameters: Mapping[str, Any]) -> tuple[str, int | None]:
     task = str(made.get("task"))
     if task not in TASKS:
         return RGB, None
-    return TASKS[task].inputs, made["task_options"]["stride"] if TASKS[task].keeps_stride else None
+    options = made["task_options"]
+    inputs = TASKS[task].inputs_of(task_options(task, options))
+    return inputs, options["stride"] if TASKS[task].keeps_stride else None

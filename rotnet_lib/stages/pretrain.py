@@ -193,7 +193,7 @@ def pretext_task(config: PretrainConfig, data: Dataset) -> tuple[PretextTask, Ba
     from rotnet_lib.models.backbone import make_backbone
 
     with seeded(config.seed, "weights"):
-        inputs = TASKS[config.task].inputs
+        inputs = TASKS[config.task].inputs_of(task_options(config.task, config.task_options))
         backbone = make_backbone(config.arch, width=config.width, mean=data.mean, std=data.std, inputs=inputs)
         if config.init != "he":
             ARCHS[config.arch].starts[config.init](backbone)

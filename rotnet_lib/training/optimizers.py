@@ -1,14 +1,15 @@
 """The optimisers of the published protocols."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 
 from rotnet_lib.runs.config import TrainingConfig
 
 
-def sgd(parameters: Iterable[torch.nn.Parameter], config: TrainingConfig) -> torch.optim.SGD:
-    """SGD with Nesterov momentum: rate, momentum and weight decay are the config's."""
+def sgd(parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]], config: TrainingConfig) -> torch.optim.SGD:
+    """SGD with Nesterov momentum, of parameters or of groups of them: rate, momentum and weight decay are the config's."""
     return torch.optim.SGD(
         parameters,
         lr=config.lr,

@@ -81,7 +81,7 @@ def test_two_colours_of_one_lightness_look_alike(name: str, pair: torch.Tensor) 
 
 def test_an_unknown_kind_is_named_with_the_nearest() -> None:
     with pytest.raises(
-        RotnetError, match=r"unknown kind of input 'rbg'; did you mean 'rgb'\? Allowed: rgb, grey, lab-l, lab\."
+        RotnetError, match=r"unknown kind of input 'rbg'; did you mean 'rgb'\? Allowed: rgb, grey, lab-l, lab, gradient\."
     ):
         make_backbone("nin3", width=0.05, mean=MEAN, std=STD, inputs="rbg")
 

@@ -10,7 +10,7 @@ from rotnet_lib.data.loader import Batch, Loader, ordered_batches
 from rotnet_lib.data.split import Split
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import TASKS, make_task
-from rotnet_lib.pretext.task import PretextTask
+from rotnet_lib.pretext.task import PretextTask, task_options
 from rotnet_lib.seeds import seeded
 
 
@@ -28,7 +28,8 @@ def random_data(side: int, count: int = 6) -> Dataset:
 def made_task(name: str, data: Dataset, arch: str = "nin3", **options: Any) -> Any:
     """A task on a narrow backbone, always the same."""
     with seeded(0):
-        backbone = make_backbone(arch, width=0.05, mean=data.mean, std=data.std, inputs=TASKS[name].inputs)
+        inputs = TASKS[name].inputs_of(task_options(name, options))
+        backbone = make_backbone(arch, width=0.05, mean=data.mean, std=data.std, inputs=inputs)
         return make_task(name, backbone, data, options)
 
 

@@ -24,8 +24,11 @@ NAMES = [
     *("probe views", "probe alexnet", "knn", "voc_classification", "voc_segmentation"),
     *("voc_detection selective-search", "voc_detection rpn"),
 ]
-COPIES = {"random-crop": 1, "resized-crop": 2, "jitter": 1, "streamed": 2}
-"""Copies to the device in a step, of those that need any: images that were read, and what was drawn on the CPU for them."""
+COPIES = {"random-crop": 1, "resized-crop": 2, "jitter": 1, "streamed": 2, "task nat": 1}
+"""Copies to the device in a step, of those that need any: images that were read, and what was drawn or matched on the CPU for
+them."""
+FROM_THE_DEVICE = {"task nat": 2}
+"""Copies from the device in a step, of those that need any: SciPy matches a batch with targets, in every third epoch."""
 MOST_OPERATIONS = 240
 """In a step of RotNet on NIN-4, with the loader; each is at least a kernel's launch, about 5 us on the host."""
 
@@ -71,7 +74,7 @@ def test_it_runs_without_mixing_devices(name: str, found: dict[str, dict[str, An
 def test_no_step_waits_for_the_device(name: str, found: dict[str, dict[str, Any]]) -> None:
     waits = {line: count for line, count in found[name].get("waits", {}).items() if not is_shown(line, count)}
     assert waits == {}
-    assert found[name].get("to host", {}) == {}
+    assert sum(found[name].get("to host", {}).values()) == FROM_THE_DEVICE.get(name, 0)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("voc_")])

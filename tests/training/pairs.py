@@ -15,6 +15,7 @@ from rotnet_lib.data.loader import Batch, Loader
 from rotnet_lib.data.split import Split
 from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext import TASKS, make_task
+from rotnet_lib.pretext.task import task_options
 from rotnet_lib.seeds import seeded
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.training import collectives
@@ -108,7 +109,7 @@ def train(resume: Path, name: str) -> tuple[list[dict[str, float]], dict[str, An
     data = Dataset("random", "random", ("one", "two"), 16, "", (127.5,) * 3, (73.6,) * 3, train, test)
     config = PretrainConfig.build({"dataset": "shapes", "device": "cpu", "epochs": 2, "batch_size": 16})
     with seeded(collectives.rank_and_world_size()[0], "weights"):  # other weights in each process: the first one's count
-        arch, inputs = (*TASKS[kind].archs, "nin3")[0], TASKS[kind].inputs
+        arch, inputs = (*TASKS[kind].archs, "nin3")[0], TASKS[kind].inputs_of(task_options(kind, options))
         backbone = make_backbone(arch, width=0.05, mean=data.mean, std=data.std, inputs=inputs)
         task = make_task(kind, backbone, data, options)
     task.module.double()
