@@ -123,8 +123,7 @@ def measure(
     loader = Loader(data.train, batch_size * task.batch_copies, seed=0, augment=config.augment, copies=task.copies)
     with temporary_folder(Path(tempfile.gettempdir())) as folder:
         trainer = Trainer(task, loader, data.test, config, ResumeState(folder / "resume"), device)
-        batches = _endless(loader)
-        trainer.start_epoch(0)
+        batches = _endless(loader)  # no epoch is started: a task may want to look at more images than there are
         task.module.train()
         # Uncompiled: torch 2.11 never again compiles a function that it meets first under the counter. The stance costs
         # seconds, since it imports the compiler, so it is taken only where something is compiled.

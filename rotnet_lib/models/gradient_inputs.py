@@ -22,6 +22,16 @@ class Gradient(Normalize):
         return sobel(((images - mean) / deviation.clamp(min=_LEAST_DEVIATION)).mean(1, keepdim=True))
 
 
+class Sobel(Normalize):
+    """Images (N, 3, H, W) in [0, 255] to their horizontal and vertical gradient (N, 2, H, W).
+
+    It is that of the mean of the normalised colours (the authors' code of Caron et al., ECCV 2018).
+    """
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return sobel(super().forward(images).mean(1, keepdim=True))
+
+
 def sobel(maps: torch.Tensor) -> torch.Tensor:
     """Sobel's filters, on zeros around the map.
 

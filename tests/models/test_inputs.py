@@ -67,6 +67,20 @@ def test_lab_is_centred_lightness_and_two_colours() -> None:
     torch.testing.assert_close(light, expected[:, :1])
 
 
+def test_gradients_are_sobels_filters_of_the_mean_colour_normalised() -> None:
+    """`gradient`: image by image; `sobel`: by the training images. Constant colours have none, but at the border."""
+    right = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    filters = torch.stack([right, right.T])[:, None]
+    images = IMAGES.float()
+    by_data = (images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    by_image = torch.stack([(image - image.mean()) / image.std() for image in images])
+    for name, normal in (("sobel", by_data), ("gradient", by_image)):
+        expected = torch.nn.functional.conv2d(normal.mean(1, keepdim=True), filters, padding=1)
+        torch.testing.assert_close(INPUTS[name].make(MEAN, STD)(IMAGES), expected, atol=1e-4, rtol=1e-4)
+        flat = INPUTS[name].make(MEAN, STD)(torch.full((1, 3, 9, 9), 200, dtype=torch.uint8))
+        torch.testing.assert_close(flat[:, :, 1:-1, 1:-1], torch.zeros(1, 2, 7, 7))
+
+
 @pytest.mark.parametrize(
     ("name", "pair"),
     [
@@ -80,9 +94,8 @@ def test_two_colours_of_one_lightness_look_alike(name: str, pair: torch.Tensor) 
 
 
 def test_an_unknown_kind_is_named_with_the_nearest() -> None:
-    with pytest.raises(
-        RotnetError, match=r"unknown kind of input 'rbg'; did you mean 'rgb'\? Allowed: rgb, grey, lab-l, lab, gradient\."
-    ):
+    kinds = ", ".join(INPUTS)
+    with pytest.raises(RotnetError, match=rf"unknown kind of input 'rbg'; did you mean 'rgb'\? Allowed: {kinds}\."):
         make_backbone("nin3", width=0.05, mean=MEAN, std=STD, inputs="rbg")
 
 

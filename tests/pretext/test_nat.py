@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from rotnet_lib.models.gradient_inputs import sobel
 from rotnet_lib.pretext.parts.noise_targets import noise_targets
 from rotnet_lib.runs.directory import MODEL
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
@@ -123,10 +122,3 @@ def test_its_pictures_show_what_the_network_sees_and_the_nearest_image() -> None
             assert (example.pictures[0] == image.permute(1, 2, 0).numpy()).all()
             assert any((example.pictures[-1] == other.permute(1, 2, 0).numpy()).all() for other in batch.images)
             assert (example.pictures[-1] != example.pictures[0]).any()
-
-
-def test_sobels_filters_are_those_of_a_convolution() -> None:
-    maps = torch.rand(2, 1, 7, 9, generator=torch.Generator().manual_seed(0))
-    right = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    expected = nn.functional.conv2d(maps, torch.stack([right, right.T])[:, None], padding=1)
-    torch.testing.assert_close(sobel(maps), expected)
