@@ -56,11 +56,13 @@ OTHER: dict[str, Any] = {
     "views": "rotated",
     "combine": "concatenate",
     "recipe": "decoupling",
+    "half": "L",
 }
 """For every parameter that decides the figures, a value that is not its default."""
 NEEDS: dict[str, dict[str, Any]] = {
     "checkpoint": {"backbone": OTHER["backbone"]},
     "recipe": {"arch": "alexnet", "classifier": "linear"},
+    "half": {"backbone": "split-brain-nin4-split-s0-0123456789", "arch": "nin4-split"},
 }
 """What such a parameter asks of others: a random backbone has no checkpoints, say."""
 EXECUTION = {"runs": "elsewhere", "device": "cpu", "compile": True, "threads": 3, "gpus": 2, "max_damaged": 0.5, "workers": 2}
