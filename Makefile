@@ -31,7 +31,7 @@ given = "$$$1"
 WHAT = $(call option,PRESET,preset)$(call option,METHODS,methods)$(call option,DATASET,dataset)$(call option,SEEDS,seeds)$(call option,SET,set)$(call option,RUNS,runs)
 HOW = $(call option,CORES,cores)$(call option,EXECUTOR,executor)$(if $(SNAKEMAKE_ARGS), -- $(SNAKEMAKE_ARGS))
 
-TARGETS := help setup status lab detectron2 test test-all lint format doctor bench rehearse-gpu pins clean
+TARGETS := help setup status lab detectron2 test test-all test-kills lint format doctor bench rehearse-gpu pins clean
 TARGETS += campaign-kills campaign-inputs check-pages
 .PHONY: $(TARGETS) $(REPRODUCE)
 
@@ -208,8 +208,11 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-r
 test: $(READY) ## run the tests except the slow ones (WORKERS=3 processes; PYTEST_ARGS="-k rotation")
 	@exec $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-all: $(READY) ## run all tests, also those that start a kernel or torchrun, or kill a process (the same variables)
-	@exec $(PYTEST) $(PYTEST_ARGS)
+test-all: $(READY) ## run all tests but test-kills, also those that start a kernel or torchrun (the same variables)
+	@exec $(PYTEST) -m "not kills" $(PYTEST_ARGS)
+
+test-kills: $(READY) ## run the tests of more processes to kill and ways to kill them: for changes of the engine, before a release
+	@exec $(PYTEST) -m kills $(PYTEST_ARGS)
 
 # Odd treatment by the hour, for a release: no part of the tests. campaigns/README.md says what is counted.
 campaign-kills: $(READY) ## kill processes of a suite that is made, by the hundred (KILLS=100 SEED=0 ONLY=round)

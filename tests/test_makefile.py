@@ -15,7 +15,7 @@ from tests.readme import commands
 
 ROOT = Path(__file__).parents[1]
 TARGETS = {"help", "setup", "detectron2", "status", "lab", "doctor", "bench", "pins", "clean"}
-TARGETS |= {"test", "test-all", "lint", "format", "campaign-kills", "campaign-inputs", "check-pages"}
+TARGETS |= {"test", "test-all", "test-kills", "lint", "format", "campaign-kills", "campaign-inputs", "check-pages"}
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -267,12 +267,14 @@ def test_no_shell_sees_the_name_of_a_target_where_there_is_no_python(checkout: P
 
 
 @needs_make
-def test_all_tests_are_those_of_make_test_and_the_slow_ones(ready: Path) -> None:
+def test_all_tests_are_those_of_make_test_the_slow_ones_and_more_kills(ready: Path) -> None:
     asked = ["WORKERS=3", "PYTEST_ARGS=-k 'some word'"]
-    usual, everything = (make(ready, target, *asked).stdout.splitlines() for target in ("test", "test-all"))
+    targets = ("test", "test-all", "test-kills")
+    usual, everything, kills = (make(ready, target, *asked).stdout.splitlines() for target in targets)
     assert usual[:5] == ["python", "-m", "pytest", "-n", "3"]
     assert usual[-4:] == ["-m", "not slow", "-k", "some word"]
-    assert everything == usual[:-4] + usual[-2:]
+    assert everything == [*usual[:-4], "-m", "not kills", *usual[-2:]]
+    assert kills == [*usual[:-4], "-m", "kills", *usual[-2:]]
 
 
 @needs_make

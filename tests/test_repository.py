@@ -193,12 +193,12 @@ def test_what_is_written_is_ignored_and_code_is_not(path: str, ignored: bool) ->
 
 
 @needs_git
-def test_ci_checks_the_style_and_runs_all_tests() -> None:
+def test_ci_checks_the_style_and_runs_the_tests() -> None:
     script = ROOT / ".ci" / "run"
     assert "\nmake lint " in script.read_text()
     assert "\nmake test-all " in script.read_text()
     assert script.stat().st_mode & 0o111
-    assert "make lint test-all\n" in (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    assert "make lint test-all test-kills\n" in (ROOT / ".github" / "workflows" / "test.yml").read_text()
 
 
 def test_every_module_has_its_place_in_the_tests() -> None:

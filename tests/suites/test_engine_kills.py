@@ -77,7 +77,13 @@ def none_left(folder: Folder, process: "subprocess.Popen[bytes]") -> Iterator[No
 # --- While a run trains ---
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 128 + 15), (signal.SIGINT, 1)], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGTERM, 128 + 15, id="SIGTERM"),
+        pytest.param(signal.SIGINT, 1, id="SIGINT", marks=pytest.mark.kills),
+    ],
+)
 def test_nothing_is_left_of_a_suite_whose_rotnet_is_killed(number: signal.Signals, code: int, folder: Folder) -> None:
     run = unmade(folder)
     process = folder.start(LONG, "log")
@@ -100,6 +106,7 @@ def test_nothing_is_left_after_ctrl_c(folder: Folder) -> None:
     assert run.state == "interrupted"
 
 
+@pytest.mark.kills
 def test_no_job_is_left_of_a_snakemake_that_is_told_to_end(folder: Folder) -> None:
     run = unmade(folder)
     process = folder.start(LONG, "log")
@@ -113,6 +120,7 @@ def test_no_job_is_left_of_a_snakemake_that_is_told_to_end(folder: Folder) -> No
     assert run.state == "interrupted"
 
 
+@pytest.mark.kills
 @needs_make
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_nothing_is_left_of_a_suite_whose_make_is_killed(number: signal.Signals, folder: Folder) -> None:
@@ -125,6 +133,7 @@ def test_nothing_is_left_of_a_suite_whose_make_is_killed(number: signal.Signals,
     assert run.state == "interrupted"
 
 
+@pytest.mark.kills
 @needs_make
 def test_a_suite_under_nohup_outlives_its_terminal_but_not_its_make(folder: Folder) -> None:
     """A terminal that is closed sends SIGHUP to all processes of its foreground, which `nohup` lets them ignore."""
@@ -144,6 +153,7 @@ def test_a_suite_under_nohup_outlives_its_terminal_but_not_its_make(folder: Fold
     assert run.state == "interrupted"
 
 
+@pytest.mark.kills
 def test_rotnet_outlives_the_shell_that_it_was_started_from(folder: Folder) -> None:
     run = unmade(folder)
     words = ["reproduce", "table3", "--preset", "quick", "--set", LONG, "--runs", str(folder.path / "runs")]
@@ -162,6 +172,7 @@ def test_rotnet_outlives_the_shell_that_it_was_started_from(folder: Folder) -> N
 # --- While other processes are at work ---
 
 
+@pytest.mark.kills
 def test_a_kernel_that_draws_a_report_ends_with_rotnet(tmp_path: Path) -> None:
     drawn = Folder(tmp_path)
     drawn.make_here(TINY, {run.key for run in drawn.plan(TINY).runs})

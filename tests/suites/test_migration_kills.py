@@ -103,6 +103,7 @@ print(number)
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_a_process_that_is_killed_anywhere_leaves_every_run_valid(old: dict[str, RunDirectory]) -> None:
     """Before each change of a file in turn; a second call then ends what it began."""
     for key in ("weights", "weighted", "drawn"):
