@@ -208,10 +208,10 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-r
 test: $(READY) ## run the tests except the slow ones (WORKERS=3 processes; PYTEST_ARGS="-k rotation")
 	@exec $(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-all: $(READY) ## run all tests but test-kills, also those that start a kernel or torchrun (the same variables)
+test-all: $(READY) ## run these and the slow ones, but for test-kills (the same variables)
 	@exec $(PYTEST) -m "not kills" $(PYTEST_ARGS)
 
-test-kills: $(READY) ## run the tests of more processes to kill and ways to kill them: for changes of the engine, before a release
+test-kills: $(READY) ## run the kill tests that test-all leaves out: for changes of the engine, before a release
 	@exec $(PYTEST) -m kills $(PYTEST_ARGS)
 
 # Odd treatment by the hour, for a release: no part of the tests. campaigns/README.md says what is counted.
