@@ -1,6 +1,6 @@
 """Features of a frozen backbone's layers for all images of a split, averaged over each map."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,10 +53,7 @@ def pooled_features(backbone: Backbone, layers: Sequence[str], split: Split | St
         return torch.cat([maps[layer].mean((-2, -1), dtype=torch.float32) for layer in layers], 1)
 
     channels = [backbone.shape(layer, split.size)[0] for layer in layers]
-    found, present = ImagePass(split, backbone).gather(rows)
-    places = present.nonzero()[:, 0]
-    if len(places) < len(found):
-        found = found[places]
+    found, places = gather_features(backbone, split, rows)
     by_layer = dict(zip(layers, found.split(channels, 1), strict=True))
     for layer, features in by_layer.items():
         if not features.isfinite().all():
@@ -64,3 +61,15 @@ def pooled_features(backbone: Backbone, layers: Sequence[str], split: Split | St
                 f"the features of {layer} are not finite: the backbone's weights have diverged. Take another run or checkpoint."
             )
     return PooledFeatures(by_layer, split.labels[places], places)
+
+
+def gather_features(
+    backbone: Backbone, split: Split | StreamedSplit, rows: Callable[[Batch], torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What `rows` makes of the n images of a split that could be read, as (n, D) float32, and their places, (n,) int64.
+
+    See `ImagePass.gather`, which raises what this does.
+    """
+    found, present = ImagePass(split, backbone).gather(rows)
+    places = present.nonzero()[:, 0]
+    return (found[places] if len(places) < len(found) else found), places

@@ -5,7 +5,7 @@ Importing this fills the registers of archs, kinds of input and classifiers, and
 
 from rotnet_lib.models import alexnet, nin, split
 from rotnet_lib.models.arch import ARCHS
-from rotnet_lib.models.classifiers import CLASSIFIERS
+from rotnet_lib.models.classifiers import CLASSIFIERS, SVM
 from rotnet_lib.models.inputs import INPUTS
 
-__all__ = ["ARCHS", "CLASSIFIERS", "INPUTS", "alexnet", "nin", "split"]
+__all__ = ["ARCHS", "CLASSIFIERS", "INPUTS", "SVM", "alexnet", "nin", "split"]

@@ -23,6 +23,9 @@ ClassifierMaker: TypeAlias = "Callable[[Backbone, str, tuple[int, int, int], int
 
 CLASSIFIERS = Registry[ClassifierMaker]("classifier")
 
+SVM = "svm"
+"""A classifier that is no module: the probe stage finds its solution (`evaluation.svm`) and trains nothing in steps."""
+
 
 def make_classifier(name: str, backbone: Backbone, layer: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """A freshly initialised classifier.

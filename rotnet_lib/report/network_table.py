@@ -6,6 +6,7 @@ from typing import Any
 from IPython.display import HTML
 
 from rotnet_lib.lazy import torch
+from rotnet_lib.models import SVM
 from rotnet_lib.models.inputs import RGB
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.pretext.task import task_options
@@ -36,14 +37,16 @@ def network_table(result: RunResult) -> HTML:
         # On the CPU with whatever numbers are there: on the meta device torch would import its compiler, which takes seconds.
         with torch.inference_mode():
             shapes = backbone.to_empty(device="cpu").features(torch.zeros(1, 3, size, size), backbone.taps)
-    read = [tap for tap in backbone.taps if f"{tap}_top1" in result.metrics]
+    together = result.parameters["layer"] if result.parameters.get("classifier") == SVM else []  # of one classifier
+    read = [tap for tap in backbone.taps if f"{tap}_top1" in result.metrics or tap in together or together == ["all"]]
     rows = []
     for place, tap in enumerate(backbone.taps):
         shape = " x ".join(map(str, shapes[tap].shape[1:])) if shapes else "images too small"
         measured = result.metrics.get(f"{tap}_top1")
         weights = sum(parameter.numel() for parameter in backbone.blocks[tap].parameters())
         above = bool(read) and place > backbone.taps.index(read[-1])
-        rows.append((tap, shape, weights, measured.text if measured else "not used" if above else ""))
+        said = measured.text if measured else "read" if tap in read else "not used" if above else ""
+        rows.append((tap, shape, weights, said))
     return HTML(
         fragment(
             "network.html.j2",

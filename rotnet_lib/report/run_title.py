@@ -72,7 +72,7 @@ def described(
     data = data or _data_of(str(parameters.get("dataset", "")))
     layers = ", ".join(parameters["layer"]) if isinstance(parameters.get("layer"), list | tuple) else ""
     layers = "all layers" if layers == "all" else layers
-    classifier = f"{parameters.get('classifier')} classifier".replace("nonlinear", "non-linear")
+    classifier = f"{parameters.get('classifier')} classifier".replace("nonlinear", "non-linear").replace("svm", "SVM")
     half = f"{parameters['half']} half alone" if parameters.get("half", "both") != "both" else ""
     few = f"{parameters['labels_per_class']} labels per class" if parameters.get("labels_per_class") else ""
     parts: dict[str, tuple[str, ...]] = {

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_jsonable_python
+
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.resolution import AUTO, BACKBONE, PROTOCOL, UNLIMITED, Said, Upstream, WrongValue
 
@@ -53,7 +55,11 @@ class Decisions:
             upstream: the run whose backbone is taken.
         """
         protocol = cache(lambda: (self._schema.protocol_for(self.values), self._schema.protocol_origin(self.values)))
+        meaningless = self._schema.without_meaning(self.values)
+        preset = [Said(one.origin, {n: v for n, v in one.values.items() if n not in meaningless}) for one in preset]
         for name in names:
+            if name in meaningless and name in self._given:
+                self._check_usual(name, meaningless[name], protocol()[0])
             if self._schema.has_keys(name):
                 self._decide_keys(name, [*self._by_key.get(name, ()), *(one for one in preset if name in one.values)], protocol)
                 continue
@@ -76,6 +82,12 @@ class Decisions:
             else:
                 default = self._schema.model_fields[name].get_default(call_default_factory=True)
                 self.values[name], self.origins[name] = default, self._schema.usual_origin(name)
+
+    def _check_usual(self, name: str, why: str, protocol: Mapping[str, Any]) -> None:
+        """Raises WrongValue if a parameter that means nothing is given another value than it has in any case."""
+        usual = to_jsonable_python(protocol.get(name, self._schema.usual_value(name)))
+        if self._given[name] not in (usual, PROTOCOL):
+            raise WrongValue(name, f"{self._schema.stage}: {name}: {why}, so {name} means nothing. Leave it out.")
 
     def _decide_keys(self, name: str, sources: Sequence[Said], protocol: _Protocol) -> None:
         """Decide a parameter that has keys: what a stronger source does not say of one, a weaker one may."""

@@ -28,6 +28,8 @@ _CIFAR10_CLASSIFIERS: Mapping[str, Values] = {
     "conv": _CIFAR10_LONG,
     "rest": _CIFAR10_LONG,  # on conv2 the same as conv
 }
+_SOLVED: Values = {"augment": "none", "epochs": 1, "lr": 0.0, "lr_milestones": ()}
+"""Of a classifier that is not trained in steps: one look at each image, as it is."""
 
 _IMAGENET_LONG: Values = {"augment": "random-crop", "epochs": 40, "lr_milestones": (0.25, 0.5, 0.75)}  # after 10, 20, 30
 _IMAGENET_CLASSIFIERS: Mapping[str, Values] = {
@@ -82,7 +84,7 @@ _PROTOCOLS: Mapping[str, tuple[Values, Mapping[str, Mapping[str, Values]]]] = {
     "cifar10": (
         {"dataset": "cifar10", "crop_pct": 1.0, "augment": "pad-crop", "batch_size": 128, "lr": 0.1, "lr_decay": 0.2},
         {
-            "probe": _CIFAR10_CLASSIFIERS,
+            "probe": {**_CIFAR10_CLASSIFIERS, "svm": _SOLVED},
             "finetune": _CIFAR10_CLASSIFIERS,
         },
     ),
@@ -91,6 +93,7 @@ _PROTOCOLS: Mapping[str, tuple[Values, Mapping[str, Mapping[str, Values]]]] = {
         {
             "probe": {
                 **_IMAGENET_CLASSIFIERS,
+                "svm": _SOLVED,
                 "linear.decoupling": {"epochs": 65, "lr_milestones": (5 / 65, 25 / 65, 45 / 65)},
             },
             "finetune": _IMAGENET_CLASSIFIERS,

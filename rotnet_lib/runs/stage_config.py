@@ -209,6 +209,14 @@ class StageConfig(BaseModel):
         return PROTOCOL
 
     @classmethod
+    def without_meaning(cls, values: Mapping[str, Any]) -> Mapping[str, str]:
+        """The parameters that mean nothing in a run with these values, each with the reason.
+
+        They have the protocol's value, whatever a preset says. Of the values, those in `DECIDING` alone decide.
+        """
+        return {}
+
+    @classmethod
     def undecided(cls, name: str, values: Mapping[str, Any]) -> str:
         """The error for a parameter that should follow a run, where there is none."""
         return f"{cls.stage}: {name} must be given."

@@ -33,8 +33,7 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
 
     @classmethod
     def find_upstream(cls, given: dict[str, Any], planned: Mapping[str, Mapping[str, Any]]) -> Upstream | None:
-        with naming("classifier"):
-            CLASSIFIERS[given.get("classifier", cls.model_fields["classifier"].default)]  # first: a typo is no missing run
+        cls.check_classifier(given.get("classifier", cls.model_fields["classifier"].default))  # first: a typo is no missing run
         return super().find_upstream(given, planned)
 
     @classmethod
@@ -44,9 +43,14 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
     @field_validator("classifier")
     @classmethod
     def _known_classifier(cls, classifier: str) -> str:
+        cls.check_classifier(classifier)
+        return classifier
+
+    @classmethod
+    def check_classifier(cls, classifier: Any) -> None:
+        """Raises WrongValue if the stage has no such classifier."""
         with naming("classifier"):
             CLASSIFIERS[classifier]
-        return classifier
 
     @property
     def layers(self) -> tuple[str, ...]:

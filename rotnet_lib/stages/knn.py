@@ -7,10 +7,8 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rotnet_lib.lazy import torch
 from rotnet_lib.runs.directory import open_run
 from rotnet_lib.runs.result import StageResult, build_result
-from rotnet_lib.runs.schema import MetricValue
 from rotnet_lib.stages.features import FeaturesConfig, features_of_splits
 from rotnet_lib.stages.register import stage
 
@@ -57,6 +55,7 @@ def find_neighbours(config: KnnConfig) -> StageResult:
         RotnetError: there are fewer training images than neighbours; and as `load_dataset`, `features_of_splits` and
             `RunDirectory.open` do.
     """
+    from rotnet_lib.evaluation.hits import accuracy
     from rotnet_lib.evaluation.nearest_neighbours import check_neighbours, classify
     from rotnet_lib.stages.train import gather_data_record, load_data
     from rotnet_lib.training.devices import select_device
@@ -69,8 +68,7 @@ def find_neighbours(config: KnnConfig) -> StageResult:
     data = load_data(config)
     features = features_of_splits(config, data, device)
     check_neighbours(config.neighbours, len(features.train))
-    truth = features.test.labels.cpu()
-    asked = _by_class(truth, data.classes)
+    truth = features.test.labels
     metrics, by_target = {}, {}
     for layer in features.layers:
         said = classify(
@@ -81,11 +79,8 @@ def find_neighbours(config: KnnConfig) -> StageResult:
             neighbours=config.neighbours,
             temperature=config.temperature,
         )
-        right = said.cpu() == truth
-        accuracy = MetricValue(last=100 * int(right.sum()) / len(truth), chance=100 / len(data.classes))
-        metrics[f"{layer}_top1"] = accuracy.of_images(len(truth), asked)
-        hits = _by_class(truth[right], data.classes)
-        by_target[f"{layer}_top1"] = {name: 100 * hits.get(name, 0) / count for name, count in asked.items()}
+        name = f"{layer}_top1"
+        metrics[name], by_target[name] = accuracy(said == truth, truth, data.classes)
     result = build_result(
         directory,
         config,
@@ -97,9 +92,3 @@ def find_neighbours(config: KnnConfig) -> StageResult:
         begin=begin,
     )
     return StageResult(directory, result)
-
-
-def _by_class(labels: torch.Tensor, classes: tuple[str, ...]) -> dict[str, int]:
-    """Class -> how many of the labels (n,) are it; classes without any are left out."""
-    counts = labels.bincount(minlength=len(classes)).tolist()
-    return {name: count for name, count in zip(classes, counts, strict=True) if count}

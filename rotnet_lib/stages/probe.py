@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rotnet_lib.errors import RotnetError
+from rotnet_lib.errors import RotnetError, unknown
 from rotnet_lib.lazy import torch
-from rotnet_lib.models import ARCHS
+from rotnet_lib.models import ARCHS, CLASSIFIERS, SVM
 from rotnet_lib.models.inputs import LAB
 from rotnet_lib.models.split import Half
+from rotnet_lib.runs.config import ImagesConfig, TrainingConfig
 from rotnet_lib.runs.protocols import Recipe, benchmark_of, recipes
+from rotnet_lib.runs.resolution import naming
 from rotnet_lib.runs.stage_config import EXPERIMENT, later
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from rotnet_lib.models.backbone import Backbone
     from rotnet_lib.stages.train import Outcome
 
+_SOLVED = "the svm classifier is not trained in steps"
+_OF_STEPS = tuple(set(TrainingConfig.model_fields) - set(ImagesConfig.model_fields) - {"labels_per_class"})
+"""Parameters of a training in steps."""
 _REMEDY = "Leave half out, or name the backbone of a split-brain run (-p backbone RUN)"
 
 
@@ -41,6 +46,9 @@ class ProbeConfig(ClassifierConfig):
     probe of table 4: the layers of an AlexNet above the one probed, 40 epochs, lr 0.01 x0.2 after 10, 20, 30; on conv2 it is
     the frozen stem.
 
+    SVM: one for each class against all others, with the squared hinge loss, on all layers named together; see
+    `stages.svm_probe`. Nothing is trained in steps, and images are not augmented.
+
     With `half`, of a split-brain backbone, classifiers see the channels of one half; those of the other half are 0, so that
     the probe is else the same as on both. `all` layers are then those of two halves.
     """
@@ -52,6 +60,14 @@ class ProbeConfig(ClassifierConfig):
         "rotnet",
         description="published schedule to follow: rotnet's or decoupling's",
         json_schema_extra=EXPERIMENT,
+    )
+    classifier: str = Field(
+        "nonlinear",
+        description="linear, nonlinear, conv, svm (layers together) or rest (train all layers above `layer` anew)",
+        json_schema_extra=EXPERIMENT,
+    )
+    grid: int = Field(
+        4, ge=1, description="svm: side of the grid that each map is max-pooled to", json_schema_extra=EXPERIMENT | later(4)
     )
     half: Half = Field(
         "both",
@@ -66,6 +82,22 @@ class ProbeConfig(ClassifierConfig):
             return layers
         arch = str(parameters.get("arch"))
         return ARCHS[arch].halved if arch in ARCHS else ()  # of a run that is still looked for: those that it has
+
+    @classmethod
+    def check_classifier(cls, classifier: Any) -> None:
+        with naming("classifier"):
+            if classifier not in (*CLASSIFIERS, SVM):
+                raise unknown("classifier", str(classifier), (*CLASSIFIERS, SVM))
+
+    @classmethod
+    def without_meaning(cls, values: Mapping[str, Any]) -> Mapping[str, str]:
+        if values.get("classifier") == SVM:
+            return dict.fromkeys(_OF_STEPS, _SOLVED)
+        return {"grid": "only the svm classifier pools maps to a grid"}
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        return (f"{'+'.join(self.layer)}_top1",) if self.classifier == SVM else super().metric_names
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -107,7 +139,8 @@ class ProbeConfig(ClassifierConfig):
     def slug(self) -> str:
         described = self.describe(f"probe-{self.backbone}" if self.backbone in UNTRAINED else "probe")
         half = "" if self.half == "both" else f"-{self.half}-half"
-        return described + half + ("" if self.recipe == "rotnet" else f"-{self.recipe}-recipe")
+        grid = f"-grid-{self.grid}" if self.classifier == SVM else ""
+        return described + half + grid + ("" if self.recipe == "rotnet" else f"-{self.recipe}-recipe")
 
     def open_backbone(self, statistics: Statistics, images: Callable[[int, torch.Generator], torch.Tensor]) -> Backbone:
         """See `BackboneConfig.open_backbone`. Raises RotnetError too if a half is asked for and the weights do not read Lab."""
@@ -122,7 +155,14 @@ class ProbeConfig(ClassifierConfig):
 
 @stage(ProbeConfig)
 def probe(config: ProbeConfig) -> Outcome:
-    """Train the classifiers; see `train_stage`. Metrics: `<layer>_top1`, percent."""
+    """Train the classifiers; see `train_stage`, and `svm_probe` for the SVM.
+
+    Metrics: `<layer>_top1`, percent; of the SVM one of all layers, `conv1+conv2_top1` or `all_top1`.
+    """
+    if config.classifier == SVM:
+        from rotnet_lib.stages.svm_probe import svm_probe
+
+        return svm_probe(config)
     from rotnet_lib.stages.train_classifiers import train_classifiers
 
     return train_classifiers(config, freeze=True, half=config.half)

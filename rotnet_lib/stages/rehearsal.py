@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rotnet_lib.data.folds import Fold
 from rotnet_lib.lazy import torch
+from rotnet_lib.models import SVM
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.directory import RESUME, directory_of
 from rotnet_lib.stages.classifier_config import ClassifierConfig
@@ -34,15 +35,17 @@ class Rehearsal:
 
     Attributes:
         images: the first training images, augmented; empty if the run is finished and kept none.
-        steps: of the whole training; 0 if the run is finished.
+        finished: whether the run is.
+        steps: of the whole training; 0 if the run is finished, or nothing is trained in steps.
         batch: images a step.
         epochs: of the whole training.
-        step_seconds: of one step here, the median of those that were tried.
+        step_seconds: of one step here, the median of those that were tried; 0 where nothing is trained in steps.
         tried: how many were.
         processes: that will train.
     """
 
     images: list[Named]
+    finished: bool
     steps: int
     batch: int
     epochs: int
@@ -66,6 +69,7 @@ def rehearse(config: TrainingConfig) -> Rehearsal:
 
     Raises RotnetError as the stage does for data, backbone and task.
     """
+    from rotnet_lib.data.loader import Loader
     from rotnet_lib.evaluation.seen import first_batch, named_images, read_seen
     from rotnet_lib.stages.train import load_data, training_images, training_loader
     from rotnet_lib.training.devices import select_device
@@ -75,11 +79,15 @@ def rehearse(config: TrainingConfig) -> Rehearsal:
     directory = directory_of(config, config.fingerprint())
     if directory.finished:
         seen = read_seen(directory)
-        return Rehearsal(seen.training if seen else [], 0, config.batch_size, config.epochs, 0.0, 0, config.gpus)
+        return Rehearsal(seen.training if seen else [], True, 0, config.batch_size, config.epochs, 0.0, 0, config.gpus)
     device = select_device(config)
     data = load_data(config)
     fold = config.fold if isinstance(config, PretrainConfig) else None
     train = training_images(config, data, Fold.parse(fold) if fold else None)
+    if isinstance(config, ClassifierConfig) and config.classifier == SVM:
+        loader = Loader(train.to(device), config.batch_size, seed=config.seed, augment=config.augment)
+        images = named_images(first_batch(loader), data.classes)
+        return Rehearsal(images, False, 0, config.batch_size, config.epochs, 0.0, 0, config.gpus)
     task, _ = _task(config, replace(data, train=train))
     for module in (task.module, *task.references):
         module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -90,6 +98,7 @@ def rehearse(config: TrainingConfig) -> Rehearsal:
     times = _timed(trainer)
     return Rehearsal(
         images,
+        False,
         len(loader) * config.epochs,
         loader.batch_size,
         config.epochs,

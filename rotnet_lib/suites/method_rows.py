@@ -8,7 +8,8 @@
 
 stands for two runs and a row of each method that is asked for; likewise a claim with `{label}` in it. `{label}` is how the
 suite's published table calls the method, or the method's own label. A row that the published table does not have is one of our
-own. `{method-}` in a key is the name with a hyphen behind it, and nothing of a method that is `unnamed`.
+own. `{method-}` in a key is the name with a hyphen behind it, and nothing of a method that is `unnamed`. A run with `{svm}`,
+the side of the grid that a method's SVM sees, and its rows are those of methods whose published figures are an SVM's.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,7 +22,7 @@ from rotnet_lib.runs.protocols import benchmark_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.methods import ALL, Method
 
-_METHOD, _HYPHENED, _LABEL, _TASK = "{method}", "{method-}", "{label}", "{task}"
+_METHOD, _HYPHENED, _LABEL, _TASK, _SVM = "{method}", "{method-}", "{label}", "{task}", "{svm}"
 
 
 def has_method_rows(document: Mapping[str, Any]) -> bool:
@@ -50,15 +51,21 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
             _HYPHENED: "" if method.unnamed else f"{name}-",
             _TASK: method.task,
             _LABEL: method.labels.get(table, method.label),
+            _SVM: method.svm,
         }
         for name, method in methods.items()
     }
     runs: dict[str, Any] = {}
+    without_svm: set[str] = set()
     for key, run in document["runs"].items():
         if not _is_of_method(key) and _is_of_method(run):
             raise RotnetError(f"run '{key}' is of {_METHOD}, and its key does not say so. Put {_METHOD} into it.")
         for name in asked if _is_of_method(key) else [""]:
-            if (filled := _filled(key, words.get(name, {}))) in runs:
+            filled = _filled(key, words.get(name, {}))
+            if name and methods[name].svm is None and _SVM in str(run):
+                without_svm.add(filled)
+                continue
+            if filled in runs:
                 raise RotnetError(f"run '{filled}' occurs twice: as such, and as '{key}' of the method {name}. Rename one.")
             runs[filled] = _filled(run, words.get(name, {}))
             if name:
@@ -73,6 +80,8 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
             raise RotnetError(f"row '{row['label']}' is of {_METHOD}, and its label does not say so. Put {_LABEL} into it.")
         for name in methods:
             found = _filled(row, words[name])
+            if found.get("run") in without_svm:
+                continue
             if name in asked:
                 own = {"published": False} if table and found["label"] not in published else {}
                 rows.append(found | own)
@@ -133,13 +142,15 @@ def _is_of_method(template: Any) -> bool:
     return isinstance(template, str) and (_METHOD in template or _HYPHENED in template)
 
 
-def _filled(template: Any, words: Mapping[str, str]) -> Any:
+def _filled(template: Any, words: Mapping[str, Any]) -> Any:
     """A template with what each word stands for in its place, in keys and lists too."""
     if isinstance(template, dict):
         return {_filled(key, words): _filled(entry, words) for key, entry in template.items()}
     if isinstance(template, list):
         return [_filled(entry, words) for entry in template]
     if isinstance(template, str):
+        if template in words:
+            return words[template]
         for word, text in words.items():
-            template = template.replace(word, text)
+            template = template.replace(word, str(text))
     return template

@@ -52,6 +52,9 @@ class Method(BaseModel):
     unnamed: bool = Field(False, description="whether `{method-}` in keys of runs is nothing for it: keys from before methods")
     task: str = Field(description="its pretext task")
     archs: dict[str, str] = Field(default_factory=dict, description="arch of a table's rows -> what it trains in its place")
+    svm: int | None = Field(
+        None, ge=1, description="side of the grid that maps are pooled to for an SVM, where its published figures are an SVM's"
+    )
     options: dict[str, Values] = Field(default_factory=dict, description="benchmark -> the task's options, where not its own")
     needs: str = Field(min_length=1, description="what it asks of the data")
     presets: dict[str, dict[str, Values]] = Field(

@@ -29,7 +29,7 @@ class Override:
     value: Any
 
     def apply(self, key: str, run: SuiteRun, values: dict[str, Any]) -> None:
-        """Put the value into what the user says of a run, if it is meant for that run and the run has the parameter.
+        """Put the value into what the user says of a run, if it is meant for that run and means something there.
 
         Args:
             key: the run's.
@@ -41,7 +41,8 @@ class Override:
         if self.target not in (None, key, run.notebook):
             return
         name, *rest = self.path
-        if self.target is None and name not in STAGES[run.notebook].config.model_fields:
+        schema = STAGES[run.notebook].config
+        if self.target is None and (name not in schema.model_fields or name in schema.without_meaning(run.set)):
             return
         if not rest:
             values[name] = self.value

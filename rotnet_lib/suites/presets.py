@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rotnet_lib.errors import unknown
-from rotnet_lib.models import CLASSIFIERS
+from rotnet_lib.models import CLASSIFIERS, SVM
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, recipes
 from rotnet_lib.stages import STAGES
@@ -73,8 +73,8 @@ class Preset(BaseModel):
 
 def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
     notebook, kind, recipe = (*key.split(".", 2), "", "")[:3]
-    if kind and kind not in (*TASKS, *CLASSIFIERS):
-        raise ValueError(str(unknown(f"task or classifier of '{key}'", kind, (*TASKS, *CLASSIFIERS))))
+    if kind and kind not in (*TASKS, *CLASSIFIERS, SVM):
+        raise ValueError(str(unknown(f"task or classifier of '{key}'", kind, (*TASKS, *CLASSIFIERS, SVM))))
     known = recipes(notebook).get((benchmark, kind), [])
     if recipe and recipe not in known:
         raise ValueError(str(unknown(f"recipe of '{key}'", recipe, known)))

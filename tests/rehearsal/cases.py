@@ -62,11 +62,12 @@ def cases() -> Iterator[Case]:
     for classifier in CLASSIFIERS:
         yield Case(f"probe {classifier}", "probe", untrained | {"classifier": classifier, "layer": "conv1,conv2"})
         yield Case(f"finetune {classifier}", "finetune", untrained | {"classifier": classifier, "layer": "conv2"})
+    without_steps = {name: value for name, value in untrained.items() if name not in ("epochs", "batch_size")}
+    yield Case("probe svm", "probe", without_steps | {"classifier": "svm", "layer": "conv1", "grid": 16})
     yield Case("probe views", "probe", untrained | {"classifier": "linear", "layer": "conv2", "views": "rotated"})
     alexnet = {"backbone": "random-rescaled", "arch": "alexnet", "image_size": 64, "width": 0.02, "layer": "all"}
     yield Case("probe alexnet", "probe", tiny | alexnet | {"classifier": "linear", "augment": "pad-crop"})
-    untouched = {name: value for name, value in untrained.items() if name not in ("epochs", "batch_size")}
-    yield Case("knn", "knn", untouched | {"neighbours": 5})
+    yield Case("knn", "knn", without_steps | {"neighbours": 5})
     voc = {
         "backbone": "random",
         "dataset": "scenes:64",

@@ -95,7 +95,7 @@ def test_several_processes_are_named(made_up: Any) -> None:
 def test_a_run_that_trains_nothing_names_no_epochs_and_no_training(made_up: Any) -> None:
     shown = text(made_up("inspect").finish("inspect", 70.0, trained=False))
     assert "Rotation accuracy 70.00 %" in shown
-    assert "nothing is trained here" in shown
+    assert "no network is trained here" in shown
     for word in ("last epoch", "inputs", "parameters trained"):
         assert word not in shown
 

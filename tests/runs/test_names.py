@@ -29,6 +29,7 @@ OTHER: dict[str, Any] = {
     "train_size": 100,
     "test_size": 100,
     "epochs": 30,
+    "grid": 2,
     "batch_size": 64,
     "lr": 0.05,
     "schedule": "one-cycle",
@@ -62,6 +63,7 @@ OTHER: dict[str, Any] = {
 NEEDS: dict[str, dict[str, Any]] = {
     "checkpoint": {"backbone": OTHER["backbone"]},
     "recipe": {"arch": "alexnet", "classifier": "linear"},
+    "grid": {"classifier": "svm"},
     "half": {"backbone": "split-brain-nin4-split-s0-0123456789", "arch": "nin4-split"},
 }
 """What such a parameter asks of others: a random backbone has no checkpoints, say."""

@@ -75,6 +75,25 @@ def test_a_method_trains_the_arch_that_it_has_in_place_of_the_rows(tmp_path: Pat
     }
 
 
+def test_lines_with_an_svm_are_of_methods_whose_published_figures_are_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_methods(tmp_path, monkeypatch, split=SPLIT | {"svm": 2})
+    lines = {
+        "{method}": {"notebook": "pretrain", "set": {"task": "{task}"}},
+        "{method}-svm": {"notebook": "probe", "backbone": "{method}", "set": {"classifier": "svm", "grid": "{svm}"}},
+    }
+    rows = [
+        {"label": "{label}", "run": "{method}-svm", "metric": "all_top1"},
+        {"label": "{label} again", "run": "{method}", "metric": "rotation_top1"},
+    ]
+    found = written(["rotnet", "split"], runs=lines, rows=rows)
+    assert list(found["runs"]) == ["rotnet", "split", "split-svm"]
+    assert found["runs"]["split-svm"]["set"] == {"classifier": "svm", "grid": 2}
+    assert [row["label"] for row in found["rows"]] == ["Decoupling", "RotNet again", "Decoupling again"]
+    assert [row["label"] for row in written(["rotnet"], runs=lines, rows=rows)["rows"]] == ["RotNet again"]
+
+
 @pytest.mark.usefixtures("three")
 def test_a_line_stands_for_a_row_of_each_method_asked_for() -> None:
     rows = written(["rotnet", "split"])["rows"]
