@@ -1,22 +1,18 @@
-"""k-means of DeepCluster beside scikit-learn's and, where it is installed, faiss's: seconds, and how near points are to means.
+"""k-means of DeepCluster, in torch and by faiss, beside scikit-learn's: seconds, and how near points are to their means.
 
 .venv/bin/python benchmarks/kmeans.py
 """
 
-import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import click
-import numpy as np
 import torch
 from sklearn.cluster import KMeans
 
-from rotnet_lib.pretext.parts.kmeans import kmeans, means
-
-_ITERATIONS = 20
-"""Of all three, as in DeepCluster."""
+from rotnet_lib.pretext.parts.faiss_kmeans import faiss_kmeans
+from rotnet_lib.pretext.parts.kmeans import ITERATIONS, kmeans, means
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,6 @@ def main(points: int, dimension: int, clusters: int, seed: int) -> None:
             f"{found.name}: {found.seconds:.2f} s, {found.core_seconds:.2f} core-seconds, mean squared distance "
             f"{found.spread:.5f}, {found.empty} empty clusters"
         )
-    if not _has_faiss():
-        click.echo("faiss is not installed: pip install faiss-cpu")
 
 
 def made_points(count: int, dimension: int, centres: int, seed: int) -> torch.Tensor:
@@ -68,24 +62,18 @@ def made_points(count: int, dimension: int, centres: int, seed: int) -> torch.Te
 
 def compared(points: torch.Tensor, clusters: int, seed: int) -> Iterator[Found]:
     """Each implementation on the same points, one after the other."""
-    yield _found("ours", points, clusters, lambda: kmeans(points, clusters, torch.Generator().manual_seed(seed)).labels)
+
+    def rng() -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    yield _found("ours", points, clusters, lambda: kmeans(points, clusters, rng()).labels)
     yield _found("scikit-learn", points, clusters, lambda: _scikit_learns(points, clusters, seed))
-    if _has_faiss():
-        yield _found("faiss", points, clusters, lambda: _faisss(points, clusters, seed))
+    yield _found("faiss", points, clusters, lambda: faiss_kmeans(points, clusters, rng()).labels)
 
 
 def _scikit_learns(points: torch.Tensor, clusters: int, seed: int) -> torch.Tensor:
-    model = KMeans(clusters, init="random", n_init=1, max_iter=_ITERATIONS, tol=0, algorithm="lloyd", random_state=seed)
+    model = KMeans(clusters, init="random", n_init=1, max_iter=ITERATIONS, tol=0, algorithm="lloyd", random_state=seed)
     return torch.from_numpy(model.fit_predict(points.numpy())).long()
-
-
-def _faisss(points: torch.Tensor, clusters: int, seed: int) -> torch.Tensor:
-    import faiss
-
-    model = faiss.Kmeans(points.shape[1], clusters, niter=_ITERATIONS, seed=seed, max_points_per_centroid=len(points))
-    model.train(points.numpy())
-    _, nearest = model.index.search(points.numpy(), 1)
-    return torch.from_numpy(np.asarray(nearest)[:, 0]).long()
 
 
 def _found(name: str, points: torch.Tensor, clusters: int, labels_of: Callable[[], torch.Tensor]) -> Found:
@@ -94,10 +82,6 @@ def _found(name: str, points: torch.Tensor, clusters: int, labels_of: Callable[[
     seconds, core_seconds = time.perf_counter() - begin, time.process_time() - cores
     spread = (points - means(points, labels, clusters)[labels]).square().sum(1).mean().item()
     return Found(name, seconds, core_seconds, spread, int((labels.bincount(minlength=clusters) == 0).sum()))
-
-
-def _has_faiss() -> bool:
-    return importlib.util.find_spec("faiss") is not None
 
 
 if __name__ == "__main__":

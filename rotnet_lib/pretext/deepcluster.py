@@ -86,6 +86,11 @@ class DeepCluster(PretextTask):
             "rgb", description="what the first convolution reads: colours, or the gradient of their mean (the paper)"
         )
 
+        kmeans: Literal["torch", "faiss"] = Field(
+            "torch",
+            description="whose k-means: the harness's, on the run's device, or faiss's, on the CPU (pip install faiss-cpu)",
+        )
+
         @field_validator("clusters", mode="before")
         @classmethod
         def _number_or_word(cls, clusters: Any) -> Any:
@@ -95,7 +100,10 @@ class DeepCluster(PretextTask):
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.cluster_network import ClusterNetwork
+        from rotnet_lib.pretext.parts.faiss_kmeans import check_faiss
 
+        if options.kmeans == "faiss":
+            check_faiss()
         self.options = options
         self.data = data
         images = len(data.train)
@@ -166,6 +174,7 @@ class DeepCluster(PretextTask):
 
         Returns (N,) int64, -1 where there are no features.
         """
+        from rotnet_lib.pretext.parts.faiss_kmeans import faiss_kmeans
         from rotnet_lib.pretext.parts.kmeans import kmeans
         from rotnet_lib.pretext.parts.whitening import whitened
         from rotnet_lib.training.collectives import add_up, is_rank_zero
@@ -173,7 +182,8 @@ class DeepCluster(PretextTask):
         found = torch.zeros(len(features) + 1, dtype=torch.int64, device=features.device)
         if is_rank_zero():  # sums on a GPU are added up in any order: another process could find other clusters
             points = nn.functional.normalize(whitened(features[present], self.options.components), dim=1)
-            clusters = kmeans(points, self.clusters, torch.Generator().manual_seed(seed))
+            found_by = {"torch": kmeans, "faiss": faiss_kmeans}[self.options.kmeans]
+            clusters = found_by(points, self.clusters, torch.Generator().manual_seed(seed))
             found[:-1][present] = clusters.labels + 1
             found[-1] = clusters.emptied
         add_up(found)

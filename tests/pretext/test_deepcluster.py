@@ -1,6 +1,7 @@
 """DeepCluster: what is clustered, what an epoch draws, what starts anew, what is measured, bad input."""
 
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,10 @@ def two_kinds(count: int) -> Dataset:
     return made_data(images.to(torch.uint8))
 
 
-def test_images_that_look_alike_are_a_cluster_and_clusters_are_drawn_equally_often(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kmeans", ["torch", "faiss"])
+def test_images_that_look_alike_are_a_cluster_and_clusters_are_drawn_equally_often(kmeans: str, tmp_path: Path) -> None:
     data = two_kinds(12)
-    task = made_task("deepcluster", data, clusters=2, components=1)
+    task = made_task("deepcluster", data, clusters=2, components=1, kmeans=kmeans)
     start = trainer_of(task, data, tmp_path).start_epoch(0)
     labels = task.module.labels
     assert len(set(labels[:12].tolist())) == len(set(labels[12:].tolist())) == 1
@@ -184,6 +186,12 @@ def test_a_run_that_died_in_a_clustering_goes_on_to_the_last_bit(
     timing = ["seconds", "inputs_per_second"]
     assert whole.history.drop(columns=timing).equals(resumed.history.drop(columns=timing))
     assert not any(name.endswith("labels") for name in load_tensors(resumed.directory.path / MODEL)[0])
+
+
+def test_faiss_is_asked_for_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(RotnetError, match="faiss is not installed here"):
+        made_task("deepcluster", random_data(32, 8), kmeans="faiss")
 
 
 def test_its_page_shows_images_of_clusters(tmp_path: Path) -> None:

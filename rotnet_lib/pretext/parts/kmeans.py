@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-_ITERATIONS = 20
+ITERATIONS = 20
+"""As in DeepCluster's code."""
 _SCORES = 1 << 22
 """Numbers held at a time of the N x k distances: 16 MB, which is faster than all of them on a CPU."""
 
@@ -22,7 +23,7 @@ class Clusters:
     emptied: int
 
 
-def kmeans(points: torch.Tensor, count: int, rng: torch.Generator, iterations: int = _ITERATIONS) -> Clusters:
+def kmeans(points: torch.Tensor, count: int, rng: torch.Generator, iterations: int = ITERATIONS) -> Clusters:
     """Lloyd's algorithm from random points.
 
     A cluster that has lost all its points gets half of another one, which is drawn with a probability that grows with its
@@ -38,10 +39,10 @@ def kmeans(points: torch.Tensor, count: int, rng: torch.Generator, iterations: i
     points = points.contiguous()
     start = torch.randperm(len(points), generator=rng)[:count]
     labels = nearest(points, points[start.to(points.device)])
-    emptied = _fill(labels, points, count, rng)
+    emptied = fill_empty(labels, points, count, rng)
     for _ in range(iterations):
         labels = nearest(points, means(points, labels, count))
-        emptied += _fill(labels, points, count, rng)
+        emptied += fill_empty(labels, points, count, rng)
     return Clusters(labels, emptied)
 
 
@@ -58,8 +59,15 @@ def means(points: torch.Tensor, labels: torch.Tensor, count: int) -> torch.Tenso
     return sums / labels.bincount(minlength=count)[:, None]
 
 
-def _fill(labels: torch.Tensor, points: torch.Tensor, count: int, rng: torch.Generator) -> int:
-    """Give each empty cluster a half of another's points, in place. Returns how many were empty."""
+def fill_empty(labels: torch.Tensor, points: torch.Tensor, count: int, rng: torch.Generator) -> int:
+    """Give each empty cluster a half of another's points, in place (see `kmeans`). Returns how many were empty.
+
+    Args:
+        labels: (N,) int64 in [0, k).
+        points: (N, D) float.
+        count: k, at most N.
+        rng: on the CPU.
+    """
     sizes = labels.bincount(minlength=count).cpu()
     empty = (sizes == 0).nonzero()[:, 0].tolist()
     for cluster in empty:

@@ -1,13 +1,21 @@
 """k-means, whitening, and draws that are even over clusters."""
 
+import sys
+from collections.abc import Callable
+
 import pytest
 import torch
 from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 
-from rotnet_lib.pretext.parts.kmeans import kmeans, means, nearest
+from rotnet_lib.errors import RotnetError
+from rotnet_lib.pretext.parts.faiss_kmeans import check_faiss, faiss_kmeans
+from rotnet_lib.pretext.parts.kmeans import Clusters, kmeans, means, nearest
 from rotnet_lib.pretext.parts.uniform_draws import uniform_draws
 from rotnet_lib.pretext.parts.whitening import whitened
+
+Implementation = Callable[[torch.Tensor, int, torch.Generator], Clusters]
+either = pytest.mark.parametrize("by", [kmeans, faiss_kmeans])
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -26,18 +34,25 @@ def spread(points: torch.Tensor, labels: torch.Tensor, count: int) -> float:
     return float((points - means(points, labels, count)[labels]).square().sum())
 
 
-def test_heaps_are_found() -> None:
+@either
+def test_heaps_are_found(by: Implementation) -> None:
     points, true = blobs(3)
-    found = [kmeans(points, 3, rng(seed)) for seed in range(5)]
+    found = [by(points, 3, rng(seed)) for seed in range(5)]
     best = min(found, key=lambda clusters: spread(points, clusters.labels, 3))
     assert normalized_mutual_info_score(true, best.labels) == pytest.approx(1)
 
 
-def test_it_is_a_function_of_the_seed_and_of_distances_alone() -> None:
-    points = blobs(5, apart=2)[0].double()
-    first, again, other = (kmeans(points, 8, rng(seed)).labels for seed in (0, 0, 1))
+@either
+def test_it_is_a_function_of_the_seed(by: Implementation) -> None:
+    points, _ = blobs(5, apart=2)
+    first, again, other = (by(points, 8, rng(seed)).labels for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_a_constant_in_all_points_changes_nothing() -> None:
+    points = blobs(5, apart=2)[0].double()
+    first = kmeans(points, 8, rng()).labels
     assert torch.equal(kmeans(points + 64.0, 8, rng()).labels, first)
 
 
@@ -49,24 +64,27 @@ def test_every_point_is_with_the_nearest_mean_in_the_end() -> None:
     torch.testing.assert_close(distances.gather(1, clusters.labels[:, None])[:, 0], distances.amin(1))
 
 
-def test_it_is_about_as_good_as_scikit_learns() -> None:
+@either
+def test_it_is_about_as_good_as_scikit_learns(by: Implementation) -> None:
     points = torch.randn(2000, 16, generator=rng(2))
-    ours = spread(points, kmeans(points, 40, rng()).labels, 40)
+    ours = spread(points, by(points, 40, rng()).labels, 40)
     theirs = KMeans(40, init="random", n_init=1, max_iter=20, random_state=0).fit(points.numpy()).inertia_
     assert ours == pytest.approx(theirs, rel=0.02)
 
 
+@either
 @pytest.mark.parametrize("count", [2, 5, 12])
-def test_no_cluster_is_empty_though_most_points_are_one(count: int) -> None:
+def test_no_cluster_is_empty_though_most_points_are_one(count: int, by: Implementation) -> None:
     """Centres that start at equal points lose all of them to the first."""
     points = torch.cat([torch.zeros(10, 3), torch.randn(2, 3, generator=rng())])
-    clusters = kmeans(points, count, rng())
+    clusters = by(points, count, rng())
     assert clusters.labels.bincount(minlength=count).min() > 0
     assert clusters.emptied > 0
 
 
-def test_each_point_can_be_a_cluster() -> None:
-    assert sorted(kmeans(torch.zeros(7, 2), 7, rng()).labels.tolist()) == list(range(7))
+@either
+def test_each_point_can_be_a_cluster(by: Implementation) -> None:
+    assert sorted(by(torch.zeros(7, 2), 7, rng()).labels.tolist()) == list(range(7))
 
 
 def test_the_nearest_centre_is_found_in_parts_as_at_once() -> None:
@@ -92,7 +110,16 @@ def test_features_that_say_nothing_have_no_components() -> None:
     constant = torch.ones(50, 3)
     assert whitened(constant, 3).shape == (50, 0)
     assert whitened(torch.cat([constant, torch.arange(50.0)[:, None]], 1), 3).shape == (50, 1)
-    assert kmeans(whitened(constant, 3), 4, rng()).labels.bincount().min() > 0
+    for by in (kmeans, faiss_kmeans):
+        assert by(whitened(constant, 3), 4, rng()).labels.bincount().min() > 0
+
+
+def test_where_faiss_is_not_installed_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(
+        RotnetError, match=r"task_options\.kmeans: faiss is not installed here\. Install it \(pip install faiss-cpu\)"
+    ):
+        check_faiss()
 
 
 def test_draws_are_even_over_clusters() -> None:
