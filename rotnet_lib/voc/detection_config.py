@@ -41,7 +41,7 @@ class DetectionConfig(VocConfig):
     )
     proposals: ProposalsName = Field(
         "selective-search",
-        description="selective-search, or rpn: trained with the detector (not published)",
+        description="selective-search (-250: of images of 250 pixels, faster), or rpn, trained with the detector",
     )
     train_scales: tuple[Scale, ...] = Field(
         (480, 576, 688, 864, 1200), min_length=1, description="shorter side in pixels, one drawn per image"
@@ -65,7 +65,7 @@ class DetectionConfig(VocConfig):
 
     @property
     def slug(self) -> str:
-        return self.describe(*(["rpn"] if self.proposals == "rpn" else []), self.engine)
+        return self.describe(*([] if self.proposals == "selective-search" else [self.proposals]), self.engine)
 
     def open_data(self) -> VocSet:
         """The data, its training split without images that have nothing to train on. Prints how many these are."""
@@ -88,6 +88,9 @@ class DetectionConfig(VocConfig):
 
         They are computed on all cores, whatever `workers` is, since nothing trains at that time.
         """
-        from rotnet_lib.data.voc.proposals import find_proposals
+        from rotnet_lib.data.voc.proposals import LONGER_SIDE, REDUCED_SIDE, find_proposals
 
-        return None if self.proposals == "rpn" else find_proposals(split, voc.fingerprint)
+        if self.proposals == "rpn":
+            return None
+        side = LONGER_SIDE if self.proposals == "selective-search" else REDUCED_SIDE
+        return find_proposals(split, voc.fingerprint, longer_side=side)

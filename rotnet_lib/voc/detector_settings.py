@@ -9,7 +9,7 @@ import importlib.util
 from typing import Literal
 
 EngineName = Literal["torchvision", "detectron2"]
-ProposalsName = Literal["selective-search", "rpn"]
+ProposalsName = Literal["selective-search", "selective-search-250", "rpn"]
 
 ENGINES: dict[EngineName, str] = {
     "torchvision": "rotnet_lib.voc.torchvision_engine",

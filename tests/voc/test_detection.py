@@ -81,7 +81,8 @@ def test_the_engine_is_what_is_installed(installed, engine, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("field", "allowed"), [("engine", "'torchvision' or 'detectron2'"), ("proposals", "'selective-search' or 'rpn'")]
+    ("field", "allowed"),
+    [("engine", "'torchvision' or 'detectron2'"), ("proposals", "'selective-search', 'selective-search-250' or 'rpn'")],
 )
 def test_an_unknown_engine_names_those_there_are(field, allowed):
     with pytest.raises(RotnetError, match=f"voc_detection: {field}: .*{allowed}"):

@@ -4,9 +4,10 @@ import ctypes
 import functools
 import hashlib
 import importlib
+import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,10 @@ from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import check_is_file, lock_file, replacing, waiting_for
 
-LONGER_SIDE = 500
-"""Pixels of the longer side that larger images are reduced to; VOC's have 500. Smaller ones stay: drawn scenes of 128 pixels
-have a recall of 0.98 as they are, and of 1 at twice the size, which takes four times as long."""
+LONGER_SIDE, REDUCED_SIDE = 500, 250
+"""Pixels of the longer side that larger images are reduced to, VOC's 500, or half of it, which takes a fourth of the time and
+misses small objects. Smaller ones stay: drawn scenes of 128 pixels have a recall of 0.98 as they are, and of 1 at twice the
+size, which takes four times as long."""
 SMALLEST = 1 / 24
 """Of the longer side: boxes with a shorter width or height are left out (20 pixels of 500, as Uijlings et al. 2013)."""
 MOST = 2000
@@ -36,6 +38,8 @@ RECALL_IOU = 0.5
 _VERSION = 1
 """Part of the cached file's name: raise it when the same settings come to give other boxes."""
 _SEED = 0
+PART = 32
+"""Images after which what was found is kept: a search that is killed goes on from there."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +69,20 @@ class Proposals:
         return len(self.boxes) / len(self)
 
 
-def find_proposals(split: VocSplit, fingerprint: str, workers: int | None = None) -> Proposals:
+def find_proposals(
+    split: VocSplit, fingerprint: str, workers: int | None = None, *, longer_side: int = LONGER_SIDE
+) -> Proposals:
     """The proposals of a split, from the cache if it has them, else searched for by several processes and kept there.
 
     OpenCV's selective search in its fast mode (Uijlings et al. 2013) takes 0.1 s for an image of 128 pixels and 1.5 s for one
-    of 500 on a core. Another process that asks meanwhile waits for the one that searches.
+    of 500 on a core. What is found is kept as the search goes on, so that one that was killed continues. Another process that
+    asks meanwhile waits for the one that searches.
 
     Args:
         split: whose images.
         fingerprint: of the set (`VocSet.fingerprint`).
         workers: processes; 0: this one, None: one a core.
+        longer_side: pixels that the longer side of larger images is reduced to for the search.
 
     Raises:
         RotnetError: OpenCV's contrib modules are not installed; an image or annotation is damaged; an image has no proposals
@@ -82,28 +90,31 @@ def find_proposals(split: VocSplit, fingerprint: str, workers: int | None = None
     """
     cv2 = _opencv()
     names = hashlib.sha256("\n".join(split.names).encode()).hexdigest()
-    what = (_VERSION, fingerprint, split.name, len(split), names, LONGER_SIDE, SMALLEST, MOST, _SEED, cv2.__version__)
+    what = (_VERSION, fingerprint, split.name, len(split), names, longer_side, SMALLEST, MOST, _SEED, cv2.__version__)
     key = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
     path = cache_root() / f"proposals-{split.name}-{len(split)}-{key}.npz"
     try:
         told = waiting_for(f"the proposals of the {split.name} split")
         with lock_file(path.with_name(f".{path.stem}.lock"), on_wait=told):
             if not path.exists():
-                _search(split, path, worker_count(workers))
+                _search(_Search(split, longer_side), path, worker_count(workers))
     except OSError as error:
         raise RotnetError(f"cannot keep the proposals in {path.parent}: {error}. Set ROTNET_CACHE.") from None
     return _read(path, len(split))
 
 
-def selective_search(image: np.ndarray) -> np.ndarray:
-    """Proposals of an image (H, W, 3) uint8 RGB: (n, 4) float32 pixel edges, no box twice; a function of the image alone."""
+def selective_search(image: np.ndarray, longer_side: int = LONGER_SIDE) -> np.ndarray:
+    """Proposals of an image (H, W, 3) uint8 RGB: (n, 4) float32 pixel edges, no box twice.
+
+    A function of the image and of the pixels that its longer side is reduced to, if it has more.
+    """
     cv2 = _opencv()
     cv2.setNumThreads(1)  # there is a process a core; and OpenCV's threads do not survive a fork
     # The order has chance in it that comes from C's rand; cv2.setRNGSeed, the seed of OpenCV's own, changes nothing.
     ctypes.CDLL(None).srand(_SEED)
     height, width = image.shape[:2]
     reduced = Image.fromarray(image)
-    reduced.thumbnail((LONGER_SIDE, LONGER_SIDE), Image.Resampling.BILINEAR)
+    reduced.thumbnail((longer_side, longer_side), Image.Resampling.BILINEAR)
     search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
     search.setBaseImage(np.ascontiguousarray(np.asarray(reduced)[..., ::-1]))
     search.switchToSelectiveSearchFast()
@@ -121,9 +132,10 @@ class _Search:
     """A worker's job: the proposals of an image, how many objects it has to find, and how many of them are among these."""
 
     split: VocSplit
+    longer_side: int
 
     def __call__(self, index: int) -> tuple[np.ndarray, int, int]:
-        boxes = selective_search(self.split.image(index))
+        boxes = selective_search(self.split.image(index), self.longer_side)
         objects = self.split.objects(index)
         if not len(boxes):
             raise RotnetError(
@@ -136,25 +148,84 @@ class _Search:
         return boxes, len(wanted), int(found)
 
 
-def _search(split: VocSplit, path: Path, workers: int) -> None:
-    boxes: list[np.ndarray] = []
-    objects = found = 0
-    tasks: Iterable[int] = range(len(split))
-    bar = tqdm(desc=f"proposals, {split.name}", total=len(split), unit=" images", leave=False, mininterval=0.5)
-    with bar, closing(in_workers(_Search(split), tasks, workers)) as results:
-        for of_image, wanted, among in results:
-            boxes.append(of_image)
-            objects += wanted
-            found += among
+def _search(search: _Search, path: Path, workers: int) -> None:
+    """Search all images of a split and write what is found to a file.
+
+    Until then it is in files of `PART` images each, in a folder beside it; a part that is there is not searched again.
+    """
+    folder, total = path.with_suffix(".parts"), len(search.split)
+    folder.mkdir(exist_ok=True)
+    parts: list[_Tables] = []
+    while (kept := _part(folder, len(parts))).exists():
+        parts.append(_tables(kept, min(PART, total - PART * len(parts))))
+    done = sum(len(part.starts) - 1 for part in parts)
+    if done:
+        print(f"The search for proposals of the {search.split.name} split goes on after {done} of {total} images.")
+    bar = tqdm(desc=f"proposals, {search.split.name}", total=total, initial=done, unit=" images", leave=False, mininterval=0.5)
+    with bar, closing(in_workers(search, range(done, total), workers)) as results:
+        found: list[tuple[np.ndarray, int, int]] = []
+        for result in results:
+            found.append(result)
             bar.update()
-    starts = np.cumsum([0] + [len(box) for box in boxes])
-    tables = (np.concatenate(boxes), starts, np.array([found, objects]))
-    with replacing(path) as temporary:
-        np.savez(temporary, boxes=tables[0], starts=tables[1], counted=tables[2], crc32=_checksum(*tables))
+            if len(found) == PART or done + len(found) == total:
+                parts.append(_Tables.of(found))
+                parts[-1].write(_part(folder, len(parts) - 1))
+                done, found = done + len(found), []
+    _Tables.together(parts).write(path)
+    shutil.rmtree(folder)
+
+
+def _part(folder: Path, number: int) -> Path:
+    return folder / f"{number:06d}.npz"
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What a file of proposals holds.
+
+    Attributes:
+        boxes, starts: see `Proposals`.
+        counted: (2,) int64, objects with a proposal of IoU >= 0.5, and objects.
+    """
+
+    boxes: np.ndarray
+    starts: np.ndarray
+    counted: np.ndarray
+
+    @classmethod
+    def of(cls, found: Sequence[tuple[np.ndarray, int, int]]) -> "_Tables":
+        """Of what `_Search` gives for one image after another."""
+        boxes = [of_image for of_image, _, _ in found]
+        starts = np.cumsum([0] + [len(of_image) for of_image in boxes])
+        counted = np.array([sum(among for _, _, among in found), sum(wanted for _, wanted, _ in found)])
+        return cls(np.concatenate(boxes), starts, counted)
+
+    @classmethod
+    def together(cls, parts: "Sequence[_Tables]") -> "_Tables":
+        sizes = np.concatenate([np.diff(part.starts) for part in parts])
+        boxes = np.concatenate([part.boxes for part in parts])
+        return cls(boxes, np.cumsum(np.concatenate([[0], sizes])), np.sum([part.counted for part in parts], axis=0))
+
+    def write(self, path: Path) -> None:
+        with replacing(path) as temporary:
+            np.savez(
+                temporary,
+                boxes=self.boxes,
+                starts=self.starts,
+                counted=self.counted,
+                crc32=_checksum(self.boxes, self.starts, self.counted),
+            )
 
 
 def _read(path: Path, images: int) -> Proposals:
     """The proposals of so many images. Raises RotnetError if the file holds anything else."""
+    tables = _tables(path, images)
+    found, objects = tables.counted.tolist()
+    return Proposals(tables.boxes, tables.starts, found / objects if objects else float("nan"))
+
+
+def _tables(path: Path, images: int) -> _Tables:
+    """The tables in a file of so many images. Raises RotnetError if it holds anything else."""
     again = "Delete that file and run again."
     check_is_file(path, again)
     try:
@@ -175,8 +246,7 @@ def _read(path: Path, images: int) -> Proposals:
         print(f"{shown(path)} is from before proposals had a checksum: used unverified.")
     if reason := _wrong(boxes, starts, counted, images):
         raise RotnetError(f"the proposals in {shown(path)} are damaged ({reason}). {again}")
-    found, objects = counted.tolist()
-    return Proposals(boxes, starts, found / objects if objects else float("nan"))
+    return _Tables(boxes, starts, counted)
 
 
 def _checksum(*tables: np.ndarray) -> np.ndarray:
@@ -185,7 +255,7 @@ def _checksum(*tables: np.ndarray) -> np.ndarray:
 
 
 def _wrong(boxes: np.ndarray, starts: np.ndarray, counted: np.ndarray, images: int) -> str | None:
-    """What tables of proposals are not as `_search` writes them in; None: they are."""
+    """What tables of proposals are not as `_Tables` writes them in; None: they are."""
     if boxes.dtype != np.float32 or starts.dtype != np.int64 or counted.dtype != np.int64:
         return f"numbers of other types: {boxes.dtype}, {starts.dtype}, {counted.dtype}"
     if boxes.ndim != 2 or boxes.shape[1] != 4 or starts.shape != (images + 1,) or counted.shape != (2,):

@@ -101,6 +101,50 @@ def test_a_split_is_searched_once(split, monkeypatch):
     assert first.recall == second.recall
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_search_that_was_killed_goes_on_where_it_was(workers, split, monkeypatch, tmp_path, capsys):
+    whole = find_proposals(split, "f", workers=0)
+    monkeypatch.setattr(proposals, "PART", 1)
+    image = VocSplit.image
+    with monkeypatch.context() as patch:
+        patch.setattr(VocSplit, "image", lambda self, index: image(self, index) if index < 2 else sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            find_proposals(split, "g", workers=0)
+    assert len(list((tmp_path / "cache").glob("*.npz"))) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            VocSplit, "image", lambda self, index: image(self, index) if index == 2 else pytest.fail("searched again")
+        )
+        resumed = find_proposals(split, "g", workers=workers)
+    assert "trainval split goes on after 2 of 3 images" in capsys.readouterr().out
+    assert np.array_equal(resumed.boxes, whole.boxes)
+    assert np.array_equal(resumed.starts, whole.starts)
+    assert resumed.recall == whole.recall
+    assert not list((tmp_path / "cache").glob("*.parts"))
+
+
+def test_a_damaged_part_of_a_search_is_named(split, monkeypatch, tmp_path):
+    monkeypatch.setattr(proposals, "PART", 1)
+    with monkeypatch.context() as patch:
+        image = VocSplit.image
+        patch.setattr(VocSplit, "image", lambda self, index: image(self, index) if index < 2 else sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            find_proposals(split, "f", workers=0)
+    part = sorted((tmp_path / "cache").glob("*.parts/*.npz"))[1]
+    part.write_bytes(part.read_bytes()[:200])
+    with pytest.raises(RotnetError, match=rf"the proposals in {part} are damaged .* Delete that file and run again"):
+        find_proposals(split, "f", workers=0)
+
+
+def test_smaller_images_are_searched_faster_and_kept_apart(split, tmp_path):
+    large = picture().repeat(6, 0).repeat(6, 1)  # 576 x 384
+    assert iou(6 * np.array([[20, 16, 52, 48]]), selective_search(large, 48)).max() > 0.8
+    assert not np.array_equal(selective_search(large, 48), selective_search(large))
+    find_proposals(split, "f", workers=0)
+    find_proposals(split, "f", workers=0, longer_side=48)
+    assert len(list((tmp_path / "cache").glob("*.npz"))) == 2
+
+
 @pytest.mark.parametrize("change", ["fingerprint", "size", "name", "setting", "OpenCV"])
 def test_what_differs_is_searched_again(change, split, monkeypatch, tmp_path):
     find_proposals(split, "f", workers=0)
