@@ -41,7 +41,7 @@ class DetectionConfig(VocConfig):
     )
     proposals: ProposalsName = Field(
         "selective-search",
-        description="selective-search (-250: smaller images, faster) or rpn, trained with the detector",
+        description="selective-search, selective-search-250 (faster), or rpn (not published)",
     )
     train_scales: tuple[Scale, ...] = Field(
         (480, 576, 688, 864, 1200), min_length=1, description="shorter side in pixels, one drawn per image"
