@@ -105,6 +105,7 @@ class Exemplar(PartsTask):
         self.notes = (
             f"{self.count} seeds of {images} training images: patches of {self.side} of {data.image_size} pixels. Judged "
             "on a draw of each seed that training does not see, since a test image has no seed.",
+            "The loss of test images is of two draws of an image: 0 where both are surely taken for the same seed.",
         )
         # Which images are seeds, ascending, and the first pixel of their patches. Until they are drawn, they are spread evenly.
         spread = (torch.arange(self.count) + 1) * images // self.count - 1
@@ -258,7 +259,7 @@ class Exemplar(PartsTask):
         for row, seed in enumerate(chosen.tolist()):
             found.append(Example(seeds[row], 1, f"seed {seed}", None))
             found += [
-                Example(drawn[place], 1, f"said {said[place]}\n({probability[place]:.0%} sure)", said[place] == seed)
+                Example(drawn[place], 1, f"said {said[place]}\n({100 * probability[place]:.0f} % sure)", said[place] == seed)
                 for place in range(row * _DRAWS, (row + 1) * _DRAWS)
             ]
         return [replace(example, beside=1 + _DRAWS) for example in found]

@@ -349,5 +349,5 @@ def test_examples_are_the_middle_of_an_image_and_draws_of_it() -> None:
 def test_its_figures_are_of_training_images_and_it_says_so() -> None:
     task = made_task("exemplar", random_data(32, 60), seeds=9)
     assert not any(metric.tested for metric in Exemplar.metrics.values())
-    (note,) = task.notes
+    note, _ = task.notes
     assert note.startswith("9 seeds of 60 training images: patches of 32 of 32 pixels. Judged on a draw of each seed that")

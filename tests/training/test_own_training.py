@@ -199,9 +199,7 @@ def test_what_is_measured_must_be_declared(make: Make) -> None:
 def test_what_is_measured_between_epochs_is_not_of_the_test_split(make: Make) -> None:
     task = Measuring([1.0] * 9)
     task.metrics = {**task.metrics, "remembered": Metric(unit="")}
-    with pytest.raises(
-        ValueError, match="the task measures 'remembered' of its training images between epochs"
-    ):
+    with pytest.raises(ValueError, match="the task measures 'remembered' of its training images between epochs"):
         make(task).fit()
 
 
