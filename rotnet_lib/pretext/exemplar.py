@@ -93,7 +93,7 @@ class Exemplar(PartsTask):
         images = len(data.train)
         self.options = options
         self.data = data
-        self.count = max(2, min(_SEEDS, images // _IMAGES)) if options.seeds == "auto" else options.seeds
+        self.count = _usual_seeds(images) if options.seeds == "auto" else options.seeds
         self.side = round(options.patch * data.image_size)
         self.take(backbone, data, options.stride)
         self._check_side(backbone)
@@ -162,7 +162,8 @@ class Exemplar(PartsTask):
 
     def _check_seeds(self, images: int, what: str, needed: str) -> None:
         if self.count > images:
-            take = f"Take at most {images}, or auto." if images > 1 else "Take other images."
+            auto = ", or auto" if _usual_seeds(len(self.data.train)) <= images else ""
+            take = f"Take at most {images}{auto}." if images > 1 else "Take other images."
             raise RotnetError(f"task_options.seeds: {self.count} seeds of {images} {what}, and each needs {needed}. {take}")
 
     @property
@@ -270,6 +271,11 @@ class Exemplar(PartsTask):
 
         pixels = images.float()
         return _rounded(transformed(pixels, corners, self.side, Transformations.none(pixels[:, 0, 0])))
+
+
+def _usual_seeds(images: int) -> int:
+    """How many seeds there are of so many images where their number is not said."""
+    return max(2, min(_SEEDS, images // _IMAGES))
 
 
 def _rounded(patches: torch.Tensor) -> torch.Tensor:

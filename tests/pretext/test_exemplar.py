@@ -276,6 +276,15 @@ def test_more_seeds_than_images_with_a_gradient_are_named(tmp_path: Path) -> Non
         trainer_of(task, data, tmp_path).start_epoch(0)
 
 
+@pytest.mark.parametrize(("busy", "told"), [(3, "Take at most 3."), (1, "Take other images.")])
+def test_auto_is_no_remedy_where_it_is_too_many(busy: int, told: str, tmp_path: Path) -> None:
+    data = random_data(32, 36)
+    data.train.images[busy:] = 7
+    task = made_task("exemplar", data)
+    with pytest.raises(RotnetError, match=rf"6 seeds of {busy} training images that have a gradient .* {told}$"):
+        trainer_of(task, data, tmp_path).start_epoch(0)
+
+
 def test_a_set_without_a_gradient_is_named(tmp_path: Path) -> None:
     data = made_data(torch.arange(12, dtype=torch.uint8)[:, None, None, None].expand(-1, 32, 32, 3))
     task = made_task("exemplar", data)
