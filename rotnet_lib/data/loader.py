@@ -160,7 +160,10 @@ class Loader:
 
 
 def ordered_batches(
-    split: Split | StreamedSplit, batch_size: int = TEST_BATCH, share: tuple[int, int] = (0, 1)
+    split: Split | StreamedSplit,
+    batch_size: int = TEST_BATCH,
+    share: tuple[int, int] = (0, 1),
+    only: torch.Tensor | None = None,
 ) -> Generator[Batch, None, None]:
     """All images of a split in their order, not augmented; the last batch may be smaller.
 
@@ -170,9 +173,11 @@ def ordered_batches(
         split: the images and labels, on the device.
         batch_size: images a batch.
         share: (rank, world size): only the batches whose number, counted from 0, is the rank modulo the world size.
+        only: (n,) int64, places of the images that are wanted, in the order wanted; None: all.
     """
     device = split.device
-    places = torch.arange(len(split), device=split.index_device).split(batch_size)[share[0] :: share[1]]
+    wanted = torch.arange(len(split), device=split.index_device) if only is None else only.to(split.index_device)
+    places = wanted.split(batch_size)[share[0] :: share[1]]
     with closing(split.cut(Request(index) for index in places)) as cuts:
         for number, found in enumerate(cuts):
             rng = generator(device, 0, "test", share[0] + number * share[1])  # whoever evaluates the batch

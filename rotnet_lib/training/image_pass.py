@@ -1,6 +1,6 @@
 """All training images in their order, for tasks that look at them between epochs."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import closing
 
 import torch
@@ -30,16 +30,20 @@ class ImagePass:
         return len(self._split)
 
     @torch.no_grad()
-    def gather(self, rows: Callable[[Batch], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    def gather(
+        self, rows: Callable[[Batch], torch.Tensor], only: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """A row for every training image, each process computing its share; the same result in each. Collective.
 
         The module is in evaluation mode meanwhile.
 
         Args:
-            rows: batch of n images -> (n, D) float.
+            rows: batch of n images -> (n, D) float. What is drawn from the batch's `rng` is the same at each call.
+            only: (n,) int64, places of images, each once: those alone are read; None: all.
 
         Returns:
-            (N, D) float32, zeros where an image could not be read; (N,) bool, which could be. Both on the images' device.
+            (N, D) float32, zeros where an image could not be read or was not asked for; (N,) bool, which was. Both on the
+            images' device.
 
         Raises RotnetError as reading the images does.
         """
@@ -48,7 +52,7 @@ class ImagePass:
         mode = self._module.training
         self._module.eval()
         try:
-            with closing(self._batches()) as batches:
+            with closing(ordered_batches(self._split, TEST_BATCH, collectives.rank_and_world_size(), only)) as batches:
                 for batch in batches:
                     with autocast(batch.images.device):
                         made = rows(batch).float()
@@ -71,6 +75,3 @@ class ImagePass:
         places = torch.linspace(0, len(self) - 1, min(count, len(self))).round().long()
         with closing(self._split.cut([Request(places.to(self._split.index_device))])) as cuts:
             return next(cuts).images.permute(0, 3, 1, 2)
-
-    def _batches(self) -> Generator[Batch, None, None]:
-        return ordered_batches(self._split, TEST_BATCH, collectives.rank_and_world_size())

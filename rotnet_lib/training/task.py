@@ -140,6 +140,14 @@ class Task(ABC):
         """
         return EpochStart()
 
+    def measure(self, images: ImagePass) -> Mapping[str, float]:
+        """What the training images say of the network after an epoch: metric -> its value, in the metric's unit.
+
+        Called in every process after the epoch's steps, with the module in evaluation mode and no gradient kept; it changes
+        nothing. Such metrics have no value on the test split, and the same one in every process.
+        """
+        return {}
+
     @abstractmethod
     def step(self, batch: Batch) -> Step:
         """Loss and metrics of a training batch; the module is in training mode."""

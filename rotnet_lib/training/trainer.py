@@ -128,6 +128,7 @@ class Trainer:
                 bar.total = int(per_epoch * self.config.epochs)
             for epoch in range(len(history), self.config.epochs):
                 row = self._train_epoch(epoch, self.start_epoch(epoch), bar)
+                row |= self.measure()
                 row |= self._evaluate(last=epoch + 1 == self.config.epochs)
                 _check_finite(row["test_loss"], epoch, len(self.loader) - 1)
                 _check_metrics(self.task.metrics, row)
@@ -146,11 +147,25 @@ class Trainer:
         rng = generator(torch.device("cpu"), self.config.seed, "task", number)
         torch.manual_seed(derive(self.config.seed, "before", number))  # a new head, say: the same in every process
         start = self.task.before_epoch(Epoch(number, self.config.epochs, self.loader.entries, self.images, rng))
-        for name in start.values:
+        self._check_of_training(start.values)
+        return start
+
+    @torch.no_grad()
+    def measure(self) -> dict[str, float]:
+        """`train_<metric>` of what the task measures of the training images after an epoch. Collective.
+
+        Raises ValueError as `start_epoch`.
+        """
+        self.task.module.eval()
+        values = self.task.measure(self.images)
+        self._check_of_training(values)
+        return {f"train_{name}": value for name, value in values.items()}
+
+    def _check_of_training(self, values: Mapping[str, float]) -> None:
+        for name in values:
             check_declared(name, self.task.metrics)
             if self.task.metrics[name].tested:
-                raise ValueError(f"the task measures '{name}' before an epoch: declare it with tested=False")
-        return start
+                raise ValueError(f"the task measures '{name}' of its training images between epochs: declare it tested=False")
 
     def step(self, batch: Batch, rate: float) -> Step:
         """One update of the weights at learning rate `rate`."""

@@ -118,6 +118,7 @@ class Measuring(Brightness):
         "error": Metric(unit="", better="lower"),
         "psnr": Metric(unit="dB"),
         "agreement": Metric(unit="", tested=False),
+        "remembered": Metric(unit="", tested=False),
     }
 
     def __init__(self, errors: Sequence[float]) -> None:
@@ -129,6 +130,11 @@ class Measuring(Brightness):
     def before_epoch(self, epoch: Epoch) -> EpochStart:
         self.epoch = epoch.number
         return EpochStart(values={"agreement": 0.25 * epoch.number})
+
+    def measure(self, images: ImagePass) -> Mapping[str, float]:
+        assert not self.module.training
+        assert not torch.is_grad_enabled()
+        return {"remembered": len(images) * (1.0 + self.epoch)}
 
     def step(self, batch: Batch) -> Step:
         step = super().step(batch)
@@ -147,15 +153,17 @@ def test_metrics_of_any_kind_are_means_in_their_unit(make: Make) -> None:
     assert [row["test_error"] for row in history] == [5.0, 2.0, 4.0]
     assert [row["train_psnr"] for row in history] == [20.0, 21.0, 22.0]
     assert [row["train_agreement"] for row in history] == [0.0, 0.25, 0.5]
-    assert "test_agreement" not in history[-1]
+    images = len(trainer.images)
+    assert [row["train_remembered"] for row in history] == [images, 2 * images, 3 * images]
+    assert not {"test_agreement", "test_remembered"} & history[-1].keys()
     shares = trainer.gather_shares()
     assert shares == {"right": Share(20)}  # there are no targets, and the others count no answers
     found = measured(trainer.task.metrics, history, shares)
     assert (found["error"].last, found["error"].best, found["error"].best_epoch) == (4.0, 2.0, 2)  # lower is better
     assert (found["psnr"].last, found["psnr"].best, found["psnr"].best_epoch) == (22.0, 22.0, 3)
     assert (found["agreement"].last, found["agreement"].best, found["agreement"].tested) == (0.5, None, False)
-    assert [value.text for value in found.values()][1:] == ["4.00", "22.00 dB", "0.500"]
-    assert [value.images for value in found.values()] == [20, None, None, None]
+    assert [value.text for value in found.values()][1:4] == ["4.00", "22.00 dB", "0.500"]
+    assert [value.images for value in found.values()] == [20, None, None, None, None]
 
 
 @pytest.mark.parametrize("leaves", [True, False])
@@ -186,6 +194,13 @@ class Careless(Brightness):
 def test_what_is_measured_must_be_declared(make: Make) -> None:
     with pytest.raises(ValueError, match="the task measures 'rigth', and declares right"):
         make(Careless({"rigth": 1.0})).fit()
+
+
+def test_what_is_measured_between_epochs_is_not_of_the_test_split(make: Make) -> None:
+    task = Measuring([1.0] * 9)
+    task.metrics = {**task.metrics, "remembered": Metric(unit="")}
+    with pytest.raises(ValueError, match="the task measures 'remembered' of its training images between epochs"):
+        make(task).fit()
 
 
 def test_what_is_declared_must_be_measured_on_the_test_split(make: Make) -> None:
@@ -293,6 +308,25 @@ def test_an_order_of_another_length_is_refused() -> None:
     loader = Loader(light_and_dark(8), 4, seed=0, augment="none")
     with pytest.raises(ValueError, match="8 entries, and an order of 3"):
         next(loader.epoch(0, torch.arange(3)))
+
+
+def test_some_of_the_images_are_gathered_alone() -> None:
+    split = light_and_dark(301)
+    read: list[int] = []
+
+    def row(batch: Batch) -> torch.Tensor:
+        read.extend(batch.index.tolist())
+        return batch.images.float().mean((1, 2, 3))[:, None]
+
+    images = ImagePass(split, nn.Identity())
+    some = torch.arange(300, 0, -2)
+    found, present = images.gather(row, some)
+    assert read == some.tolist()
+    every, _ = images.gather(row)
+    assert found.shape == every.shape == (301, 1)
+    assert torch.equal(found[some], every[some])
+    assert present.nonzero()[:, 0].tolist() == sorted(some.tolist())
+    assert not found[~present].any()
 
 
 def test_images_are_spread_over_the_set() -> None:
