@@ -72,7 +72,6 @@ class Dcgan(GanTask):
         return self.module.made(latents)
 
     def step(self, batch: Batch) -> Step:
-        from rotnet_lib.pretext.parts.distinct import distinct
         from rotnet_lib.pretext.parts.latents import drawn_latents
 
         made = self.made(drawn_latents(batch, self.latent))
@@ -80,7 +79,7 @@ class Dcgan(GanTask):
         values = {
             "real_score": real.float().sigmoid(),
             "fake_score": fake.float().sigmoid(),
-            "distinct_samples": distinct(made, batch.images).float(),
+            "distinct_samples": self.distinct_in(batch, made, batch.images),
         }
         return Step(tells + passes, len(batch), values, terms={"loss_discriminator": tells, "loss_generator": passes})
 

@@ -183,7 +183,7 @@ def test_probes_read_the_discriminator_alone(tiny: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("side", "nearest"), [(30, 32), (27, 24), (3, 8), (33, 32)])
 def test_a_side_that_no_generator_has_is_refused_with_the_nearest(side: int, nearest: int) -> None:
     with pytest.raises(
-        RotnetError, match=rf"image_size: .* multiple of 8, and {side} pixels are none\. The nearest is {nearest}\."
+        RotnetError, match=rf"image_size: .* multiple of 8, 8 or more, and {side} pixels are none\. The nearest is {nearest}\."
     ):
         task_of(side)
     task_of(nearest)

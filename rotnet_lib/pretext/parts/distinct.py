@@ -15,7 +15,7 @@ def distinct(samples: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     is distinct.
 
     Args:
-        samples, images: (n, 3, S, S) each, in one range of values, of any dtype.
+        samples, images: (n, ...) each, their pixels in one range of values, of any dtype.
 
     Returns (n,) bool. Does not wait for the device.
     """

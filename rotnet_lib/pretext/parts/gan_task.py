@@ -19,11 +19,12 @@ from rotnet_lib.training.task import Epoch, EpochStart
 
 if TYPE_CHECKING:
     from rotnet_lib.data.dataset import Dataset
+    from rotnet_lib.data.loader import Batch
     from rotnet_lib.pretext.parts.gan_network import GanNetwork
     from rotnet_lib.training.image_pass import ImagePass
 
 _HALVINGS = 8
-"""Generators begin with a map so many times smaller than their pictures, at least."""
+"""Of which the side of generated pictures is a multiple."""
 
 
 class GanOptions(BaseModel):
@@ -59,16 +60,16 @@ class GanTask(PretextTask):
     def made(self, latents: torch.Tensor) -> torch.Tensor:
         """The generator's pictures of latents, (n, 3, S, S) float in [0, 255]."""
 
-    def take(self, data: Dataset, side: int, latent: int) -> None:
-        """Check what pictures of `side` pixels are to be made for, and say how many numbers a latent has.
+    def take(self, data: Dataset, side: int, latent: int, least: int = _HALVINGS) -> None:
+        """Check what pictures of `side` pixels, at least `least`, are made for, and say how many numbers a latent has.
 
         Raises RotnetError for a side that no generator has, and for a set of one image.
         """
-        if side % _HALVINGS:
-            nearest = max(_HALVINGS, round(side / _HALVINGS) * _HALVINGS)
+        if side % _HALVINGS or side < least:
+            nearest = max(least, round(side / _HALVINGS) * _HALVINGS)
             raise RotnetError(
-                f"image_size: a generator doubles a small map to pictures whose side is a multiple of {_HALVINGS}, and {side} "
-                f"pixels are none. The nearest is {nearest}."
+                f"image_size: a generator doubles a small map to pictures of a side that is a multiple of {_HALVINGS}, {least} "
+                f"or more, and {side} pixels are none. The nearest is {nearest}."
             )
         check_two_images(data)
         self.latent = latent
@@ -76,10 +77,23 @@ class GanTask(PretextTask):
     def made_now(self) -> dict[str, torch.Tensor]:
         """What a row shows -> eight pictures (8, 3, S, S) uint8 of inputs that stay the same."""
         from rotnet_lib.pretext.parts.latents import fixed_latents
-        from rotnet_lib.pretext.parts.picture_rows import ACROSS, TOGETHER, whole
+        from rotnet_lib.pretext.parts.picture_rows import TOGETHER, spread, whole
 
         latents = fixed_latents(TOGETHER, self.latent).to(self.module.backbone.normalize.mean.device)
-        return {"samples": whole(self.made(latents)[:ACROSS])}
+        return {"samples": whole(spread(self.made(latents)))}
+
+    def distinct_in(self, batch: Batch, made: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Which pictures of a training step are distinct (see `distinct`), of those of all processes: (B,) float. Collective.
+
+        Args:
+            batch: this process's.
+            made, images: (n, 3, S, S), the pictures and images of its entries.
+        """
+        from rotnet_lib.pretext.parts.distinct import distinct
+        from rotnet_lib.training.collectives import all_gather_rows
+
+        everyone = (all_gather_rows(batch, p.detach().float().flatten(1), batch.index)[0] for p in (made, images))
+        return distinct(*everyone).float()
 
     def before_epoch(self, epoch: Epoch) -> EpochStart:
         mode = self.module.training

@@ -11,7 +11,7 @@ from rotnet_lib.training.task import Epoch
 ACROSS = 8
 """Pictures of a row."""
 TOGETHER = 64
-"""Pictures that are made together, of which a row shows the first: generators normalise by the batch."""
+"""Pictures that are made together, of which a row shows every eighth: generators normalise by the batch."""
 _ROWS = 6
 """Rows that are kept on the way, at most, evenly over the epochs, the first before any."""
 
@@ -57,3 +57,8 @@ class PictureRows(nn.Module):
 def whole(pictures: torch.Tensor) -> torch.Tensor:
     """Pictures of any numbers about [0, 255] as uint8."""
     return pictures.round().clamp(0, 255).to(torch.uint8)
+
+
+def spread(pictures: torch.Tensor) -> torch.Tensor:
+    """Those of pictures (64, ...) made together that a row shows: (8, ...)."""
+    return pictures[:: TOGETHER // ACROSS]
