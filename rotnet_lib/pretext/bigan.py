@@ -147,15 +147,15 @@ class Bigan(GanTask):
             "real_score": real.float().sigmoid(),
             "fake_score": fake.float().sigmoid(),
             "distinct_samples": distinct(batch, made, images),
-            "reconstruction_error": self._error(images, codes.detach()),
+            "reconstruction_error": self._error(images, codes),
         }
         terms = {"loss_discriminator": tells, "loss_encoder_generator": passes}
         return Step(tells + passes, len(batch), values, terms=terms)
 
-    @torch.no_grad()
     def _error(self, images: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """The squared error of each image's reconstruction in standard deviations of the training images' pixels, (B,)."""
-        made = self.module.generator(codes).float()
+        with torch.no_grad():
+            made = self.module.generator(codes).float()
         return (127.5 * (made - images) / self.module.backbone.normalize.std).square().mean((1, 2, 3))
 
     def examples(self, batch: Batch) -> list[Example]:
