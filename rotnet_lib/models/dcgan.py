@@ -52,6 +52,6 @@ declare(
         taps=tuple(f"conv{number}" for number in range(1, len(CHANNELS) + 1)),
         min_image_size=1,  # every convolution is padded: one pixel stays one
         blocks=dcgan,
-        title="DCGAN's discriminator",
+        title="Discriminator",
     )
 )

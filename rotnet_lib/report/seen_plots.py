@@ -59,11 +59,7 @@ def seen_figures(seen: Seen, tested_on: str, whose: str = "") -> list[ReportFigu
     made, tested = _EXAMPLES[max(seen.training[0].picture.pixels.shape) > _LARGE]
     found.append(example_grid(_captioned(seen.made, made), "the training split, augmented"))
     found.append(example_grid(_captioned(seen.examples, tested), tested_on))
-    found.append(
-        example_grid(
-            [chart.example for chart in seen.charts], about="What the task knows of its training images, or made in training."
-        )
-    )
+    found.append(example_grid([chart.example for chart in seen.charts], about=_CHARTS))
     answered = f"What is answered for what on {tested_on}."
     found.append(example_grid([picture.example for picture in seen.answered], about=answered))
     if seen.confusion:

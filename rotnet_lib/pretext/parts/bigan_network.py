@@ -53,12 +53,12 @@ class Joined(nn.Module):
 
 
 def _start(network: nn.Module) -> None:
-    """As GANs start; what is added of the latent weighs as much as all places of a kernel together (the authors' code)."""
+    """As GANs start; what is added of the latent starts as if a kernel of the convolution's size read it at every place."""
     start_as_gan(network)
     for layer in network.modules():
         if isinstance(layer, Joined):
             with torch.no_grad():
-                layer.of_latent.weight.mul_(_KERNEL**2)
+                layer.of_latent.weight.mul_(_KERNEL)
 
 
 class Generator(nn.Module):
