@@ -142,7 +142,7 @@ class Seen(BaseModel):
         training: the first training images of the first epoch, augmented.
         made: what the task makes of those, with the trained network's answers; empty for a task that shows nothing.
         examples: the same of test images.
-        charts: what the task knows of its training images (`PretextTask.charts`).
+        charts: what the task knows of its training images, or made on the way (`PretextTask.charts`).
         answered: what the task shows of all its answers on the test split (`PretextTask.answer_charts`).
         confusion: of the answers; None for a task without answers to choose from.
         problem: why there are no examples though the task has some: its error. Pictures must not cost a training.

@@ -3,9 +3,9 @@
 Importing this fills the registers of archs, kinds of input and classifiers, and imports no torch.
 """
 
-from rotnet_lib.models import alexnet, nin, split
+from rotnet_lib.models import alexnet, dcgan, nin, split
 from rotnet_lib.models.arch import ARCHS
 from rotnet_lib.models.classifiers import CLASSIFIERS, SVM
 from rotnet_lib.models.inputs import INPUTS
 
-__all__ = ["ARCHS", "CLASSIFIERS", "INPUTS", "SVM", "alexnet", "nin", "split"]
+__all__ = ["ARCHS", "CLASSIFIERS", "INPUTS", "SVM", "alexnet", "dcgan", "nin", "split"]

@@ -2,7 +2,6 @@
 
 import copy
 from collections import Counter
-from itertools import pairwise
 
 import torch
 from torch import nn
@@ -72,12 +71,14 @@ def fold(backbone: Backbone) -> Backbone:
 
 
 def first_filters(backbone: Backbone) -> torch.Tensor:
-    """The kernels of a backbone's first convolution with the batch norm behind it folded in (docs/protocol.md, "CIFAR-10").
+    """The kernels of a backbone's first convolution, a batch norm behind it folded in (docs/protocol.md, "CIFAR-10").
 
     Returns:
         (F, C, k, k) on the backbone's device, for what its kind of input makes of an image: C = 3, of zero mean and unit
         variance, for `rgb`.
     """
     leaves = [module for module in backbone.blocks.modules() if not list(module.children())]
-    conv, norm = next((a, b) for a, b in pairwise(leaves) if isinstance(a, nn.Conv2d) and isinstance(b, nn.BatchNorm2d))
-    return fold_batch_norm(conv, norm)[0]
+    place = next(number for number, layer in enumerate(leaves) if isinstance(layer, nn.Conv2d))
+    conv, behind = leaves[place], leaves[place + 1]
+    assert isinstance(conv, nn.Conv2d)
+    return fold_batch_norm(conv, behind)[0] if isinstance(behind, nn.BatchNorm2d) else conv.weight.detach().clone()

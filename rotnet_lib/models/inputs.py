@@ -36,7 +36,7 @@ class InputKind:
 
 INPUTS = Registry[InputKind]("kind of input")
 
-RGB, GREY, LAB_L, LAB, GRADIENT, SOBEL = "rgb", "grey", "lab-l", "lab", "gradient", "sobel"
+RGB, GREY, LAB_L, LAB, GRADIENT, SOBEL, RGB_TANH = "rgb", "grey", "lab-l", "lab", "gradient", "sobel", "rgb-tanh"
 
 
 def declare_inputs(kind: InputKind) -> None:
@@ -80,9 +80,16 @@ def _sobel(mean: Sequence[float], std: Sequence[float]) -> Normalize:
     return Sobel(mean, std)
 
 
+def _rgb_tanh(mean: Sequence[float], std: Sequence[float]) -> Normalize:
+    from rotnet_lib.models.normalize import TanhRange
+
+    return TanhRange(mean, std)
+
+
 declare_inputs(InputKind(RGB, channels=3, make=_rgb))
 declare_inputs(InputKind(GREY, channels=1, make=_grey))
 declare_inputs(InputKind(LAB_L, channels=1, make=_lightness))
 declare_inputs(InputKind(LAB, channels=3, make=_lab))
 declare_inputs(InputKind(GRADIENT, channels=2, make=_gradient))
 declare_inputs(InputKind(SOBEL, channels=2, make=_sobel))
+declare_inputs(InputKind(RGB_TANH, channels=3, make=_rgb_tanh))

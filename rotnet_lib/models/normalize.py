@@ -38,3 +38,13 @@ class Normalize(nn.Module):
         if type(self) is not Normalize:
             raise NotImplementedError(f"{type(self).__name__} cannot be undone")
         return normal * self.std + self.mean
+
+
+class TanhRange(Normalize):
+    """The same to [-1, 1], whatever the training images: the range of tanh, in which a generator makes pictures."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.to(self.mean.dtype) / 127.5 - 1
+
+    def pixels(self, normal: torch.Tensor) -> torch.Tensor:
+        return (normal.to(self.mean.dtype) + 1) * 127.5

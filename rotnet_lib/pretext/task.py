@@ -89,7 +89,7 @@ class PretextTask(Task):
         return []
 
     def charts(self) -> list[Example]:
-        """What the task knows of its training images, such as how often each answer occurs, as pictures; [] if nothing."""
+        """What the task knows of its training images, or made on the way, as pictures; [] if nothing."""
         return []
 
     def answer_charts(self, answers: Mapping[str, Answers]) -> list[Example]:

@@ -118,7 +118,8 @@ def _panels(metrics: Mapping[str, MetricValue]) -> dict[str, str]:
     found: dict[str, str] = {}
     for names in together.values():
         metric = metrics[names[0]]
-        what = "accuracy" if (metric.unit, metric.better) == ACCURACY else ", ".join(names)
+        told = (metric.unit, metric.better) == ACCURACY and any(name.endswith("top1") for name in names)
+        what = "accuracy" if told else ", ".join(names)
         found |= dict.fromkeys(names, axis_label(what, metric.unit, metric.better))
     return found
 

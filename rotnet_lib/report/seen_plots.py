@@ -22,6 +22,7 @@ _EXAMPLES = {False: (3, 6), True: (2, 4)}
 """Whether pictures are large -> training and test images of which examples are shown: a page has 3 MB at most."""
 _LARGE = 64
 """Pixels of a side above which they are."""
+_CHARTS = "What the task knows of its training images, or made on the way."
 
 
 def seen_section(run: RunDirectory) -> HTML:
@@ -58,7 +59,7 @@ def seen_figures(seen: Seen, tested_on: str, whose: str = "") -> list[ReportFigu
     made, tested = _EXAMPLES[max(seen.training[0].picture.pixels.shape) > _LARGE]
     found.append(example_grid(_captioned(seen.made, made), "the training split, augmented"))
     found.append(example_grid(_captioned(seen.examples, tested), tested_on))
-    found.append(example_grid([chart.example for chart in seen.charts], about="What the task knows of its training images."))
+    found.append(example_grid([chart.example for chart in seen.charts], about=_CHARTS))
     answered = f"What is answered for what on {tested_on}."
     found.append(example_grid([picture.example for picture in seen.answered], about=answered))
     if seen.confusion:

@@ -17,6 +17,7 @@ from typing import Any
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.models import ARCHS
+from rotnet_lib.pretext import TASKS
 from rotnet_lib.report.published import published_table
 from rotnet_lib.runs.protocols import benchmark_of
 from rotnet_lib.stages.pretrain import PretrainConfig
@@ -31,18 +32,27 @@ def has_method_rows(document: Mapping[str, Any]) -> bool:
     return isinstance(runs, dict) and any(_is_of_method(key) for key in runs)
 
 
-def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked: Collection[str]) -> dict[str, Any]:
+def with_methods(
+    document: dict[str, Any], methods: Mapping[str, Method], asked: Collection[str], named: Collection[str] = ()
+) -> dict[str, Any]:
     """A suite's YAML with the runs and rows of methods written out, and with the methods themselves (see `SuiteMethod`).
 
-    A question about a row of a method that is not asked for is left out.
+    A question about a row of a method that is not asked for is left out. Of a method that cannot train the networks of the
+    suite's rows nothing is said at all.
 
     Args:
         document: as read, of the shape of `Sheet`.
         methods: all there are, by name.
         asked: the names of those that have rows.
+        named: those of them that the user named, not one word for several.
 
-    Raises RotnetError for a run or a row that would be the same for every method.
+    Raises RotnetError for a run or a row that would be the same for every method, and for one that is named and cannot be here.
     """
+    methods, unable = _able(document["runs"], methods)
+    for name in named:
+        if name in unable:
+            raise RotnetError(f"METHODS: {unable[name]} Leave it out. Methods that can have rows here: {', '.join(methods)}.")
+    asked = [name for name in asked if name in methods]
     table = document.get("published") or ""
     published = published_table(table) if table else {}
     words = {
@@ -93,7 +103,7 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
         for claim in document.get("claims", [])
         for name in (asked if _LABEL in str(claim) else [""])
     ]
-    where = _benchmarks(document["runs"])
+    where = dict.fromkeys(benchmark_of(arch) for arch in _archs(document["runs"]))
     could = [
         {
             "name": name,
@@ -105,6 +115,18 @@ def with_methods(document: dict[str, Any], methods: Mapping[str, Method], asked:
         for name, method in methods.items()
     ]
     return document | {"runs": runs, "rows": rows, "claims": claims, "questions": questions, "methods": could}
+
+
+def _able(runs: Mapping[str, Any], methods: Mapping[str, Method]) -> tuple[dict[str, Method], dict[str, str]]:
+    """The methods that can train what a suite's pretrain runs of methods are to train, and why each of the others cannot."""
+    archs = _archs(runs)
+    unable = {}
+    for name, method in methods.items():
+        able = TASKS[method.task].archs
+        wrong = [arch for arch in archs if able and method.archs.get(arch, arch) not in able]
+        if wrong:
+            unable[name] = f"{name} trains {' or '.join(able)}, and the rows here are of {' and '.join(wrong)}."
+    return {name: method for name, method in methods.items() if name not in unable}, unable
 
 
 def _with_own_arch(run: Any, method: Method) -> Any:
@@ -119,12 +141,16 @@ def _with_own_arch(run: Any, method: Method) -> Any:
     return run | {"set": run["set"] | {"arch": own}} if own else run
 
 
-def _benchmarks(runs: Mapping[str, Any]) -> dict[str, None]:
-    """The benchmarks that methods are pretrained for."""
-    pretrained = [run for key, run in runs.items() if _is_of_method(key) and run.get("notebook") == PretrainConfig.stage]
+def _archs(runs: Mapping[str, Any]) -> list[str]:
+    """The archs that methods are pretrained on, in the rows' own words."""
+    pretrained = [
+        run
+        for key, run in runs.items()
+        if _is_of_method(key) and isinstance(run, dict) and run.get("notebook") == PretrainConfig.stage
+    ]
     sets = [said for run in pretrained if isinstance(said := run.get("set", {}), dict)]  # `Suite` says what is malformed
     archs = [values.get("arch", PretrainConfig.model_fields["arch"].default) for values in sets]
-    return dict.fromkeys(benchmark_of(arch) for arch in archs if isinstance(arch, str) and arch in ARCHS)
+    return list(dict.fromkeys(arch for arch in archs if isinstance(arch, str) and arch in ARCHS))
 
 
 def _asks_about(question: Mapping[str, Any], labels: list[str]) -> bool:

@@ -154,6 +154,11 @@ def _check_free(name: str) -> None:
         )
 
 
+def words_of(words: str | None) -> list[str]:
+    """The words of METHODS, as `asked_for` takes it."""
+    return [word.strip() for word in (CORE if words is None else words).split(",")]
+
+
 def asked_for(words: str | None) -> list[str]:
     """The methods that METHODS names, in the file's order.
 
@@ -163,7 +168,7 @@ def asked_for(words: str | None) -> list[str]:
     Raises RotnetError for a word that is none of these.
     """
     methods = load_methods()
-    named = [word.strip() for word in (CORE if words is None else words).split(",")]
+    named = words_of(words)
     for word in named:
         if len(parts := word.split()) > 1:
             raise RotnetError(f"METHODS: names are separated by commas, and '{word}' has none: {','.join(parts)}.")

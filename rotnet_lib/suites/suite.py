@@ -14,7 +14,7 @@ from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.suites.documents import SUITES, parse, read_document, suite_documents
 from rotnet_lib.suites.method_rows import has_method_rows, with_methods
-from rotnet_lib.suites.methods import asked_for, load_methods
+from rotnet_lib.suites.methods import asked_for, load_methods, words_of
 from rotnet_lib.suites.sweeps import Sheet, expand
 
 _NAMES = ("arch", "dataset", *KIND)
@@ -272,7 +272,7 @@ def load_suite(
     parse(Sheet, document, where)
     try:
         if has_method_rows(document):
-            document = with_methods(document, load_methods(), asked_for(methods))
+            document = with_methods(document, load_methods(), asked_for(methods), words_of(methods))
         expanded = expand(document, sweeps or {})
     except RotnetError as error:
         raise RotnetError(f"{where}: {error}") from None

@@ -139,7 +139,8 @@ class SharedBatchNorm(_BatchNorm):
     them. In evaluation mode it is a plain batch norm.
 
     Args:
-        norm: the batch norm that it replaces, with running statistics and a momentum. Its parameters and buffers are reused.
+        norm: the batch norm that it replaces. Its parameters and buffers are reused. Its running statistics, if it keeps any,
+            have a momentum.
     """
 
     def __init__(self, norm: _BatchNorm) -> None:
@@ -167,7 +168,8 @@ class SharedBatchNorm(_BatchNorm):
         mean = total / count
         centred = input - mean.view(shape)
         variance = _all_reduce_sum(centred.square().sum(dims)) / count
-        self._update_running(mean.detach(), variance.detach() * count / (count - 1))
+        if self.track_running_stats:
+            self._update_running(mean.detach(), variance.detach() * count / (count - 1))
         normal = centred * torch.rsqrt(variance + self.eps).view(shape)
         return normal * self.weight.view(shape) + self.bias.view(shape) if self.affine else normal
 

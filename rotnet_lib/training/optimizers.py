@@ -20,8 +20,8 @@ def sgd(parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]], con
     )
 
 
-def adam(parameters: Iterable[torch.nn.Parameter], config: TrainingConfig) -> torch.optim.Adam:
-    """Adam: rate and weight decay (L2) are the config's, beta_1 its momentum, beta_2 0.999."""
+def adam(parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]], config: TrainingConfig) -> torch.optim.Adam:
+    """Adam, of parameters or of groups: rate and weight decay (L2) are the config's, beta_1 its momentum, beta_2 0.999."""
     return torch.optim.Adam(
         parameters, lr=config.lr, betas=(config.momentum, 0.999), weight_decay=config.weight_decay, fused=True
     )

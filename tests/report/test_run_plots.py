@@ -111,6 +111,8 @@ def test_curves_have_a_panel_a_unit() -> None:
     assert list(panels) == ["loss", "accuracy (%)", "mse (lower is better)", "psnr, ssim_db (dB)", "nmi"]
     assert sorted(line for line in panels["accuracy (%)"] if line) == [[10.0, 11.0], [10.0, 12.0], [20.0, 21.0]]
     assert sorted(panels["mse (lower is better)"]) == [[10.0, 13.0], [20.0, 23.0]]
+    alone = training_curves(history, {"purity": PURITY})
+    assert "purity (%)" in [axis.get_title() for axis in alone.figure.axes]  # a share of other things than right answers
 
 
 def legend_of(figure: ReportFigure) -> list[str]:

@@ -138,7 +138,7 @@ def test_charts_stand_by_themselves(pretrained: Callable[..., RunDirectory]) -> 
     assert seen is not None
     captions = [figure.caption for figure in seen_figures(seen, "the test split")]
     assert captions[2].startswith("What the network saw of images of the test split")
-    assert captions[3] == "What the task knows of its training images."
+    assert captions[3] == "What the task knows of its training images, or made on the way."
     assert captions[4] == "What is answered for what on the test split."
     assert captions[5].startswith("Which answer is given for which on the test split")
     assert seen.confusion is not None

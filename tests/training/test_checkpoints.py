@@ -112,10 +112,8 @@ def test_a_backbone_of_another_kind_of_input_comes_back_as_it_was(tmp_path: Path
 @pytest.mark.parametrize("load", [load_backbone, backbone_header])
 def test_an_unknown_kind_of_input_is_named_with_the_file(path: Path, load: Any) -> None:
     rewrite(path, lambda tensors, header: header.update(inputs="rgbd"))
-    told = (
-        "unknown kind of input 'rgbd'; did you mean 'rgb'? Allowed: rgb, grey, lab-l, lab, gradient, sobel. A version of this "
-    )
-    told += "library that knows it reads"
+    told = "unknown kind of input 'rgbd'; did you mean 'rgb'? Allowed: rgb, grey, lab-l, lab, gradient, sobel, rgb-tanh. "
+    told += "A version of this library that knows it reads"
     with pytest.raises(RotnetError, match=rf"^foreign checkpoint {path}: {re.escape(told)}"):
         load(path)
 

@@ -5,6 +5,7 @@ from torch import nn
 from torch.func import functional_call
 
 from rotnet_lib.models.arch import scaled
+from rotnet_lib.pretext.parts.adversaries import frozen, passing_loss, telling_loss
 
 _CHANNELS = (64, 128, 256, 512)
 """Of its convolutions at width 1 (the authors' code); of any further ones as of the last."""
@@ -42,9 +43,5 @@ class HoleCritic(nn.Module):
 
         Means over images, in nats. The first has no gradient to the critic, the second none to who filled the holes.
         """
-        softplus = torch.nn.functional.softplus
-        kept = self.named_parameters() if torch.is_grad_enabled() else ()
-        fixed = {name: parameter.detach() for name, parameter in kept}
-        deceives = softplus(-functional_call(self, fixed, (filled,)).float()).mean()
-        tells = softplus(-self(real).float()).mean() + softplus(self(filled.detach()).float()).mean()
-        return deceives, tells
+        passes = passing_loss(functional_call(self, frozen(self), (filled,)))
+        return passes, telling_loss(self(real), self(filled.detach()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from rotnet_lib.errors import RotnetError
+from rotnet_lib.pretext.parts.reestimated import check_two_images, reestimate
 from rotnet_lib.pretext.task import PretextTask
 
 if TYPE_CHECKING:
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from rotnet_lib.models.backbone import Backbone
     from rotnet_lib.pretext.parts.parts_network import PartsNetwork
     from rotnet_lib.training.image_pass import ImagePass
-
-_REESTIMATED_ON = 256
-"""Whole images from which batch norm is estimated anew at the end: about 10^5 responses a channel even where maps are small."""
 
 
 class PartsTask(PretextTask):
@@ -30,14 +27,9 @@ class PartsTask(PretextTask):
     def take(self, backbone: Backbone, data: Dataset, stride: int) -> None:
         """Cut a backbone after its last convolution and set the first one's stride, unless the arch's own is smaller.
 
-        Raises RotnetError for a set of one image: batch norm could not be estimated on it, and there is no other to compare.
+        Raises RotnetError for a set of one image.
         """
-        for parameter, split in (("train_size", data.train), ("test_size", data.test)):
-            if len(split) < 2:
-                raise RotnetError(
-                    f"{parameter}: the task needs at least 2 images in each split, and {data.title} has {len(split)} here. "
-                    "Raise it, or take another dataset."
-                )
+        check_two_images(data)
         backbone.cut_after_convolutions()
         self._whole_stride = backbone.stem_stride
         backbone.stem_stride = min(stride, self._whole_stride)
@@ -47,12 +39,10 @@ class PartsTask(PretextTask):
         return f" at stride {backbone.stem_stride}" if self._whole_stride > 1 else ""
 
     def finish(self, images: ImagePass) -> None:
-        from rotnet_lib.models.rescaling import rescale_by_data
-
         backbone = self.module.backbone
         on_parts, backbone.stem_stride = backbone.stem_stride, self._whole_stride
         try:
-            rescale_by_data(backbone, images.spread(_REESTIMATED_ON))
+            reestimate(backbone, images)
         finally:
             backbone.stem_stride = on_parts  # training may go on
 
