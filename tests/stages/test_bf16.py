@@ -45,7 +45,7 @@ def losses(task: Task, data: Dataset, rate: float, *, bf16: bool) -> torch.Tenso
 OPTIONS: dict[str, dict[str, Any]] = {"slow-features": {"margin": 10.0}}
 """Of tasks whose loss is of squares in the thousands by default."""
 RATES = {"slow-features": 1e-5}
-"""Where the loss is too steep for the rate that the others have: by rounding alone the two would be far apart after a few steps."""
+"""Where the loss is too steep for the rate that the others have: rounding alone would part the two within a few steps."""
 
 
 def of_pretext(name: str, data: Dataset) -> Task:
