@@ -48,9 +48,9 @@ class GanTask(PretextTask):
 
     metrics: Mapping[str, Metric] = MappingProxyType(
         {
+            "distinct_samples": Metric(title="Distinct samples"),
             "real_score": Metric("", chance=0.5, tested=False, title="Score of images"),
             "fake_score": Metric("", chance=0.5, tested=False, title="Score of generated pictures"),
-            "distinct_samples": Metric(title="Distinct samples"),
         }
     )
 
