@@ -12,13 +12,13 @@ from rotnet_lib.pretext.bigan import Bigan
 from rotnet_lib.pretext.parts.bigan_network import Generator, PairDiscriminator, halvings
 from rotnet_lib.pretext.parts.latents import drawn_latents
 from rotnet_lib.runs.directory import MODEL
-from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
+from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.resolve import configure
 from rotnet_lib.training.checkpoints import load_backbone
 from rotnet_lib.training.optimizers import trained
 from rotnet_lib.training.schedules import learning_rate
 from tests.pretext.made import batch_of, made_task, random_data
-from tests.training.weights import killed, same_weights
+from tests.training.weights import killed, whole_and_resumed
 
 
 def task_of(size: int = 24, arch: str = "nin3", **options: Any) -> Any:
@@ -151,20 +151,13 @@ def test_biases_and_gains_do_not_decay_and_the_rate_falls_to_a_hundredth(tiny: d
 def test_a_killed_run_shows_the_rows_of_one_that_was_not(tiny: dict[str, Any]) -> None:
     """It dies in its third epoch of three steps. All players' moments are resumed, and the pictures kept before."""
     parameters = tiny | {"task": "bigan", "arch": "nin3", "batch_size": 4, "epochs": 4, "train_size": 12}
-    whole = pretrain(PretrainConfig.build(parameters))
-    whole.save()
-    interrupted = PretrainConfig.build(parameters | {"runs": "others"})
-    with killed(Bigan, call=8):
-        pretrain(interrupted)
-    resumed = pretrain(interrupted)
-    resumed.save()
-    assert same_weights(whole.directory, resumed.directory)
-    seen = [(outcome.directory.path / "seen.json").read_text() for outcome in (whole, resumed)]
+    runs = whole_and_resumed(parameters, killed(Bigan, call=8))
+    seen = [(outcome.directory.path / "seen.json").read_text() for outcome in runs]
     assert seen[0] == seen[1]
     for text in ("samples, after epoch", "reconstructions, after epoch"):
         assert seen[0].count(text) == 3
     assert seen[0].count("images to be reconstructed") == 1
-    backbone = load_backbone(whole.directory.path / MODEL)
+    backbone = load_backbone(runs[0].directory.path / MODEL)
     assert (backbone.inputs, backbone.taps) == ("rgb", ("conv1", "conv2", "conv3"))
 
 

@@ -22,7 +22,7 @@ from rotnet_lib.training.checkpoints import load_backbone, load_tensors
 from rotnet_lib.training.optimizers import trained
 from tests.pretext.made import batch_of, made_task, random_data
 from tests.training.toys import epoch
-from tests.training.weights import killed, same_weights
+from tests.training.weights import killed, whole_and_resumed
 
 
 def task_of(side: int = 32, count: int = 8, **options: Any) -> Any:
@@ -155,15 +155,8 @@ def test_rows_are_of_the_same_latents_and_change_as_it_learns() -> None:
 def test_a_killed_run_shows_the_rows_of_one_that_was_not(tiny: dict[str, Any]) -> None:
     """It dies in its third epoch of three steps. Both players' moments are resumed, and the pictures kept before."""
     parameters = tiny | {"task": "dcgan", "arch": "dcgan", "batch_size": 4, "epochs": 4, "train_size": 12}
-    whole = pretrain(PretrainConfig.build(parameters))
-    whole.save()
-    interrupted = PretrainConfig.build(parameters | {"runs": "others"})
-    with killed(Dcgan, call=8):
-        pretrain(interrupted)
-    resumed = pretrain(interrupted)
-    resumed.save()
-    assert same_weights(whole.directory, resumed.directory)
-    seen = [(outcome.directory.path / "seen.json").read_text() for outcome in (whole, resumed)]
+    runs = whole_and_resumed(parameters, killed(Dcgan, call=8))
+    seen = [(outcome.directory.path / "seen.json").read_text() for outcome in runs]
     assert seen[0] == seen[1]
     assert seen[0].count('"samples, after epoch') == 3
 

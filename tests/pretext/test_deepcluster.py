@@ -20,7 +20,7 @@ from rotnet_lib.training.checkpoints import load_tensors
 from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.trainer import Trainer
 from tests.pretext.made import batch_of, made_data, made_task, random_data
-from tests.training.weights import KilledError, same_weights
+from tests.training.weights import killed, whole_and_resumed
 
 
 def trainer_of(task: Any, data: Dataset, folder: Path, **parameters: Any) -> Trainer:
@@ -160,31 +160,9 @@ def test_clusters_go_by_the_images_unless_said(images: int, clusters: int) -> No
 
 
 @pytest.mark.parametrize("died", [1, 2, 3])
-def test_a_run_that_died_in_a_clustering_goes_on_to_the_last_bit(
-    died: int, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_died_in_a_clustering_goes_on_to_the_last_bit(died: int, tiny: dict[str, Any]) -> None:
     config = tiny | {"task": "deepcluster", "arch": "nin3", "batch_size": 8, "epochs": 3, "task_options": {"clusters": 4}}
-    whole = pretrain(PretrainConfig.build(config))
-    whole.save()
-    calls: list[int] = []
-    clustered = DeepCluster.clustered
-
-    def dying(self: DeepCluster, *of: Any) -> Any:
-        calls.append(len(calls))
-        if len(calls) == died:
-            raise KilledError
-        return clustered(self, *of)
-
-    interrupted = PretrainConfig.build(config | {"runs": "others"})
-    with monkeypatch.context() as patch:
-        patch.setattr(DeepCluster, "clustered", dying)
-        with pytest.raises(KilledError):
-            pretrain(interrupted)
-    resumed = pretrain(interrupted)
-    resumed.save()
-    assert same_weights(whole.directory, resumed.directory)
-    timing = ["seconds", "inputs_per_second"]
-    assert whole.history.drop(columns=timing).equals(resumed.history.drop(columns=timing))
+    _, resumed = whole_and_resumed(config, killed(DeepCluster, died, "clustered"))
     assert not any(name.endswith("labels") for name in load_tensors(resumed.directory.path / MODEL)[0])
 
 

@@ -1,6 +1,5 @@
 """Exemplar CNN: which patches are seeds, what an epoch draws, what is judged, bad input."""
 
-import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from rotnet_lib.training.checkpoints import load_tensors
 from rotnet_lib.training.resume import ResumeState
 from rotnet_lib.training.trainer import Trainer
 from tests.pretext.made import batch_of, made_data, made_task, random_data, read_by
-from tests.training.weights import KilledError, same_weights
+from tests.training.weights import killed, whole_and_resumed
 
 
 def trainer_of(task: Any, data: Dataset, folder: Path, **parameters: Any) -> Trainer:
@@ -221,31 +220,10 @@ def test_streamed_images_give_what_images_in_memory_give(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("method", "died"), [("before_epoch", 1), ("before_epoch", 2), ("measure", 1), ("measure", 2)])
-def test_a_run_that_died_between_epochs_goes_on_to_the_last_bit(
-    method: str, died: int, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_died_between_epochs_goes_on_to_the_last_bit(method: str, died: int, tiny: dict[str, Any]) -> None:
     options = {"seeds": 6, "patch": 0.75}
     config = tiny | {"task": "exemplar", "arch": "nin3", "batch_size": 8, "epochs": 3, "task_options": options}
-    whole = pretrain(PretrainConfig.build(config))
-    whole.save()
-    original, calls = getattr(Exemplar, method), itertools.count(1)
-
-    def dying(self: Exemplar, *of: Any) -> Any:
-        found = original(self, *of)
-        if next(calls) == died:
-            raise KilledError
-        return found
-
-    interrupted = PretrainConfig.build(config | {"runs": "others"})
-    with monkeypatch.context() as patch:
-        patch.setattr(Exemplar, method, dying)
-        with pytest.raises(KilledError):
-            pretrain(interrupted)
-    resumed = pretrain(interrupted)
-    resumed.save()
-    assert same_weights(whole.directory, resumed.directory)
-    timing = ["seconds", "inputs_per_second"]
-    assert whole.history.drop(columns=timing).equals(resumed.history.drop(columns=timing))
+    _, resumed = whole_and_resumed(config, killed(Exemplar, died, method))
     assert not {"seeds", "corners"} & load_tensors(resumed.directory.path / MODEL)[0].keys()
 
 
