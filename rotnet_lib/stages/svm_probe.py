@@ -17,8 +17,8 @@ from rotnet_lib.stages.probe import ProbeConfig
 from rotnet_lib.stages.train import Outcome, gather_data_record, load_data, training_images
 from rotnet_lib.training.devices import select_device
 
-PENALTIES = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
-"""Values of C that are tried: those of DCGAN's published code."""
+PENALTIES = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
+"""Values of C that are tried: those of DCGAN's published code, from 1e-4 on, and smaller ones, for thousands of features."""
 _ONE_OF = 10
 """So many training images of a class is held out."""
 
