@@ -20,7 +20,7 @@ from rotnet_lib.training.devices import select_device
 PENALTIES = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
 """Values of C that are tried: those of DCGAN's published code, from 1e-4 on, and smaller ones, for thousands of features."""
 _ONE_OF = 10
-"""So many training images of a class is held out."""
+"""Of so many training images of a class one is held out, and at least one."""
 
 
 def svm_probe(config: ProbeConfig) -> Outcome:

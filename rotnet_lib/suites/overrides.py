@@ -29,7 +29,9 @@ class Override:
     value: Any
 
     def apply(self, key: str, run: SuiteRun, values: dict[str, Any]) -> None:
-        """Put the value into what the user says of a run, if it is meant for that run and means something there.
+        """Put the value into what the user says of a run, if it is meant for that run.
+
+        What is meant for several runs is passed over where it means nothing.
 
         Args:
             key: the run's.
@@ -42,7 +44,9 @@ class Override:
             return
         name, *rest = self.path
         schema = STAGES[run.notebook].config
-        if self.target is None and (name not in schema.model_fields or name in schema.without_meaning(run.set)):
+        if self.target is None and name not in schema.model_fields:
+            return
+        if self.target != key and name in schema.without_meaning(run.set):
             return
         if not rest:
             values[name] = self.value

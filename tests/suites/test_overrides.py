@@ -52,6 +52,16 @@ def test_an_override_is_for_every_run_that_has_the_parameter_or_for_its_target(
     assert set(applied(text, suite)) == targets
 
 
+def test_what_means_nothing_to_a_run_is_passed_over_unless_the_run_is_named() -> None:
+    suite = load_suite("table3", methods="exemplar")
+    for text in ("epochs=20", "probe.epochs=20"):
+        assert {"exemplar-conv"} <= set(applied(text, suite)) <= set(suite.runs) - {"exemplar-svm"}
+    assert set(applied("grid=3", suite)) == {"exemplar-svm"}
+    assert set(applied("probe.train_size=500", suite)) >= {"exemplar-conv", "exemplar-svm"}
+    with pytest.raises(RotnetError, match=r"run 'exemplar-svm' .*epochs: the svm classifier is not trained in steps.*\[SET\]"):
+        plan_suite("table3", Options(preset="quick", methods="exemplar", set="exemplar-svm.epochs=2"))
+
+
 @pytest.mark.parametrize(
     ("value", "parsed"),
     [
