@@ -17,7 +17,11 @@ from rotnet_lib.pretext.task import task_options
 @pytest.mark.parametrize(
     ("name", "options", "parts"),
     [
-        ("rotaton", {}, ["unknown pretext task 'rotaton'", "did you mean 'rotation'?", "Allowed: bigan, ", "exemplar, jigsaw, labels"]),
+        (
+            "rotaton",
+            {},
+            ["unknown pretext task 'rotaton'", "did you mean 'rotation'?", "Allowed: bigan, ", "jigsaw, labels"],
+        ),
         ("rotation", {"angels": [0, 90]}, ["task option 'angels' of rotation", "did you mean 'angles'?", "angles, copies"]),
         ("rotation", {"angles": [0, 360]}, ["task_options.angles", "360 degrees occurs twice"]),
         ("rotation", {"angles": "upright"}, ["task_options.angles"]),
