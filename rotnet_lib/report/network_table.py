@@ -37,7 +37,7 @@ def network_table(result: RunResult) -> HTML:
         # On the CPU with whatever numbers are there: on the meta device torch would import its compiler, which takes seconds.
         with torch.inference_mode():
             shapes = backbone.to_empty(device="cpu").features(torch.zeros(1, 3, size, size), backbone.taps)
-    together = result.parameters["layer"] if result.parameters.get("classifier") == SVM else []  # of one classifier
+    together = result.parameters["layer"] if result.parameters.get("classifier") == SVM else []  # that one classifier reads
     read = [tap for tap in backbone.taps if f"{tap}_top1" in result.metrics or tap in together or together == ["all"]]
     rows = []
     for place, tap in enumerate(backbone.taps):

@@ -1,5 +1,7 @@
 """Support vector machines: both solvers find what scikit-learn finds, and what cannot be solved is named."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -42,14 +44,14 @@ def test_both_solvers_find_the_solution_of_scikit_learn(c: float, classes: int) 
 
 
 @pytest.mark.parametrize("padding", [torch.Tensor.clone, padded])
-def test_classes_that_can_be_parted_are(padding: type) -> None:
+def test_classes_that_can_be_parted_are(padding: Callable[[torch.Tensor], torch.Tensor]) -> None:
     features, labels = clouds(300, 20, 4, apart=3)
     weights = fit_svm(padding(features), labels, 4, 1e-2)
     assert (svm_scores(weights, padding(features)).argmax(1) == labels).all()
 
 
 @pytest.mark.parametrize("padding", [torch.Tensor.clone, padded])
-def test_a_class_without_an_image_is_never_the_answer(padding: type) -> None:
+def test_a_class_without_an_image_is_never_the_answer(padding: Callable[[torch.Tensor], torch.Tensor]) -> None:
     features, labels = clouds(100, 5, 3, apart=3)
     labels = 2 * labels  # of classes 0 to 6 the odd ones have none, nor has 6
     answers = svm_scores(fit_svm(padding(features), labels, 7, 1e-3), padding(features)).argmax(1)
