@@ -42,7 +42,7 @@ class ImagePass:
             only: (n,) int64, places of images, each once: those alone are read; None: all.
 
         Returns:
-            (N, D) float32, zeros where an image could not be read or was not asked for; (N,) bool, which was. Both on the
+            (N, D) float32, zeros where an image could not be read or was not asked for; (N,) bool, which were read. Both on the
             images' device.
 
         Raises RotnetError as reading the images does.
