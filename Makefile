@@ -46,7 +46,7 @@ help: ## list the targets
 	@echo
 	@echo "Variables of reproduce-* and status (make -n reproduce-... shows what would run, and runs nothing):"
 	@awk -F '## ' '/^#   [A-Z]+ *## / { sub(/^# /, "", $$1); printf "%s%s\n", $$1, $$2 }' Makefile
-#   PRESET    ## quick, short, paper or released; without it: paper where a GPU is found, else quick
+#   PRESET    ## quick, short, night, paper or released; without it: paper where a GPU is found, else quick
 #   METHODS   ## methods whose rows are made: core (default), all, or names with commas between
 #   DATASET   ## the data to use in place of the preset's
 #   SEEDS     ## number of seeds that each row is averaged over

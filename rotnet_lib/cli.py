@@ -121,7 +121,7 @@ def plan(suite: str, options: Options, explain: bool, other: str | None) -> None
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter, read as YAML.")
 @click.option(
     "--preset",
-    help="paper, released, quick or short; none: the protocol alone; by default paper where there is a GPU, else quick.",
+    help="paper, released, quick, short or night; none: the protocol alone; by default paper where there is a GPU, else quick.",
 )
 def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | None) -> None:
     """One run of NOTEBOOK (pretrain, probe, knn, inspect ...) into its directory below `runs`, with its report."""

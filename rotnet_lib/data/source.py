@@ -88,6 +88,17 @@ class Source:
         """
         return None
 
+    @classmethod
+    def count(cls, argument: str) -> tuple[int, int] | None:
+        """How many training and test images the user's own data has, without reading any; None: the data is not the user's own.
+
+        Args:
+            argument: what follows the colon in the dataset's name.
+
+        Raises RotnetError if the data is missing.
+        """
+        return None
+
     def __init__(self, argument: str, image_size: int | None, crop_pct: float) -> None:
         """`argument` is what follows the colon in the dataset's name (`imagefolder:/path`), "" if there is none.
 

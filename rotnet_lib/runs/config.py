@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
 from rotnet_lib.data.augment import Augment
-from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.source import DATASETS, split_name
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.runs.protocols import benchmark_of, kind_of, protocol_key, protocol_values
 from rotnet_lib.runs.resolution import (
@@ -74,6 +74,14 @@ class RunConfig(StageConfig):
         """Whether a dataset name is of the kind that this stage reads. The dataset itself need not exist."""
         raise NotImplementedError
 
+    @classmethod
+    def own_counts(cls, dataset: str) -> tuple[int, int] | None:
+        """How many training and test images the user's own data has (`imagefolder:/path`, `voc:/path`); None for other data.
+
+        Raises RotnetError if there is no such dataset, or it is missing.
+        """
+        raise NotImplementedError
+
     def source(self) -> tuple[Any, ...]:
         """The parameters that decide the fingerprint."""
         raise NotImplementedError
@@ -131,6 +139,11 @@ class ImagesConfig(RunConfig):
     @classmethod
     def takes(cls, dataset: str) -> bool:
         return dataset.partition(":")[0] in DATASETS
+
+    @classmethod
+    def own_counts(cls, dataset: str) -> tuple[int, int] | None:
+        source, argument = split_name(dataset, DATASETS)
+        return source.count(argument)
 
     def check_ancestors(self, planned: Mapping[str, Mapping[str, Any]]) -> None:
         self.check_held_out(planned, None)

@@ -21,7 +21,7 @@ def suite_options(command: Any) -> Any:
     for option in reversed(
         (
             click.option(
-                "--preset", help="paper, released, quick or short; by default paper where there is a GPU, else quick."
+                "--preset", help="paper, released, quick, short or night; by default paper where there is a GPU, else quick."
             ),
             click.option("--methods", help="Whose rows: core (by default), all, or names with commas between them."),
             click.option("--dataset", help="In place of the suite's: tiny-imagenet, imagefolder:/path ..."),

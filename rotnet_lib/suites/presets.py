@@ -11,6 +11,7 @@ from rotnet_lib.models import CLASSIFIERS, SVM
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, recipes
 from rotnet_lib.stages import STAGES
+from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.suites.documents import PRESETS, SUITES, parse, read_document
 
 _NOT_PRESET = ("backbone", "arch", *KIND, "dataset")
@@ -21,8 +22,8 @@ class Preset(BaseModel):
     """A way to run every suite: parameters for all runs, for a notebook, or for a kind of run of it, by benchmark.
 
     `set` is keyed by benchmark, then by `all`, a notebook (`probe`), or a notebook and its task or classifier
-    (`pretrain.labels`), and for a classifier its recipe (`probe.linear.decoupling`); the more special key wins. What a notebook
-    has no parameter for does not concern it.
+    (`pretrain.labels`), and for a classifier its recipe (`probe.linear.decoupling`); the more special key wins. Over these
+    counts what is said of an untrained backbone (`probe.random`). What a notebook has no parameter for does not concern it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -30,14 +31,16 @@ class Preset(BaseModel):
     data: str = Field("", description="what is measured on, where no dataset is asked for; empty: `description` says it")
     description: str
     datasets: dict[str, str] = Field(default_factory=dict, description="what stands in for a dataset of the protocol's")
+    only: str | None = Field(None, description="the one benchmark that it is for; none: it is for all")
     set: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     sweeps: dict[str, list[Any]] = Field(default_factory=dict, description="values in place of the suites' own")
 
     @model_validator(mode="after")
     def _known_parameters(self) -> "Preset":
-        for benchmark, settings in self.set.items():
+        for benchmark in (*filter(None, [self.only]), *self.set):
             if benchmark not in BENCHMARKS:
                 raise ValueError(str(unknown("benchmark", benchmark, BENCHMARKS)))
+        for benchmark, settings in self.set.items():
             for key, values in settings.items():
                 _check_setting(benchmark, key, values)
         return self
@@ -52,7 +55,7 @@ class Preset(BaseModel):
             return f"{dataset} in place of {self.data}, {self.description}"
         return ", ".join(filter(None, [self.data, self.description]))
 
-    def parameters(self, stage: str, arch: str, kind: str, dataset: str) -> dict[str, Any]:
+    def parameters(self, stage: str, arch: str, kind: str, dataset: str, backbone: str | None = None) -> dict[str, Any]:
         """What this preset says to a run, by parameter.
 
         Args:
@@ -60,10 +63,12 @@ class Preset(BaseModel):
             arch: its backbone's.
             kind: see `kind_of`.
             dataset: its images. The preset's image size is for data that it puts in for other data, and else left out.
+            backbone: that it builds on, if it does.
         """
         settings = self.set.get(benchmark_of(arch), {})
         merged: dict[str, Any] = {}
-        for key in ("all", *general_first(".".join(filter(None, (stage, kind))))):
+        untrained = [f"{stage}.{backbone}"] if backbone in UNTRAINED else []
+        for key in ("all", *general_first(".".join(filter(None, (stage, kind)))), *untrained):
             merged |= settings.get(key, {})
         if dataset not in self.datasets.values():
             merged.pop("image_size", None)
@@ -73,8 +78,9 @@ class Preset(BaseModel):
 
 def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
     notebook, kind, recipe = (*key.split(".", 2), "", "")[:3]
-    if kind and kind not in (*TASKS, *CLASSIFIERS, SVM):
-        raise ValueError(str(unknown(f"task or classifier of '{key}'", kind, (*TASKS, *CLASSIFIERS, SVM))))
+    kinds = (*TASKS, *CLASSIFIERS, SVM, *UNTRAINED)
+    if kind and kind not in kinds:
+        raise ValueError(str(unknown(f"task, classifier or untrained backbone of '{key}'", kind, kinds)))
     known = recipes(notebook).get((benchmark, kind), [])
     if recipe and recipe not in known:
         raise ValueError(str(unknown(f"recipe of '{key}'", recipe, known)))

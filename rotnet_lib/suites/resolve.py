@@ -44,9 +44,12 @@ def resolve(
 
     def asked(values: Mapping[str, Any]) -> list[Said]:
         meant = arch or values["arch"]
+        if found.only:
+            _check_benchmark(str(preset), found.only, meant)
         if "dataset" in values:
             stronger, weaker = said_of_task(values.get("task"), meant, preset)
-            of_preset = Said(f"preset {preset}", found.parameters(stage, meant, kind_of(values), values["dataset"]))
+            settings = found.parameters(stage, meant, kind_of(values), values["dataset"], values.get("backbone"))
+            of_preset = Said(f"preset {preset}", _as_many_as_there_are(settings, schema, values["dataset"]))
             return [*stronger, of_preset, *weaker]
         with naming("arch"):
             usual = usual_dataset(stage, meant)
@@ -58,6 +61,29 @@ def resolve(
         return [Said(origin, {"dataset": named}) for origin, named in sources.items() if named]
 
     return schema.resolve(said, preset=asked, planned=planned)
+
+
+def _as_many_as_there_are(settings: Mapping[str, Any], schema: type[RunConfig], dataset: str) -> dict[str, Any]:
+    """What a preset says, without numbers of images that the user's own data has not got: all of them are taken then."""
+    sizes = [name for name in ("train_size", "test_size") if name in settings]
+    try:
+        counts = schema.own_counts(dataset) if sizes else None
+    except RotnetError:  # where the data is opened, it is told
+        counts = None
+    there = dict(zip(("train_size", "test_size"), counts, strict=True)) if counts else {}
+    return {name: value for name, value in settings.items() if name not in there or value <= there[name]}
+
+
+def _check_benchmark(preset: str, only: str, arch: str) -> None:
+    """Raises RotnetError if a preset that is for one benchmark only is asked for on an arch of another."""
+    with naming("arch"):
+        benchmark = benchmark_of(arch)
+    if benchmark != only:
+        others = [name for name, other in load_presets().items() if other.only in (None, benchmark)]
+        raise RotnetError(
+            f"preset {preset}: it is for {only} alone, and {arch} follows the protocol of {benchmark}. "
+            f"Presets for that: {', '.join(others)}."
+        )
 
 
 def from_notebook(schema: type[Config], namespace: Mapping[str, Any]) -> Config:

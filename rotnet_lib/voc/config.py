@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from rotnet_lib.data.voc.sets import VocSet, open_voc, voc_fingerprint
+from rotnet_lib.data.voc.sets import VocSet, open_voc, voc_counts, voc_fingerprint
 from rotnet_lib.data.voc.source import VOC_SETS, VocTaskName
 from rotnet_lib.models import ARCHS
 from rotnet_lib.runs.config import ScheduleConfig
@@ -84,6 +84,10 @@ class VocConfig(BackboneConfig, ScheduleConfig):
     def takes(cls, dataset: str) -> bool:
         kind = dataset.partition(":")[0]
         return kind in VOC_SETS and cls.task in VOC_SETS[kind].tasks
+
+    @classmethod
+    def own_counts(cls, dataset: str) -> tuple[int, int] | None:
+        return voc_counts(dataset, cls.task)
 
     def source(self) -> tuple[Any, ...]:
         return (self.task, self.dataset)

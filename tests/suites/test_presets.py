@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.protocols import kind_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.presets import Preset, load_presets, preset_named
+from rotnet_lib.suites.resolve import configure
 from rotnet_lib.suites.suite import suite_names
 from rotnet_lib.voc.config import VocConfig
 
@@ -72,6 +74,34 @@ def test_a_recipe_is_more_special_than_its_classifier() -> None:
     assert said(classifier="linear", recipe="decoupling") == (9, 2.0)
     assert said(classifier="linear", recipe="rotnet") == said(classifier="linear") == (5, 2.0)
     assert said(classifier="rest") == (1, 1.0)
+
+
+@pytest.mark.parametrize(("backbone", "epochs"), [("random", 4), ("random-rescaled", 1), ("rotation-nin4", 1), (None, 1)])
+def test_what_a_preset_says_of_an_untrained_backbone_counts_over_the_rest(backbone: str | None, epochs: int) -> None:
+    settings: dict[str, Any] = {"probe.random": {"epochs": 4}, "probe": {"epochs": 2}, "probe.conv": {"epochs": 1}}
+    preset = Preset(description="", set={"cifar10": settings})
+    assert preset.parameters("probe", "nin4", "conv", "cifar10", backbone)["epochs"] == epochs
+
+
+def test_the_night_preset_is_a_schedule_for_all_of_cifar10() -> None:
+    found = {run.key: run.config for run in plan_suite("table3", Options(preset="night"), fingerprint=lambda config: "f").runs}
+    assert {key: config.epochs for key, config in found.items() if isinstance(config, TrainingConfig)} == {
+        "supervised": 80,
+        "rotnet": 25,
+        "random-conv": 40,
+        "rotnet-nonlinear": 25,
+        "rotnet-conv": 25,
+        "finetuned-nonlinear": 25,
+        "finetuned-conv": 25,
+    }
+    for config in found.values():
+        assert (config.dataset, config.train_size, config.test_size, config.threads) == ("cifar10", None, None, 1)
+
+
+def test_a_preset_for_one_benchmark_refuses_others() -> None:
+    words = "preset night: it is for cifar10 alone, and alexnet follows the protocol of imagenet. Presets for that: paper, "
+    with pytest.raises(RotnetError, match=words):
+        configure("pretrain", {"task": "rotation", "arch": "alexnet"}, "night")
 
 
 @pytest.mark.parametrize("arch", BENCHMARK_ARCHS.values())

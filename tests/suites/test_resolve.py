@@ -1,5 +1,6 @@
 """One function resolves a run's parameters, whoever asks, and says where each value comes from."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,10 @@ def plan_of(text: str = "", preset: str = "paper", suite: str = "table3") -> Pla
 
 def run_of(plan: Plan, key: str) -> RunConfig:
     return next(run.config for run in plan.runs if run.key == key)
+
+
+def sizes(config: RunConfig) -> tuple[int | None, int | None]:
+    return config.train_size, config.test_size
 
 
 def begin(plan: Plan, key: str) -> str:
@@ -55,6 +60,37 @@ def test_a_dataset_means_the_same_however_it_is_said(dataset: str) -> None:
     if dataset != "protocol":
         options = Options(preset="quick", dataset=dataset)
         assert run_of(plan_suite("table3", options, fingerprint=lambda config: "f"), "rotnet") == said
+
+
+def test_a_preset_asks_for_no_more_images_than_a_users_folder_has(tmp_path: Path) -> None:
+    """What the user asks for stays, and is an error where the data is opened."""
+    for split, count in (("train", 3), ("test", 1001)):
+        for number in range(count):
+            path = tmp_path / split / "cat" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    asked = {"dataset": f"imagefolder:{tmp_path}", "arch": "nin4"}
+    assert sizes(configure("pretrain", asked, "quick")) == (None, 1000)
+    assert sizes(configure("pretrain", asked | {"train_size": 4000}, "quick")) == (4000, 1000)
+    plan = plan_suite("table3", Options(preset="quick", dataset=str(asked["dataset"])), fingerprint=lambda config: "f")
+    assert {sizes(run.config) for run in plan.runs} == {(None, 1000)}
+
+
+@pytest.mark.parametrize(("images", "expected"), [((4, 5), (None, None)), ((1001, 199), (1000, None))])
+def test_a_preset_asks_for_no_more_images_than_a_users_lists_have(
+    images: tuple[int, int], expected: tuple[int | None, int | None], tmp_path: Path
+) -> None:
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (tmp_path / folder).mkdir(parents=True)
+    for split, count in zip(("train", "val"), images, strict=True):
+        ids = [f"{split}{number}" for number in range(count)]
+        (tmp_path / "ImageSets" / "Segmentation" / f"{split}.txt").write_text("\n".join(ids))
+        for name in ids:
+            (tmp_path / "JPEGImages" / f"{name}.jpg").touch()
+            (tmp_path / "SegmentationClass" / f"{name}.png").touch()
+    asked = {"dataset": f"voc:{tmp_path}", "backbone": "random"}
+    assert sizes(configure("voc_segmentation", asked, "short")) == expected
+    assert sizes(configure("voc_segmentation", asked | {"dataset": "voc2012"}, "short")) == (1000, 200)
 
 
 def test_a_row_that_names_its_own_data_is_as_by_the_command() -> None:

@@ -180,3 +180,5 @@ def test_a_preset_names_recipes_that_have_a_schedule(benchmark: str, key: str, m
 def test_a_preset_is_by_benchmark() -> None:
     with pytest.raises(ValidationError, match="unknown benchmark 'cifar'; did you mean 'cifar10'"):
         Preset(description="of a test", set={"cifar": {"all": {}}})
+    with pytest.raises(ValidationError, match="unknown benchmark 'imagnet'; did you mean 'imagenet'"):
+        Preset(description="of a test", only="imagnet")

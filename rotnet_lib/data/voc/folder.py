@@ -38,6 +38,12 @@ class VocFolder(VocSource):
                 f"{ANNOTATIONS}/*.xml, SegmentationClass/*.png, ImageSets/{{Main,Segmentation}}/{{trainval,test}}.txt."
             )
 
+    @classmethod
+    def count(cls, argument: str, task: VocTaskName) -> tuple[int, int]:
+        found = cls(argument)
+        train, test = found.lists(found._folder, task).read()
+        return len(train), len(test)
+
     def fingerprint(self, task: VocTaskName) -> str:
         path = self._folder / CLASSES
         return self.lists(self._folder, task).fingerprint(read_file(path, _EXPECTED, _MOST) if is_there(path) else b"")

@@ -8,6 +8,9 @@ from rotnet_lib.data.voc.source import VOC_SETS, VocSource, VocTaskName
 from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
 
+_FOLDER = "/path/to/VOCdevkit/VOC2007"
+"""An example of one."""
+
 
 @dataclass(frozen=True)
 class VocSet:
@@ -79,8 +82,14 @@ def voc_fingerprint(name: str, task: VocTaskName) -> str:
     return _source(name, task).fingerprint(task)
 
 
+def voc_counts(name: str, task: VocTaskName) -> tuple[int, int] | None:
+    """See `VocSource.count`. Raises RotnetError for an unknown set too."""
+    source, argument = split_name(name, VOC_SETS, _FOLDER)
+    return source.count(argument, task)
+
+
 def _source(name: str, task: VocTaskName) -> VocSource:
-    source, argument = split_name(name, VOC_SETS, "/path/to/VOCdevkit/VOC2007")
+    source, argument = split_name(name, VOC_SETS, _FOLDER)
     if task not in source.tasks:
         able = ", ".join(other for other in VOC_SETS if task in VOC_SETS[other].tasks)
         raise RotnetError(f"VOC set '{name}' is for {', '.join(source.tasks)}, not for {task}. Sets that are: {able}.")

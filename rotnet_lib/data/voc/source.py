@@ -40,6 +40,18 @@ class VocSource:
         """
         return None
 
+    @classmethod
+    def count(cls, argument: str, task: VocTaskName) -> tuple[int, int] | None:
+        """How many training and test images the user's own set has, without reading any; None: the set is not the user's own.
+
+        Args:
+            argument: what follows the colon in the set's name.
+            task: whose lists count.
+
+        Raises RotnetError if the set is missing.
+        """
+        return None
+
     def __init__(self, argument: str) -> None:
         """`argument` is what follows the colon in the set's name, "" if there is none."""
         raise NotImplementedError
