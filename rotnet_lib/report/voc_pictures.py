@@ -6,6 +6,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rotnet_lib.report.figure_style import figure_style
@@ -21,13 +22,18 @@ _TALLEST = 1.3
 """Height of a panel to its width, at most."""
 _ACROSS = 2
 """Examples a row, each of two panels."""
+_MOST_NAMED = 8
+"""Boxes in a picture, above which their names would hide the picture: then a legend says which colour is which class."""
 
 
 def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) -> ReportFigure:
     """Each test image twice: with its objects, dashed if they are difficult, and with the detections of at least `min_score`.
 
-    Where no detection has that score, the surest one is drawn, dotted. A class has the same colour in both.
+    Where no detection has that score, the surest one is drawn, dotted. A class has the same colour in both. Boxes have their
+    class's name, and a detection its score, unless they are many: then there is a legend.
     """
+    most = max((max(len(one.objects), len(_sure(one.found, min_score))) for one in examples), default=0)
+    named = most <= _MOST_NAMED
     heights = row_heights([example.image for example in examples], _ACROSS, width=_PANEL, tallest=_TALLEST)
     with figure_style(0.75):
         figure, axes = pyplot.subplots(
@@ -51,13 +57,16 @@ def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) ->
                 sns.despine(ax=axis, left=True, bottom=True)
             objects, found = example.objects, example.found
             for box, label, difficult in zip(objects.boxes, objects.labels, objects.difficult, strict=True):
-                _draw(left, box, example.classes[label], colours[label], "--" if difficult else "-")
+                _draw(left, box, colours[label], "--" if difficult else "-", example.classes[label] if named else "")
             sure = _sure(found, min_score)
             for place in reversed(sure or _sure(found, 0.0)[:1]):  # the surest on top
                 label, style = found.labels[place], "-" if sure else ":"
-                _draw(right, found.boxes[place], f"{example.classes[label]} {found.scores[place]:.2f}", colours[label], style)
+                text = f"{example.classes[label]} {found.scores[place]:.2f}" if named else ""
+                _draw(right, found.boxes[place], colours[label], style, text)
             left.set_title(f"{example.name}: {_count(len(objects), 'object')}")
             right.set_title(_count(len(sure), "detection") + (f" of at least {min_score:g}" if not sure else ""))
+        if not named:
+            _add_legend(figure, examples)
     return ReportFigure(
         figure,
         f"Test images, each twice. Left: the objects in it, dashed where they are difficult. Right: what was detected with a "
@@ -93,18 +102,31 @@ def _colours(classes: int) -> list[tuple[float, float, float]]:
     return colours
 
 
-def _draw(axis: Axes, box: np.ndarray, text: str, colour: tuple[float, float, float], style: str) -> None:
-    """A box, its name on its upper edge, within the picture."""
+def _add_legend(figure: Figure, examples: Sequence[Example]) -> None:
+    """The classes that occur in the pictures, each with its colour, below them."""
+    drawn = sorted({int(label) for one in examples for label in (*one.objects.labels, *one.found.labels)})
+    classes, colours = examples[0].classes, _colours(len(examples[0].classes))
+    frames = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=colours[label], linewidth=1.6) for label in drawn]
+    figure.legend(frames, [classes[label] for label in drawn], loc="outside lower center", ncols=6)
+
+
+def _draw(axis: Axes, box: np.ndarray, colour: tuple[float, float, float], style: str, text: str) -> None:
+    """A box, its name on its upper edge, within the picture; an empty text is no name."""
     # Pixel 0 is drawn from -0.5 to 0.5: edges lie half a pixel before.
     left, top, right, bottom = (float(edge) - 0.5 for edge in box)
     frame = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linestyle=style, linewidth=1.6)
     axis.add_patch(frame)
+    if not text:
+        return
+    width = max(axis.get_xlim())
+    ends = left > 0.6 * width  # where a name that began with the box could leave the picture, it ends with it
     axis.annotate(
         text,
-        (max(left, -0.5), max(top, -0.5)),
-        (1, -1),
+        (min(right, width) if ends else max(left, -0.5), max(top, -0.5)),
+        (-1 if ends else 1, -1),
         textcoords="offset points",
         va="top",
+        ha="right" if ends else "left",
         fontsize=9,
         color="white" if _luminance(colour) < 0.5 else "black",
         bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.0, "alpha": 0.85},

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from rotnet_lib.data.voc.sets import VOC_SETS
 from rotnet_lib.errors import unknown
 from rotnet_lib.models import CLASSIFIERS, SVM
 from rotnet_lib.pretext import TASKS
@@ -51,6 +52,8 @@ class Preset(BaseModel):
         Args:
             dataset: that is asked for in place of the preset's data; None: none is.
         """
+        if dataset and self.data and dataset.partition(":")[0] in VOC_SETS:  # on which nothing is pretrained
+            return f"{self.data}, and {dataset} in place of PASCAL VOC, {self.description}"
         if dataset and self.data:
             return f"{dataset} in place of {self.data}, {self.description}"
         return ", ".join(filter(None, [self.data, self.description]))

@@ -97,3 +97,26 @@ def test_the_text_in_place_of_the_pictures_names_objects_and_detections():
     drawn = detections_figure([example()])
     assert drawn.description == "Photographs with boxes. 000001: objects cat, dog; detected cat 0.90, dog 0.60."
     assert "a score of at least 0.3" in drawn.caption
+
+
+def test_many_boxes_have_a_legend_in_place_of_names():
+    one = example()
+    crowd = Objects(np.tile(one.objects.boxes[:1], (9, 1)), np.zeros(9, int), np.zeros(9, bool))
+    [legend] = (figure := detections_figure([one, dataclasses.replace(one, objects=crowd)]).figure).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["cat", "dog"]
+    left = figure.axes[0]
+    assert not left.texts
+    assert [to_rgb(frame.get_edgecolor()) for frame in legend.get_patches()] == [
+        to_rgb(patch.get_edgecolor()) for patch in left.patches
+    ]
+    assert not detections_figure([one]).figure.legends
+
+
+def test_names_end_within_the_picture():
+    one = example()
+    at_the_edge = Objects(np.array([[50.0, 4, 58, 24]], np.float32), np.array([1]), np.array([False]))
+    figure = detections_figure([dataclasses.replace(one, objects=at_the_edge)]).figure
+    figure.canvas.draw()
+    left = figure.axes[0]
+    [name] = left.texts
+    assert name.get_window_extent().x1 <= left.get_window_extent().x1

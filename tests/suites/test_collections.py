@@ -70,7 +70,10 @@ def test_a_collection_holds_every_run_of_its_suites_once() -> None:
 def test_every_suite_there_is_belongs_to_one_collection_or_is_asked_for_by_name() -> None:
     assert collection_names() == ["cifar10", "decoupling-cifar10", "decoupling-imagenet", "imagenet", "voc"]
     collected = [suite for name in collection_names() for suite in load_collection(name).suites]
-    assert sorted([*collected, "decoupling-ablation", "knn-cifar10", "knn-imagenet", "shortcuts"]) == suite_names()
+    assert (
+        sorted([*collected, "decoupling-ablation", "detection", "knn-cifar10", "knn-imagenet", "segmentation", "shortcuts"])
+        == suite_names()
+    )
     assert [part.suite.name for part in collection().parts] == load_collection("cifar10").suites
 
 

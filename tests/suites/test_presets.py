@@ -40,6 +40,8 @@ def test_a_dataset_that_is_asked_for_is_not_called_drawn_shapes() -> None:
     preset = Preset(data="drawn shapes", description="a narrow network")
     assert preset.described(None) == "drawn shapes, a narrow network"
     assert preset.described("imagefolder:/my") == "imagefolder:/my in place of drawn shapes, a narrow network"
+    words = "drawn shapes, and voc:/my in place of PASCAL VOC, a narrow network"
+    assert preset.described("voc:/my") == words
     assert Preset(description="a narrow network").described("imagefolder:/my") == "a narrow network"
 
 

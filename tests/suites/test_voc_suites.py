@@ -67,6 +67,17 @@ def test_table8_has_the_detection_runs_of_table7() -> None:
     assert len(make_plan("voc", Options(preset="quick"), lambda config: config.dataset).runs) == len(seven.runs)
 
 
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_a_column_by_itself_has_the_runs_of_table7(task: str, preset: str) -> None:
+    alone, whole = (planned(suite, Options(preset=preset)) for suite in (task, "table7"))
+    assert {run.name for run in alone.runs} == {
+        run.name for run in whole.runs if run.config.stage in ("pretrain", f"voc_{task}")
+    }
+    columns = {row.label: {name: cell for name, cell in row.cells.items() if task in name} for row in whole.suite.rows}
+    assert {row.label: row.cells for row in alone.suite.rows} == columns
+
+
 def test_a_dataset_asked_for_goes_where_it_can_be_read() -> None:
     """`DATASET=tiny-imagenet` is what backbones are trained on, `DATASET=scenes:128` what they are transferred to."""
     for name, stages in (("tiny-imagenet", {"pretrain"}), ("scenes:128", set(STAGES)), ("voc:/a/folder", set(STAGES))):

@@ -29,9 +29,13 @@ class VocFolder(VocSource):
 
     argument = "folder"
 
+    @classmethod
+    def spoken(cls, argument: str) -> str:
+        return shown(from_project(argument).name)
+
     def __init__(self, argument: str) -> None:
         self._folder = from_project(argument)
-        self.title = f"VOC-format images of {shown(self._folder.name)}"
+        self.title = f"{shown(self._folder.name)} (VOC format)"
         if not is_folder(self._folder / IMAGES):
             raise RotnetError(
                 f"no folder {self._folder / IMAGES}. Expected VOC's layout in {self._folder}: {IMAGES}/*.jpg, "

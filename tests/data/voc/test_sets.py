@@ -24,7 +24,7 @@ def voc(tmp_path: Path, write_voc: WriteVoc) -> Path:
 @pytest.mark.parametrize("task", ["classification", "detection", "segmentation"])
 def test_a_folder_in_voc_s_layout_is_opened(voc: Path, task: VocTaskName) -> None:
     found = open_voc(f"voc:{voc}", task)
-    assert found.title == "VOC-format images of VOC"
+    assert found.title == "VOC (VOC format)"
     assert found.classes == tuple(VOC_CLASSES)
     assert found.short[:2] == ("aero", "bike")
     assert (found.train.name, found.train.names) == ("trainval", ("000001", "000002"))
