@@ -89,7 +89,7 @@ class DetectionDetails:
 
     Attributes:
         curves: class (short name) -> recall (k,) and precision (k,), in [0, 1].
-        examples: the first test images.
+        examples: some test images.
         proposals: measures of the proposals.
     """
 
@@ -166,7 +166,7 @@ def evaluate(engine: EngineName, voc: VocSet, directory: Path) -> Evaluation:
     record = read_proposals_record(directory)
     examples = tuple(
         Example(voc.test.names[index], voc.test.image(index), objects[index], found[index], voc.short)
-        for index in range(min(_EXAMPLES, len(found)))
+        for index in voc.test.spread(_EXAMPLES)
     )
     return Evaluation(
         metrics={

@@ -20,9 +20,10 @@ from rotnet_lib.seeds import seeded
 from rotnet_lib.voc.segmentation_config import SegmentationConfig
 from rotnet_lib.voc.segmentation_scores import (
     BACKGROUND,
-    all_background,
+    all_alike,
     confusion,
     intersection_over_union,
+    most_frequent,
     pixel_accuracy,
     read_confusion,
     write_confusion,
@@ -30,7 +31,7 @@ from rotnet_lib.voc.segmentation_scores import (
 from rotnet_lib.voc.task import Evaluation, VocTask
 
 CONFUSION, MASKS = "confusion.csv", "masks"
-"""In the run's directory: the confusion matrix of the test split, and the predicted masks of its first images."""
+"""In the run's directory: the confusion matrix of the test split, and the predicted masks of some of its images."""
 
 _PICTURES = 8
 """How many test images have their predictions kept and drawn."""
@@ -86,15 +87,15 @@ class SegmentationTask(VocTask):
     def predict(self, device: torch.device, directory: Path) -> None:
         """Segment the test images, one at a time since their sizes differ.
 
-        Writes `masks/<image>.png` (ids with VOC's palette) for the first 8 images, then `confusion.csv`.
+        Writes `masks/<image>.png` (ids with VOC's palette) for 8 images over the whole split, then `confusion.csv`.
         """
         test, ids = self.voc.test, 1 + len(self.voc.classes)
-        total = np.zeros((ids, ids), np.int64)
+        total, pictured = np.zeros((ids, ids), np.int64), test.spread(_PICTURES)
         for index in tqdm(range(len(test)), desc="segmenting", unit=" images", mininterval=0.5):
             pixels = torch.from_numpy(test.image(index)).permute(2, 0, 1)
             answer = self.module(pixels[None].to(device))[0].argmax(0).byte().cpu().numpy()
             total += confusion(test.mask(index), answer, ids)
-            if index < _PICTURES:
+            if index in pictured:
                 with replacing(_mask_path(directory, test, index)) as temporary:
                     write_mask(temporary, answer)
         write_confusion(directory / CONFUSION, total, _names(self.voc))
@@ -153,7 +154,7 @@ class SegmentationDetails:
     """What a segmentation run's notebook draws.
 
     Attributes:
-        pictures: of the first test images.
+        pictures: of some test images.
         names: background and classes, in the order of the masks' ids.
         left_out: those that neither occur in the test split nor are predicted there. They are left out of the mean.
         confusion: (ids, ids) int64, the number of pixels by true and predicted id.
@@ -181,10 +182,10 @@ def evaluate_segmentation(config: SegmentationConfig, voc: VocSet, directory: Pa
     by_class = {name: 100 * float(iou) for name, iou in zip(names, found, strict=True) if not np.isnan(iou)}
     pictures = tuple(
         Segmented(voc.test.names[index], voc.test.image(index), voc.test.mask(index), _read_mask(directory, voc.test, index))
-        for index in range(min(_PICTURES, len(voc.test)))
+        for index in _kept_masks(directory, voc.test)
     )
     left_out = tuple(name for name in names if name not in by_class)
-    notes = ["Chance is what taking every pixel for background gives."]
+    notes = [f"Chance is what taking every pixel for {names[most_frequent(matrix)]} gives, the most frequent class."]
     if left_out:
         notes.append(f"Left out of the mean, since no test pixel shows or is taken for it: {', '.join(left_out)}.")
     return Evaluation(
@@ -192,7 +193,7 @@ def evaluate_segmentation(config: SegmentationConfig, voc: VocSet, directory: Pa
         by_target={"miou": by_class},
         details=SegmentationDetails(pictures, names, left_out, matrix),
         notes=tuple(notes),
-        chance=_measures(all_background(matrix)),
+        chance=_measures(all_alike(matrix)),
     )
 
 
@@ -210,6 +211,17 @@ def _names(voc: VocSet) -> tuple[str, ...]:
 
 def _mask_path(directory: Path, split: VocSplit, index: int) -> Path:
     return directory / MASKS / f"{split.names[index]}.png"
+
+
+def _kept_masks(directory: Path, split: VocSplit) -> list[int]:
+    """The places of the test images whose predicted masks are in a run's directory. Raises RotnetError if some are missing."""
+    kept = [index for index in range(len(split)) if _mask_path(directory, split, index).exists()]
+    if len(kept) != min(_PICTURES, len(split)):
+        raise RotnetError(
+            f"{directory / MASKS} has the masks of {len(kept)} test images, not of {min(_PICTURES, len(split))}. "
+            "Delete the run's folder to make it again."
+        )
+    return kept
 
 
 def _read_mask(directory: Path, split: VocSplit, index: int) -> np.ndarray:

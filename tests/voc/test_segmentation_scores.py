@@ -7,7 +7,7 @@ from mmseg.evaluation import IoUMetric
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.voc.segmentation_scores import (
-    all_background,
+    all_alike,
     confusion,
     intersection_over_union,
     pixel_accuracy,
@@ -33,12 +33,14 @@ def test_a_picture_by_hand() -> None:
     assert pixel_accuracy(matrix) == pytest.approx(3 / 5)
 
 
-def test_all_taken_for_background() -> None:
+def test_all_taken_for_the_most_frequent_class() -> None:
     """Of 10 pixels 6 are background: IoU 6 / 10, and 0 of the class that is there; the one that is nowhere has none."""
     matrix = np.array([[5, 1, 0], [2, 2, 0], [0, 0, 0]])
-    guessed = all_background(matrix)
+    guessed = all_alike(matrix)
     assert guessed.tolist() == [[6, 0, 0], [4, 0, 0], [0, 0, 0]]
     assert np.array_equal(intersection_over_union(guessed), [0.6, 0, np.nan], equal_nan=True)
+    without_background = np.array([[0, 0, 0], [1, 2, 0], [0, 3, 4]])
+    assert all_alike(without_background).tolist() == [[0, 0, 0], [0, 0, 3], [0, 0, 7]]
 
 
 def test_it_is_what_mmsegmentation_counts() -> None:

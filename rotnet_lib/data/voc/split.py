@@ -41,6 +41,10 @@ class VocSplit:
             raise RotnetError(f"{count} images asked for, but the {self.name} split of {self.folder} has {len(self)}.")
         return replace(self, names=self.names[:count])
 
+    def spread(self, most: int) -> list[int]:
+        """Places of at most `most` images, evenly over the split: neighbours in a list may be frames of one film."""
+        return np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int).tolist()
+
     def image_path(self, index: int) -> Path:
         return self.folder / IMAGES / f"{self.names[index]}.jpg"
 
