@@ -100,15 +100,14 @@ class VocConfig(BackboneConfig, ScheduleConfig):
         return open_voc(self.dataset, self.task, self.train_size, self.test_size)
 
     def prepare_data(self, voc: VocSet) -> None:
-        """Check the data before training: read every annotation or mask of both splits.
+        """Check the data before training: read every annotation, or mask, of both splits.
 
         Stages also compute here, once and cached, what several runs on the same data would otherwise compute at the same time.
         Raises RotnetError as `VocSplit.objects` and `VocSplit.mask` do.
         """
         for split in (voc.train, voc.test):
-            read = split.mask if self.task == "segmentation" else split.objects
             for index in range(len(split)):
-                read(index)
+                split.objects(index)
 
     def describe(self, *what: str) -> str:
         """Readable start of the run's name: `voc-detection-random-alexnet`."""

@@ -8,6 +8,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from rotnet_lib.data.voc.sbd import NAME as SBD
+from rotnet_lib.data.voc.sets import VocSet
+from rotnet_lib.data.voc.split import VOID
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.protocols import FCN_ALEXNET
 from rotnet_lib.voc.config import VocConfig
 
@@ -56,6 +59,16 @@ class SegmentationConfig(VocConfig):
         if not 0.1 <= scales[0] <= scales[1] <= 10:
             raise ValueError(f"scales: {list(scales)}: the smaller factor first, both from 0.1 to 10, such as [0.5, 2.0]")
         return scales
+
+    def prepare_data(self, voc: VocSet) -> None:
+        """See `VocConfig.prepare_data`. Raises RotnetError too if no mask of a split shows a class."""
+        for split in (voc.train, voc.test):
+            masks = (split.mask(index) for index in range(len(split)))
+            if not sum(int(((mask > 0) & (mask < VOID)).any()) for mask in masks):
+                raise RotnetError(
+                    f"{voc.title}: no mask of the {split.name} split shows a class, only 0 (background) and {VOID} (not "
+                    f"counted). The classes' ids are 1 to {len(voc.classes)}."
+                )
 
     @property
     def side(self) -> int:

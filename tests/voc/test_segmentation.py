@@ -237,6 +237,18 @@ def test_the_figure_shows_each_picture_thrice_and_names_what_it_shows(judged: Se
     assert (tmp_path / "figure.png").stat().st_size < 300_000
 
 
+def test_masks_that_show_no_class_are_refused(voc: VocSet) -> None:
+    config().prepare_data(voc)
+    for name in voc.test.names:
+        path = voc.test.folder / "SegmentationClass" / f"{name}.png"
+        with Image.open(path) as file:
+            pixels = np.array(file)
+        Image.fromarray(np.where(pixels > 0, 255, 0).astype(np.uint8)).save(path)  # as many tools mark one class
+    words = r"no mask of the val split shows a class, .*\. The classes' ids are 1 to 3"
+    with pytest.raises(RotnetError, match=words):
+        config().prepare_data(voc)
+
+
 def test_the_task_reaches_loader_processes(voc: VocSet) -> None:
     made = task(voc)
     copy = pickle.loads(pickle.dumps(made))

@@ -82,7 +82,7 @@ def _text(element: ElementTree.Element, path: str) -> str:
 
 class Mask(VocFile):
     name = "voc-mask"
-    right = "the indices that Pillow reads, of the image's size, each 0, a class or 255"
+    right = "the values that Pillow reads, of the image's size, each 0, a class or 255"
     task = "segmentation"
     path = "SegmentationClass/train_000000.png"
     others = ("SegmentationClass/train_000001.png", "JPEGImages/train_000000.jpg")
@@ -95,14 +95,14 @@ class Mask(VocFile):
         mask, classes = found
         try:
             with Image.open(self.file(given.folder)) as image:
-                expected = np.asarray(image) if image.mode == "P" else None
+                expected = np.asarray(image) if image.mode in ("P", "L") else None
         except Exception:  # whatever Pillow makes of it: it is no image
             expected = None
         if expected is None:
-            return "a mask that Pillow refuses, or that has no palette"
+            return "a mask that Pillow refuses, or that is neither a palette image nor a grey one"
         if not np.array_equal(mask, expected):
-            return "other indices than Pillow's"
-        return None if np.isin(mask, [*range(classes + 1), 255]).all() else "indices of no class"
+            return "other values than Pillow's"
+        return None if np.isin(mask, [*range(classes + 1), 255]).all() else "values of no class"
 
 
 class SbdMask(FileKind):

@@ -22,6 +22,9 @@ _EXPECTED = "Expected one image id per line."
 _SUFFIXES = {IMAGES: ".jpg", ANNOTATIONS: ".xml", MASKS: ".png"}
 
 
+_SEEN_SUFFIXES = (".jpg", ".jpeg", ".JPG", ".JPEG", ".png", ".PNG", ".bmp", ".tif", ".tiff", ".txt", ".json")
+"""Of files that stand in place of those that are needed, in sets that others made."""
+
 _LONGEST_ID = LONGEST_NAME - max(map(len, _SUFFIXES.values()))
 """Bytes."""
 
@@ -119,10 +122,13 @@ def check_files(path: Path, ids: Mapping[str, int], what: str, folder: Path, suf
     """
     missing = [id_ for id_ in ids if id_ not in sizes]
     if missing:
+        first = missing[0]
         count = "the only one" if len(missing) == 1 else f"the first of {len(missing)}"
+        other = next((kind for kind in _SEEN_SUFFIXES if kind != suffix and is_there(folder / f"{first}{kind}")), "")
+        remedy = f"Convert {first}{other} to {suffix}" if other else "Put the files there"
         raise RotnetError(
-            f"{path}, line {ids[missing[0]]}: there is no {what} {folder / missing[0]}{suffix}, "
-            f"{count} missing of the {len(ids)} listed. Put the files there, or take their lines out of the list."
+            f"{path}, line {ids[first]}: there is no {what} {folder / first}{suffix}, "
+            f"{count} missing of the {len(ids)} listed. {remedy}, or take their lines out of the list."
         )
 
 

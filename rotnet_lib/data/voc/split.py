@@ -89,17 +89,17 @@ class VocSplit:
     def mask(self, index: int) -> np.ndarray:
         """(H, W) uint8: 0 background, 1 + label, 255 not counted.
 
-        Raises RotnetError if it is no palette image, of another size than its image, or has other ids.
+        Raises RotnetError if it is neither a palette image nor a grey one, of another size than its image, or has other ids.
         """
         path = self.mask_path(index)
         try:
             file = read_indices(path)
         except DamagedImage as error:
             raise _damaged(path, error) from None
-        if file.mode != "P":
+        if file.mode not in ("P", "L"):
             raise RotnetError(
-                f"{path} is an image of mode {file.mode}. A mask is a PNG with a palette (mode P), whose indices are 0 for "
-                f"the background, 1 to {len(self.classes)} for the classes and {VOID} for what is not counted."
+                f"{path} is an image of mode {file.mode}. A mask is a PNG with a palette (mode P) or a grey one (L), whose "
+                f"values are 0 for the background, 1 to {len(self.classes)} for the classes and {VOID} for what is not counted."
             )
         mask = np.array(file)
         width, height = self.size(index)

@@ -121,6 +121,13 @@ def test_a_listed_image_without_annotation_or_mask_is_named(
     )
 
 
+def test_a_file_of_another_format_is_named(voc: Path, message_of: MessageOf) -> None:
+    path = voc / "JPEGImages" / "000002.jpg"
+    path.rename(path.with_suffix(".png"))
+    message = message_of(lambda: open_voc(f"voc:{voc}", "detection"))
+    assert message.endswith("Convert 000002.png to .jpg, or take their lines out of the list.")
+
+
 def test_a_link_that_leads_nowhere_is_missing(voc: Path, message_of: MessageOf) -> None:
     path = voc / "JPEGImages" / "000002.jpg"
     path.unlink()

@@ -97,6 +97,12 @@ def test_a_mask_without_a_palette_is_named(split: VocSplit, message_of: MessageO
     assert "1 to 20" in message
 
 
+def test_a_grey_mask_has_the_ids_as_its_values(split: VocSplit) -> None:
+    expected = split.mask(0)
+    Image.fromarray(expected, "L").save(split.mask_path(0))
+    np.testing.assert_array_equal(split.mask(0), expected)
+
+
 def test_unknown_ids_in_a_mask_are_named_with_their_pixels(split: VocSplit, message_of: MessageOf) -> None:
     mask = Image.open(split.mask_path(0))
     mask.paste(21, (0, 0, 2, 3))
