@@ -1,12 +1,12 @@
-"""The commands of README and docs/usage.md, for tests that hold them against the code."""
+"""The commands of README, docs/usage.md and docs/transfer.md, for tests that hold them against the code."""
 
 import re
 import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-README = "\n".join((ROOT / name).read_text() for name in ("README.md", "docs/usage.md"))
-"""Both texts, one after the other."""
+README = "\n".join((ROOT / name).read_text() for name in ("README.md", "docs/usage.md", "docs/transfer.md"))
+"""The texts, one after the other."""
 
 
 def commands(program: str) -> list[list[str]]:

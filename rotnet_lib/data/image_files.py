@@ -68,9 +68,14 @@ def read_rgb(file: ImageFile, *, upright: bool) -> Image.Image:
 
 
 def read_indices(file: ImageFile) -> Image.Image:
-    """An image in the mode it has: one with a palette (mode P) has the palette's indices. Raises DamagedImage."""
+    """An image in the mode it has: one with a palette (mode P) has the palette's indices.
+
+    Raises DamagedImage, also for grey values of less than 8 bits, which Pillow would scale.
+    """
 
     def loaded(image: Image.Image) -> Image.Image:
+        if any(str(tile[3]).startswith("L;") for tile in getattr(image, "tile", ())):
+            raise DamagedImage("its grey values have less than 8 bits, and would be scaled: save it with 8 bits")
         image.load()
         return image
 

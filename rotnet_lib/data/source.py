@@ -144,12 +144,18 @@ def split_name(name: str, registry: Registry[type[T]], folder: str = "/path") ->
     kind, colon, argument = name.partition(":")
     if kind not in registry:
         known = (f"{other}:/path" if registry[other].argument == "folder" else other for other in registry)
-        raise unknown(registry.kind, name, known)
+        raise RotnetError(f"{unknown(registry.kind, name, known)}{own_folder(name, registry)}")
     takes = registry[kind].argument
     if (takes == "folder" and not argument) or (takes == "none" and argument) or (colon and not argument):
         remedy = f"give its folder: {kind}:{folder}" if takes == "folder" else f"write just {kind}"
         raise RotnetError(f"{registry.kind} '{name}' is not complete or too long: {remedy}.")
     return registry[kind], argument
+
+
+def own_folder(name: str, registry: Registry[type[T]]) -> str:
+    """For an error about an unknown name: how the folder is named that it seems to be; empty if it does not."""
+    kinds = [kind for kind in registry if registry[kind].argument == "folder"]
+    return f" A folder of your own: {kinds[0]}:{name}." if kinds and "/" in name.partition(":")[0] else ""
 
 
 def resized_side(image_size: int, crop_pct: float) -> int:

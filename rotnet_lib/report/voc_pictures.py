@@ -49,6 +49,7 @@ def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) ->
         for pair in pairs[len(examples) :]:
             for axis in pair:
                 axis.remove()
+        drawn: set[int] = set()
         for (left, right), example in zip(pairs, examples, strict=False):  # the last row may not be full
             colours = _colours(len(example.classes))
             for axis in (left, right):
@@ -57,16 +58,18 @@ def detections_figure(examples: Sequence[Example], *, min_score: float = 0.3) ->
                 sns.despine(ax=axis, left=True, bottom=True)
             objects, found = example.objects, example.found
             for box, label, difficult in zip(objects.boxes, objects.labels, objects.difficult, strict=True):
+                drawn.add(int(label))
                 _draw(left, box, colours[label], "--" if difficult else "-", example.classes[label] if named else "")
             sure = _sure(found, min_score)
             for place in reversed(sure or _sure(found, 0.0)[:1]):  # the surest on top
                 label, style = found.labels[place], "-" if sure else ":"
+                drawn.add(int(label))
                 text = f"{example.classes[label]} {found.scores[place]:.2f}" if named else ""
                 _draw(right, found.boxes[place], colours[label], style, text)
             left.set_title(f"{example.name}: {_count(len(objects), 'object')}")
             right.set_title(_count(len(sure), "detection") + (f" of at least {min_score:g}" if not sure else ""))
         if not named:
-            _add_legend(figure, examples)
+            _add_legend(figure, examples[0].classes, sorted(drawn))
     return ReportFigure(
         figure,
         f"Test images, each twice. Left: the objects in it, dashed where they are difficult. Right: what was detected with a "
@@ -102,16 +105,15 @@ def _colours(classes: int) -> list[tuple[float, float, float]]:
     return colours
 
 
-def _add_legend(figure: Figure, examples: Sequence[Example]) -> None:
-    """The classes that occur in the pictures, each with its colour, below them."""
-    drawn = sorted({int(label) for one in examples for label in (*one.objects.labels, *one.found.labels)})
-    classes, colours = examples[0].classes, _colours(len(examples[0].classes))
-    frames = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=colours[label], linewidth=1.6) for label in drawn]
-    figure.legend(frames, [classes[label] for label in drawn], loc="outside lower center", ncols=6)
+def _add_legend(figure: Figure, classes: Sequence[str], labels: Sequence[int]) -> None:
+    """The classes of the boxes that are drawn, each with its colour, below the pictures."""
+    colours = _colours(len(classes))
+    frames = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=colours[label], linewidth=1.6) for label in labels]
+    figure.legend(frames, [classes[label] for label in labels], loc="outside lower center", ncols=6)
 
 
 def _draw(axis: Axes, box: np.ndarray, colour: tuple[float, float, float], style: str, text: str) -> None:
-    """A box, its name on its upper edge, within the picture; an empty text is no name."""
+    """A box, its name on its upper edge; an empty text is no name. What of a name passes the picture's edge is not drawn."""
     # Pixel 0 is drawn from -0.5 to 0.5: edges lie half a pixel before.
     left, top, right, bottom = (float(edge) - 0.5 for edge in box)
     frame = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linestyle=style, linewidth=1.6)
@@ -128,6 +130,7 @@ def _draw(axis: Axes, box: np.ndarray, colour: tuple[float, float, float], style
         va="top",
         ha="right" if ends else "left",
         fontsize=9,
+        clip_on=True,
         color="white" if _luminance(colour) < 0.5 else "black",
         bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
     )

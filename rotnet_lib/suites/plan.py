@@ -1,5 +1,6 @@
 """From a suite, a preset and the user's overrides to runs with names: everything is checked before any kernel starts."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +9,7 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
-from rotnet_lib.data.source import DATASETS
+from rotnet_lib.data.source import DATASETS, own_folder
 from rotnet_lib.data.voc.source import VOC_SETS
 from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.files import write_text
@@ -22,7 +23,7 @@ from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.methods import asked_for, usual_options
 from rotnet_lib.suites.overrides import DECIDED, Override, parse_overrides
 from rotnet_lib.suites.presets import preset_named
-from rotnet_lib.suites.resolve import choose_preset
+from rotnet_lib.suites.resolve import OwnCounts, choose_preset, own_counts
 from rotnet_lib.suites.resolve_row import own_arch, own_dataset, resolve_row
 from rotnet_lib.suites.suite import (
     Collection,
@@ -258,9 +259,11 @@ def _plans(
         images, voc = (
             any(issubclass(STAGES[notebook].config, kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig)
         )
-        raise unknown(f"dataset of {name}", options.dataset, (*(DATASETS if images else ()), *(VOC_SETS if voc else ())))
+        error = unknown(f"dataset of {name}", options.dataset, (*(DATASETS if images else ()), *(VOC_SETS if voc else ())))
+        raise RotnetError(f"{error}{own_folder(options.dataset, VOC_SETS) if voc else own_folder(options.dataset, DATASETS)}")
     not_asked = dict.fromkeys(method.name for suite in suites for method in suite.methods if not method.asked)
     overrides = parse_overrides(options.set, name, runs_by_key(suites), not_asked)
+    count = functools.cache(own_counts)
     taken: dict[tuple[Any, ...], str] = {}
 
     def once(config: RunConfig) -> str:
@@ -277,9 +280,9 @@ def _plans(
             reason,
             preset.described(options.dataset),
             options,
-            _planned(suite, preset_name, options, options.seeds or (suite.seeds if suite.name == name else 1), overrides, once),
+            _planned(suite, preset_name, options, seeds, overrides, once, count),
         )
-        for suite in suites
+        for suite, seeds in ((one, options.seeds or (one.seeds if one.name == name else 1)) for one in suites)
     )
 
 
@@ -310,6 +313,7 @@ def _planned(
     seeds: int,
     overrides: list[Override],
     fingerprint: Callable[[RunConfig], str],
+    count: OwnCounts,
 ) -> tuple[PlannedRun, ...]:
     planned: list[PlannedRun] = []
     for seed in range(seeds):
@@ -317,9 +321,9 @@ def _planned(
         for key in upstream_first(suite):
             run = suite.runs[key]
             settings = (suite, key, of_seed, seed, preset, options)
-            asked = resolve_row(*settings, [])
+            asked = resolve_row(*settings, [], count)
             suite.check_metrics(key, asked.config.metric_names)  # before the overrides: the user may ask for a task with others
-            resolved = resolve_row(*settings, overrides)
+            resolved = resolve_row(*settings, overrides, count)
             config = resolved.config
             upstream = tuple(of_seed[name] for name in run.upstream)
             directory = directory_of(config, fingerprint(config))

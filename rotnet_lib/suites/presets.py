@@ -18,13 +18,16 @@ from rotnet_lib.suites.documents import PRESETS, SUITES, parse, read_document
 _NOT_PRESET = ("backbone", "arch", *KIND, "dataset")
 """Parameters that a preset cannot set; what data stands in for other data, its `datasets` say."""
 
+_IN_PIXELS = ("image_size", "train_scales", "test_scale")
+"""Parameters that suit the size of a dataset's images."""
+
 
 class Preset(BaseModel):
     """A way to run every suite: parameters for all runs, for a notebook, or for a kind of run of it, by benchmark.
 
     `set` is keyed by benchmark, then by `all`, a notebook (`probe`), or a notebook and its task or classifier
-    (`pretrain.labels`), and for a classifier its recipe (`probe.linear.decoupling`); the more special key wins. Over these
-    counts what is said of an untrained backbone (`probe.random`). What a notebook has no parameter for does not concern it.
+    (`pretrain.labels`), and for a classifier its recipe (`probe.linear.decoupling`); the more special key wins, and what is
+    said of an untrained backbone (`probe.random`) over all of them. What a notebook has no parameter for does not concern it.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -65,7 +68,7 @@ class Preset(BaseModel):
             stage: its name.
             arch: its backbone's.
             kind: see `kind_of`.
-            dataset: its images. The preset's image size is for data that it puts in for other data, and else left out.
+            dataset: its images. The preset's sizes in pixels are for data that it puts in for other data, and else left out.
             backbone: that it builds on, if it does.
         """
         settings = self.set.get(benchmark_of(arch), {})
@@ -74,7 +77,8 @@ class Preset(BaseModel):
         for key in ("all", *general_first(".".join(filter(None, (stage, kind)))), *untrained):
             merged |= settings.get(key, {})
         if dataset not in self.datasets.values():
-            merged.pop("image_size", None)
+            for name in _IN_PIXELS:
+                merged.pop(name, None)
         known = STAGES[stage].config.model_fields
         return {name: value for name, value in merged.items() if name in known}
 

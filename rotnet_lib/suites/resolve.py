@@ -15,7 +15,14 @@ from rotnet_lib.training.devices import gpu_name
 
 Config = TypeVar("Config", bound=RunConfig)
 
+OwnCounts = Callable[[type[RunConfig], str], tuple[int, int] | None]
+
 _PRESET = "preset"
+
+
+def own_counts(schema: type[RunConfig], dataset: str) -> tuple[int, int] | None:
+    """See `RunConfig.own_counts`. It lists every file of an image folder."""
+    return schema.own_counts(dataset)
 
 
 def resolve(
@@ -26,6 +33,7 @@ def resolve(
     dataset: str | None = None,
     arch: str | None = None,
     planned: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    count: OwnCounts = own_counts,
 ) -> Resolved[RunConfig]:
     """The config of a run, each of its values with its origin. Suites, notebooks, command line and child processes use it.
 
@@ -36,6 +44,7 @@ def resolve(
         dataset: in place of the protocol's dataset (`DATASET=`), if the stage takes it.
         arch: whose benchmark says which data and which of the preset's settings; None: the run's own.
         planned: parameters of runs that are not made yet, by name.
+        count: how many images the user's own data has: `own_counts`, or what remembers its answers.
 
     Raises RotnetError for an unknown stage or preset, and as `StageConfig.resolve`.
     """
@@ -49,7 +58,7 @@ def resolve(
         if "dataset" in values:
             stronger, weaker = said_of_task(values.get("task"), meant, preset)
             settings = found.parameters(stage, meant, kind_of(values), values["dataset"], values.get("backbone"))
-            of_preset = Said(f"preset {preset}", _as_many_as_there_are(settings, schema, values["dataset"]))
+            of_preset = Said(f"preset {preset}", _as_many_as_there_are(settings, schema, values["dataset"], count))
             return [*stronger, of_preset, *weaker]
         with naming("arch"):
             usual = usual_dataset(stage, meant)
@@ -63,11 +72,13 @@ def resolve(
     return schema.resolve(said, preset=asked, planned=planned)
 
 
-def _as_many_as_there_are(settings: Mapping[str, Any], schema: type[RunConfig], dataset: str) -> dict[str, Any]:
+def _as_many_as_there_are(
+    settings: Mapping[str, Any], schema: type[RunConfig], dataset: str, count: OwnCounts
+) -> dict[str, Any]:
     """What a preset says, without numbers of images that the user's own data has not got: all of them are taken then."""
     sizes = [name for name in ("train_size", "test_size") if name in settings]
     try:
-        counts = schema.own_counts(dataset) if sizes else None
+        counts = count(schema, dataset) if sizes else None
     except RotnetError:  # where the data is opened, it is told
         counts = None
     there = dict(zip(("train_size", "test_size"), counts, strict=True)) if counts else {}

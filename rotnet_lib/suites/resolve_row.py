@@ -12,7 +12,7 @@ from rotnet_lib.runs.resolution import AUTO, BACKBONE, PROTOCOL, Resolved, Said
 from rotnet_lib.stages import STAGES
 from rotnet_lib.suites.overrides import Override
 from rotnet_lib.suites.presets import preset_named
-from rotnet_lib.suites.resolve import resolve
+from rotnet_lib.suites.resolve import OwnCounts, resolve
 from rotnet_lib.suites.suite import Suite
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def resolve_row(
     preset: str,
     options: Options,
     overrides: list[Override],
+    count: OwnCounts,
 ) -> Resolved[RunConfig]:
     """The config of a suite's run, each of its values with its origin.
 
@@ -38,6 +39,7 @@ def resolve_row(
         preset: its name.
         options: what the user says.
         overrides: what the user's SET says.
+        count: see `resolve`.
 
     Raises RotnetError as `resolve`, and for an override that would contradict the run it builds on.
     """
@@ -79,6 +81,7 @@ def resolve_row(
             dataset=replaced,
             arch=own_arch(suite, key),
             planned={other.name: other.config.model_dump() for other in made.values()},
+            count=count,
         )
     except RotnetError as error:
         raise RotnetError(f"run '{key}' of the suite: {error}") from None

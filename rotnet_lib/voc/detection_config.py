@@ -75,11 +75,16 @@ class DetectionConfig(VocConfig):
             raise RotnetError(f"{self.stage}: no image of the {voc.train.name} split has an object that is not difficult.")
         left_out = len(voc.train) - len(kept)
         if left_out:
-            print(f"Skipped {left_out} of {len(voc.train)} training images: all their objects are marked 'difficult'.")
+            print(f"Skipped {left_out} of {len(voc.train)} training images: without objects, or with 'difficult' ones only.")
         return replace(voc, train=replace(voc.train, names=kept))
 
     def prepare_data(self, voc: VocSet) -> None:
         super().prepare_data(voc)
+        if all(voc.test.objects(index).difficult.all() for index in range(len(voc.test))):
+            raise RotnetError(
+                f"{self.stage}: no image of the {voc.test.name} split has an object that is not difficult, so that there is "
+                "nothing to find in the test. Take other images for it."
+            )
         self.find_proposals(voc.train, voc)
         self.find_proposals(voc.test, voc)
 

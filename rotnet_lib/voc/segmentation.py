@@ -90,6 +90,8 @@ class SegmentationTask(VocTask):
         Writes `masks/<image>.png` (ids with VOC's palette) for 8 images over the whole split, then `confusion.csv`.
         """
         test, ids = self.voc.test, 1 + len(self.voc.classes)
+        for path in (directory / MASKS).glob("*.png"):  # of a run that was interrupted here, by an earlier version perhaps
+            path.unlink()
         total, pictured = np.zeros((ids, ids), np.int64), test.spread(_PICTURES)
         for index in tqdm(range(len(test)), desc="segmenting", unit=" images", mininterval=0.5):
             pixels = torch.from_numpy(test.image(index)).permute(2, 0, 1)
@@ -214,7 +216,10 @@ def _mask_path(directory: Path, split: VocSplit, index: int) -> Path:
 
 
 def _kept_masks(directory: Path, split: VocSplit) -> list[int]:
-    """The places of the test images whose predicted masks are in a run's directory. Raises RotnetError if some are missing."""
+    """The places of the test images whose predicted masks are in a run's directory: which, has changed with versions.
+
+    Raises RotnetError if some are missing.
+    """
     kept = [index for index in range(len(split)) if _mask_path(directory, split, index).exists()]
     if len(kept) != min(_PICTURES, len(split)):
         raise RotnetError(

@@ -67,7 +67,7 @@ class SegmentationConfig(VocConfig):
             if not sum(int(((mask > 0) & (mask < VOID)).any()) for mask in masks):
                 raise RotnetError(
                     f"{voc.title}: no mask of the {split.name} split shows a class, only 0 (background) and {VOID} (not "
-                    f"counted). The classes' ids are 1 to {len(voc.classes)}."
+                    f"counted). Write the classes as 1 to {len(voc.classes)} into the masks, such as {split.mask_path(0)}."
                 )
 
     @property

@@ -102,7 +102,9 @@ def test_the_text_in_place_of_the_pictures_names_objects_and_detections():
 def test_many_boxes_have_a_legend_in_place_of_names():
     one = example()
     crowd = Objects(np.tile(one.objects.boxes[:1], (9, 1)), np.zeros(9, int), np.zeros(9, bool))
-    [legend] = (figure := detections_figure([one, dataclasses.replace(one, objects=crowd)]).figure).legends
+    unsure = Found(one.found.boxes, one.found.scores, np.array([1, 0, 2]))  # the cow is not drawn
+    pair = [dataclasses.replace(some, found=unsure, classes=("cat", "dog", "cow")) for some in (one, one)]
+    [legend] = (figure := detections_figure([pair[0], dataclasses.replace(pair[1], objects=crowd)]).figure).legends
     assert [text.get_text() for text in legend.get_texts()] == ["cat", "dog"]
     left = figure.axes[0]
     assert not left.texts
@@ -113,10 +115,13 @@ def test_many_boxes_have_a_legend_in_place_of_names():
 
 
 def test_names_end_within_the_picture():
-    one = example()
-    at_the_edge = Objects(np.array([[50.0, 4, 58, 24]], np.float32), np.array([1]), np.array([False]))
-    figure = detections_figure([dataclasses.replace(one, objects=at_the_edge)]).figure
-    figure.canvas.draw()
-    left = figure.axes[0]
-    [name] = left.texts
-    assert name.get_window_extent().x1 <= left.get_window_extent().x1
+    """At its right edge they end with the box; a name that is longer than what is left of the picture is cut off."""
+    one = dataclasses.replace(example(), classes=("cat", "a dog of some kind"))
+    for left in (25.0, 50.0):
+        box = Objects(np.array([[left, 4, 58, 24]], np.float32), np.array([1]), np.array([False]))
+        axis = (figure := detections_figure([dataclasses.replace(one, objects=box)]).figure).axes[0]
+        figure.canvas.draw()
+        [name] = axis.texts
+        inside = name.get_window_extent().x1 <= axis.get_window_extent().x1
+        assert inside == (left == 50.0)
+        assert name.get_clip_on()

@@ -154,6 +154,13 @@ def test_a_presets_image_size_is_for_the_data_that_it_puts_in(dataset: str, size
     assert preset.parameters("pretrain", "alexnet", "rotation", dataset).get("image_size") == size
 
 
+@pytest.mark.parametrize(("dataset", "scaled"), [("scenes:256", True), ("voc:/photos", False), ("voc2007", False)])
+def test_a_presets_scales_are_for_the_data_that_it_puts_in(dataset: str, scaled: bool) -> None:
+    scales = {"train_scales", "test_scale"}
+    values = preset_named("short").parameters("voc_detection", "alexnet", "", dataset)
+    assert values.keys() & scales == (scales if scaled else set())
+
+
 @pytest.mark.parametrize(
     ("dataset", "expected"), [(None, {"shapes", "shapes:1"}), ("fashion-mnist", {"fashion-mnist", "shapes:1"})]
 )

@@ -1,5 +1,6 @@
 """One function resolves a run's parameters, whoever asks, and says where each value comes from."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_a_dataset_means_the_same_however_it_is_said(dataset: str) -> None:
         assert run_of(plan_suite("table3", options, fingerprint=lambda config: "f"), "rotnet") == said
 
 
-def test_a_preset_asks_for_no_more_images_than_a_users_folder_has(tmp_path: Path) -> None:
+def test_a_preset_asks_for_no_more_images_than_a_users_folder_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user asks for stays, and is an error where the data is opened."""
     for split, count in (("train", 3), ("test", 1001)):
         for number in range(count):
@@ -72,7 +73,16 @@ def test_a_preset_asks_for_no_more_images_than_a_users_folder_has(tmp_path: Path
     asked = {"dataset": f"imagefolder:{tmp_path}", "arch": "nin4"}
     assert sizes(configure("pretrain", asked, "quick")) == (None, 1000)
     assert sizes(configure("pretrain", asked | {"train_size": 4000}, "quick")) == (4000, 1000)
+    listed, scan = [], os.scandir
+
+    def watched(path: Any) -> Any:
+        listed.append(str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", watched)
     plan = plan_suite("table3", Options(preset="quick", dataset=str(asked["dataset"])), fingerprint=lambda config: "f")
+    once_a_stage = len({run.config.stage for run in plan.runs})  # it may hold a million files
+    assert listed.count(str(tmp_path / "train" / "cat")) == once_a_stage < len(plan.runs)
     assert {sizes(run.config) for run in plan.runs} == {(None, 1000)}
 
 

@@ -95,7 +95,7 @@ def test_an_image_with_only_difficult_objects_is_left_out_of_training(capsys, mo
     voc = made.open_data()
     assert len(voc.train) == 3
     assert len(voc.test) == 4
-    assert "Skipped 1 of 4 training images: all their objects are marked 'difficult'." in capsys.readouterr().out
+    assert "Skipped 1 of 4 training images: without objects, or with 'difficult' ones only." in capsys.readouterr().out
     samples = [task_of(made).sample(index, np.random.default_rng(0)) for index in range(3)]
     assert all(len(sample["boxes"]) for sample in samples)
 

@@ -244,7 +244,7 @@ def test_masks_that_show_no_class_are_refused(voc: VocSet) -> None:
         with Image.open(path) as file:
             pixels = np.array(file)
         Image.fromarray(np.where(pixels > 0, 255, 0).astype(np.uint8)).save(path)  # as many tools mark one class
-    words = r"no mask of the val split shows a class, .*\. The classes' ids are 1 to 3"
+    words = r"no mask of the val split shows a class, .*\. Write the classes as 1 to 3 into the masks"
     with pytest.raises(RotnetError, match=words):
         config().prepare_data(voc)
 

@@ -22,8 +22,8 @@ _EXPECTED = "Expected one image id per line."
 _SUFFIXES = {IMAGES: ".jpg", ANNOTATIONS: ".xml", MASKS: ".png"}
 
 
-_SEEN_SUFFIXES = (".jpg", ".jpeg", ".JPG", ".JPEG", ".png", ".PNG", ".bmp", ".tif", ".tiff", ".txt", ".json")
-"""Of files that stand in place of those that are needed, in sets that others made."""
+_OTHER_SUFFIXES = (".jpg", ".jpeg", ".JPG", ".JPEG", ".png", ".PNG", ".bmp", ".tif", ".tiff", ".txt", ".json")
+"""Suffixes that other tools write."""
 
 _LONGEST_ID = LONGEST_NAME - max(map(len, _SUFFIXES.values()))
 """Bytes."""
@@ -124,8 +124,9 @@ def check_files(path: Path, ids: Mapping[str, int], what: str, folder: Path, suf
     if missing:
         first = missing[0]
         count = "the only one" if len(missing) == 1 else f"the first of {len(missing)}"
-        other = next((kind for kind in _SEEN_SUFFIXES if kind != suffix and is_there(folder / f"{first}{kind}")), "")
-        remedy = f"Convert {first}{other} to {suffix}" if other else "Put the files there"
+        other = next((kind for kind in _OTHER_SUFFIXES if kind != suffix and is_there(folder / f"{first}{kind}")), "")
+        verb = "Rename" if other.lower() in (suffix, ".jpeg") and suffix == ".jpg" else "Convert"
+        remedy = f"{verb} {first}{other} to {suffix}" if other else "Put the files there"
         raise RotnetError(
             f"{path}, line {ids[first]}: there is no {what} {folder / first}{suffix}, "
             f"{count} missing of the {len(ids)} listed. {remedy}, or take their lines out of the list."

@@ -42,7 +42,7 @@ class VocSplit:
         return replace(self, names=self.names[:count])
 
     def spread(self, most: int) -> list[int]:
-        """Places of at most `most` images, evenly over the split: neighbours in a list may be frames of one film."""
+        """Places of at most `most` images, evenly spaced, since neighbours in a list may be frames of one film."""
         return np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int).tolist()
 
     def image_path(self, index: int) -> Path:

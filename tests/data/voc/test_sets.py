@@ -121,6 +121,13 @@ def test_a_listed_image_without_annotation_or_mask_is_named(
     )
 
 
+@pytest.mark.parametrize("name", ["/my/photos", "my/photos", "../photos"])
+def test_a_folder_without_its_kind_is_told_how_to_be_named(name: str, message_of: MessageOf) -> None:
+    message = message_of(lambda: open_voc(name, "detection"))
+    assert message.startswith(f"unknown VOC set '{name}'")
+    assert message.endswith(f" A folder of your own: voc:{name}.")
+
+
 def test_a_file_of_another_format_is_named(voc: Path, message_of: MessageOf) -> None:
     path = voc / "JPEGImages" / "000002.jpg"
     path.rename(path.with_suffix(".png"))

@@ -1,6 +1,8 @@
 """A split: pixels, masks and presence as the files have them, and small enough to be handed to other processes."""
 
 import pickle
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +103,18 @@ def test_a_grey_mask_has_the_ids_as_its_values(split: VocSplit) -> None:
     expected = split.mask(0)
     Image.fromarray(expected, "L").save(split.mask_path(0))
     np.testing.assert_array_equal(split.mask(0), expected)
+
+
+def test_a_grey_mask_of_few_bits_is_named(split: VocSplit, message_of: MessageOf) -> None:
+    """Pillow reads 1 of 2 bits as 85."""
+    rows = np.zeros((30, 11), np.uint8)  # 40 pixels of 2 bits, and the filter's byte
+    header = struct.pack(">IIBBBBB", 40, 30, 2, 0, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b"")
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    split.mask_path(0).write_bytes(data)
+    assert "less than 8 bits" in message_of(lambda: split.mask(0))
 
 
 def test_unknown_ids_in_a_mask_are_named_with_their_pixels(split: VocSplit, message_of: MessageOf) -> None:
