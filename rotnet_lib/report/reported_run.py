@@ -143,6 +143,7 @@ class _Suite(BaseModel):
     measure: str
     headings: dict[str, str]
     axis: Literal["epochs", "labels"] | None
+    columns: list[str] = []
     rows: list[_Row]
     claims: list[_Claim] = []
     questions: list[_Question]

@@ -30,14 +30,15 @@ class SuiteRows:
         self._runs = runs
         self._axis = axis
         table = published_table(suite["published"]) if suite["published"] else {}
-        self._published = {renamed.get(label, label): figures for label, figures in table.items()}
+        self._published = {renamed.get(label, label): _shown(figures, suite["columns"]) for label, figures in table.items()}
 
     def all(self) -> list[Row]:
         """The published table's rows in their order, then the suite's own."""
         measured = {row["label"]: row for row in self._rows}
+        published = [label for label, figures in self._published.items() if figures or label in measured]
         return [
             self._row(label, measured.get(label), self._published.get(label, {}))
-            for label in dict.fromkeys([*self._published, *measured])
+            for label in dict.fromkeys([*published, *measured])
         ]
 
     def _row(self, label: str, entry: dict[str, Any] | None, published: dict[str, float | None]) -> Row:
@@ -111,6 +112,12 @@ class SuiteRows:
 def _link(runs: list[ReportedRun]) -> str | None:
     """The page of a cell's run; of several, their place in the list of runs."""
     return runs[0].link if len(runs) == 1 else f"#run-{runs[0].key}"
+
+
+def _shown(figures: Mapping[str, float | None], columns: Sequence[str]) -> dict[str, float | None]:
+    """A published row's figures in these columns, in all if none is named; empty if it has none there."""
+    kept = {name: figure for name, figure in figures.items() if name in columns} if columns else dict(figures)
+    return kept if any(figure is not None for figure in kept.values()) or not columns else {}
 
 
 def _state(run: ReportedRun, metric: str) -> str:

@@ -127,6 +127,7 @@ class Suite(BaseModel):
     name: str
     title: str
     published: str | None = Field(None, description="table of published.yaml")
+    columns: list[str] = Field(default_factory=list, description="those of the published table that are shown; none named: all")
     source: str = "rotnet"
     measure: str = Field("top1", description="what the figures are, in percent")
     headings: dict[str, str] = Field(default_factory=dict, description="column -> how the table heads it, where otherwise")
@@ -172,9 +173,10 @@ class Suite(BaseModel):
                 raise ValueError(f"row '{row.label}' is in {self.published}. Leave `published: false` out")
         rows = {row.label: row for row in self.rows}
         columns = [column for row in self.rows for column in row.cells]
-        for column in self.headings:
-            if column not in columns:
-                raise ValueError(str(unknown("column with a heading,", column, columns)))
+        for what, named in (("column with a heading,", self.headings), ("column that is shown,", self.columns)):
+            for column in named:
+                if column not in columns:
+                    raise ValueError(str(unknown(what, column, columns)))
         for claim in self.claims:
             for label in (claim.row, *claim.against):
                 if label not in rows:

@@ -78,6 +78,15 @@ def test_a_column_by_itself_has_the_runs_of_table7(task: str, preset: str) -> No
     assert {row.label: row.cells for row in alone.suite.rows} == columns
 
 
+def test_a_column_by_itself_shows_no_other_published_figure() -> None:
+    plan = planned("detection", Options(preset="paper"))
+    report = SuiteReport(ReportConfig(suite="detection", plan=str(plan.write())))
+    assert report.columns == {"detection_map": "detection"}
+    found = {row.label: row.cells["detection_map"].published for row in report.rows}
+    published = {label: row["detection_map"] for label, row in published_table("table7").items()}
+    assert found == {label: figure for label, figure in published.items() if figure is not None}
+
+
 def test_a_dataset_asked_for_goes_where_it_can_be_read() -> None:
     """`DATASET=tiny-imagenet` is what backbones are trained on, `DATASET=scenes:128` what they are transferred to."""
     for name, stages in (("tiny-imagenet", {"pretrain"}), ("scenes:128", set(STAGES)), ("voc:/a/folder", set(STAGES))):
