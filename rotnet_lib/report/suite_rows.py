@@ -116,8 +116,9 @@ def _link(runs: list[ReportedRun]) -> str | None:
 
 def _shown(figures: Mapping[str, float | None], columns: Sequence[str]) -> dict[str, float | None]:
     """A published row's figures in these columns, in all if none is named; empty if it has none there."""
-    kept = {name: figure for name, figure in figures.items() if name in columns} if columns else dict(figures)
-    return kept if any(figure is not None for figure in kept.values()) or not columns else {}
+    if not columns:
+        return dict(figures)
+    return {name: figure for name, figure in figures.items() if name in columns and figure is not None}
 
 
 def _state(run: ReportedRun, metric: str) -> str:

@@ -13,9 +13,9 @@ from rotnet_lib.models.backbone import make_backbone
 from rotnet_lib.pretext.context_encoder import ContextEncoder
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.stages.pretrain import PretrainConfig, pretrain
-from rotnet_lib.suites.presets import load_presets
 from rotnet_lib.suites.resolve import configure
 from rotnet_lib.training.optimizers import set_rate, trained
+from tests.presets_of import archs_with_presets
 from tests.pretext.made import batch_of, made_data, made_task, random_data, read_by, shown_in_tests
 from tests.training.weights import killed, same_weights, weights
 
@@ -173,9 +173,8 @@ def test_it_is_trained_by_adam_at_one_rate(tiny: dict[str, Any]) -> None:
     assert published.epochs * 1_281_167 / published.batch_size == pytest.approx(100_000, rel=0.01)
 
 
-@pytest.mark.parametrize("preset", load_presets())
-@pytest.mark.parametrize("arch", ["nin4", "alexnet"])
-def test_no_preset_has_a_rate_for_sgd(preset: str, arch: str) -> None:
+@pytest.mark.parametrize(("arch", "preset"), archs_with_presets("nin4", "alexnet"))
+def test_no_preset_has_a_rate_for_sgd(arch: str, preset: str) -> None:
     config = configure("pretrain", {"task": "context-encoder", "arch": arch, "dataset": "shapes"}, preset)
     assert isinstance(config, TrainingConfig)
     assert config.lr <= 0.005

@@ -13,9 +13,9 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.pretext.counting import Counting
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.stages.pretrain import PretrainConfig
-from rotnet_lib.suites.presets import load_presets
 from rotnet_lib.suites.resolve import configure
 from rotnet_lib.training.task import Step
+from tests.presets_of import archs_with_presets
 from tests.pretext.made import batch_of, made_data, made_task, random_data, shown_in_tests
 
 
@@ -222,9 +222,8 @@ def test_it_is_trained_by_adam_without_decay(tiny: dict[str, Any]) -> None:
     assert optimizer.defaults["betas"] == (0.9, 0.999)
 
 
-@pytest.mark.parametrize("preset", load_presets())
-@pytest.mark.parametrize("arch", ["nin4", "alexnet"])
-def test_no_preset_has_a_rate_for_sgd(preset: str, arch: str) -> None:
+@pytest.mark.parametrize(("arch", "preset"), archs_with_presets("nin4", "alexnet"))
+def test_no_preset_has_a_rate_for_sgd(arch: str, preset: str) -> None:
     config = configure("pretrain", {"task": "counting", "arch": arch, "dataset": "shapes"}, preset)
     assert isinstance(config, TrainingConfig)
     assert config.lr <= 0.001

@@ -19,7 +19,7 @@ from rotnet_lib.stages.pu_weights import weigh_copies
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, make_plan, plan_suite
 from rotnet_lib.suites.presets import load_presets
 from rotnet_lib.suites.suite import load_collection, load_suite
-from tests.suites.presets_of import with_presets
+from tests.presets_of import suites_with_presets
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
 
@@ -87,7 +87,7 @@ def test_figures_are_published_for_rotnets_rows_only(suite: str) -> None:
     assert plan.suite.source == "rotnet"
 
 
-@pytest.mark.parametrize(("suite", "preset"), with_presets(TABLES))
+@pytest.mark.parametrize(("suite", "preset"), suites_with_presets(TABLES))
 def test_runs_of_the_table_it_follows_are_the_same_runs(suite: str, preset: str) -> None:
     ours, theirs = (planned(name, Options(preset=preset)) for name in (suite, suite.removeprefix("decoupling-")))
     shared = {run.key: run.name for run in theirs.runs if run.key not in ("rotnet3", "rotnet5", "probe3", "probe5")}

@@ -14,7 +14,7 @@ from rotnet_lib.suites.methods import load_methods
 from rotnet_lib.suites.plan import CollectionPlan, Options, Plan, make_plan, plan_suite
 from rotnet_lib.suites.suite import load_suite, suites_with_methods
 from tests.methods import INSTANCE, SPLIT, use_methods
-from tests.suites.presets_of import with_presets
+from tests.presets_of import suites_with_presets
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
 
@@ -185,7 +185,7 @@ def test_the_tables_that_compare_methods_have_rows_for_each() -> None:
 
 
 @pytest.mark.usefixtures("three")
-@pytest.mark.parametrize(("suite", "preset"), with_presets(TABLES))
+@pytest.mark.parametrize(("suite", "preset"), suites_with_presets(TABLES))
 @pytest.mark.parametrize("methods", ["all", "split", "core,instance"])
 def test_every_choice_of_methods_can_be_planned(suite: str, preset: str, methods: str) -> None:
     plan = planned(suite, Options(preset=preset, methods=methods))

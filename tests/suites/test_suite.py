@@ -12,7 +12,7 @@ from rotnet_lib.runs.config import RunConfig, TrainingConfig
 from rotnet_lib.suites.plan import Options, Plan, plan_suite
 from rotnet_lib.suites.suite import SuiteCell, collection_names, load_collection, load_suite, suite_names
 from rotnet_lib.training.schedules import learning_rate
-from tests.suites.presets_of import with_presets
+from tests.presets_of import suites_with_presets
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
 """For suites whose data is not here."""
@@ -127,7 +127,7 @@ def test_the_released_preset_is_the_authors_configuration(paper: Plan) -> None:
 # --- Every suite, every preset ---
 
 
-@pytest.mark.parametrize(("name", "preset"), with_presets(suite_names()))
+@pytest.mark.parametrize(("name", "preset"), suites_with_presets(suite_names()))
 def test_every_preset_is_valid_for_every_suite(name: str, preset: str) -> None:
     plan = planned(name, Options(preset=preset, seeds=2))
     assert len(plan.runs) == 2 * len(plan.suite.runs)

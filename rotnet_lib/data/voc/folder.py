@@ -71,6 +71,8 @@ class VocFolder(VocSource):
             return read_classes(path)
         if ANNOTATIONS in lists.needed:
             self._check_names(lists)
+        else:
+            print(f"There is no {shown(path)}: the ids of the masks are taken for VOC's 20 classes.", flush=True)
         return tuple(VOC_CLASSES)
 
     def _check_names(self, lists: Lists) -> None:

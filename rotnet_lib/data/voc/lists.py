@@ -125,7 +125,7 @@ def check_files(path: Path, ids: Mapping[str, int], what: str, folder: Path, suf
         first = missing[0]
         count = "the only one" if len(missing) == 1 else f"the first of {len(missing)}"
         other = next((kind for kind in _OTHER_SUFFIXES if kind != suffix and is_there(folder / f"{first}{kind}")), "")
-        verb = "Rename" if other.lower() in (suffix, ".jpeg") and suffix == ".jpg" else "Convert"
+        verb = "Rename" if other.lower().replace("jpeg", "jpg") == suffix else "Convert"
         remedy = f"{verb} {first}{other} to {suffix}" if other else "Put the files there"
         raise RotnetError(
             f"{path}, line {ids[first]}: there is no {what} {folder / first}{suffix}, "

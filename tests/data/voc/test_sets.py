@@ -133,6 +133,14 @@ def test_a_file_of_another_format_is_named(voc: Path, message_of: MessageOf) -> 
     path.rename(path.with_suffix(".png"))
     message = message_of(lambda: open_voc(f"voc:{voc}", "detection"))
     assert message.endswith("Convert 000002.png to .jpg, or take their lines out of the list.")
+    path.with_suffix(".png").rename(path.with_suffix(".JPEG"))
+    assert "Rename 000002.JPEG to .jpg, or " in message_of(lambda: open_voc(f"voc:{voc}", "detection"))
+
+
+def test_classes_that_nobody_names_are_said(voc: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (voc / "classes.txt").unlink(missing_ok=True)
+    open_voc(f"voc:{voc}", "segmentation")
+    assert f"no {voc}/classes.txt: the ids of the masks are taken for VOC's 20 classes" in capsys.readouterr().out
 
 
 def test_a_link_that_leads_nowhere_is_missing(voc: Path, message_of: MessageOf) -> None:
