@@ -153,7 +153,7 @@ def split_name(name: str, registry: Registry[type[T]], folder: str = "/path") ->
 
 
 def own_folder(name: str, registry: Registry[type[T]]) -> str:
-    """For an error about an unknown name: how the folder is named that it seems to be; empty if it does not."""
+    """The end of an error about an unknown name that looks like a folder: how to name that folder. Empty for other names."""
     kinds = [kind for kind in registry if registry[kind].argument == "folder"]
     return f" A folder of your own: {kinds[0]}:{name}." if kinds and "/" in name.partition(":")[0] else ""
 

@@ -75,7 +75,7 @@ def resolve(
 def _as_many_as_there_are(
     settings: Mapping[str, Any], schema: type[RunConfig], dataset: str, count: OwnCounts
 ) -> dict[str, Any]:
-    """What a preset says, without numbers of images that the user's own data has not got: all of them are taken then."""
+    """What a preset says, without sizes that exceed the user's own data, of which all images are taken then."""
     sizes = [name for name in ("train_size", "test_size") if name in settings]
     try:
         counts = count(schema, dataset) if sizes else None

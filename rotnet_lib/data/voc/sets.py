@@ -9,7 +9,7 @@ from rotnet_lib.data.voc.split import VocSplit
 from rotnet_lib.errors import RotnetError
 
 _FOLDER = "/path/to/VOCdevkit/VOC2007"
-"""An example of one."""
+"""A folder in VOC's layout, as an example in messages."""
 
 
 @dataclass(frozen=True)
