@@ -1,7 +1,8 @@
 """Random crops and flips: drawn as numbers, then cut from a batch in memory or from one file after the other.
 
 A crop is drawn relative to its image, before the image's size is known. So the same draws serve images in memory and images
-that worker processes have yet to read, and the crops are the same.
+that worker processes have yet to read. Of square images the crops are the same; of an oblong one, memory holds the central
+square alone, and crops of a stream are from the whole image.
 """
 
 from __future__ import annotations

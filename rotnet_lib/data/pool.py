@@ -10,15 +10,11 @@ from typing import Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from rotnet_lib.cores import usable_cores
 from rotnet_lib.errors import RotnetError
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-def usable_cores() -> int:
-    """Number of cores that this process may run on: on a cluster's node, those of its job."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def worker_count(workers: int | None) -> int:

@@ -3,12 +3,10 @@
 Wu, Xiong, Yu, Lin: Unsupervised Feature Learning via Non-Parametric Instance Discrimination (CVPR 2018), section 3.4.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.training.devices import exact_products
 
 CHUNK_NUMBERS = 2**25
 """Numbers in the largest table of a chunk of test images: 128 MiB of similarities in float32, 256 MiB of votes in float64.
@@ -57,7 +55,8 @@ def classify(
     rows = max(1, chunk_numbers // max(len(train), neighbours * classes))
     every = torch.arange(classes, device=labels.device)
     found = [torch.empty(0, dtype=torch.int64, device=test.device)]
-    with _whole_float32():
+    # The cosines of pooled features after a ReLU differ in digits that TF32 does not have.
+    with exact_products(test.device):
         for chunk in test.split(rows):
             similarity, places = _nearest(chunk @ train.T, neighbours)
             # Relative to the nearest: a common factor changes no vote, and nothing overflows at low temperatures.
@@ -94,14 +93,3 @@ def _nearest(similarity: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.
         ordered, order = similarity[tied].sort(dim=1, descending=True, stable=True)
         nearest[tied], places[tied] = ordered[:, :count], order[:, :count]
     return nearest, places
-
-
-@contextmanager
-def _whole_float32() -> Iterator[None]:
-    """Matrix products in float32: the cosines of pooled features after a ReLU differ in digits that TF32 does not have."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import read_text, write_text
+from rotnet_lib.lazy import torch
 from rotnet_lib.pretext.examples import Example
 from rotnet_lib.runs.directory import RunDirectory
 
@@ -139,7 +140,7 @@ class Seen(BaseModel):
     """What a run keeps for its page.
 
     Attributes:
-        training: the first training images of the first epoch, augmented.
+        training: some of the images that it was trained on, augmented.
         made: what the task makes of those, with the trained network's answers; empty for a task that shows nothing.
         examples: the same of test images.
         charts: what the task knows of its training images, or made on the way (`PretextTask.charts`).
@@ -157,9 +158,15 @@ class Seen(BaseModel):
     problem: str = ""
 
 
-def first_batch(loader: Loader) -> Batch:
-    """The first training images of the first epoch, augmented, `_SHOWN` at most."""
-    with closing(loader.epoch(0)) as batches:
+def first_batch(loader: Loader, drawn: torch.Tensor | None = None) -> Batch:
+    """Training images as they are at the beginning of an epoch, augmented, `_SHOWN` at most.
+
+    Args:
+        loader: of the training.
+        drawn: the images that epochs draw from (see `Task.drawn_images`); None: all, the first of the first epoch.
+    """
+    order = None if drawn is None else drawn.cpu()[torch.arange(loader.entries) % len(drawn)]
+    with closing(loader.epoch(0, order)) as batches:
         batch = next(batches)
     kept = slice(0, _SHOWN)
     return dataclasses.replace(
@@ -182,7 +189,7 @@ def named_images(batch: Batch, classes: Sequence[str]) -> list[Named]:
     ]
 
 
-def gather_seen(task: Task, loader: Loader, data: Dataset, answers: Mapping[str, Answers], seed: int) -> Seen:
+def make_seen(task: Task, loader: Loader, data: Dataset, answers: Mapping[str, Answers], seed: int) -> Seen:
     """What a trained task's network saw, and what it answers.
 
     Args:
@@ -196,7 +203,7 @@ def gather_seen(task: Task, loader: Loader, data: Dataset, answers: Mapping[str,
     from rotnet_lib.pretext.task import PretextTask
 
     task.module.eval()
-    batch = first_batch(loader)
+    batch = first_batch(loader, task.drawn_images)
     seen = Seen(training=named_images(batch, data.classes), confusion=_confusion(task, data, answers))
     if isinstance(task, PretextTask):
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.training.devices import exact_products
 
 BY_LIBLINEAR = 1024
 """Features up to which scikit-learn's solver (liblinear) is taken: for 3 072 of 4 500 images it took 20 times as long."""
@@ -41,7 +42,8 @@ def fit_svm(features: torch.Tensor, labels: torch.Tensor, classes: int, c: float
     solve = _by_liblinear if features.shape[1] <= BY_LIBLINEAR else _by_lbfgs
     weights = features.new_zeros(features.shape[1] + 1, classes)
     weights[-1] = -torch.inf
-    weights[:, present] = solve(features, labels, present, c)
+    with exact_products(features.device):
+        weights[:, present] = solve(features, labels, present, c)
     return weights
 
 

@@ -84,8 +84,9 @@ def spread_batch(split: Split | StreamedSplit, count: int) -> Batch:
     Damaged images are left out, as in training. Raises RotnetError if all are.
     """
     size = min(count, len(split))
-    spread = (torch.arange(1, size + 1, dtype=torch.float64) * _GOLDEN % 1 * len(split)).long()
-    places = (torch.arange(size) if size == len(split) else spread).to(split.index_device)
+    spread = (torch.arange(1, 3 * size + 1, dtype=torch.float64) * _GOLDEN % 1 * len(split)).long()  # enough for no place twice
+    different = torch.tensor(list(dict.fromkeys(spread.tolist()))[:size], dtype=torch.int64)
+    places = (torch.arange(size) if size == len(split) else different).to(split.index_device)
     with closing(split.cut(iter([Request(places)]))) as cuts:
         found = next(cuts)
     index = to_device(places if found.kept is None else places[found.kept], split.device)

@@ -84,22 +84,20 @@ class Bigan(GanTask):
         from rotnet_lib.pretext.parts.bigan_network import BiganNetwork
 
         side = min(data.image_size, options.side)
-        self.take(data, side, options.latent, _LEAST)
+        self.check_sizes(data, side, _LEAST)
+        self.latent = options.latent
         backbone.cut_after_convolutions()
         self.module = BiganNetwork(backbone, options.latent, data.image_size, side)
 
     def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
         """An Adam of the discriminator, and one of encoder and generator. Biases, and batch norm's gains, do not decay."""
-        from rotnet_lib.training.optimizers import adam
-
-        critic = list(self.module.discriminator.parameters())
-        others = [p for p in self.module.parameters() if not any(p is own for own in critic)]
+        from rotnet_lib.training.optimizers import adam, without
 
         def of(player: list[torch.nn.Parameter]) -> torch.optim.Adam:
             groups: list[dict[str, Any]] = [{"params": [p for p in player if p.dim() > 1]}]
             return adam([*groups, {"params": [p for p in player if p.dim() == 1], "weight_decay": 0.0}], config)
 
-        return of(critic), of(others)
+        return of(list(self.module.discriminator.parameters())), of(without(self.module, self.module.discriminator))
 
     def made(self, latents: torch.Tensor) -> torch.Tensor:
         return (self.module.generator(latents.to(self.module.code.weight.dtype)) + 1) * 127.5

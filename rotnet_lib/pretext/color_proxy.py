@@ -170,9 +170,9 @@ class ColorProxy(PretextTask):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]:
         from torch.nn.functional import cross_entropy
 
-        from rotnet_lib.pretext.parts.dense import exact
+        from rotnet_lib.pretext.parts.dense import in_float32
 
-        answers = exact(self.module(batch.images, rows, columns))
+        answers = in_float32(self.module(batch.images, rows, columns))
         logits = answers.split(self.options.bins, 1)
         pixels = _at(batch.images, rows, columns)
         chroma, bins, names = self._truth(pixels)
@@ -215,12 +215,12 @@ class ColorProxy(PretextTask):
 
     def examples(self, batch: Batch) -> list[Example]:
         """Each image in grey, in colour, and as the network colours it, at 56 x 56 pixels at most."""
-        from rotnet_lib.pretext.parts.dense import exact
+        from rotnet_lib.pretext.parts.dense import in_float32
 
         side = min(self.span, _PICTURE)
         rows, columns = self._grid(batch.images, side)
         pixels = _at(batch.images, rows, columns)
-        painted = self._painted(exact(self.module(batch.images, rows, columns)), pixels.mean(1))
+        painted = self._painted(in_float32(self.module(batch.images, rows, columns)), pixels.mean(1))
         error, psnr = _away(painted, pixels, len(batch))
         shown = torch.stack([pixels.mean(1, keepdim=True).expand(-1, 3), pixels, painted], 1)
         pictures = shown.round().to(torch.uint8).view(len(batch), side, side, 3, 3).permute(0, 3, 1, 2, 4).cpu().numpy()

@@ -46,7 +46,7 @@ class Colorization(AbTask):
         from rotnet_lib.pretext.parts.dense import dense_head
 
         self.options = options
-        self.take(backbone, data, options.stride)
+        self.cut_backbone(backbone, data, options.stride)
         head = dense_head(options.head, self.channels, len(bin_centres()), backbone.width)
         self.module = nn.Sequential(OrderedDict(backbone=backbone, head=head))
         codes = self.count_colours(self.module, data, options.neighbours)
@@ -74,13 +74,13 @@ class Colorization(AbTask):
     def _score(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor], dict[str, Any]]:
         from rotnet_lib.models.colour import rgb_to_lab
         from rotnet_lib.pretext.parts.ab_task import in_colour, places_of
-        from rotnet_lib.pretext.parts.dense import exact
+        from rotnet_lib.pretext.parts.dense import in_float32
 
         logits = self.module(batch.images)
         pixels = self.sight.shrunk(batch.images)
         lab = rgb_to_lab(pixels)
         bins, shares = self.code(lab, self.options.neighbours)
-        nats = -(shares * exact(places_of(logits)).log_softmax(1).gather(1, bins)).sum(1)
+        nats = -(shares * in_float32(places_of(logits)).log_softmax(1).gather(1, bins)).sum(1)
         # In a grey image nothing says that its colours are not just missing.
         weights = self.module.get_buffer("weights")[bins[:, 0]].view(len(batch), -1) * in_colour(lab)[:, None]
         return (weights * nats.view(len(batch), -1)).mean(), *self.measured(logits, pixels, lab, bins[:, 0])

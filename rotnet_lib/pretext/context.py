@@ -57,9 +57,9 @@ class Context(PartsTask):
     image. The loss is the mean cross-entropy over all pairs.
 
     Defences against shortcuts (sections 3 and 3.1): the gap, against edges and textures that go on; the jitter, against long
-    lines; one colour plane alone, or colours projected, against the colour fringes of lenses, which tell where in the image a
-    patch lies; some patches coarser. Batch norm behind fc6, fc7 and the convolutions from conv3 on has no gain and shift
-    (they are 1 and 0): with them the network may end at a constant answer.
+    lines; one colour plane alone, or colours projected, against the chromatic aberration of lenses, which tells where in the
+    image a patch lies; some patches coarser. Batch norm behind fc6, fc7 and the convolutions from conv3 on has no gain and
+    shift (they are 1 and 0): with them the network may end at a constant answer.
 
     A test image has pairs that depend on nothing but its place in the split: without jitter, not coarser, in its middle.
     """
@@ -97,7 +97,7 @@ class Context(PartsTask):
         self.options = options
         self.image_size = data.image_size
         self.sizes = sizes_of(options, data.image_size)
-        self.take(backbone, data, options.stride)
+        self.cut_backbone(backbone, data, options.stride)
         self._check(backbone)
         self.module = _network(backbone, self.sizes.patch)
         places = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if row or column]

@@ -132,12 +132,12 @@ class ContextEncoder(PretextTask):
         self.module = InpaintingNetwork(backbone, RegionMasks(side, cell, options.removed), options.dropout, critic)
 
     def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
-        from rotnet_lib.training.optimizers import adam
+        from rotnet_lib.training.optimizers import adam, without
 
-        critic = list(self.module.critic.parameters()) if self.module.critic else []
-        players = [adam([p for p in self.module.parameters() if not any(p is other for other in critic)], config)]
+        critic = self.module.critic
+        players = [adam(without(self.module, critic), config)]
         if critic:  # beta_1 of 0.5, as the authors' code has it
-            group = {"params": critic, "lr_factor": _CRITIC_RATE}
+            group = {"params": list(critic.parameters()), "lr_factor": _CRITIC_RATE}
             players.append(torch.optim.Adam([group], lr=config.lr, betas=(0.5, 0.999), fused=True))
         return players
 

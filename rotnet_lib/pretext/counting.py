@@ -40,8 +40,8 @@ class Counting(PartsTask):
     (equation 4); the second term forbids phi = 0.
 
     Defences against shortcuts (sections 3.1 and 4.3): which filter shrinks an image is drawn, against the trace that it
-    leaves; most images are grey, against the colour fringes of lenses. Test images are in their own colours, their filter is
-    decided by their place in the split.
+    leaves; most images are grey, against the chromatic aberration of lenses. Test images are in their own colours, their
+    filter is decided by their place in the split.
 
     Metrics: `counting_top1`, percent of images whose own shrunk copy is nearer to their tiles' counts than another image's is;
     `count_error`, |phi(D x) - c(x)|^2 over |phi(D x)|^2 + |c(x)|^2, in [0, 1], and 1 where nothing is counted;
@@ -99,7 +99,7 @@ class Counting(PartsTask):
 
         self.options = options
         self.side = data.image_size // 2
-        self.take(backbone, data, options.stride)
+        self.cut_backbone(backbone, data, options.stride)
         self._check(backbone, data.image_size)
         self.module = _network(backbone, self.side, options)
         resizers = tuple(RESIZERS) if options.resizer == "mixed" else (options.resizer,)

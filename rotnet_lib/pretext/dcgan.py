@@ -58,7 +58,8 @@ class Dcgan(GanTask):
         from rotnet_lib.pretext.parts.dcgan_network import DcganNetwork
 
         side = data.image_size
-        self.take(data, side, options.latent)
+        self.check_sizes(data, side)
+        self.latent = options.latent
         self.module = DcganNetwork(backbone, options.latent, side)
 
     def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
@@ -84,13 +85,13 @@ class Dcgan(GanTask):
         return Step(tells + passes, len(batch), values, terms={"loss_discriminator": tells, "loss_generator": passes})
 
     def evaluate(self, batch: Batch) -> Step:
-        from rotnet_lib.pretext.parts.adversaries import passing_loss
+        from rotnet_lib.pretext.parts.adversaries import generator_loss
         from rotnet_lib.pretext.parts.distinct import distinct
         from rotnet_lib.pretext.parts.latents import drawn_latents
 
         made = self.made(drawn_latents(batch, self.latent))
         return Step(
-            passing_loss(self.module(batch.images)),
+            generator_loss(self.module(batch.images)),
             len(batch),
             {"distinct_samples": distinct(made, batch.images).float()},
         )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import nn, torch
 from rotnet_lib.pretext.examples import Example, pictures_of
+from rotnet_lib.pretext.parts.count_or_auto import CountOrAuto
 from rotnet_lib.pretext.task import TASKS, PretextTask
 from rotnet_lib.runs.metrics import Metric
 from rotnet_lib.training.task import Epoch, EpochStart, Step
@@ -51,7 +52,7 @@ class DeepCluster(PretextTask):
     Metrics, of the training images: `cluster_top1`, percent of images whose cluster is told. `nmi_previous` and `nmi_labels`,
     the normalised mutual information of the clusters with those of the epoch before (0 before the first epoch, when all images
     are in one) and with the class labels, in [0, 1] (arithmetic mean of the entropies); its chance is what clusters of equal
-    size have into which the images are dealt out at random. `emptied_clusters`, how often k-means had to fill a cluster without
+    size have into which the images are put at random. `emptied_clusters`, how often k-means had to fill a cluster without
     images, and `largest_cluster`, percent of the images that are in the largest one. A test
     image has no cluster: the test loss is the cross-entropy of the surest answer, 0 where the network is sure of all.
     """
@@ -78,9 +79,7 @@ class DeepCluster(PretextTask):
 
         model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-        clusters: int | Literal["auto"] = Field(
-            "auto", description="k, at least 2; auto: one for every 128 images (ImageNet: 10 000)"
-        )
+        clusters: CountOrAuto = Field("auto", description="k, at least 2; auto: one for every 128 images (ImageNet: 10 000)")
         components: int = Field(256, ge=1, description="principal components that are clustered, at most")
         input: Literal["rgb", "sobel"] = Field(
             "rgb", description="what the first convolution reads: colours, or the gradient of their mean (the paper)"
@@ -90,13 +89,6 @@ class DeepCluster(PretextTask):
             "torch",
             description="whose k-means: the harness's, on the run's device, or faiss's, on the CPU (pip install faiss-cpu)",
         )
-
-        @field_validator("clusters", mode="before")
-        @classmethod
-        def _number_or_word(cls, clusters: Any) -> Any:
-            if clusters != "auto" and (not isinstance(clusters, int) or clusters < 2):
-                raise ValueError(f"a whole number of at least 2, or auto, not {clusters!r}")
-            return clusters
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.cluster_network import ClusterNetwork
@@ -130,13 +122,11 @@ class DeepCluster(PretextTask):
         return options.input
 
     def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
-        from rotnet_lib.training.optimizers import sgd
+        from rotnet_lib.training.optimizers import sgd, without
 
-        last = list(self.module.last.parameters())
-        others = [p for p in self.module.parameters() if not any(p is own for own in last)]
         return (
-            sgd(others, config),
-            torch.optim.SGD(last, lr=config.lr, weight_decay=config.weight_decay, fused=True),
+            sgd(without(self.module, self.module.last), config),
+            torch.optim.SGD(self.module.last.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True),
         )
 
     def before_epoch(self, epoch: Epoch) -> EpochStart:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import nn, torch
 from rotnet_lib.pretext.examples import Example, pictures_of
+from rotnet_lib.pretext.parts.count_or_auto import CountOrAuto
 from rotnet_lib.pretext.parts.parts_task import PartsTask, least_side, remedies
 from rotnet_lib.pretext.task import TASKS
 from rotnet_lib.runs.metrics import Metric
@@ -74,18 +75,9 @@ class Exemplar(PartsTask):
 
         model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-        seeds: int | Literal["auto"] = Field(
-            "auto", description="N, at least 2; auto: one for every 6 images, at most 8000 (the paper)"
-        )
+        seeds: CountOrAuto = Field("auto", description="N, at least 2; auto: one for every 6 images, at most 8000 (the paper)")
         patch: float = Field(1.0, gt=0, le=1, description="side of a seed as a fraction of the image's")
         stride: int = Field(4, ge=1, description="stride of the first convolution in the pretext task, if the arch's is larger")
-
-        @field_validator("seeds", mode="before")
-        @classmethod
-        def _number_or_word(cls, seeds: Any) -> Any:
-            if seeds != "auto" and (not isinstance(seeds, int) or seeds < 2):
-                raise ValueError(f"a whole number of at least 2, or auto, not {seeds!r}")
-            return seeds
 
     def __init__(self, backbone: Backbone, data: Dataset, options: Options) -> None:
         from rotnet_lib.pretext.parts.parts_network import PartsNetwork
@@ -95,7 +87,7 @@ class Exemplar(PartsTask):
         self.data = data
         self.count = _usual_seeds(images) if options.seeds == "auto" else options.seeds
         self.side = round(options.patch * data.image_size)
-        self.take(backbone, data, options.stride)
+        self.cut_backbone(backbone, data, options.stride)
         self._check_side(backbone)
         channels, _, _ = backbone.shape(backbone.taps[-1], self.side)
         pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -142,6 +134,10 @@ class Exemplar(PartsTask):
         passes = -(-epoch.entries // self.count)
         order = torch.cat([torch.randperm(self.count, generator=epoch.rng) for _ in range(passes)])
         return EpochStart(self._seeds.cpu()[order[: epoch.entries]])
+
+    @property
+    def drawn_images(self) -> torch.Tensor:
+        return self._seeds
 
     def _draw_seeds(self, epoch: Epoch) -> None:
         from rotnet_lib.pretext.parts.seed_patches import draw_seeds, gradient_energy, places

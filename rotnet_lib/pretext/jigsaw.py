@@ -38,9 +38,9 @@ class Jigsaw(PartsTask):
     first layers must not match textures across tiles. The loss is the cross-entropy over K.
 
     Defences against shortcuts (section 3.2): the gap between tiles, against edges that go on; each tile normalised by itself,
-    against statistics that do; colour planes shifted against each other, and some images grey, against the colour fringes of
-    lenses. All are options, and off in evaluation but for the gap and the normalisation: a test image has one puzzle, which
-    its place in the split decides.
+    against statistics that do; colour planes shifted against each other, and some images grey, against the chromatic
+    aberration of lenses. All are options, and off in evaluation but for the gap and the normalisation: a test image has one
+    puzzle, which its place in the split decides.
     """
 
     metrics: Mapping[str, Metric] = MappingProxyType({"jigsaw_top1": Metric(title="Permutation accuracy")})
@@ -97,7 +97,7 @@ class Jigsaw(PartsTask):
         self.side = self.cell - round(options.gap * self.cell)
         self.shift = round(options.channel_shift * self.cell)
         self.free = self.cell - self.side - 2 * self.shift
-        self.take(backbone, data, options.stride)
+        self.cut_backbone(backbone, data, options.stride)
         self._check(backbone, data.image_size)
         self.margin = (data.image_size - options.grid * self.cell) // 2
         self.module = _network(backbone, tiles, self.side, options)

@@ -12,6 +12,7 @@ from rotnet_lib.lazy import nn, torch
 from rotnet_lib.pretext.examples import Example, pictures_of
 from rotnet_lib.pretext.task import TASKS, PretextTask
 from rotnet_lib.runs.metrics import Metric
+from rotnet_lib.training.devices import exact_products
 from rotnet_lib.training.task import Epoch, EpochStart, Step
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class NoiseAsTargets(PretextTask):
 
     C has a row for each of the N training images, a random direction that never changes (`parts/noise_targets.py`); p is a
     permutation of the rows, random at the start. With f_i the network's output of unit length, the loss is the mean over a
-    batch of |f_i - C[p_i]|^2 (equation 3 of the paper). In every third epoch the targets of a batch are first dealt out anew
+    batch of |f_i - C[p_i]|^2 (equation 3 of the paper). In every third epoch the targets of a batch are first reassigned
     among its images, so that the sum of the losses is smallest; p stays a permutation, so that features cannot collapse.
 
     Metrics, of the training images: `nat_cosine`, the mean cosine of an image and its target; `nat_top1`, percent of images to
@@ -68,7 +69,7 @@ class NoiseAsTargets(PretextTask):
         model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         dimension: int = Field(128, ge=2, le=65_536, description="D, the dimension of features and targets (ImageNet: 2048)")
-        every: int = Field(3, ge=1, description="targets are dealt out anew in the first of every so many epochs")
+        every: int = Field(3, ge=1, description="targets are reassigned in the first of every so many epochs")
         input: Literal["rgb", "gradient"] = Field(
             "rgb", description="what the first convolution reads: colours, or each image's gradient (the paper)"
         )
@@ -77,12 +78,12 @@ class NoiseAsTargets(PretextTask):
         from rotnet_lib.models.network import Network
 
         self.options = options
-        self.dealing = True
+        self.reassigning = True
         self.images = len(data.train)
         self.module = Network(backbone, options.dimension, data.image_size)
         again = ", ".join(str(1 + options.every * time) for time in range(3))
         self.notes = (
-            f"In epochs {again} and so on each batch's targets are dealt out anew before its loss: figures of training are "
+            f"In epochs {again} and so on each batch's targets are reassigned before its loss: figures of training are "
             "better in these epochs.",
         )
         # The row of each image. It is no part of the weights; a run that is resumed has it again.
@@ -95,11 +96,12 @@ class NoiseAsTargets(PretextTask):
     def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
         from rotnet_lib.training.optimizers import sgd
 
-        # The authors' loss is the sum over a batch, and their rate is for it.
-        return (sgd([{"params": list(self.module.parameters()), "lr_factor": config.batch_size}], config),)
+        # The authors' loss is the sum over a batch, and their rate is for it. A batch has no more images than there are.
+        summed = min(config.batch_size, self.images)
+        return (sgd([{"params": list(self.module.parameters()), "lr_factor": summed}], config),)
 
     def before_epoch(self, epoch: Epoch) -> EpochStart:
-        self.dealing = epoch.number % self.options.every == 0
+        self.reassigning = epoch.number % self.options.every == 0
         if epoch.number == 0:
             self._rows.copy_(torch.randperm(self.images, generator=epoch.rng))
         return EpochStart()
@@ -116,14 +118,14 @@ class NoiseAsTargets(PretextTask):
             return nn.functional.normalize(found.to(torch.promote_types(found.dtype, torch.float32)), dim=1)
 
     def step(self, batch: Batch) -> Step:
-        """Every process deals out the targets of the whole batch, each in the same way."""
+        """Every process reassigns the targets of the whole batch, each in the same way."""
         from rotnet_lib.pretext.parts.noise_targets import matched, noise_targets
         from rotnet_lib.training.collectives import all_gather_rows
 
         features = self.features(batch.images)
-        with torch.autocast(features.device.type, enabled=False):
+        with exact_products(features.device):
             everyone, index = all_gather_rows(batch, features.detach(), batch.index)
-            if self.dealing:
+            if self.reassigning:
                 found = noise_targets(self._rows[index], self.options.dimension).to(features.dtype)
                 images, givers = matched(everyone @ found.T, index)
                 self._rows[images] = self._rows[givers]
@@ -139,7 +141,8 @@ class NoiseAsTargets(PretextTask):
 
         features = self.features(batch.images)
         fresh = noise_targets(self.images + batch.index, self.options.dimension).to(features.dtype)
-        similarity = features @ fresh.T
+        with exact_products(features.device):
+            similarity = features @ fresh.T
         images, givers = matched(similarity, torch.arange(len(batch), device=similarity.device))
         return Step((2 - 2 * similarity[images, givers]).mean(), len(batch))
 
@@ -151,7 +154,8 @@ class NoiseAsTargets(PretextTask):
         if len(batch) < 2:
             return []
         features = self.features(batch.images)
-        similarity = (features @ features.T).fill_diagonal_(-torch.inf)
+        with exact_products(features.device):
+            similarity = (features @ features.T).fill_diagonal_(-torch.inf)
         cosine, nearest = similarity.max(1)
         shown = torch.cat([seen_inputs(self.module.backbone, batch.images), batch.images[nearest][:, None]], 1)
         count = shown.shape[1]

@@ -58,7 +58,7 @@ class SplitBrain(AbTask):
         from rotnet_lib.pretext.parts.dense import SplitHeads
 
         self.options = options
-        self.take(backbone, data, options.stride)
+        self.cut_backbone(backbone, data, options.stride)
         heads = SplitHeads(options.head, self.channels, (len(bin_centres()), _BINS), backbone.width)
         self.module = nn.Sequential(OrderedDict(backbone=backbone, heads=heads))
         self.count_colours(self.module, data, 1)
@@ -111,15 +111,15 @@ class SplitBrain(AbTask):
 
         from rotnet_lib.models.colour import rgb_to_lab
         from rotnet_lib.pretext.parts.ab_task import places_of
-        from rotnet_lib.pretext.parts.dense import exact
+        from rotnet_lib.pretext.parts.dense import in_float32
 
         of_ab, of_l = self.module(batch.images)
         pixels = self.sight.shrunk(batch.images)
         lab = rgb_to_lab(pixels)
         bins, light = self.code(lab, 1)[0][:, 0], lab[:, :1]
         true = _bins_of(places_of(light)[:, 0])
-        logits = exact(places_of(of_l))
-        terms = {"loss_ab": cross_entropy(exact(places_of(of_ab)), bins), "loss_l": cross_entropy(logits, true)}
+        logits = in_float32(places_of(of_l))
+        terms = {"loss_ab": cross_entropy(in_float32(places_of(of_ab)), bins), "loss_l": cross_entropy(logits, true)}
         values, said = self.measured(of_ab, pixels, lab, bins)
         values |= {
             "l_top1": logits.argmax(1) == true,
@@ -135,8 +135,8 @@ def _bins_of(light: torch.Tensor) -> torch.Tensor:
 
 def _mean(logits: torch.Tensor) -> torch.Tensor:
     """Logits (B, 50, h, w) to the mean of the bins' middles, (B, 1, h, w)."""
-    from rotnet_lib.pretext.parts.dense import exact
+    from rotnet_lib.pretext.parts.dense import in_float32
 
-    shares = exact(logits).softmax(1)
+    shares = in_float32(logits).softmax(1)
     middles = _BIN * (torch.arange(_BINS, device=logits.device) + 0.5)
     return (shares * middles[:, None, None]).sum(1, keepdim=True)

@@ -249,6 +249,15 @@ class TrainingConfig(ScheduleConfig, ImagesConfig):
         json_schema_extra=EXECUTION,
     )
 
+    @property
+    def by_epochs(self) -> bool:
+        """Whether a run of this config trains in steps, epoch by epoch: not if its classifiers are solved for at once."""
+        return True
+
+    def trained_images(self, train: int) -> int:
+        """How many images an epoch has, where the data has `train` training images."""
+        return train
+
     @model_validator(mode="after")
     def _equal_parts(self) -> Self:
         if self.batch_size % self.gpus:

@@ -47,7 +47,8 @@ class PlanFile(BaseModel):
 
 def remake(path: Path) -> str:
     """The sentence that says how a damaged plan is made again: its folder is named by suite, preset and a hash."""
-    return f"Make it again: make reproduce-{path.parent.name.rsplit('-', 2)[0]}."
+    suite, preset, _ = path.parent.name.rsplit("-", 2)
+    return f"Make it again: make reproduce-{suite} PRESET={preset}, with what else was typed then."
 
 
 def read_plan(path: Path) -> PlanFile:

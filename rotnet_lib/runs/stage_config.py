@@ -18,7 +18,19 @@ from rotnet_lib.errors import RotnetError, shown, unknown
 from rotnet_lib.runs.deciding import Decisions
 from rotnet_lib.runs.plain import check_no_bool, plain_values
 from rotnet_lib.runs.protocols import KIND
-from rotnet_lib.runs.resolution import AUTO, BACKBONE, GIVEN, PROTOCOL, Preset, Resolved, Said, Upstream, WrongValue, naming
+from rotnet_lib.runs.resolution import (
+    AUTO,
+    BACKBONE,
+    GIVEN,
+    PROTOCOL,
+    UNLIMITED,
+    Preset,
+    Resolved,
+    Said,
+    Upstream,
+    WrongValue,
+    naming,
+)
 
 EXECUTION: dict[str, JsonValue] = {"role": "execution"}
 EXPERIMENT: dict[str, JsonValue] = {"role": "experiment"}
@@ -166,6 +178,11 @@ class StageConfig(BaseModel):
         """
         extra = cls.model_fields[field].json_schema_extra
         return tuple(extra.get("words", ())) if isinstance(extra, dict) else ()  # type: ignore[arg-type]
+
+    @classmethod
+    def word_of_none(cls, field: str) -> str | None:
+        """The word by which a parameter's None is said: `all`, `none`, `end` ...; None if there is no such word."""
+        return next((word for word in cls.words(field) if word in UNLIMITED), None)
 
     @classmethod
     @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
@@ -232,7 +233,11 @@ class ImageBackboneConfig(BackboneConfig, ImagesConfig):
         """The backbone for a dataset; see `open_backbone`."""
 
         def some(count: int, places: torch.Generator) -> torch.Tensor:
-            return data.train.read(torch.randperm(len(data.train), generator=places)[:count])
+            chosen = torch.randperm(len(data.train), generator=places)[:count].to(data.train.index_device)
+            from rotnet_lib.data.split import Request  # torch, which takes seconds to import
+
+            with closing(data.train.cut(iter([Request(chosen)]))) as cuts:
+                return next(cuts).images.permute(0, 3, 1, 2)
 
         return self.open_backbone((data.mean, data.std), some)
 

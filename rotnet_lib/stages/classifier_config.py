@@ -1,10 +1,11 @@
 """Parameters of the probe and finetune stages: classifiers on a backbone's layers."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from rotnet_lib.errors import unknown
 from rotnet_lib.evaluation.views import Combine, Views
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.runs.config import TrainingConfig
@@ -14,7 +15,13 @@ from rotnet_lib.stages.backbone_config import ImageBackboneConfig, Layers, all_s
 
 
 class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
-    """Classifiers on a backbone's layers."""
+    """Classifiers on a backbone's layers.
+
+    Attributes:
+        classifiers: the names that `classifier` may have.
+    """
+
+    classifiers: ClassVar[tuple[str, ...]] = tuple(CLASSIFIERS)
 
     layer: Layers = Field(
         ("conv2",), min_length=1, description="a layer, several (conv1,conv2) or all", json_schema_extra=EXPERIMENT
@@ -49,8 +56,9 @@ class ClassifierConfig(ImageBackboneConfig, TrainingConfig):
     @classmethod
     def check_classifier(cls, classifier: Any) -> None:
         """Raises WrongValue if the stage has no such classifier."""
-        with naming("classifier"):
-            CLASSIFIERS[classifier]
+        if classifier not in cls.classifiers:
+            with naming("classifier"):
+                raise unknown("classifier", str(classifier), cls.classifiers)
 
     @property
     def layers(self) -> tuple[str, ...]:

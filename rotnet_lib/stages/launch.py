@@ -17,7 +17,7 @@ from typing import IO
 import psutil
 from pydantic import BaseModel
 
-from rotnet_lib.data.pool import usable_cores
+from rotnet_lib.cores import usable_cores
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.directory import RunDirectory

@@ -161,6 +161,9 @@ class PretrainConfig(TrainingConfig):
     def protocol_origin(cls, values: Mapping[str, Any]) -> str:
         return super().protocol_origin(values) + (f".{values['task']}" if "arch" in values else "")
 
+    def trained_images(self, train: int) -> int:
+        return len(Fold.parse(self.fold).without(train)) if self.fold else train
+
     @property
     def metric_names(self) -> tuple[str, ...]:
         return tuple(TASKS[self.task].metrics)

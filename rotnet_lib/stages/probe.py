@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from rotnet_lib.errors import RotnetError, unknown
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.lazy import torch
 from rotnet_lib.models import ARCHS, CLASSIFIERS, SVM
 from rotnet_lib.models.inputs import LAB
 from rotnet_lib.models.split import Half
 from rotnet_lib.runs.config import ImagesConfig, TrainingConfig
 from rotnet_lib.runs.protocols import Recipe, benchmark_of, recipes
-from rotnet_lib.runs.resolution import naming
 from rotnet_lib.runs.stage_config import EXPERIMENT, later
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
@@ -55,6 +54,7 @@ class ProbeConfig(ClassifierConfig):
 
     stage: ClassVar[str] = "probe"
     version: ClassVar[int] = 2  # the linear classifier pools its map to about 9 600 elements
+    classifiers: ClassVar[tuple[str, ...]] = (*CLASSIFIERS, SVM)
 
     recipe: Recipe = Field(
         "rotnet",
@@ -84,16 +84,14 @@ class ProbeConfig(ClassifierConfig):
         return ARCHS[arch].halved if arch in ARCHS else ()  # of a run that is still looked for: those that it has
 
     @classmethod
-    def check_classifier(cls, classifier: Any) -> None:
-        with naming("classifier"):
-            if classifier not in (*CLASSIFIERS, SVM):
-                raise unknown("classifier", str(classifier), (*CLASSIFIERS, SVM))
-
-    @classmethod
     def without_meaning(cls, values: Mapping[str, Any]) -> Mapping[str, str]:
         if values.get("classifier") == SVM:
             return dict.fromkeys(_OF_STEPS, _SOLVED)
         return {"grid": "only the svm classifier pools maps to a grid"}
+
+    @property
+    def by_epochs(self) -> bool:
+        return self.classifier != SVM
 
     @property
     def metric_names(self) -> tuple[str, ...]:

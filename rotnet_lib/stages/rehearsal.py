@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from rotnet_lib.data.folds import Fold
 from rotnet_lib.lazy import torch
-from rotnet_lib.models import SVM
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.directory import RESUME, directory_of
 from rotnet_lib.stages.classifier_config import ClassifierConfig
@@ -84,7 +83,7 @@ def rehearse(config: TrainingConfig) -> Rehearsal:
     data = load_data(config)
     fold = config.fold if isinstance(config, PretrainConfig) else None
     train = training_images(config, data, Fold.parse(fold) if fold else None)
-    if isinstance(config, ClassifierConfig) and config.classifier == SVM:
+    if not config.by_epochs:
         loader = Loader(train.to(device), config.batch_size, seed=config.seed, augment=config.augment)
         images = named_images(first_batch(loader), data.classes)
         return Rehearsal(images, False, 0, config.batch_size, config.epochs, 0.0, 0, config.gpus)

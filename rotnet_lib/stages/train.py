@@ -14,7 +14,7 @@ from rotnet_lib.data.folds import Fold
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.data.split import Split
 from rotnet_lib.data.stream import StreamedSplit
-from rotnet_lib.evaluation.seen import gather_seen, write_seen
+from rotnet_lib.evaluation.seen import make_seen, write_seen
 from rotnet_lib.files import replacing
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.runs.config import ImagesConfig, TrainingConfig
@@ -130,7 +130,7 @@ def train_stage(
             pd.DataFrame(history).to_csv(temporary, index=False)
     answers = trainer.gather_answers()
     if collectives.is_rank_zero():
-        write_seen(directory.path, gather_seen(task, loader, replace(data, test=trainer.test), answers, config.seed))
+        write_seen(directory.path, make_seen(task, loader, replace(data, test=trainer.test), answers, config.seed))
     save(MODEL)
     result = build_result(
         directory,

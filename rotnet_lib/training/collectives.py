@@ -83,7 +83,8 @@ def distributed_step(task: Task, device: torch.device) -> Callable[[Batch], Step
 
     In a process group this converts the module's batch norms in place (see `synchronize_batch_norm`), and wraps the step in
     DistributedDataParallel. Parameters are broadcast from rank 0, and the backward pass averages gradients over the ranks:
-    that is the gradient of the global batch, since parts are equal and losses are means. Without a process group it returns
+    that is the gradient of the global batch, since losses are means and parts are equal (where damaged images are left out they
+    are not, and the others of their part count a little more). Without a process group it returns
     `task.step` itself. Collective, and so are the steps of what it returns, with their backward pass.
 
     Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,18 @@ def in_bf16(device: torch.device) -> bool:
 def autocast(device: torch.device) -> torch.autocast:
     """The precision of forward passes; see `in_bf16`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(device))
+
+
+@contextmanager
+def exact_products(device: torch.device) -> Iterator[None]:
+    """Matrix products in float32, without autocast and without TF32, for what needs the digits that these leave out."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def select_device(config: RunConfig) -> torch.device:

@@ -27,6 +27,12 @@ def adam(parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]], co
     )
 
 
+def without(module: torch.nn.Module, part: torch.nn.Module | None) -> list[torch.nn.Parameter]:
+    """The parameters of a module, in its order, but for those of a part of it."""
+    left_out = {id(parameter) for parameter in part.parameters()} if part else set()
+    return [parameter for parameter in module.parameters() if id(parameter) not in left_out]
+
+
 def trained(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
     """The parameters of an optimiser, in its order."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]

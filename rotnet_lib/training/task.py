@@ -140,6 +140,11 @@ class Task(ABC):
         """
         return EpochStart()
 
+    @property
+    def drawn_images(self) -> torch.Tensor | None:
+        """The training images that epochs draw from, (n,) int64, once the first epoch has begun; None: all."""
+        return None
+
     def measure(self, images: ImagePass) -> Mapping[str, float]:
         """What the training images say of the network after an epoch: metric -> its value, in the metric's unit.
 

@@ -106,10 +106,10 @@ class Trainer:
     def fit(self) -> History:
         """Train from the resume state, or from the beginning, to the last epoch.
 
-        Returns a row an epoch: `epoch` (from 1), `lr` (of its last step), `train_loss` (nats an input; the sum over the
-        classifiers of a probe), its terms and `train_<metric>` (in the metric's unit; all augmented, while the weights change),
-        `test_loss`, `test_<metric>`, `seconds` (of the training steps alone), `inputs` (network inputs trained on, rotated
-        copies counted) and `inputs_per_second`. Figures are over all ranks. Collective.
+        Returns a row an epoch: `epoch` (from 1), `lr` (of its last step), `train_loss` (of an input, as the task defines it:
+        mostly nats; the sum over the classifiers of a probe), its terms and `train_<metric>` (in the metric's unit; all
+        augmented, while the weights change), `test_loss`, `test_<metric>`, `seconds` (of the training steps alone), `inputs`
+        (network inputs trained on, rotated copies counted) and `inputs_per_second`. Figures are over all ranks. Collective.
 
         Raises:
             RotnetError: the loss is not finite, or a metric that must leave chance stays there, or the ranks have resume

@@ -99,6 +99,11 @@ class VocConfig(BackboneConfig, ScheduleConfig):
         """The data. Raises RotnetError as `open_voc`."""
         return open_voc(self.dataset, self.task, self.train_size, self.test_size)
 
+    @property
+    def prepared(self) -> tuple[Any, ...]:
+        """What `prepare_data` depends on: for runs of which this is equal it need be called once."""
+        return (*self.source(), self.train_size, self.test_size)
+
     def prepare_data(self, voc: VocSet) -> None:
         """Check the data before training: read every annotation, or mask, of both splits.
 

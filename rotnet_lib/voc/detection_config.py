@@ -78,6 +78,10 @@ class DetectionConfig(VocConfig):
             print(f"Skipped {left_out} of {len(voc.train)} training images: without objects, or with 'difficult' ones only.")
         return replace(voc, train=replace(voc.train, names=kept))
 
+    @property
+    def prepared(self) -> tuple[Any, ...]:
+        return (*super().prepared, self.proposals)
+
     def prepare_data(self, voc: VocSet) -> None:
         super().prepare_data(voc)
         if all(voc.test.objects(index).difficult.all() for index in range(len(voc.test))):

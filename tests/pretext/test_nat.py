@@ -1,4 +1,4 @@
-"""Noise as targets: who has which target, when targets are dealt out, what is measured."""
+"""Noise as targets: who has which target, when targets are reassigned, what is measured."""
 
 from typing import Any
 
@@ -38,28 +38,28 @@ def test_every_image_has_a_target_of_its_own_for_good() -> None:
     assert torch.equal(after[others], before[others])
 
 
-def test_dealing_out_lowers_the_loss_and_is_done_when_it_was_done() -> None:
+def test_reassigning_lowers_the_loss_and_is_done_when_it_was_done() -> None:
     """Of every third epoch, counted from 0, the first too."""
     batch = batch_of(random_data(32, 24), 24)
-    fixed, dealt = started(), started()
-    fixed.dealing = False
-    before, after = fixed.step(batch).loss, dealt.step(batch).loss
+    fixed, reassigned = started(), started()
+    fixed.reassigning = False
+    before, after = fixed.step(batch).loss, reassigned.step(batch).loss
     assert after < before - 0.1
-    assert torch.equal(dealt.step(batch).loss, after)  # nothing better is left (batch norm is by the batch)
+    assert torch.equal(reassigned.step(batch).loss, after)  # nothing better is left (batch norm is by the batch)
 
 
-@pytest.mark.parametrize(("number", "deals"), [(0, True), (1, False), (2, False), (3, True), (6, True), (7, False)])
-def test_targets_are_dealt_out_in_every_third_epoch(number: int, deals: bool) -> None:
+@pytest.mark.parametrize(("number", "reassigns"), [(0, True), (1, False), (2, False), (3, True), (6, True), (7, False)])
+def test_targets_are_reassigned_in_every_third_epoch(number: int, reassigns: bool) -> None:
     task = started()
     task.before_epoch(epoch(number, 9))
     before = rows_of(task).clone()
     task.step(batch_of(random_data(32, 24), 24))
-    assert torch.equal(rows_of(task), before) != deals
+    assert torch.equal(rows_of(task), before) != reassigns
 
 
 def test_the_loss_is_the_squared_distance_to_the_targets() -> None:
     task = started()
-    task.dealing = False
+    task.reassigning = False
     batch = batch_of(random_data(32, 24), 12)
     task.module.eval()
     features = task.features(batch.images)
@@ -72,7 +72,7 @@ def test_the_loss_is_the_squared_distance_to_the_targets() -> None:
 
 def test_a_network_that_knows_the_targets_has_no_loss() -> None:
     task = started()
-    task.dealing = False
+    task.reassigning = False
     batch = batch_of(random_data(32, 24), 12)
     task.features = lambda images: noise_targets(rows_of(task)[batch.index], 16)
     step = task.step(batch)
@@ -91,13 +91,16 @@ def test_the_test_loss_is_two_where_all_images_have_one_feature() -> None:
 
 
 def test_its_rate_is_for_the_sum_over_a_batch() -> None:
-    """The authors' rate of 0.01, as the protocol has it, moves weights by the gradient of the summed loss."""
-    task = started()
+    """The authors' rate of 0.01, as the protocol has it, moves weights by the gradient of the summed loss; of all images,
+    where a batch would have more."""
+    task = made_task("nat", random_data(32, 300), dimension=16)
     config = PretrainConfig.build({"task": "nat", "arch": "nin4"})
     assert (config.lr, config.momentum, config.weight_decay, config.batch_size) == (0.01, 0, 0, 256)
     [optimizer] = task.optimizers(config)
     [group] = optimizer.param_groups
     assert (group["lr_factor"], group["momentum"], group["weight_decay"]) == (256, 0, 0)
+    [few] = started().optimizers(config)
+    assert few.param_groups[0]["lr_factor"] == 24
 
 
 def test_it_reads_the_gradient_if_asked_to(tiny: dict[str, Any]) -> None:

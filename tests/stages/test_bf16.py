@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from rotnet_lib.data.dataset import Dataset, load_dataset
-from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.loader import Loader, ordered_batches
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.models import CLASSIFIERS
 from rotnet_lib.pretext import TASKS
+from rotnet_lib.pretext.task import PretextTask
 from rotnet_lib.stages.pretrain import PretrainConfig, pretext_task
 from rotnet_lib.stages.probe import ProbeConfig
 from rotnet_lib.stages.train_classifiers import classifier_task
@@ -56,6 +57,17 @@ def of_pretext(name: str, data: Dataset) -> Task:
 def of_classifier(name: str, data: Dataset) -> Task:
     parameters: dict[str, Any] = SMALL | {"backbone": "random", "classifier": name, "layer": "conv1,conv2"}
     return classifier_task(ProbeConfig.build(parameters), data, freeze=False)[0]
+
+
+def test_tests_and_examples_work_under_bf16_autocast(data: Dataset) -> None:
+    for name in TASKS:
+        task = of_pretext(name, data)
+        assert isinstance(task, PretextTask)
+        task.module.eval()
+        batch = next(ordered_batches(data.test))
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            assert task.evaluate(batch).loss.isfinite(), name
+            task.examples(batch)
 
 
 Maker = Callable[[str, Dataset], Task]

@@ -1,7 +1,9 @@
 """The k-NN probe: what it measures, on which images, of which backbone; nothing is trained."""
 
+import itertools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,21 @@ def test_untrained_backbones_are_of_their_seed(backbone: str) -> None:
     assert first.metrics != other.metrics
     again = knn(**asked, runs="elsewhere").result
     assert first.metrics == again.metrics
+
+
+def test_damaged_files_among_few_do_not_stop_the_rescaling_of_an_untrained_backbone(tmp_path: Path) -> None:
+    """It reads images of the training split by itself, which are streamed here."""
+    for split, kind, number in itertools.product(("train", "test"), ("a", "b"), range(8)):
+        path = tmp_path / "photos" / split / kind / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        if (split, number) == ("train", 3):
+            path.write_bytes(path.read_bytes()[:300])
+    data = {"dataset": f"imagefolder:{tmp_path / 'photos'}", "stream": True, "workers": 0, "max_damaged": 0.5}
+    own = {"backbone": "random-rescaled", "arch": "alexnet", "width": 0.02, "image_size": 40, "neighbours": 2}
+    found = knn(**own | data | {"train_size": None, "test_size": None}).result
+    assert found.data.damaged == ["train/a/3.jpg", "train/b/3.jpg"]
 
 
 def test_it_takes_a_checkpoint_a_file_and_what_a_task_left_of_a_backbone(pretrained: Pretrained) -> None:

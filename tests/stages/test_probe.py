@@ -1,7 +1,7 @@
 """Probes: the backbone stays as it is, and the layers do not disturb each other."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import pandas as pd
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.data.split import Split
+from rotnet_lib.data.split import Cut, Request, Split
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.evaluation.classifier_task import ClassifierTask
 from rotnet_lib.models.backbone import make_backbone
@@ -158,9 +158,10 @@ def test_a_backbone_is_rescaled_by_a_part_of_a_large_training_set(tiny: dict[str
     given: list[list[int]] = []
 
     class Noting(Split):
-        def read(self, places: Iterable[int]) -> torch.Tensor:
-            given.append([int(place) for place in places])
-            return super().read(places)
+        def cut(self, requests: Iterable[Request]) -> Generator[Cut, None, None]:
+            [request] = requests
+            given.append(request.index.tolist())
+            return super().cut([request])
 
     large = Noting(shapes_data.train.images.repeat(10, 1, 1, 1), shapes_data.train.labels.repeat(10))
     for seed in (0, 0, 1):

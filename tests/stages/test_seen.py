@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from rotnet_lib.evaluation.seen import SEEN, Picture, read_seen
+from rotnet_lib.data.dataset import load_dataset
+from rotnet_lib.data.loader import Loader
+from rotnet_lib.data.spec import DataSpec
+from rotnet_lib.evaluation.seen import SEEN, Picture, first_batch, read_seen
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.pretext.labels import Labels
 from rotnet_lib.report.seen_plots import seen_section
@@ -41,6 +45,14 @@ def test_supervised_and_fine_tuned_runs_keep_their_surest_mistakes(pretrained: C
         assert shares
         assert shares == sorted(shares, reverse=True)
         assert all(mistake.true != mistake.said for mistake in seen.confusion.mistakes)
+
+
+def test_training_images_are_shown_of_those_that_epochs_draw_from() -> None:
+    data = load_dataset(DataSpec("shapes", train_size=80, test_size=10))
+    loader = Loader(data.train, 16, seed=0, augment="none")
+    drawn = torch.tensor([3, 40, 71])
+    assert first_batch(loader, drawn).index.tolist() == [3, 40, 71, 3, 40, 71]
+    assert first_batch(loader).index.tolist() != [3, 40, 71, 3, 40, 71]
 
 
 def test_it_is_a_function_of_the_parameters(tiny: dict[str, Any]) -> None:

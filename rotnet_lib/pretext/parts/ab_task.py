@@ -85,7 +85,7 @@ class AbTask(PretextTask):
 
         return (adam([p for p in self.module.parameters() if p.requires_grad], config),)
 
-    def take(self, backbone: Backbone, data: Dataset, stride: int) -> None:
+    def cut_backbone(self, backbone: Backbone, data: Dataset, stride: int) -> None:
         """Cut a backbone after its last convolution, for good with a stride no larger than that; note where places lie."""
         from rotnet_lib.pretext.parts.ab_bins import NAMES
         from rotnet_lib.pretext.parts.dense import Sight
@@ -160,9 +160,9 @@ class AbTask(PretextTask):
 
     def colours(self, logits: torch.Tensor) -> torch.Tensor:
         """The annealed mean of the bins: logits (B, Q, h, w) to a and b, (B, 2, h, w) float32."""
-        from rotnet_lib.pretext.parts.dense import exact
+        from rotnet_lib.pretext.parts.dense import in_float32
 
-        shares = torch.softmax(exact(places_of(logits)) / _TEMPERATURE, 1)
+        shares = torch.softmax(in_float32(places_of(logits)) / _TEMPERATURE, 1)
         # Not a product of matrices, which would be rounded to TF32 or bf16.
         means = (shares[:, :, None] * self.module.get_buffer("centres")).sum(1)
         return means.view(len(logits), *logits.shape[2:], 2).permute(0, 3, 1, 2)
@@ -179,10 +179,10 @@ class AbTask(PretextTask):
             bins: (n,) int64, the true bin of each of the n = B * h * w places.
         """
         from rotnet_lib.pretext.parts.ab_bins import NAMES
-        from rotnet_lib.pretext.parts.dense import exact
+        from rotnet_lib.pretext.parts.dense import in_float32
 
         logits, names = logits.detach(), self.module.get_buffer("names")
-        shares = exact(places_of(logits)).softmax(1)
+        shares = in_float32(places_of(logits)).softmax(1)
         named = shares.new_zeros(len(shares), len(NAMES)).index_add_(1, names, shares)
         true = names[bins]
         colours = self.colours(logits)

@@ -13,12 +13,12 @@ def frozen(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: parameter.detach() for name, parameter in module.named_parameters()} if torch.is_grad_enabled() else {}
 
 
-def aside(module: nn.Module) -> dict[str, torch.Tensor]:
+def copied_buffers(module: nn.Module) -> dict[str, torch.Tensor]:
     """Copies of the module's buffers, for `functional_call`: batch norm's running statistics stay as they are."""
     return {name: buffer.clone() for name, buffer in module.named_buffers()}
 
 
-def telling_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+def discriminator_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
     """The critic's loss, -log D(real) - log(1 - D(made)), in nats: the sum of two means.
 
     Args:
@@ -27,6 +27,6 @@ def telling_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
     return softplus(-real.float()).mean() + softplus(made.float()).mean()
 
 
-def passing_loss(made: torch.Tensor) -> torch.Tensor:
+def generator_loss(made: torch.Tensor) -> torch.Tensor:
     """The loss of who wants its pictures to pass for real, -log D(made), in nats: a mean over logits (B,)."""
     return softplus(-made.float()).mean()

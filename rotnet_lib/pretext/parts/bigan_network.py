@@ -11,7 +11,7 @@ from torch.func import functional_call
 from rotnet_lib.models.arch import scaled
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.dcgan import start_as_gan
-from rotnet_lib.pretext.parts.adversaries import frozen, telling_loss
+from rotnet_lib.pretext.parts.adversaries import discriminator_loss, frozen
 from rotnet_lib.pretext.parts.gan_network import GanNetwork
 from rotnet_lib.pretext.parts.picture_rows import TOGETHER
 from rotnet_lib.pretext.parts.resizing import resizing_matrix, weighted
@@ -182,6 +182,6 @@ class BiganNetwork(GanNetwork):
             logits: torch.Tensor = functional_call(discriminator, frozen(discriminator), (pictures, of))
             return logits
 
-        tells = telling_loss(real, fake) / 2
-        passes = telling_loss(opposed(made, latents), opposed(images, codes)) / 2
+        tells = discriminator_loss(real, fake) / 2
+        passes = discriminator_loss(opposed(made, latents), opposed(images, codes)) / 2
         return tells, passes, real.detach(), fake.detach()

@@ -7,7 +7,7 @@ from torch.func import functional_call
 from rotnet_lib.models.arch import scaled
 from rotnet_lib.models.backbone import Backbone
 from rotnet_lib.models.dcgan import CHANNELS, SHRUNK, start_as_gan
-from rotnet_lib.pretext.parts.adversaries import aside, frozen, passing_loss, telling_loss
+from rotnet_lib.pretext.parts.adversaries import copied_buffers, discriminator_loss, frozen, generator_loss
 from rotnet_lib.pretext.parts.gan_network import GanNetwork
 
 
@@ -77,6 +77,6 @@ class DcganNetwork(GanNetwork):
         discriminator by themselves: each is normalised by its own batch, and the running statistics are those of images alone.
         """
         real = self(images)
-        fake = functional_call(self, aside(self), (made.detach(),))
-        opposed = functional_call(self, frozen(self) | aside(self), (made,))
-        return telling_loss(real, fake), passing_loss(opposed), real.detach(), fake.detach()
+        fake = functional_call(self, copied_buffers(self), (made.detach(),))
+        opposed = functional_call(self, frozen(self) | copied_buffers(self), (made,))
+        return discriminator_loss(real, fake), generator_loss(opposed), real.detach(), fake.detach()

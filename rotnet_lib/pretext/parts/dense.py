@@ -43,7 +43,7 @@ def dense_head(kind: Head, channels: int, answers: int, width: float) -> nn.Sequ
     return nn.Sequential(*layers, nn.BatchNorm2d(hidden), nn.ReLU(inplace=True), nn.Conv2d(hidden, answers, 1))
 
 
-def exact(logits: torch.Tensor) -> torch.Tensor:
+def in_float32(logits: torch.Tensor) -> torch.Tensor:
     """In float32 or better."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
@@ -104,7 +104,7 @@ class Sight:
         Returns (N, C, ...).
         """
         x, y = (((pixels - self.first) / self.pitch * 2 + 1) / self.side - 1 for pixels in (columns, rows))
-        maps = exact(maps)  # half precision is too coarse for places
+        maps = in_float32(maps)  # half precision is too coarse for places
         grid = torch.stack([x, y], -1).to(maps.dtype).flatten(1, -2)[:, None]
         found = F.grid_sample(maps, grid, padding_mode="border", align_corners=False)[:, :, 0]
         return found.unflatten(2, rows.shape[1:])

@@ -55,13 +55,15 @@ class GanTask(PretextTask):
     )
 
     module: GanNetwork
+    latent: int
+    """Numbers of a latent."""
 
     @abstractmethod
     def made(self, latents: torch.Tensor) -> torch.Tensor:
         """The generator's pictures of latents, (n, 3, S, S) float in [0, 255]."""
 
-    def take(self, data: Dataset, side: int, latent: int, least: int = _HALVINGS) -> None:
-        """Check what pictures of `side` pixels, at least `least`, are made for, and say how many numbers a latent has.
+    def check_sizes(self, data: Dataset, side: int, least: int = _HALVINGS) -> None:
+        """Check the data, and the side of the pictures that are made: `least` pixels or more.
 
         Raises RotnetError for a side that no generator has, and for a set of one image.
         """
@@ -72,7 +74,6 @@ class GanTask(PretextTask):
                 f"or more, and {side} pixels are none. The nearest is {nearest}."
             )
         check_two_images(data)
-        self.latent = latent
 
     def made_now(self) -> dict[str, torch.Tensor]:
         """What a row shows -> eight pictures (8, 3, S, S) uint8 of inputs that stay the same."""

@@ -5,7 +5,7 @@ from torch import nn
 from torch.func import functional_call
 
 from rotnet_lib.models.arch import scaled
-from rotnet_lib.pretext.parts.adversaries import frozen, passing_loss, telling_loss
+from rotnet_lib.pretext.parts.adversaries import discriminator_loss, frozen, generator_loss
 
 _CHANNELS = (64, 128, 256, 512)
 """Of its convolutions at width 1 (the authors' code); of any further ones as of the last."""
@@ -43,5 +43,5 @@ class HoleCritic(nn.Module):
 
         Means over images, in nats. The first has no gradient to the critic, the second none to who filled the holes.
         """
-        passes = passing_loss(functional_call(self, frozen(self), (filled,)))
-        return passes, telling_loss(self(real), self(filled.detach()))
+        passes = generator_loss(functional_call(self, frozen(self), (filled,)))
+        return passes, discriminator_loss(self(real), self(filled.detach()))

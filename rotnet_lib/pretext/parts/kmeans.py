@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from rotnet_lib.training.devices import exact_products
+
 ITERATIONS = 20
 """As in DeepCluster's code."""
 _SCORES = 1 << 22
@@ -50,7 +52,8 @@ def nearest(points: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """Points (N, D) to the number of the nearest of k centres (k, D): (N,) int64."""
     half = centres.square().sum(1) / 2
     rows = max(1, _SCORES // len(centres))
-    return torch.cat([torch.addmm(half, part, centres.T, alpha=-1).argmin(1) for part in points.split(rows)])
+    with exact_products(points.device):
+        return torch.cat([torch.addmm(half, part, centres.T, alpha=-1).argmin(1) for part in points.split(rows)])
 
 
 def means(points: torch.Tensor, labels: torch.Tensor, count: int) -> torch.Tensor:

@@ -73,7 +73,7 @@ class MovedTask(PartsTask):
 
         Raises RotnetError if too little of the images is left for the backbone.
         """
-        self.take(backbone, data, options.stride)
+        self.cut_backbone(backbone, data, options.stride)
         self.motion = options
         self.pixels = _pixels(options, data.image_size)
         self.side = _side(options, data.image_size)

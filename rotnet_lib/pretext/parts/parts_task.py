@@ -24,7 +24,7 @@ class PartsTask(PretextTask):
 
     module: PartsNetwork
 
-    def take(self, backbone: Backbone, data: Dataset, stride: int) -> None:
+    def cut_backbone(self, backbone: Backbone, data: Dataset, stride: int) -> None:
         """Cut a backbone after its last convolution and set the first one's stride, unless the arch's own is smaller.
 
         Raises RotnetError for a set of one image.

@@ -13,7 +13,7 @@ _RMS = 50.0
 
 
 def projected(patches: torch.Tensor) -> torch.Tensor:
-    """Colours without their part along green against magenta, (-1, 2, -1), where the fringes of lenses are.
+    """Colours without their part along green against magenta, (-1, 2, -1), where the chromatic aberration of lenses is.
 
     Args:
         patches: (n, 3, p, p) float.

@@ -2,6 +2,8 @@
 
 import torch
 
+from rotnet_lib.training.devices import exact_products
+
 _LEAST = 1e-5
 """A component's variance, as a share of the largest: below it there is rounding rather than content."""
 _ROWS = 1 << 16
@@ -19,12 +21,14 @@ def whitened(features: torch.Tensor, components: int) -> torch.Tensor:
     """
     mean = features.mean(0)
     covariance = features.new_zeros(features.shape[1], features.shape[1])
-    for part in features.split(_ROWS):
-        centred = part - mean
-        covariance += centred.T @ centred
+    with exact_products(features.device):
+        for part in features.split(_ROWS):
+            centred = part - mean
+            covariance += centred.T @ centred
     # Not on the device: float64 is not on each, and what is computed once an epoch may take seconds.
     variances, vectors = torch.linalg.eigh(covariance.cpu().double() / len(features))  # from the smallest up
     count = min(components, int((variances > _LEAST * variances[-1]).sum()))
     first = slice(len(variances) - count, None)
     projection = (vectors[:, first] / variances[first].sqrt()).to(features)
-    return torch.cat([(part - mean) @ projection for part in features.split(_ROWS)])
+    with exact_products(features.device):
+        return torch.cat([(part - mean) @ projection for part in features.split(_ROWS)])

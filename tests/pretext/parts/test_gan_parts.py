@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from rotnet_lib.pretext.parts.adversaries import aside, frozen, passing_loss, telling_loss
+from rotnet_lib.pretext.parts.adversaries import copied_buffers, discriminator_loss, frozen, generator_loss
 from rotnet_lib.pretext.parts.distinct import distinct
 from rotnet_lib.pretext.parts.latents import drawn_latents, fixed_latents
 from rotnet_lib.pretext.parts.picture_rows import ACROSS, PictureRows, whole
@@ -20,7 +20,7 @@ def test_an_opponent_sees_no_parameters_and_moves_no_statistics() -> None:
     module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     before = {name: buffer.clone() for name, buffer in module.named_buffers()}
     inputs = torch.randn(8, 3, requires_grad=True)
-    found = functional_call(module, frozen(module) | aside(module), (inputs,))
+    found = functional_call(module, frozen(module) | copied_buffers(module), (inputs,))
     found.square().sum().backward()
     assert inputs.grad is not None
     assert inputs.grad.abs().sum() > 0
@@ -33,11 +33,11 @@ def test_an_opponent_sees_no_parameters_and_moves_no_statistics() -> None:
 def test_losses_are_the_logarithms_of_probabilities() -> None:
     real, made = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.0])
     expected = -real.sigmoid().log().mean() - (1 - made.sigmoid()).log().mean()
-    assert telling_loss(real, made).item() == pytest.approx(expected.item())
-    assert passing_loss(made).item() == pytest.approx(-made.sigmoid().log().mean().item())
+    assert discriminator_loss(real, made).item() == pytest.approx(expected.item())
+    assert generator_loss(made).item() == pytest.approx(-made.sigmoid().log().mean().item())
     nothing = torch.zeros(5)
-    assert telling_loss(nothing, nothing).item() == pytest.approx(2 * math.log(2))
-    assert passing_loss(nothing).item() == pytest.approx(math.log(2))
+    assert discriminator_loss(nothing, nothing).item() == pytest.approx(2 * math.log(2))
+    assert generator_loss(nothing).item() == pytest.approx(math.log(2))
 
 
 def test_latents_are_uniform_between_the_ends() -> None:
