@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rotnet_lib.bench.bench_command import bench
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import storage_error
-from rotnet_lib.suites.command_options import suite_options
+from rotnet_lib.suites.command_options import parameters_behind_p, suite_options
 from rotnet_lib.suites.compare_command import compare
 from rotnet_lib.suites.features_command import features
 from rotnet_lib.suites.status_command import status
@@ -50,6 +51,7 @@ def main() -> None:
     """RotNet as a benchmark harness: notebooks that pretrain, probe and fine-tune, and the tables made of them."""
 
 
+main.add_command(bench)
 main.add_command(compare)
 main.add_command(features)
 main.add_command(status)
@@ -57,7 +59,7 @@ main.add_command(status)
 
 @main.command()
 @click.argument("suite")
-@suite_options
+@suite_options()
 @click.option("--cores", type=click.IntRange(1), help="CPU cores, or jobs at a time on a cluster; by default all here.")
 @click.option("--executor", help="A Snakemake executor plugin: slurm.")
 @click.option("--dry-run", is_flag=True, help="Only list the runs, run nothing.")
@@ -96,7 +98,7 @@ def reproduce(
 
 @main.command()
 @click.argument("suite")
-@suite_options
+@suite_options()
 @click.option("--explain", is_flag=True, help="Every value with its origin, not only the differences from the protocol.")
 @click.option("--diff", "other", metavar="PRESET", help="Instead: what differs under another preset.")
 def plan(suite: str, options: Options, explain: bool, other: str | None) -> None:
@@ -130,9 +132,8 @@ def run(notebook: str, parameters: tuple[tuple[str, str], ...], preset: str | No
     from rotnet_lib.stages import STAGES
     from rotnet_lib.suites.resolve import choose_preset, configure
     from rotnet_lib.suites.single_run import next_command, shorter_command
-    from rotnet_lib.yaml_reader import parse_yaml
 
-    values = {name: parse_yaml(value, f"the value of {name} behind -p") for name, value in parameters}
+    values = parameters_behind_p(parameters)
     STAGES[notebook]
     if preset and "preset" in values:
         raise RotnetError("the preset is named twice, by --preset and by -p preset. Drop one of the two.")
@@ -314,46 +315,6 @@ def doctor() -> None:
 
     click.echo(report())
     click.echo(verdict(say=partial(click.echo, err=True)))
-
-
-@main.command()
-@click.option("--seconds", default=10.0, show_default=True, help="How long each measurement may take.")
-@click.option("--task", default="rotation", show_default=True, help="The pretext task; rotation is shown beside another.")
-@click.option("--arch", default="nin4", show_default=True, help="The backbone that is trained.")
-@click.option("--width", default=1.0, show_default=True, help="Factor on the backbone's channels.")
-@click.option("--compile", is_flag=True, help="Through torch.compile.")
-@click.option("--loader", is_flag=True, help="Instead: how fast image files are read, against decoding alone.")
-@click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one per core.")
-@click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
-@click.option("--preset", default="paper", show_default=True, help="Whose schedule --plan reckons with.")
-@click.option("--methods", help="Whose rows --plan reckons with: core (by default), all, or names with commas between them.")
-def bench(
-    seconds: float,
-    task: str,
-    arch: str,
-    width: float,
-    compile: bool,
-    loader: bool,
-    workers: int | None,
-    suite: str | None,
-    preset: str,
-    methods: str | None,
-) -> None:
-    """Speed of pretext training: inputs per second, fraction of the matmul rate measured here, loader's part of a step."""
-    if suite:
-        from rotnet_lib.bench import estimate
-
-        click.echo(f"measuring each kind of training of {suite} for about {seconds:g} s ...", err=True)
-        click.echo(estimate.report(suite, preset, seconds, methods))
-    elif loader:
-        from rotnet_lib.bench import loading
-
-        click.echo(f"measuring how fast files are read, each way for about {seconds:g} s after warm-ups ...", err=True)
-        click.echo(loading.report(loading.loading_rates(seconds, workers)))
-    else:
-        from rotnet_lib.bench import training
-
-        click.echo(training.report(seconds, arch=arch, width=width, compile=compile, task=task))
 
 
 if __name__ == "__main__":

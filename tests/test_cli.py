@@ -82,6 +82,7 @@ def no_kernel(notebooks: list[Notebook], started: Callable[[], list[str]]) -> It
         (["run", "probe"], ["no finished pretext run", "rotnet run pretrain"]),
         (["run", "probe", "-p", "backbone", "random"], ["so arch must be given"]),
         (["run", "probe", "--preset", "quick", "-p", "backbone", "random-rescaled"], ["so arch must be given"]),
+        (["run", "probe", "-p", "lr", "0.1", "-p", "lr", "0.2"], ["-p lr stands 2 times. Leave one."]),
         (["run", "pretrain", "-p", "arch", "7"], ["unknown arch '7'"]),
         (["reproduce", "tabel3"], ["unknown suite 'tabel3'", "did you mean 'table3'?"]),
         (["reproduce", "table3", "--preset", "quik"], ["unknown preset 'quik'", "did you mean 'quick'?"]),
@@ -120,6 +121,10 @@ def test_errors_are_for_people_and_come_before_anything_starts(arguments: list[s
         (["reproduce", "table3", "--sead", "1"], ["--sead", "--seed"]),
         (["run", "probe", "-p", "layer"], ["-p", "2 arguments"]),
         (["reporduce"], ["reporduce"]),
+        (["bench", "--plan", "table3", "--width", "0.5"], ["--width changes nothing with --plan. Leave it out."]),
+        (["bench", "--loader", "--compile"], ["--compile changes nothing with --loader. Leave it out."]),
+        (["bench", "--methods", "all"], ["--methods changes nothing without --plan. Leave it out."]),
+        (["bench", "--workers", "2"], ["--workers changes nothing without --loader. Leave it out."]),
     ],
 )
 def test_a_wrong_use_of_the_command_line_is_named(arguments: list[str], parts: list[str]) -> None:

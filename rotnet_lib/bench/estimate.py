@@ -9,9 +9,7 @@ import torch
 from rotnet_lib.bench.loading import LoadingRates, loading_rates
 from rotnet_lib.bench.training import TrainingRates, measure, random_data
 from rotnet_lib.data.dataset import Dataset
-from rotnet_lib.data.folds import Fold
 from rotnet_lib.data.pool import worker_count
-from rotnet_lib.data.source import DATASETS
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import ImagesConfig, RunConfig, TrainingConfig
 from rotnet_lib.runs.provenance import device_name
@@ -51,18 +49,17 @@ class Estimate:
         return max(self.compute, self.load) if device.type != "cpu" else self.compute + self.load
 
 
-def report(suite: str, preset: str, seconds: float, methods: str | None = None) -> str:
-    """Hours for every run of a suite and for all of them, one after the other, without the data being here.
+def report(suite: str, options: Options, seconds: float) -> str:
+    """Hours of each run of a suite that trains by epochs, and of these in all, without the data being here.
 
     Args:
         suite: or a collection of suites.
-        preset: whose schedule it is.
+        options: what the user says about it.
         seconds: how long each kind of training is measured.
-        methods: whose rows (see `methods.asked_for`); None: core.
 
-    Raises RotnetError for a suite, preset or method that does not exist, or a dataset whose size is not known.
+    Raises RotnetError for options that `make_plan` refuses, or a dataset whose size is not known.
     """
-    plan = make_plan(suite, Options(preset=preset, methods=methods), fingerprint=lambda config: "not looked at")
+    plan = make_plan(suite, options, fingerprint=lambda config: "not looked at")
     device = select_device(plan.runs[0].config)
     cores = worker_count(None)
     loading = (
@@ -71,17 +68,21 @@ def report(suite: str, preset: str, seconds: float, methods: str | None = None) 
         else None
     )
     estimates = estimates_of(plan.runs, seconds, device, loading)
-    hours = {e.run.key: e.hours(device) for e in estimates}
-    width = max(map(len, hours))
+    several = len({run.config.seed for run in plan.runs}) > 1
+    names = [f"{e.run.key} s{e.run.config.seed}" if several else e.run.key for e in estimates]
+    width = max(map(len, [*names, "in all"]))
     lines = [
         f"{device_name(device)}, {cores} cores, torch {torch.__version__}: {plan.preset} {suite}, one run after the other",
         *(
-            f"{e.run.key:{width}}  {hours[e.run.key]:9.2f} h: {e.run.config.epochs} epochs of {e.images:,} images at "  # type: ignore[attr-defined]
+            f"{name:{width}}  {e.hours(device):9.2f} h: {e.run.config.epochs} epochs of {e.images:,} images at "  # type: ignore[attr-defined]
             f"{e.rate:,.0f} images/s" + (f"; reading the files alone {e.load:.2f} h" if e.load else "")
-            for e in estimates
+            for name, e in zip(names, estimates, strict=True)
         ),
-        f"{'in all':{width}}  {sum(hours.values()):9.2f} h",
+        f"{'in all':{width}}  {sum(e.hours(device) for e in estimates):9.2f} h",
     ]
+    counted = {e.run.name for e in estimates}
+    if others := dict.fromkeys(run.key for run in plan.runs if run.name not in counted):
+        lines.append(f"not counted, since they do not train by epochs: {', '.join(others)}")
     if loading:
         lines.append(
             f"files of 256 pixels are read at {loading.random_crop:,.0f} images/s, with resized crops "
@@ -104,7 +105,11 @@ def estimates_of(
     Raises RotnetError for a dataset whose size is not known.
     """
     rates: dict[str, TrainingRates] = {}
-    return [_estimate(run, rates, loading, seconds, device) for run in runs if isinstance(run.config, TrainingConfig)]
+    return [
+        _estimate(run, rates, loading, seconds, device)
+        for run in runs
+        if isinstance(run.config, TrainingConfig) and run.config.by_epochs
+    ]
 
 
 def _estimate(
@@ -112,11 +117,11 @@ def _estimate(
 ) -> Estimate:
     config = run.config
     assert isinstance(config, TrainingConfig)
-    counts = DATASETS[config.dataset.partition(":")[0]].published
-    if counts is None and (config.train_size is None or config.test_size is None):
-        raise RotnetError(f"{run.key}: how many images {config.dataset} has is not known: take --preset paper.")
-    train, test = config.data.counts()
-    train = _trained_on(config, train)
+    try:
+        train, test = config.data.counts()
+    except RotnetError as error:
+        raise RotnetError(f"{run.key}: how many images {config.dataset} has is not known: {error}") from None
+    train = config.trained_images(train)
     schedule = ("epochs", "lr", "lr_milestones", "lr_decay", "recipe")
     left_out = (*schedule, "seed", "backbone", "fold", "pu_weights")  # a step costs the same whatever these are
     kind = json.dumps(
@@ -148,12 +153,7 @@ def hours_of_run(config: TrainingConfig, counts: tuple[int, int], seconds: float
         config = config.model_copy(update={"batch_size": min(config.batch_size, _BRIEF_BATCH)})
     data = random_data(config, device)
     rates = measure(config, _task(config, data), data, seconds, device)
-    return _hours(config, _trained_on(config, counts[0]), counts[1], rates), rates.images / rates.step
-
-
-def _trained_on(config: TrainingConfig, train: int) -> int:
-    """How many of the training images a run trains on."""
-    return len(Fold.parse(config.fold).without(train)) if isinstance(config, PretrainConfig) and config.fold else train
+    return _hours(config, config.trained_images(counts[0]), counts[1], rates), rates.images / rates.step
 
 
 def _hours(config: TrainingConfig, train: int, test: int, measured: TrainingRates) -> float:

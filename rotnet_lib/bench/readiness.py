@@ -1,17 +1,18 @@
 """Whether a first table can be made on this machine, and how long it would take."""
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 
 from rotnet_lib.bench.estimate import estimates_of
+from rotnet_lib.cores import usable_cores
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.paths import NOTEBOOKS
+from rotnet_lib.suites.engine import side_by_side
 from rotnet_lib.suites.plan import Options, Plan, PlannedRun, plan_suite
 from rotnet_lib.suites.run_lengths import duration, seconds_here
-from rotnet_lib.training.devices import select_device
+from rotnet_lib.training.devices import gpu_name, select_device
 
 FIRST = "table3"
 """The suite that README begins with."""
@@ -24,9 +25,15 @@ _KERNEL = "import ipykernel, papermill, torch, torchvision, seaborn, rotnet_lib.
 
 
 def seconds_to_start() -> float:
-    """What a run takes beside its stage: a process, and the kernel that it starts."""
+    """What a run takes beside its stage: a process, and the kernel that it starts.
+
+    Raises RotnetError if they cannot start.
+    """
     begun = time.monotonic()
-    subprocess.run([sys.executable, "-c", _KERNEL], capture_output=True, check=False)
+    started = subprocess.run([sys.executable, "-c", _KERNEL], capture_output=True, text=True)
+    if started.returncode:
+        reason = (started.stderr.strip().splitlines() or [f"exit code {started.returncode}"])[-1]
+        raise RotnetError(f"a notebook cannot start here: {reason}. Bring .venv up to date: rm -rf .venv && make setup")
     return time.monotonic() - begun
 
 
@@ -68,17 +75,16 @@ def verdict(
     else:
         needed = _measured(missing, seconds)
         how = f"by a short measurement (longer: rotnet bench --plan {suite} --preset {plan.preset})"
-    needed += len(missing) * to_start()
+    try:
+        needed += len(missing) * to_start()
+    except RotnetError as error:
+        return f"not ready: {error}"
     return f"ready: {what} takes about {duration(needed / at_a_time(plan))} here, {how}"
 
 
 def at_a_time(plan: Plan) -> int:
     """How many runs are made side by side on this machine, as the engine has it; on a GPU one."""
-    configs = [run.config for run in plan.runs]
-    if select_device(configs[0]).type != "cpu":
-        return 1
-    cores = os.cpu_count() or 1
-    return max(1, cores // max(config.threads or cores for config in configs))
+    return side_by_side([run.config for run in plan.runs], usable_cores(), with_gpu=gpu_name() is not None)[1]
 
 
 def _measured(runs: list[PlannedRun], seconds: float) -> float:

@@ -27,7 +27,7 @@ def is_large(config: RunConfig) -> bool:
     width = getattr(config, "width", 1.0)
     if isinstance(config, VocConfig):
         return config.iterations * config.batch_size * config.side**2 * width > _WORTH_MEASURING
-    if not isinstance(config, TrainingConfig):
+    if not isinstance(config, TrainingConfig) or not config.by_epochs:
         return False
     options = getattr(config, "task_options", {"angles": [0]})
     copies = len(options.get("angles", [0, 0]))  # a task without angles shows an image once or twice
@@ -49,7 +49,7 @@ def say(config: RunConfig) -> str | None:
         )
     assert isinstance(config, TrainingConfig)
     if config.gpus > 1:
-        images = config.data.counts()[0]
+        images = config.trained_images(config.data.counts()[0])
         return f"a long schedule: {config.epochs} epochs of {images:,} images on {config.gpus} processes (not measured here)."
     print("a long schedule: measuring for some seconds how fast this machine is ...", flush=True)
     command = [sys.executable, "-m", __name__, config.stage]
@@ -74,7 +74,7 @@ def sentence(config: TrainingConfig, hours: float, rate: float, device: str) -> 
         return None
     length = f"{hours:.1f} hours" if hours >= 1.5 else f"{60 * hours:.0f} minutes"
     read = "; reading its files is not counted" if config.stream else ""
-    images = config.data.counts()[0]
+    images = config.trained_images(config.data.counts()[0])
     return (
         f"about {length} on this machine ({device}): {config.epochs} epochs of {images:,} images "
         f"at {rate:,.0f} per second{read}."

@@ -19,8 +19,8 @@ from rotnet_lib.report.figure_style import WIDTH, Mark, figure_style, mark
 from rotnet_lib.report.figures import ReportFigure
 from rotnet_lib.report.fragments import page
 from rotnet_lib.report.metric_titles import short_titles
+from rotnet_lib.report.parameter_words import plain
 from rotnet_lib.report.plot_parts import chance_line, legend_above
-from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.run_title import data_title, described
 from rotnet_lib.report.units import axis_label, change
 from rotnet_lib.runs.directory import REPORT, RunDirectory, now
@@ -114,7 +114,10 @@ class TwoRuns:
         stages = [result.stage for result in self.results]
         found = [("stage", stages[0], stages[1])] if stages[0] != stages[1] else []
         for name in dict.fromkeys([*first, *second]):
-            one, other = (plain(values[name], name) if name in values else "" for values in (first, second))
+            one, other = (
+                plain(values[name], name, stage) if name in values else ""
+                for values, stage in zip((first, second), stages, strict=True)
+            )
             if one != other:
                 found.append((name, one, other))
         return found

@@ -14,7 +14,7 @@ from rotnet_lib.errors import RotnetError, StorageError
 from rotnet_lib.report.failure import FAILED_CELL, Failure
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.made_by import MadeBy
-from rotnet_lib.report.run_report import plain
+from rotnet_lib.report.parameter_words import plain
 from rotnet_lib.report.run_title import described
 from rotnet_lib.runs.directory import RESUME
 from rotnet_lib.runs.provenance import commit, cpu_name, installed
@@ -90,8 +90,7 @@ def _said(stage: str, asked: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(value, dict):
             found[name] = "; ".join(f"{key} {plain(item)}" for key, item in value.items())
         else:
-            words = config.words(name) if value is None and name in config.model_fields else ()
-            found[name] = words[-1] if words else plain(value, name)
+            found[name] = plain(value, name, stage)
     return found
 
 

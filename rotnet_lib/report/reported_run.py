@@ -141,6 +141,7 @@ class _Suite(BaseModel):
     published: str | None
     source: str
     measure: str
+    seeds: int = 1
     headings: dict[str, str]
     axis: Literal["epochs", "labels"] | None
     columns: list[str] = []

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rotnet_lib.errors import RotnetError, nearest
+from rotnet_lib.paths import from_project
 from rotnet_lib.report.failure import cause_of_failure
 from rotnet_lib.runs.directory import PARAMETERS, REPORT, RunDirectory, all_runs
 
@@ -12,7 +13,7 @@ def finished_run(name: str, root: Path) -> RunDirectory:
 
     Raises RotnetError for one that does not exist (with the nearest), is damaged, or is not finished (with what to do).
     """
-    path = root / name if name and (root / name).is_dir() else Path(name).expanduser().absolute()
+    path = root / name if name and (root / name).is_dir() else from_project(name or root)
     run = RunDirectory(path)
     known = (path / PARAMETERS).is_file() or run.damage is not None
     if not name or not path.is_dir() or not known:

@@ -14,6 +14,7 @@ from rotnet_lib.report.code_differences import differences_of
 from rotnet_lib.report.error_notes import note_on_run
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.metric_titles import measured_by_layer, metric_title, short_titles
+from rotnet_lib.report.parameter_words import describe_differences
 from rotnet_lib.report.run_title import network_of, run_title
 from rotnet_lib.runs.directory import METRICS, REPORT
 from rotnet_lib.runs.metrics import decimals
@@ -34,7 +35,7 @@ def run_summary(result: RunResult, notes: Sequence[str] = (), split: SplitName =
     shown: dict[str, Any] = {"title": run_title(result), "figures": _figures(result), "whose": _whose(result, split)}
     named = {short: result.metrics[name] for name, short in short_titles(result).items()}
     shown |= {"named": named, "errors": note_on_run(named), "lead": _lead(result), "backbone": _backbone(result)}
-    shown |= {"differences": describe_differences(_that_matter(result)), "unverified": _unverified(result)}
+    shown |= {"differences": describe_differences(_that_matter(result), result.stage), "unverified": _unverified(result)}
     return HTML(fragment("run.html.j2", result=result, notes=notes, **shown))
 
 
@@ -119,21 +120,3 @@ def _unverified(result: RunResult) -> str:
     own = [f"{result.run}/{METRICS}"] if result.schema_version == 2 else []
     files = [*own, *result.unverified]
     return sentence(files) if files else ""
-
-
-def describe_differences(differences: dict[str, list[Any]]) -> list[str]:
-    """`["epochs 4 (protocol: 100)", ...]` from `RunResult.protocol_differences`."""
-    return [f"{name} {plain(value, name)} (protocol: {plain(asked, name)})" for name, (asked, value) in differences.items()]
-
-
-_UNSET = {"image_size": "the data's own", "shrink": "none", "validate": "none", "clip_gradient": "none"}
-"""Parameters whose None does not mean all."""
-
-
-def plain(value: Any, field: str = "") -> str:
-    """The value of a parameter as a reader expects it. None is a number of images not limited, but of `_UNSET`."""
-    if value is None:
-        return _UNSET.get(field, "all")
-    if isinstance(value, list):
-        return ", ".join(plain(item) for item in value) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)

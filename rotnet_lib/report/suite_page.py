@@ -10,6 +10,7 @@ from rotnet_lib.report.copies import copies
 from rotnet_lib.report.fragments import fragment
 from rotnet_lib.report.headings import Headings
 from rotnet_lib.report.published import source
+from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.reported_run import ReportedRun
 from rotnet_lib.report.run_figures import figures_shown
 from rotnet_lib.report.run_title import run_title
@@ -80,9 +81,12 @@ def _inspection(run: ReportedRun) -> str:
 
 def command(report: SuiteReport) -> str:
     """The line that makes the page: `make reproduce-table3 PRESET=quick SEEDS=3`."""
-    options = report.plan["options"] | {"preset": report.plan["preset"]}
-    said = {name: options.get(name) for name in ("preset", "methods", "dataset", "seeds", "set")}
-    words = [f"{name.upper()}={shlex.quote(str(value))}" for name, value in said.items() if value not in (None, "", 1)]
+    options = report.plan["options"]
+    seeds = len({run.parameters["seed"] for run in report.runs})
+    said = {"preset": report.plan["preset"], "methods": options.get("methods"), "dataset": options.get("dataset")}
+    said |= {"seeds": None if seeds == report.suite["seeds"] else seeds, "set": options.get("set")}
+    said |= {"runs": None if (runs := options.get("runs")) == ReportConfig.model_fields["runs"].default else runs}
+    words = [f"{name.upper()}={shlex.quote(str(value))}" for name, value in said.items() if value not in (None, "")]
     return " ".join([f"make reproduce-{report.suite['name']}", *words])
 
 

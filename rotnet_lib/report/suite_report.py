@@ -15,10 +15,10 @@ from rotnet_lib.report.code_differences import CodeDifference, code_differences
 from rotnet_lib.report.data_kinds import kind_of_data
 from rotnet_lib.report.data_words import DataWords
 from rotnet_lib.report.error_notes import note_on_table
+from rotnet_lib.report.parameter_words import plain
 from rotnet_lib.report.rank_agreement import rank_agreement
 from rotnet_lib.report.report_config import ReportConfig
 from rotnet_lib.report.reported_run import ReportedRun, suite_of
-from rotnet_lib.report.run_report import plain
 from rotnet_lib.report.suite_rows import SuiteRows
 from rotnet_lib.report.units import axis_label
 from rotnet_lib.report.verdicts import still_missing, verdict
@@ -104,7 +104,8 @@ class SuiteReport:
             elif title != asked:
                 changed["data"] = [asked, title]
             for name, (asked, value) in changed.items():
-                keys = found.setdefault((name, plain(asked, name), plain(value, name)), [])
+                protocol, here = (plain(each, name, run.result.stage) for each in (asked, value))
+                keys = found.setdefault((name, protocol, here), [])
                 if run.key not in keys:
                     keys.append(run.key)
         for sweep, (asked, value) in self.suite["changed_sweeps"].items():

@@ -71,7 +71,7 @@ def _heatmap(result: RunResult, found: Mapping[str, Mapping[str, float]], shown:
     read = one_by_one((f"{metric}: {values_by_name(values)}." for metric, values in found.items()), between=" ")
     return ReportFigure(
         figure,
-        f"Accuracy in percent by right answer on {result.data.tested_on}.{left_out}{level}{size_of}",
+        f"Accuracy in percent for each true class on {result.data.tested_on}.{left_out}{level}{size_of}",
         f"Heatmap of {len(rows)} by {len(names)}. {read}",
     )
 
@@ -115,7 +115,7 @@ def _bars(result: RunResult, found: Mapping[str, Mapping[str, float]], shown: Se
         else ""
     )
     return ReportFigure(
-        figure, f"Accuracy by right answer on {result.data.tested_on}.{left_out}{bars}", f"Bars from 0 to 100 %. {read}"
+        figure, f"Accuracy for each true class on {result.data.tested_on}.{left_out}{bars}", f"Bars from 0 to 100 %. {read}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from rotnet_lib.errors import RotnetError, shown
+from rotnet_lib.errors import RotnetError, nearest, shown
 from rotnet_lib.runs.plain import plain_values
 from rotnet_lib.yaml_reader import read_yaml
 
@@ -61,7 +61,8 @@ def parse(schema: type[Model], values: Any, where: str) -> Model:
         place, kind = problem["loc"], problem["type"]
         message = problem["msg"].removeprefix("Value error, ")
         if kind == "extra_forbidden":
-            message += f". Allowed: {', '.join(_fields_at(schema, place[:-1]))}"
+            fields = _fields_at(schema, place[:-1])
+            message += f"{nearest(str(place[-1]), fields)} Allowed: {', '.join(fields)}"
         elif kind not in ("value_error", "missing"):
             message += f", not {shown(problem['input'])}"
         raise RotnetError(f"{where}: {' '.join(filter(None, ['.'.join(map(str, place)), message]))}") from None

@@ -5,12 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import psutil
 
+from rotnet_lib.cores import usable_cores
 from rotnet_lib.data.spec import DataSpec
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.files import lock_file, make_folder, waiting_for, write_text
@@ -62,7 +63,7 @@ def reproduce(
 
     Args:
         plan: see `make_plan`.
-        cores: CPU cores, or cluster jobs at a time; None: all cores of this machine.
+        cores: CPU cores, or cluster jobs at a time; None: all cores that this process may run on.
         executor: a Snakemake executor plugin (`slurm`); None: this machine.
         snakemake_arguments: passed on as they are.
         run_notebook: runs a report's notebook, given its name, its parameters and its directory; None: `run_notebook.execute`,
@@ -178,13 +179,16 @@ def prepare_data(plan: Plan | CollectionPlan) -> None:
 
     wanted: dict[DataSpec, set[int | None]] = {}
     configs: dict[DataSpec, ImagesConfig] = {}
+    of_voc = {}
     for config in (run.config for run in plan.runs):
         if isinstance(config, VocConfig):
-            config.prepare_data(config.open_data())
+            of_voc[config.prepared] = config
             continue
         assert isinstance(config, ImagesConfig)
         configs[config.data] = config
         wanted.setdefault(config.data, set()).add(config.labels_per_class if isinstance(config, TrainingConfig) else None)
+    for voc in of_voc.values():
+        voc.prepare_data(voc.open_data())
     for spec, labels in wanted.items():
         data = load_data(configs[spec])
         if most := max((number for number in labels if number), default=0):
@@ -202,17 +206,24 @@ def _resources(configs: list[RunConfig], cores: int | None, executor: str | None
     A cluster job asks for a GPU for each of its processes. On this machine runs take turns at the GPUs: each of them would
     begin at the first. The processes of a run on the CPU share its threads.
     """
-    count = cores or os.cpu_count() or 1
+    count = cores or usable_cores()
     asking = any(config.device != "cpu" for config in configs)
     if executor:
         # Elsewhere this machine's GPU and cores say nothing: a job asks for a GPU unless it is told to do without.
         threads = max(config.threads or _JOB_THREADS * _processes(config) for config in configs)
         return asking, threads, ("--executor", executor, "--jobs", str(count)), count
-    # On a CPU side by side, each with the threads its config says; none said: all.
     with_gpu = asking and gpu() is not None
-    threads = max(config.threads or (1 if with_gpu and config.device != "cpu" else count) for config in configs)
-    at_a_time = 1 if with_gpu else max(1, count // threads)
+    threads, at_a_time = side_by_side(configs, count, with_gpu=with_gpu)
     return with_gpu, threads, ("--cores", str(count), "--resources", "gpu=1"), at_a_time
+
+
+def side_by_side(configs: Sequence[RunConfig], cores: int, *, with_gpu: bool) -> tuple[int, int]:
+    """The threads that each of some runs takes on this machine, and how many runs go on at a time.
+
+    On a CPU they go side by side, each with the threads its config says; none said: all. At a GPU they take turns.
+    """
+    threads = max(config.threads or (1 if with_gpu and config.device != "cpu" else cores) for config in configs)
+    return threads, 1 if with_gpu else max(1, cores // threads)
 
 
 def _processes(config: RunConfig) -> int:

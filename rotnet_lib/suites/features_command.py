@@ -1,9 +1,11 @@
 """The command `rotnet features`."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import click
+
+from rotnet_lib.suites.command_options import parameters_behind_p
 
 # Heavy imports are inside the command: `rotnet --help` should not load torch.
 
@@ -44,23 +46,20 @@ def features(
     order, not augmented. --dataset and -p say otherwise: `-p image_size 64`, `-p checkpoint 0.2`, `-p labels_per_class 20`.
     """
     from rotnet_lib.stages.features_file import write_features
-    from rotnet_lib.yaml_reader import parse_yaml
 
-    _check(layers, dataset, [name for name, _ in parameters])
-    given: dict[str, Any] = {name: parse_yaml(value, f"the value of {name} behind -p") for name, value in parameters}
+    given = parameters_behind_p(parameters)
+    _check(layers, dataset, given)
     given |= {"backbone": run, "runs": runs, "layer": ",".join(layers) or "all"}
     click.echo(write_features(given | ({} if dataset is None else {"dataset": dataset}), out))
 
 
-def _check(layers: tuple[str, ...], dataset: str | None, names: list[str]) -> None:
-    """Raises RotnetError for a parameter that is said elsewhere, or twice: one of both would be passed over."""
+def _check(layers: tuple[str, ...], dataset: str | None, names: Collection[str]) -> None:
+    """Raises RotnetError for a parameter that is said elsewhere."""
     from rotnet_lib.errors import RotnetError
 
     for name in names:
         if name in _ELSEWHERE:
             raise RotnetError(f"-p {name}: {_ELSEWHERE[name]}")
-        if names.count(name) > 1:
-            raise RotnetError(f"-p {name} stands {names.count(name)} times. Leave one.")
     if dataset is not None and "dataset" in names:
         raise RotnetError("the dataset is said twice, by --dataset and by -p dataset. Leave one.")
     if dataset == "":

@@ -255,10 +255,10 @@ def _plans(
     preset = preset_named(preset_name)
     suites = [load_suite(suite, preset.sweeps, options.methods) for suite in suite_names]
     notebooks = {run.notebook for suite in suites for run in suite.runs.values()}
+    images, voc = (
+        any(issubclass(STAGES[notebook].config, kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig)
+    )
     if options.dataset and not any(STAGES[notebook].config.takes(options.dataset) for notebook in notebooks):
-        images, voc = (
-            any(issubclass(STAGES[notebook].config, kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig)
-        )
         error = unknown(f"dataset of {name}", options.dataset, (*(DATASETS if images else ()), *(VOC_SETS if voc else ())))
         raise RotnetError(f"{error}{own_folder(options.dataset, VOC_SETS) if voc else own_folder(options.dataset, DATASETS)}")
     not_asked = dict.fromkeys(method.name for suite in suites for method in suite.methods if not method.asked)
@@ -278,7 +278,7 @@ def _plans(
             suite,
             preset_name,
             reason,
-            preset.described(options.dataset),
+            preset.described(options.dataset, voc=voc),
             options,
             _planned(suite, preset_name, options, seeds, overrides, once, count),
         )

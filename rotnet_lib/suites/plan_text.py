@@ -7,7 +7,6 @@ from typing import Any
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.resolution import UNLIMITED
 from rotnet_lib.suites.plan import CollectionPlan, Plan, PlannedRun
 from rotnet_lib.suites.run_lengths import duration, seconds_here
 
@@ -56,7 +55,9 @@ def plan_lines(plan: Plan | CollectionPlan, problems: Mapping[str, str], *, expl
             yield f"    not the protocol's: {changed}"
     for dataset, problem in problems.items():
         yield f"{dataset} cannot be opened: {problem}"
-    wanted = [run.name for run in plan.runs if not _missing_data(run, problems) and not run.directory.finished]
+    wanted = [
+        run.name for run in plan.runs if not _missing_data(run, problems) and not run.directory.finished and not run.damaged
+    ]
     known = [seconds[name] for name in wanted if name in seconds]
     if known:
         yield f"{len(known)} of {len(wanted)} to make{_length(sum(known))}, one after the other, by finished runs like them"
@@ -67,8 +68,9 @@ def plan_lines(plan: Plan | CollectionPlan, problems: Mapping[str, str], *, expl
 def _bench(plan: Plan | CollectionPlan) -> str:
     """The command that measures how long a plan takes here."""
     name = plan.suite.name if isinstance(plan, Plan) else plan.collection.name
-    methods = "" if plan.options.methods is None else f" --methods {shlex.quote(plan.options.methods)}"
-    return f"rotnet bench --plan {name} --preset {plan.preset}{methods}"
+    said = {option: getattr(plan.options, option) for option in ("methods", "dataset", "seeds", "set")}
+    others = [f"--{option} {shlex.quote(str(value))}" for option, value in said.items() if value not in (None, "")]
+    return " ".join([f"rotnet bench --plan {name} --preset {plan.preset}", *others])
 
 
 def difference_lines(plan: Plan | CollectionPlan, other: Plan | CollectionPlan) -> Iterator[str]:
@@ -162,7 +164,7 @@ def _shown_values(config: RunConfig, names: Sequence[str] | None = None) -> dict
 def _text(config: RunConfig, name: str, value: Any) -> str:
     """A value as `SET` takes it: None by the parameter's word for it."""
     if value is None:
-        return next((word for word in config.words(name) if word in UNLIMITED), "null")
+        return config.word_of_none(name) or "null"
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -82,7 +82,8 @@ def _as_many_as_there_are(
     except RotnetError:  # where the data is opened, it is told
         counts = None
     there = dict(zip(("train_size", "test_size"), counts, strict=True)) if counts else {}
-    return {name: value for name, value in settings.items() if name not in there or value <= there[name]}
+    too_large = {name for name, most in there.items() if isinstance(value := settings.get(name), int) and value > most}
+    return {name: value for name, value in settings.items() if name not in too_large}
 
 
 def _check_benchmark(preset: str, only: str, arch: str) -> None:

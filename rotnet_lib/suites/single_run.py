@@ -68,8 +68,8 @@ def _given(schema: type[RunConfig], parameters: Mapping[str, Any], preset: str) 
 
 def _said(schema: type[RunConfig], name: str, value: Any, otherwise: Any) -> Any:
     """A value as `-p` takes it; of one that has keys, those that would be otherwise."""
-    if value is None and (words := schema.words(name)):
-        return words[-1]
+    if value is None:
+        return schema.word_of_none(name)
     if isinstance(value, dict) and isinstance(otherwise, dict):
         return {key: part for key, part in value.items() if key not in otherwise or otherwise[key] != part}
     return value

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("suite", required=False)
-@suite_options
+@suite_options()
 def status(suite: str | None, options: "Options") -> None:
     """Finished and failed runs of every suite, one line per suite; of SUITE, one line per run."""
     from rotnet_lib.suites.methods import asked_for

@@ -64,7 +64,7 @@ class SuiteCell(BaseModel):
 
     run: str
     metric: str
-    at: float | None = Field(None, description="after this fraction of the run's epochs; None: at their end")
+    at: float | None = Field(None, gt=0, le=1, description="after this fraction of the run's epochs; None: at their end")
 
 
 class SuiteRow(BaseModel):
@@ -76,6 +76,12 @@ class SuiteRow(BaseModel):
     cells: dict[str, SuiteCell] = Field(min_length=1)
     by_target: bool = Field(False, description="one cell, shown as a column for each right answer (class)")
     published: bool = Field(True, description="whether the suite's published table has this row")
+
+    @model_validator(mode="after")
+    def _one_cell_by_target(self) -> "SuiteRow":
+        if self.by_target and len(self.cells) > 1:
+            raise ValueError(f"row '{self.label}' is by target, so it has one cell, not {', '.join(self.cells)}")
+        return self
 
 
 class Question(BaseModel):
@@ -171,6 +177,7 @@ class Suite(BaseModel):
                 raise ValueError(str(unknown(f"row of {self.published}", row.label, published_table(self.published))))
             if self.published and not row.published and row.label in published_table(self.published):
                 raise ValueError(f"row '{row.label}' is in {self.published}. Leave `published: false` out")
+        _check_axis(self.axis, self.runs, {cell.run for row in self.rows for cell in row.cells.values()})
         rows = {row.label: row for row in self.rows}
         columns = [column for row in self.rows for column in row.cells]
         for what, named in (("column with a heading,", self.headings), ("column that is shown,", self.columns)):
@@ -206,6 +213,16 @@ def _check_set(key: str, run: SuiteRun) -> None:
             raise ValueError(str(unknown(f"parameter in `set` of run '{key}'", name, fields)))
         if name in _NAMES and not isinstance(value, str):
             raise ValueError(f"run '{key}': {name} is a name, not {shown(value)}")
+
+
+def _check_axis(axis: str | None, runs: Mapping[str, SuiteRun], measuring: set[str]) -> None:
+    """Raises ValueError for a run without what the axis counts: epochs of the first runs, labels of those measured."""
+    for key, run in runs.items():
+        fields = STAGES[run.notebook].config.model_fields
+        if axis == "epochs" and not run.upstream and "epochs" not in fields:
+            raise ValueError(f"axis: epochs are counted, but run '{key}' ({run.notebook}) has none")
+        if axis == "labels" and key in measuring and "labels_per_class" not in fields:
+            raise ValueError(f"axis: labels per class are counted, but run '{key}' ({run.notebook}) has none")
 
 
 def _check_question(question: Question, rows: Mapping[str, SuiteRow]) -> None:

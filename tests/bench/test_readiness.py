@@ -5,6 +5,7 @@ import re
 import pytest
 
 from rotnet_lib.bench.readiness import at_a_time, verdict
+from rotnet_lib.errors import RotnetError
 from rotnet_lib.suites.plan import Options, plan_suite
 from rotnet_lib.suites.run_lengths import duration
 from tests.results import finish_planned
@@ -20,6 +21,13 @@ def test_it_is_measured_where_nothing_was_made_yet_and_said_before() -> None:
     plan = plan_suite("table3", Options(preset="quick"))
     assert float(found[1]) == pytest.approx(7e6 / 3600 / at_a_time(plan), rel=0.01)
     assert "by a short measurement (longer: rotnet bench --plan table3 --preset quick)" in said
+
+
+def test_a_notebook_that_cannot_start_is_told_with_the_remedy() -> None:
+    def fails() -> float:
+        raise RotnetError("a notebook cannot start here: ModuleNotFoundError: No module named 'papermill'.")
+
+    assert verdict(preset="quick", seconds=0.001, to_start=fails).startswith("not ready: a notebook cannot start here: Module")
 
 
 def test_finished_runs_say_it_where_there_are_some_of_each_kind() -> None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from bs4 import BeautifulSoup
 
-from rotnet_lib.report.run_report import describe_differences, plain, run_details, run_summary
+from rotnet_lib.report.parameter_words import describe_differences, plain
+from rotnet_lib.report.run_report import run_details, run_summary
 from rotnet_lib.report.suite_facts import facts
 from rotnet_lib.runs.schema import MetricValue, RunResult
 
@@ -104,7 +106,7 @@ def test_differences_in_words() -> None:
     differences: dict[str, list[Any]] = {"epochs": [100, 4], "train_size": [None, 400]}
     differences |= {"lr_decay": [[0.1, 0.1, 10.0], 0.2]}
     differences |= {"lr_milestones": [[0.3, 0.6], [0.5]], "augment": ["pad-crop", "none"], "image_size": [None, 64]}
-    assert describe_differences(differences) == [
+    assert describe_differences(differences, "pretrain") == [
         "epochs 4 (protocol: 100)",
         "train_size 400 (protocol: all)",
         "lr_decay 0.2 (protocol: 0.1, 0.1, 10)",
@@ -114,6 +116,19 @@ def test_differences_in_words() -> None:
     ]
     assert plain(5e-4) == "0.0005"
     assert plain([]) == "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "word"),
+    [
+        ("pu_weights", "pretrain", "none"),
+        ("fold", "pretrain", "none"),
+        ("checkpoint", "probe", "end"),
+        ("threads", "knn", "cores"),
+    ],
+)
+def test_a_value_that_is_not_set_has_its_own_word(name: str, stage: str, word: str) -> None:
+    assert plain(None, name, stage) == word
 
 
 def test_figures_of_held_out_training_images_say_so(made_up: Any) -> None:

@@ -117,6 +117,13 @@ def test_the_page_says_what_made_it(made_up: Any) -> None:
     assert "make reproduce-table5 PRESET=quick METHODS=all SEEDS=2 SET='epochs=20 probe.lr=0.05'" in text(suite.report())
 
 
+def test_seeds_are_said_where_they_are_not_as_many_as_the_suite_has_by_itself(made_up: Any) -> None:
+    assert "make reproduce-questions PRESET=quick SEEDS=1" in text(made_up("questions", preset="quick", seeds=1).report())
+    thrice = text(made_up("questions", preset="quick", seeds=3).report())
+    assert "make reproduce-questions PRESET=quick" in thrice
+    assert "SEEDS" not in thrice
+
+
 def test_the_headline_is_the_last_epoch_not_the_best(made_up: Any) -> None:
     suite = made_up()
     suite.finish("rotnet-conv", 60.0, best=90.0)

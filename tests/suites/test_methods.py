@@ -190,7 +190,7 @@ def test_the_plan_shows_options_that_the_preset_changes() -> None:
         ({"presets": {"quick": {"cifar10": {"task_options": [1]}}}}, "presets.quick.cifar10.task_options: options by name"),
         ({"presets": {"quick": {"cifar10": {"task_options": {"dimension": 1}}}}}, "task_options.dimension: Input should be"),
         ({"deviations": {"cifar": []}}, "unknown benchmark of deviations 'cifar'; did you mean 'cifar10'? Allowed: all, "),
-        ({"titel": "x"}, "titel Extra inputs are not permitted. Allowed: title, label, labels"),
+        ({"titel": "x"}, "titel Extra inputs are not permitted; did you mean 'title'? Allowed: title, label, labels"),
         ({"needs": ""}, "needs String should have at least 1 character"),
         ({"task": "rotation"}, "task rotation is that of rotnet already"),
     ],

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from rotnet_lib.cli import main
 from rotnet_lib.runs.config import RunConfig
-from rotnet_lib.runs.directory import directory_of
+from rotnet_lib.runs.directory import METRICS, directory_of
 from rotnet_lib.stages.pretrain import PretrainConfig
 from rotnet_lib.suites.plan import Options, PlannedRun, plan_suite
 from rotnet_lib.suites.plan_text import plan_lines
@@ -60,6 +60,16 @@ def test_runs_like_finished_ones_say_how_long_they_take() -> None:
     again = next(line for line in lines if line.startswith(f"{found.runs[0].key}, seed 1: "))
     assert "would run (missing), about " in again
     assert lines[-1].startswith("1 of 13 to make, about ")
+
+
+def test_what_is_damaged_is_not_counted_among_what_is_to_be_made() -> None:
+    """Nor the four runs that build on it; of two seeds of seven runs one is finished."""
+    found = plan_suite("table3", Options(preset="quick", seeds=2))
+    damaged = next(run for run in found.runs if run.key == "rotnet").directory.path
+    damaged.mkdir(parents=True)
+    (damaged / METRICS).write_text("null")
+    finish_planned(next(run for run in found.runs if run.key == "supervised"))
+    assert plan("--preset", "quick", "--seeds", "2")[-1].startswith("1 of 8 to make, about ")
 
 
 def test_the_methods_asked_for_stand_there_with_what_they_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Presets: which setting a run is given, and what stands in for the data."""
 
+import re
 from typing import Any
 
 import pytest
@@ -43,6 +44,36 @@ def test_a_dataset_that_is_asked_for_is_not_called_drawn_shapes() -> None:
     words = "drawn shapes, and voc:/my in place of PASCAL VOC, a narrow network"
     assert preset.described("voc:/my") == words
     assert Preset(description="a narrow network").described("imagefolder:/my") == "a narrow network"
+
+
+def test_what_stands_in_for_pascal_voc_is_said_of_its_tasks() -> None:
+    preset = Preset(data="drawn shapes", voc_data="drawn scenes", description="a narrow network")
+    assert preset.described(None) == "drawn shapes, a narrow network"
+    assert preset.described(None, voc=True) == "drawn shapes, and drawn scenes in place of PASCAL VOC, a narrow network"
+    assert preset.described("voc:/my", voc=True) == "drawn shapes, and voc:/my in place of PASCAL VOC, a narrow network"
+    table7 = plan_suite("table7", Options(preset="quick")).preset_description
+    assert "drawn scenes in place of PASCAL VOC" in table7
+    assert "VOC" not in plan_suite("table3", Options(preset="quick")).preset_description
+
+
+def test_words_are_values_too() -> None:
+    Preset(description="", set={"cifar10": {"all": {"train_size": "all", "validate": "none", "lr": "protocol"}}})
+
+
+@pytest.mark.parametrize(
+    ("values", "parts"),
+    [
+        ({"datasets": {"cifra10": "shapes"}}, ["'cifra10'", "did you mean 'cifar10'?"]),
+        ({"set": {"cifar10": {"pretrain.linear": {"epochs": 2}}}}, ["'pretrain.linear' 'linear'", "rotation"]),
+        ({"set": {"cifar10": {"probe.rotation": {"epochs": 2}}}}, ["'probe.rotation' 'rotation'", "linear", "svm", "random"]),
+        ({"set": {"cifar10": {"finetune.svm": {"epochs": 2}}}}, ["'finetune.svm' 'svm'", "linear"]),
+        ({"set": {"cifar10": {"all": {"train_size": "many"}}}}, ["'all': train_size", "integer", "not 'many'"]),
+        ({"set": {"cifar10": {"probe": {"lr": -1}}}}, ["'probe': lr", "greater than or equal to 0", "not -1"]),
+    ],
+)
+def test_what_no_run_could_take_is_an_error(values: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(ValueError, match=".*".join(map(re.escape, parts))):
+        Preset(description="", **values)
 
 
 def test_the_more_special_key_of_a_preset_wins() -> None:

@@ -25,8 +25,8 @@ def suite_values(**changes: Any) -> dict[str, Any]:
     return values | changes
 
 
-def row(label: str = "Supervised NIN", run: str = "supervised") -> dict[str, Any]:
-    return {"label": label, "cells": {"top1": {"run": run, "metric": "top1"}}}
+def row(label: str = "Supervised NIN", run: str = "supervised", **cell: Any) -> dict[str, Any]:
+    return {"label": label, "cells": {"top1": {"run": run, "metric": "top1"} | cell}}
 
 
 WIDE = {"label": "RotNet + conv", "cells": {c: {"run": "supervised", "metric": f"{c}_top1"} for c in ("conv1", "conv2")}}
@@ -86,6 +86,16 @@ def test_a_metric_that_a_run_will_not_have_is_named() -> None:
             ["question 'Why?' has both yes_if and how_much", "drop one"],
         ),
         ({"rows": [WIDE], "questions": [ASKED]}, ["question 'Why?' needs a column: row 'RotNet + conv' has conv1, conv2"]),
+        ({"rows": [row(at=1.5)]}, ["rows.0.cells.top1.at", "less than or equal to 1"]),
+        ({"rows": [WIDE | {"by_target": True}]}, ["row 'RotNet + conv' is by target, so it has one cell, not conv1, conv2"]),
+        (
+            {"axis": "epochs", "runs": {"supervised": {"notebook": "voc_detection"}}},
+            ["axis: epochs are counted, but run 'supervised' (voc_detection) has none"],
+        ),
+        (
+            {"axis": "labels", "runs": {"supervised": {"notebook": "voc_detection", "backbone": "random"}}},
+            ["axis: labels per class are counted, but run 'supervised' (voc_detection) has none"],
+        ),
         ({"axis": "epoch"}, ["axis", "'epochs' or 'labels'"]),
         ({"titel": "x"}, ["titel"]),
         ({"runs": {"supervised": {"notebook": "pretrain", "sets": {}}}}, ["sets"]),

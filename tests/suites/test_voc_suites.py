@@ -14,6 +14,9 @@ from rotnet_lib.report.suite_report import SuiteReport
 from rotnet_lib.stages.pretrain import pretrain
 from rotnet_lib.suites.engine import prepare_data
 from rotnet_lib.suites.plan import Options, Plan, make_plan, plan_suite
+from rotnet_lib.voc.classification_config import ClassificationConfig
+from rotnet_lib.voc.detection_config import DetectionConfig
+from rotnet_lib.voc.segmentation_config import SegmentationConfig
 from rotnet_lib.voc.stages import classify, detect, segment
 
 planned = partial(plan_suite, fingerprint=lambda config: config.dataset)
@@ -133,6 +136,17 @@ TINY = (
     "voc_detection.iterations=2 voc_detection.train_scales=[64] voc_detection.test_scale=64 voc_detection.engine=torchvision "
     "voc_segmentation.iterations=2 voc_segmentation.image_size=64 "
 ) + " ".join(f"{stage}.{text}" for stage in STAGES for text in ("train_size=12", "test_size=10", "dataset=scenes:64"))
+
+
+def test_annotations_are_read_once_for_all_runs_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """12 runs of each of three tasks on the same images, and detection with two kinds of proposals."""
+    prepared: list[str] = []
+    for config in (ClassificationConfig, DetectionConfig, SegmentationConfig):
+        monkeypatch.setattr(config, "open_data", lambda self: None)
+        monkeypatch.setattr(config, "prepare_data", lambda self, voc: prepared.append(self.stage))
+    own = "pretrain.dataset=shapes:1 detection-random.proposals=rpn"
+    prepare_data(make_plan("table7", Options(preset="quick", seeds=3, set=f"{TINY} {own}")))
+    assert sorted(prepared) == ["voc_classification", "voc_detection", "voc_detection", "voc_segmentation"]
 
 
 @pytest.mark.slow
