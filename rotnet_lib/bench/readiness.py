@@ -84,7 +84,9 @@ def verdict(
 
 def at_a_time(plan: Plan) -> int:
     """How many runs are made side by side on this machine, as the engine has it; on a GPU one."""
-    return side_by_side([run.config for run in plan.runs], usable_cores(), with_gpu=gpu_name() is not None)[1]
+    configs = [run.config for run in plan.runs]
+    with_gpu = any(config.device != "cpu" for config in configs) and gpu_name() is not None
+    return side_by_side(configs, usable_cores(), with_gpu=with_gpu)[1]
 
 
 def _measured(runs: list[PlannedRun], seconds: float) -> float:
