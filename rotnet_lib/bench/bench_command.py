@@ -29,9 +29,7 @@ _TRAINING = ("task", "arch", "width", "compile")
 @click.option("--workers", type=click.IntRange(1), help="Processes that read files; by default one per core.")
 @click.option("--plan", "suite", help="Instead: how many hours a suite would take here, such as table5.")
 @suite_options(usual_preset="paper", runs=False)
-@click.pass_context
 def bench(
-    context: click.Context,
     seconds: float,
     task: str,
     arch: str,
@@ -47,6 +45,7 @@ def bench(
     With --plan: hours of a suite's runs, by the preset paper unless --preset, --methods, --dataset, --seeds and --set say
     otherwise.
     """
+    context = click.get_current_context()
     if suite:
         _refuse(context, "with --plan", ("loader", *_LOADER, *_TRAINING))
         from rotnet_lib.bench import estimate

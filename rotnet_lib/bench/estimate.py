@@ -120,7 +120,9 @@ def _estimate(
     try:
         train, test = config.data.counts()
     except RotnetError as error:
-        raise RotnetError(f"{run.key}: how many images {config.dataset} has is not known: {error}") from None
+        raise RotnetError(
+            f"{run.key}: how many images {config.dataset} has is not known: {error} Or take --preset paper."
+        ) from None
     train = config.trained_images(train)
     schedule = ("epochs", "lr", "lr_milestones", "lr_decay", "recipe")
     left_out = (*schedule, "seed", "backbone", "fold", "pu_weights")  # a step costs the same whatever these are

@@ -165,7 +165,7 @@ def first_batch(loader: Loader, drawn: torch.Tensor | None = None) -> Batch:
         loader: of the training.
         drawn: the images that epochs draw from (see `Task.drawn_images`); None: all, the first of the first epoch.
     """
-    order = None if drawn is None else drawn.cpu()[torch.arange(loader.entries) % len(drawn)]
+    order = None if drawn is None else drawn.cpu()[torch.arange(loader.entries) % len(drawn)] * loader.copies
     with closing(loader.epoch(0, order)) as batches:
         batch = next(batches)
     kept = slice(0, _SHOWN)

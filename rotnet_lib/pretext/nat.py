@@ -96,9 +96,8 @@ class NoiseAsTargets(PretextTask):
     def optimizers(self, config: TrainingConfig) -> Sequence[torch.optim.Optimizer]:
         from rotnet_lib.training.optimizers import sgd
 
-        # The authors' loss is the sum over a batch, and their rate is for it. A batch has no more images than there are.
-        summed = min(config.batch_size, self.images)
-        return (sgd([{"params": list(self.module.parameters()), "lr_factor": summed}], config),)
+        # The authors' loss is the sum over a batch, and their rate is for it.
+        return (sgd([{"params": list(self.module.parameters()), "lr_factor": config.batch_size}], config),)
 
     def before_epoch(self, epoch: Epoch) -> EpochStart:
         self.reassigning = epoch.number % self.options.every == 0

@@ -78,7 +78,7 @@ def augmented_images(images: Sequence[Named]) -> ReportFigure:
             axis.set_title(image.name)
     return ReportFigure(
         figure,
-        "Training images as the first epoch draws them, cropped and mirrored at random as the run's parameters say.",
+        "Some of the training images, cropped and mirrored at random as the run's parameters say.",
         f"{len(images)} images of these classes: " + one_by_one(image.name for image in images) + ".",
         bitmap=True,
     )

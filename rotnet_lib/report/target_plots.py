@@ -1,4 +1,4 @@
-"""Accuracy by right answer (class, rotation) of a run: bars, or of several layers a heatmap."""
+"""Accuracy by true label (class, rotation) of a run: bars, or of several layers a heatmap."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _SHARE = 0.82
 
 
 def target_figure(result: RunResult) -> ReportFigure | None:
-    """Accuracy by right answer (class, rotation): bars, or a heatmap where there are more than two metrics (layers).
+    """Accuracy by true label (class, rotation): bars, or a heatmap where there are more than two metrics (layers).
 
     None for a task without answers to choose from.
     """
@@ -71,7 +71,7 @@ def _heatmap(result: RunResult, found: Mapping[str, Mapping[str, float]], shown:
     read = one_by_one((f"{metric}: {values_by_name(values)}." for metric, values in found.items()), between=" ")
     return ReportFigure(
         figure,
-        f"Accuracy in percent for each true class on {result.data.tested_on}.{left_out}{level}{size_of}",
+        f"Accuracy in percent by true label on {result.data.tested_on}.{left_out}{level}{size_of}",
         f"Heatmap of {len(rows)} by {len(names)}. {read}",
     )
 
@@ -115,7 +115,7 @@ def _bars(result: RunResult, found: Mapping[str, Mapping[str, float]], shown: Se
         else ""
     )
     return ReportFigure(
-        figure, f"Accuracy for each true class on {result.data.tested_on}.{left_out}{bars}", f"Bars from 0 to 100 %. {read}"
+        figure, f"Accuracy by true label on {result.data.tested_on}.{left_out}{bars}", f"Bars from 0 to 100 %. {read}"
     )
 
 

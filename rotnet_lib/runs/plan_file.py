@@ -47,8 +47,9 @@ class PlanFile(BaseModel):
 
 def remake(path: Path) -> str:
     """The sentence that says how a damaged plan is made again: its folder is named by suite, preset and a hash."""
-    suite, preset, _ = path.parent.name.rsplit("-", 2)
-    return f"Make it again: make reproduce-{suite} PRESET={preset}, with what else was typed then."
+    suite, *more = path.parent.name.rsplit("-", 2)
+    preset = f" PRESET={more[0]}" if len(more) == 2 else ""  # of a folder that somebody has renamed nothing is known
+    return f"Make it again: make reproduce-{suite}{preset}, with what else was typed then."
 
 
 def read_plan(path: Path) -> PlanFile:

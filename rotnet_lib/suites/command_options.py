@@ -37,11 +37,11 @@ def suite_options(
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
-        def with_options(*context: click.Context, **given: Any) -> Any:
+        def with_options(**given: Any) -> Any:
             from rotnet_lib.suites.plan import Options
 
             names = [field.name for field in dataclasses.fields(Options) if field.name in given]
-            return command(*context, options=Options(**{name: given.pop(name) for name in names}), **given)
+            return command(options=Options(**{name: given.pop(name) for name in names}), **given)
 
         decorated: Callable[..., Any] = with_options
         for option in reversed(decorators):

@@ -239,7 +239,7 @@ def _snakemake(
     needs: _Resources,
     arguments: tuple[str, ...],
 ) -> None:
-    gpu, threads, where, side_by_side = needs
+    gpu, threads, where, at_a_time = needs
     root = from_project(plan.options.runs)
     settings = {
         "plan": str(plan.directory / PLAN),
@@ -270,7 +270,7 @@ def _snakemake(
     with log.open("w") as stream:
         # Snakemake keeps the lock even if this process is killed, so a second make never joins a suite that still runs.
         snakemake = subprocess.Popen(command, pass_fds=(lock.fileno(),), stderr=stream)
-        progress = Progress(plan, missing, side_by_side=side_by_side)
+        progress = Progress(plan, missing, side_by_side=at_a_time)
         try:
             while not _ends(snakemake, _SECONDS_BETWEEN_LOOKS):
                 if said := progress.look():

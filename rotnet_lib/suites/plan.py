@@ -145,7 +145,8 @@ class CollectionPlan:
 
     @property
     def preset_description(self) -> str:
-        return self.parts[0].preset_description
+        """Of the suite of which it says most: one with VOC tasks names their data too."""
+        return max((part.preset_description for part in self.parts), key=len)
 
     @property
     def options(self) -> Options:
@@ -255,10 +256,10 @@ def _plans(
     preset = preset_named(preset_name)
     suites = [load_suite(suite, preset.sweeps, options.methods) for suite in suite_names]
     notebooks = {run.notebook for suite in suites for run in suite.runs.values()}
-    images, voc = (
-        any(issubclass(STAGES[notebook].config, kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig)
-    )
     if options.dataset and not any(STAGES[notebook].config.takes(options.dataset) for notebook in notebooks):
+        images, voc = (
+            any(issubclass(STAGES[notebook].config, kind) for notebook in notebooks) for kind in (ImagesConfig, VocConfig)
+        )
         error = unknown(f"dataset of {name}", options.dataset, (*(DATASETS if images else ()), *(VOC_SETS if voc else ())))
         raise RotnetError(f"{error}{own_folder(options.dataset, VOC_SETS) if voc else own_folder(options.dataset, DATASETS)}")
     not_asked = dict.fromkeys(method.name for suite in suites for method in suite.methods if not method.asked)
@@ -278,12 +279,16 @@ def _plans(
             suite,
             preset_name,
             reason,
-            preset.described(options.dataset, voc=voc),
+            preset.described(options.dataset, voc=_has_voc(suite)),
             options,
             _planned(suite, preset_name, options, seeds, overrides, once, count),
         )
         for suite, seeds in ((one, options.seeds or (one.seeds if one.name == name else 1)) for one in suites)
     )
+
+
+def _has_voc(suite: Suite) -> bool:
+    return any(issubclass(STAGES[run.notebook].config, VocConfig) for run in suite.runs.values())
 
 
 def _check_methods(name: str, suite_names: list[str], methods: str | None) -> None:

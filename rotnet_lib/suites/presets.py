@@ -13,13 +13,13 @@ from rotnet_lib.errors import shown, unknown
 from rotnet_lib.pretext import TASKS
 from rotnet_lib.runs.config import RunConfig
 from rotnet_lib.runs.protocols import BENCHMARKS, KIND, benchmark_of, general_first, recipes
-from rotnet_lib.runs.resolution import AUTO
+from rotnet_lib.runs.resolution import AUTO, PROTOCOL
 from rotnet_lib.stages import STAGES
 from rotnet_lib.stages.backbone_config import UNTRAINED
 from rotnet_lib.stages.classifier_config import ClassifierConfig
 from rotnet_lib.suites.documents import PRESETS, SUITES, parse, read_document
 
-_NOT_PRESET = ("backbone", "arch", *KIND, "dataset")
+_NOT_PRESET = ("backbone", "arch", *KIND, "dataset", "layer")
 """Parameters that a preset cannot set; what data stands in for other data, its `datasets` say."""
 
 _IN_PIXELS = ("image_size", "train_scales", "test_scale")
@@ -68,7 +68,7 @@ class Preset(BaseModel):
             return self.description
         of_voc = dataset and dataset.partition(":")[0] in VOC_SETS  # on which nothing is pretrained
         images = f"{dataset} in place of {self.data}" if dataset and not of_voc else self.data
-        transfer = dataset if of_voc else self.voc_data if voc else ""
+        transfer = (dataset if of_voc else self.voc_data) if voc else ""
         return ", ".join([images, *([f"and {transfer} in place of PASCAL VOC"] if transfer else []), self.description])
 
     def parameters(self, stage: str, arch: str, kind: str, dataset: str, backbone: str | None = None) -> dict[str, Any]:
@@ -117,7 +117,8 @@ def _check_setting(benchmark: str, key: str, values: Mapping[str, Any]) -> None:
 
 def _problem(schema: type[RunConfig], name: str, value: Any) -> str:
     """Why a parameter of a stage cannot have a value, by its type and its bounds; empty if it can."""
-    if value in (AUTO, *schema.words(name)):
+    words = (AUTO, *schema.words(name), *([PROTOCOL] if schema.role(name) == "protocol" else []))
+    if value in words:
         return ""
     try:
         _type_of(schema, name).validate_python(value)

@@ -12,6 +12,7 @@ from PIL import Image
 from rotnet_lib.data.dataset import Dataset
 from rotnet_lib.data.loader import Loader
 from rotnet_lib.errors import RotnetError
+from rotnet_lib.evaluation.seen import make_seen
 from rotnet_lib.pretext.exemplar import Exemplar
 from rotnet_lib.pretext.parts.exemplar_transformations import NUMBERS
 from rotnet_lib.runs.directory import MODEL
@@ -90,6 +91,17 @@ def test_seeds_go_by_the_images_unless_said(images: int, seeds: int) -> None:
     task = made_task("exemplar", data)
     assert task.module.head.out_features == seeds
     assert {metric.chance for metric in task.metrics.values()} == {100 / seeds}
+
+
+def test_pages_show_training_images_that_are_seeds(tmp_path: Path) -> None:
+    data = one_busy_corner(16)
+    task = made_task("exemplar", data, seeds=8, patch=0.5)
+    trainer = trainer_of(task, data, tmp_path)
+    trainer.start_epoch(0)
+    shown = [image.picture.pixels for image in make_seen(task, trainer.loader, data, {}, 0).training]
+    seeds = data.train.read(buffers(task)[0][: len(shown)].tolist()).permute(0, 2, 3, 1).numpy()
+    assert len(shown) == 6
+    assert np.array_equal(np.stack(shown), seeds)
 
 
 # --- What the network sees, and is asked ---

@@ -91,16 +91,13 @@ def test_the_test_loss_is_two_where_all_images_have_one_feature() -> None:
 
 
 def test_its_rate_is_for_the_sum_over_a_batch() -> None:
-    """The authors' rate of 0.01, as the protocol has it, moves weights by the gradient of the summed loss; of all images,
-    where a batch would have more."""
-    task = made_task("nat", random_data(32, 300), dimension=16)
+    """The authors' rate of 0.01, as the protocol has it, moves weights by the gradient of the summed loss."""
+    task = started()
     config = PretrainConfig.build({"task": "nat", "arch": "nin4"})
     assert (config.lr, config.momentum, config.weight_decay, config.batch_size) == (0.01, 0, 0, 256)
     [optimizer] = task.optimizers(config)
     [group] = optimizer.param_groups
     assert (group["lr_factor"], group["momentum"], group["weight_decay"]) == (256, 0, 0)
-    [few] = started().optimizers(config)
-    assert few.param_groups[0]["lr_factor"] == 24
 
 
 def test_it_reads_the_gradient_if_asked_to(tiny: dict[str, Any]) -> None:

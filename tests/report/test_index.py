@@ -1,6 +1,7 @@
 """runs/index.html: one page that links every report."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from bs4 import BeautifulSoup
 from safetensors.numpy import save_file
 
 from rotnet_lib.report.index import write_index
-from rotnet_lib.runs.directory import METRICS, NOTEBOOK, REPORT, RESUME, directory_of
+from rotnet_lib.runs.directory import METRICS, NOTEBOOK, PLAN, REPORT, RESUME, directory_of
 from rotnet_lib.runs.metrics import Metric
 from tests.results import finish
 
@@ -163,6 +164,24 @@ def test_runs_that_were_renamed_since_they_were_planned_are_finished(made_up: An
     config = suite.run("rotnet").config.model_copy(update={"seed": 5})
     finish(directory_of(config, "0123"), config, "0123", renamed_from=[suite.run("rotnet").name])
     assert by_heading(index_of(Path("runs")))["Tables"][suite.path.parent.name]["finished"] == "2 of 7"
+
+
+def test_the_folder_of_a_suite_that_somebody_has_copied_is_listed_too(made_up: Any) -> None:
+    suite = made_up()
+    suite.finish("supervised", 91.5)
+    shutil.copytree(suite.path.parent, Path("runs") / "backup")
+    assert {suite.path.parent.name, "backup"} <= by_heading(index_of(Path("runs")))["Tables"].keys()
+
+
+def test_a_damaged_plan_says_by_which_preset_it_is_made_again(made_up: Any) -> None:
+    suite = made_up("table5", preset="quick")
+    for name in (suite.path.parent.name, "backup"):
+        folder = Path("runs") / name
+        folder.mkdir(exist_ok=True)
+        (folder / PLAN).write_text("{}")
+    said = index_of(Path("runs")).get_text()
+    assert "Make it again: make reproduce-table5 PRESET=quick, with what else was typed then." in said
+    assert "Make it again: make reproduce-backup, with" in said
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import safetensors.numpy
 
 from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.directory import METRICS, REPORT, TABLE
-from rotnet_lib.suites.engine import prepare_data, reproduce
+from rotnet_lib.suites.engine import prepare_data, reproduce, side_by_side
 from rotnet_lib.suites.plan import Options, make_plan
 
 TINY = "width=0.05 train_size=100 test_size=50 epochs=1 batch_size=32 pretrain.batch_size=16 device=cpu"
@@ -54,6 +54,15 @@ def test_runs_on_this_machines_gpus_take_turns(resources: Resources) -> None:
     expected = (True, 1, ("--cores", "8", "--resources", "gpu=1"))
     assert resources("device=auto gpus=4 threads=null", gpu="Some GPU") == expected
     assert resources("threads=null", gpu="Some GPU")[:2] == (False, 8)  # device=cpu: all cores, one after the other
+
+
+@pytest.mark.parametrize(
+    ("text", "with_gpu", "expected"),
+    [("threads=1", False, (1, 8)), ("threads=3", False, (3, 2)), ("threads=null", False, (8, 1)), ("threads=1", True, (1, 1))],
+)
+def test_as_many_runs_go_on_at_a_time_as_have_their_threads(text: str, with_gpu: bool, expected: tuple[int, int]) -> None:
+    runs = make_plan("table3", Options(preset="quick", set=text)).runs
+    assert side_by_side([run.config for run in runs], 8, with_gpu=with_gpu) == expected
 
 
 def test_a_cluster_job_asks_for_cores_for_each_process(resources: Resources) -> None:

@@ -9,7 +9,7 @@ from rotnet_lib.errors import RotnetError
 from rotnet_lib.runs.config import TrainingConfig
 from rotnet_lib.runs.protocols import kind_of
 from rotnet_lib.stages.pretrain import PretrainConfig
-from rotnet_lib.suites.plan import Options, plan_suite
+from rotnet_lib.suites.plan import Options, make_plan, plan_suite
 from rotnet_lib.suites.presets import Preset, load_presets, preset_named
 from rotnet_lib.suites.resolve import configure
 from rotnet_lib.suites.suite import suite_names
@@ -42,7 +42,7 @@ def test_a_dataset_that_is_asked_for_is_not_called_drawn_shapes() -> None:
     assert preset.described(None) == "drawn shapes, a narrow network"
     assert preset.described("imagefolder:/my") == "imagefolder:/my in place of drawn shapes, a narrow network"
     words = "drawn shapes, and voc:/my in place of PASCAL VOC, a narrow network"
-    assert preset.described("voc:/my") == words
+    assert preset.described("voc:/my", voc=True) == words
     assert Preset(description="a narrow network").described("imagefolder:/my") == "a narrow network"
 
 
@@ -53,11 +53,17 @@ def test_what_stands_in_for_pascal_voc_is_said_of_its_tasks() -> None:
     assert preset.described("voc:/my", voc=True) == "drawn shapes, and voc:/my in place of PASCAL VOC, a narrow network"
     table7 = plan_suite("table7", Options(preset="quick")).preset_description
     assert "drawn scenes in place of PASCAL VOC" in table7
-    assert "VOC" not in plan_suite("table3", Options(preset="quick")).preset_description
+    both = make_plan("decoupling-imagenet", Options(preset="quick"))
+    assert "PASCAL VOC" in both.preset_description
+    of_parts = {part.suite.name: "PASCAL VOC" in part.preset_description for part in both.parts}
+    assert of_parts == {"decoupling-table4": False, "decoupling-table5": False, "decoupling-table7": True}
 
 
 def test_words_are_values_too() -> None:
-    Preset(description="", set={"cifar10": {"all": {"train_size": "all", "validate": "none", "lr": "protocol"}}})
+    Preset(
+        description="",
+        set={"cifar10": {"all": {"train_size": "all", "validate": "none", "lr": "protocol", "momentum": "protocol"}}},
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,6 +74,7 @@ def test_words_are_values_too() -> None:
         ({"set": {"cifar10": {"probe.rotation": {"epochs": 2}}}}, ["'probe.rotation' 'rotation'", "linear", "svm", "random"]),
         ({"set": {"cifar10": {"finetune.svm": {"epochs": 2}}}}, ["'finetune.svm' 'svm'", "linear"]),
         ({"set": {"cifar10": {"all": {"train_size": "many"}}}}, ["'all': train_size", "integer", "not 'many'"]),
+        ({"set": {"cifar10": {"probe": {"layer": "conv2"}}}}, ["'probe': layer says which run it is"]),
         ({"set": {"cifar10": {"probe": {"lr": -1}}}}, ["'probe': lr", "greater than or equal to 0", "not -1"]),
     ],
 )
