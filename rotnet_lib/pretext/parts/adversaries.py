@@ -19,7 +19,7 @@ def copied_buffers(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def discriminator_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
-    """The critic's loss, -log D(real) - log(1 - D(made)), in nats: the sum of two means.
+    """The discriminator's loss, -log D(real) - log(1 - D(made)), in nats: the sum of two means.
 
     Args:
         real, made: logits (B,) of what is real and of what was made, of any floating dtype; above 0 for real.
@@ -28,5 +28,5 @@ def discriminator_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
 
 
 def generator_loss(made: torch.Tensor) -> torch.Tensor:
-    """The loss of who wants its pictures to pass for real, -log D(made), in nats: a mean over logits (B,)."""
+    """The generator's loss, -log D(made), in nats: a mean over logits (B,)."""
     return softplus(-made.float()).mean()

@@ -21,8 +21,8 @@ def noise_targets(rows: torch.Tensor, dimension: int) -> torch.Tensor:
         rows: (B,) int64, not negative.
         dimension: D.
 
-    Returns (B, D) float32 of unit length, on the device of `rows`; always the same. Of the first D / 2 rows, a number of row i
-    in column j comes from the same state as that of row j in column i.
+    Returns (B, D) float32 of unit length, on the device of `rows`; always the same. For i and j below D / 2, entry (i, j)
+    comes from the same random state as entry (j, i).
     """
     columns = torch.arange(-(-dimension // 2), device=rows.device)
     state = _mixed(_mixed(rows)[:, None] ^ _mixed(columns))
